@@ -1,0 +1,6 @@
+//! Aurora
+#![forbid(clippy::todo)]
+
+pub mod env;
+pub mod store;
+pub mod types;
