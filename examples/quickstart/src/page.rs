@@ -21,7 +21,7 @@ pub(crate) fn routes() -> Router {
 }
 
 fn file(media_type: &'static str, text: &'static str) -> axum::routing::MethodRouter {
-    get(async move || {
+    get(move || async move {
         let headers = [
             (CONTENT_TYPE, media_type),
             (CONTENT_SECURITY_POLICY, CONTENT_POLICY),

@@ -14,7 +14,9 @@ impl Settings {
     /// Reads the environment and makes the data folder, readable by its owner alone.
     pub(crate) fn from_environment() -> Result<Self, Box<dyn std::error::Error>> {
         let port = match variable("PORT") {
-            Some(text) => text.parse().map_err(|_| format!("PORT must be a port number, not `{text}`"))?,
+            Some(text) => {
+                text.parse::<u16>().map_err(|_| format!("PORT must be a port number, not `{text}`"))?
+            }
             None => 8080,
         };
         let data = PathBuf::from(variable("DATA_DIR").unwrap_or_else(|| "data".to_owned()));
@@ -53,10 +55,13 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+#[cfg(unix)]
 fn private_folder(path: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(path)
 }
