@@ -2,10 +2,10 @@
 
 use sqlparser::ast::{Statement, TriggerEvent, TriggerPeriod};
 
-use crate::policy::{Command, Lowered, Lowering, Names as PolicyNames, Predicate};
+use crate::policy::{Command, Lowering, Names as PolicyNames, Predicate};
 use crate::types::{Error, Result, Role};
 
-use super::names::{Names, View, quote};
+use super::names::{View, quote};
 use super::rewrite::{Need, Rules, parse_schema, rewrite_condition, rewrite_in_trigger};
 use super::schema::{HostTable, not_carried};
 
@@ -149,12 +149,12 @@ fn check_triggers(
         let mut early = Vec::new();
         let mut late = Vec::new();
         for check in lowered.checks(&table.name, role, command) {
-            let text = render(rules, check.predicate(), "NEW", needs);
+            let text = render(rules, &check.predicate, "NEW", needs);
             if text == "1" {
                 continue;
             }
-            let line = raise(check.message(), &text, None);
-            if !reads_late(check.predicate(), table) {
+            let line = raise(&check.message, &text, None);
+            if !reads_late(&check.predicate, table) {
                 early.push(line.clone());
             }
             late.push(line);

@@ -101,6 +101,11 @@ impl Lowering {
 }
 
 impl Lowered {
+    /// Whether the policy file speaks of the table; one that it does not name is invisible to users.
+    pub fn names(&self, table: &str) -> bool {
+        self.0.guarded.contains_key(&table.to_ascii_lowercase())
+    }
+
     /// Whether the role may run the command on the table at all: `GRANT` and `REVOKE` over the default, also
     /// for every table that its policies read. A table that the file does not name is granted to the service
     /// alone.

@@ -110,7 +110,7 @@ impl Rewriter<'_> {
             }
             Expr::Exists { subquery, .. } | Expr::Subquery(subquery) => self.query(subquery)?,
             Expr::Tuple(list) => self.exprs(list)?,
-            Expr::Function(function) => return self.function(expr),
+            Expr::Function(_) => return self.function(expr),
             Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(_) }
             | Expr::Floor { expr, field: CeilFloorKind::DateTimeField(_) } => self.expr(expr)?,
             Expr::Substring { expr, substring_from, substring_for, special, .. } => {
@@ -227,10 +227,13 @@ impl Rewriter<'_> {
     /// `auth.uid()` and its friends in host SQL: what they answer in a policy, as text.
     fn identity(&mut self, expr: &mut Expr, name: &str) -> Result<Safety> {
         let function = match name {
-            "uid" => "auth_uid",
-            "role" => "auth_role",
+            "uid" => "auth_uid_text",
             "email" => "auth_email",
-            "jwt" => "auth_jwt",
+            "jwt" => "auth_jwt_json",
+            "role" => {
+                *expr = Expr::value(Value::SingleQuotedString(self.rules.role.as_str().to_owned()));
+                return Ok(Safety::Plain);
+            }
             _ => return Err(refused(format_args!("the function `auth.{name}`"))),
         };
         if let Expr::Function(call) = expr {

@@ -199,11 +199,8 @@ impl<'a> Rewriter<'a> {
         if table.refusal.is_some() {
             return Err(missing());
         }
-        if !rules.lowered.granted(&table.name, rules.role, command) {
-            return Err(Error::new(
-                Code::InsufficientPrivilege,
-                format!("permission denied for table {}", table.name),
-            ));
+        if let Some(denied) = rules.lowered.denied(&table.name, rules.role, command) {
+            return Err(Error::new(Code::InsufficientPrivilege, denied));
         }
         self.tables.insert(table.name.to_ascii_lowercase());
         Ok(position)

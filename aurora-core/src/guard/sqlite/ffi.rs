@@ -58,7 +58,7 @@ pub(super) fn autocommit(handle: NonNull<sys::sqlite3>) -> bool {
 }
 
 /// The version of the engine that is linked, as `X*1000000 + Y*1000 + Z`.
-pub(super) fn engine_version() -> i32 {
+pub(crate) fn engine_version() -> i32 {
     // SAFETY: a pure function of the library.
     unsafe { sys::sqlite3_libversion_number() }
 }
