@@ -155,7 +155,18 @@ impl Inner {
         if let Some(known) = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(known));
         }
-        let rewritten = Arc::new(rewrite(self.rules(role), sql)?);
+        let mut rewritten = rewrite(self.rules(role), sql)?;
+        let mut reached = Vec::new();
+        for need in std::mem::take(&mut rewritten.needs) {
+            self.unfold(role, need, &mut reached)?;
+        }
+        let table = |need: &Need| match need {
+            Need::Inner(position, _) => self.host.tables.get(*position).map(|table| table.name.to_ascii_lowercase()),
+            Need::Outer(_) | Need::Triggers(_) => None,
+        };
+        rewritten.ticket.tables = Arc::new(reached.iter().filter_map(table).collect());
+        rewritten.needs = reached;
+        let rewritten = Arc::new(rewritten);
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(key, Arc::clone(&rewritten));
         Ok(rewritten)
     }
@@ -165,42 +176,35 @@ impl Inner {
         if rewritten.writes { self.pool.writer().await } else { self.pool.reader().await }
     }
 
-    /// Makes what the statement's text names, innermost first.
+    /// Makes what the statement's text names, where this connection lacks it.
     pub(super) async fn prepare(&self, connection: &mut Connection, role: Role, needs: &[Need]) -> Result<()> {
         for need in needs {
-            if connection.has(role, *need) {
-                continue;
-            }
-            let mut order = Vec::new();
-            self.unfold(connection, role, *need, &mut order)?;
-            for (need, statements) in order {
-                connection.make(role, need, &statements).await?;
+            if !connection.has(role, *need) {
+                let made = object(self.rules(role), *need)?;
+                connection.make(role, *need, &made.statements).await?;
             }
         }
         Ok(())
     }
 
-    fn unfold(
-        &self,
-        connection: &Connection,
-        role: Role,
-        need: Need,
-        order: &mut Vec<(Need, Vec<String>)>,
-    ) -> Result<()> {
-        if connection.has(role, need) || order.iter().any(|(known, _)| *known == need) {
-            return Ok(());
-        }
-        let made = object(self.rules(role), need)?;
-        // Triggers may need each other's tables in a circle; the entry stands before they are followed.
-        let at = order.len();
-        order.push((need, made.statements));
-        for inner in made.needs {
-            self.unfold(connection, role, inner, order)?;
-        }
-        if matches!(need, Need::Inner(..) | Need::Outer(_))
-            && let Some(entry) = (at < order.len()).then(|| order.remove(at))
-        {
-            order.push(entry);
+    /// An object and all it names, innermost first. Triggers may name each other's tables in a circle.
+    fn unfold(&self, role: Role, need: Need, reached: &mut Vec<Need>) -> Result<()> {
+        let mut open = vec![(need, false)];
+        let mut entered = Vec::new();
+        while let Some((need, left)) = open.pop() {
+            if reached.contains(&need) {
+                continue;
+            }
+            if left {
+                reached.push(need);
+                continue;
+            }
+            if entered.contains(&need) {
+                continue;
+            }
+            entered.push(need);
+            open.push((need, true));
+            open.extend(object(self.rules(role), need)?.needs.into_iter().map(|inner| (inner, false)));
         }
         Ok(())
     }

@@ -11,11 +11,11 @@ use aurora_core::types::{Principal, UserId};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 
-pub const ANN: &str = "00000000-0000-4000-8000-00000000000a";
-pub const BOB: &str = "00000000-0000-4000-8000-00000000000b";
-pub const EVE: &str = "00000000-0000-4000-8000-00000000000e";
+pub(crate) const ANN: &str = "00000000-0000-4000-8000-00000000000a";
+pub(crate) const BOB: &str = "00000000-0000-4000-8000-00000000000b";
+pub(crate) const EVE: &str = "00000000-0000-4000-8000-00000000000e";
 
-pub const SCHEMA: &str = "
+pub(crate) const SCHEMA: &str = "
 CREATE TABLE teams (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, owner TEXT NOT NULL);
 CREATE TABLE members (team_id INTEGER NOT NULL REFERENCES teams(id) ON DELETE CASCADE,
   user_id TEXT NOT NULL, role TEXT NOT NULL DEFAULT 'member', PRIMARY KEY (team_id, user_id)) WITHOUT ROWID;
@@ -29,7 +29,7 @@ CREATE TABLE drops (note TEXT);
 CREATE TABLE secrets (id INTEGER PRIMARY KEY, word TEXT);
 ";
 
-pub const POLICIES: &str = "
+pub(crate) const POLICIES: &str = "
 ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE teams ENABLE ROW LEVEL SECURITY;
 ALTER TABLE members ENABLE ROW LEVEL SECURITY;
@@ -45,7 +45,7 @@ CREATE POLICY drops_in ON drops FOR INSERT TO anon, authenticated WITH CHECK (tr
 ";
 
 /// Two of Ann's notes, three of Bob's (one in Ann's team), one of them with JSON that is none.
-pub const ROWS: &str = "
+pub(crate) const ROWS: &str = "
 INSERT INTO teams VALUES (1, 'red', '00000000-0000-4000-8000-00000000000b'), (2, 'blue', '00000000-0000-4000-8000-00000000000b');
 INSERT INTO members VALUES (1, '00000000-0000-4000-8000-00000000000a', 'member'), (2, '00000000-0000-4000-8000-00000000000b', 'admin');
 INSERT INTO notes (id, title, body, owner, team_id) VALUES
@@ -57,9 +57,9 @@ INSERT INTO notes (id, title, body, owner, team_id) VALUES
 INSERT INTO secrets VALUES (1, 'HIDDEN');
 ";
 
-pub struct Fixture {
-    pub guard: Guard,
-    pub path: std::path::PathBuf,
+pub(crate) struct Fixture {
+    pub(crate) guard: Guard,
+    pub(crate) path: std::path::PathBuf,
     _dir: Dir,
 }
 
@@ -71,17 +71,17 @@ impl Drop for Dir {
     }
 }
 
-pub async fn plain(path: &std::path::Path) -> SqliteConnection {
+pub(crate) async fn plain(path: &std::path::Path) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
     options.journal_mode(SqliteJournalMode::Wal).busy_timeout(Duration::from_secs(5)).connect().await.unwrap()
 }
 
 impl Fixture {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(SCHEMA, ROWS, POLICIES, GuardOptions::default()).await.unwrap()
     }
 
-    pub async fn with(
+    pub(crate) async fn with(
         schema: &str,
         rows: &str,
         policies: &str,
@@ -111,24 +111,24 @@ impl Fixture {
         Ok(Self { guard, path, _dir: Dir(dir) })
     }
 
-    pub fn ann(&self) -> Guarded {
+    pub(crate) fn ann(&self) -> Guarded {
         self.as_user(ANN)
     }
 
-    pub fn bob(&self) -> Guarded {
+    pub(crate) fn bob(&self) -> Guarded {
         self.as_user(BOB)
     }
 
-    pub fn anon(&self) -> Guarded {
+    pub(crate) fn anon(&self) -> Guarded {
         self.guard.guarded(Principal::anonymous())
     }
 
-    pub fn as_user(&self, id: &str) -> Guarded {
+    pub(crate) fn as_user(&self, id: &str) -> Guarded {
         self.guard.guarded(Principal::user(id.parse::<UserId>().unwrap()))
     }
 
     /// What stands in the file, past the guard.
-    pub async fn titles(&self) -> Vec<String> {
+    pub(crate) async fn titles(&self) -> Vec<String> {
         let mut conn = plain(&self.path).await;
         let rows: Vec<(String,)> =
             sqlx::query_as("SELECT title FROM notes ORDER BY id").fetch_all(&mut conn).await.unwrap();

@@ -78,6 +78,7 @@ pub(super) fn rewrite(rules: Rules<'_>, sql: &str) -> Result<Rewritten> {
         ticket: Ticket {
             target: rewriter.target.as_ref().map(|target| Arc::from(target.table.as_str())),
             reads_target: rewriter.reads_target,
+            ..Ticket::default()
         },
         needs: rewriter.needs,
         tables: rewriter.tables,

@@ -17,6 +17,8 @@ pub(crate) struct Ticket {
     pub(crate) target: Option<Arc<str>>,
     /// Whether the write reads a column of its target (PostgreSQL then applies SELECT policies too).
     pub(crate) reads_target: bool,
+    /// The base tables that the statement reads through views, lower case.
+    pub(crate) tables: Arc<HashSet<String>>,
 }
 
 /// For whom a connection runs statements.
