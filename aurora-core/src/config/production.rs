@@ -52,10 +52,10 @@ impl Settings {
                 "set `sign_ups.autoconfirm` to Autoconfirm::Off",
             ));
         }
-        if self.passwords.memory_kib < 7_168 || self.passwords.memory_kib.saturating_mul(self.passwords.passes) < 35_840 {
+        if self.passwords.memory_kib < 8_192 || self.passwords.memory_kib.saturating_mul(self.passwords.passes) < 35_840 {
             found.push(Weakness::new(
                 "Argon2id is set below OWASP's floor",
-                "use memory_kib 19456 with passes 2, or 7168 with passes 5",
+                "use memory_kib 19456 with passes 2, or 8192 with passes 5",
             ));
         }
         for key in &self.api_keys.service {

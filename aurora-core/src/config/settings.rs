@@ -80,11 +80,8 @@ pub struct Passwords {
     pub passes: u32,
     /// Argon2id lanes. 1: one hash keeps one core.
     pub lanes: u32,
-    /// Passes may be raised at start until one hash takes about so long; never above `most_passes`. 0 leaves the
-    /// parameters as they are written.
-    pub calibrate_to: Duration,
-    /// The most passes that calibration may choose.
-    pub most_passes: u32,
+    /// Passes are raised at start until one hash takes about so long, at most 16. `None` takes `passes` as written.
+    pub calibrate_to: Option<Duration>,
     /// Hashes that run at once; 0 takes the number of cores. Memory at most `permits * memory_kib`.
     pub permits: usize,
     /// Sign-ins that may wait for a permit before the next one is told to come back (503).
@@ -100,8 +97,7 @@ impl Default for Passwords {
             memory_kib: 19_456,
             passes: 2,
             lanes: 1,
-            calibrate_to: Duration::ZERO,
-            most_passes: 10,
+            calibrate_to: None,
             permits: 0,
             queue: 64,
             deadline: Duration::from_secs(5),

@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-use super::{AuditRow, Identity, KeyRow, RefreshToken, Revocation, Session, User};
+use super::{AuditRow, Identity, KeyRow, RefreshToken, Revocation, Session, SigningKeyRow, User};
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
 
@@ -41,6 +41,9 @@ pub trait Reader: Send {
 
     /// Every wrapped key, ascending.
     async fn keys(&mut self) -> Result<Vec<KeyRow>>;
+
+    /// Every signing key, ascending.
+    async fn signing_keys(&mut self) -> Result<Vec<SigningKeyRow>>;
 }
 
 /// Questions and changes that commit together or not at all.
@@ -88,6 +91,9 @@ pub trait Transaction: Reader {
 
     /// Adds a wrapped key. `false` if the number is taken.
     async fn insert_key(&mut self, key: &KeyRow) -> Result<bool>;
+
+    /// Adds a signing key. `false` if the number is taken.
+    async fn insert_signing_key(&mut self, key: &SigningKeyRow) -> Result<bool>;
 
     /// The same transaction, for the host's own statements.
     fn host(&mut self) -> HostTransaction<'_>;

@@ -14,6 +14,6 @@ mod sqlite;
 mod writer;
 
 pub use database::{Database, HostTransaction, Reader, Transaction};
-pub use records::{AuditRow, Identity, KeyRow, RefreshToken, Revocation, Session, User};
+pub use records::{AuditRow, Identity, KeyRow, RefreshToken, Revocation, Session, SigningKeyRow, User};
 pub use sqlite::SqliteDatabase;
 pub use writer::{WriterLock, WriterPermit};

@@ -129,6 +129,25 @@ pub struct KeyRow {
     pub created_at: Timestamp,
 }
 
+/// A key that signs access tokens, its private half sealed.
+#[derive(Clone, Debug)]
+pub struct SigningKeyRow {
+    /// Its number.
+    pub id: u32,
+    /// The name that tokens carry.
+    pub kid: String,
+    /// The algorithm it is bound to.
+    pub algorithm: String,
+    /// The private half, sealed.
+    pub sealed: Vec<u8>,
+    /// The public half, a JWK.
+    pub public_jwk: String,
+    /// Whether it still signs.
+    pub state: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
 /// An audit record in its final shape.
 #[derive(Clone, Debug)]
 pub struct AuditRow {

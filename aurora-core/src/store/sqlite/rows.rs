@@ -2,7 +2,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::failure;
-use crate::store::{KeyRow, RefreshToken, Revocation, Session, User};
+use crate::store::{KeyRow, RefreshToken, Revocation, Session, SigningKeyRow, User};
 use crate::types::{Error, Result, Timestamp};
 
 type Column<T> = Result<T>;
@@ -80,6 +80,18 @@ pub(super) fn refresh_token(row: &SqliteRow) -> Result<RefreshToken> {
 
 pub(super) fn revocation(row: &SqliteRow) -> Result<Revocation> {
     Ok(Revocation { sequence: number(row, "sequence")?, session: parsed(text(row, "session_id")?)? })
+}
+
+pub(super) fn signing_key(row: &SqliteRow) -> Result<SigningKeyRow> {
+    Ok(SigningKeyRow {
+        id: u32::try_from(number(row, "id")?).map_err(Error::internal)?,
+        kid: text(row, "kid")?,
+        algorithm: text(row, "algorithm")?,
+        sealed: row.try_get("sealed").map_err(failure)?,
+        public_jwk: text(row, "public_jwk")?,
+        state: text(row, "state")?,
+        created_at: time(row, "created_at")?,
+    })
 }
 
 pub(super) fn key(row: &SqliteRow) -> Result<KeyRow> {

@@ -43,6 +43,7 @@ CREATE TABLE auth_sessions (
 ) STRICT;
 CREATE INDEX auth_sessions_user ON auth_sessions (user_id, created_at);
 CREATE INDEX auth_sessions_refreshed ON auth_sessions (refreshed_at);
+CREATE INDEX auth_sessions_expires ON auth_sessions (expires_at);
 
 CREATE TABLE auth_refresh_tokens (
     hash BLOB NOT NULL PRIMARY KEY,
@@ -72,6 +73,16 @@ CREATE TABLE aurora_keys (
     id INTEGER NOT NULL PRIMARY KEY,
     purpose TEXT NOT NULL,
     wrapped BLOB NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE aurora_signing_keys (
+    id INTEGER NOT NULL PRIMARY KEY,
+    kid TEXT NOT NULL UNIQUE,
+    algorithm TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    public_jwk TEXT NOT NULL CHECK (json_valid(public_jwk)),
+    state TEXT NOT NULL,
     created_at INTEGER NOT NULL
 ) STRICT;
 

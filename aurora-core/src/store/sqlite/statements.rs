@@ -64,6 +64,9 @@ statements! {
     KEYS = "SELECT id, purpose, wrapped, created_at FROM aurora_keys ORDER BY id";
     INSERT_KEY = "INSERT INTO aurora_keys (id, purpose, wrapped, created_at) VALUES ($1, $2, $3, $4) \
         ON CONFLICT (id) DO NOTHING";
+    SIGNING_KEYS = "SELECT id, kid, algorithm, sealed, public_jwk, state, created_at FROM aurora_signing_keys ORDER BY id";
+    INSERT_SIGNING_KEY = "INSERT INTO aurora_signing_keys (id, kid, algorithm, sealed, public_jwk, state, created_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING";
     CREATE_MIGRATIONS = "CREATE TABLE IF NOT EXISTS aurora_migrations (version INTEGER NOT NULL PRIMARY KEY, \
         applied_at INTEGER NOT NULL) STRICT";
     NEWEST_MIGRATION = "SELECT coalesce(max(version), 0) FROM aurora_migrations";

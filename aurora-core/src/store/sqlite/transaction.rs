@@ -4,7 +4,8 @@ use sqlx::{Sqlite, SqliteConnection};
 
 use super::{failure, is_unique_violation, rows, statements};
 use crate::store::{
-    AuditRow, HostTransaction, Identity, KeyRow, Reader, RefreshToken, Revocation, Session, Transaction, User,
+    AuditRow, HostTransaction, Identity, KeyRow, Reader, RefreshToken, Revocation, Session, SigningKeyRow, Transaction,
+    User,
     WriterPermit,
 };
 use crate::types::{Error, Result, SessionId, Timestamp, UserId};
@@ -82,6 +83,12 @@ macro_rules! reader {
             async fn keys(&mut self) -> Result<Vec<KeyRow>> {
                 let found = sqlx::query(statements::KEYS).fetch_all(self.connection()).await.map_err(failure)?;
                 found.iter().map(rows::key).collect()
+            }
+
+            async fn signing_keys(&mut self) -> Result<Vec<SigningKeyRow>> {
+                let query = sqlx::query(statements::SIGNING_KEYS);
+                let found = query.fetch_all(self.connection()).await.map_err(failure)?;
+                found.iter().map(rows::signing_key).collect()
             }
         }
     };
@@ -284,6 +291,19 @@ impl Transaction for SqliteWrite {
             .bind(i64::from(key.id))
             .bind(key.purpose.clone())
             .bind(key.wrapped.clone())
+            .bind(key.created_at.as_micros());
+        let done = query.execute(self.connection()).await.map_err(failure)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn insert_signing_key(&mut self, key: &SigningKeyRow) -> Result<bool> {
+        let query = sqlx::query(statements::INSERT_SIGNING_KEY)
+            .bind(i64::from(key.id))
+            .bind(key.kid.clone())
+            .bind(key.algorithm.clone())
+            .bind(key.sealed.clone())
+            .bind(key.public_jwk.clone())
+            .bind(key.state.clone())
             .bind(key.created_at.as_micros());
         let done = query.execute(self.connection()).await.map_err(failure)?;
         Ok(done.rows_affected() == 1)
