@@ -49,7 +49,8 @@ impl KeyedCipher for AwsLcKeyed {
     fn seal(&self, nonce: [u8; 12], data: &mut [u8]) -> Result<[u8; 16]> {
         use aws_lc_rs::aead::{Aad, Nonce};
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag = self.0.seal_in_place_separate_tag(nonce, Aad::empty(), data).map_err(|_| does_not_open())?;
+        let tag =
+            self.0.seal_in_place_separate_tag(nonce, Aad::empty(), data).map_err(|_| does_not_open())?;
         tag.as_ref().try_into().map_err(|_| does_not_open())
     }
 

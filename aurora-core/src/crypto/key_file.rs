@@ -51,15 +51,19 @@ impl KeyFile {
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
         let file = File::open(path).map_err(|error| {
-            let mend = "restore it from where you keep it apart from the database; a new one opens nothing old";
+            let mend =
+                "restore it from where you keep it apart from the database; a new one opens nothing old";
             Error::new(Code::Configuration, format!("cannot read key file `{shown}` ({error}): {mend}"))
                 .with_source(error)
         })?;
         refuse_others(&file, path)?;
         let mut text = Zeroizing::new(String::new());
         file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| {
-            Error::new(Code::Configuration, format!("key file `{shown}` is not text: restore it from its backup"))
-                .with_source(error)
+            Error::new(
+                Code::Configuration,
+                format!("key file `{shown}` is not text: restore it from its backup"),
+            )
+            .with_source(error)
         })?;
         Self::parse(&text).map_err(|error| {
             Error::new(Code::Configuration, format!("key file `{shown}`: {}", error.message()))
@@ -68,7 +72,8 @@ impl KeyFile {
 
     /// Reads the text form, as from an environment variable.
     pub fn parse(text: &str) -> Result<Self> {
-        let wrong = |what: &str| Error::new(Code::Configuration, format!("{what}: restore it from its backup"));
+        let wrong =
+            |what: &str| Error::new(Code::Configuration, format!("{what}: restore it from its backup"));
         let mut parts = text.trim().split(':');
         if parts.next() != Some(PREFIX) {
             return Err(wrong("not a root key (it begins with `aurora-key-1:`)"));
@@ -117,7 +122,8 @@ fn refuse_others(file: &File, path: &Path) -> Result<()> {
     let mode = file.metadata().map_err(Error::internal)?.permissions().mode();
     if mode & 0o077 != 0 {
         let shown = path.display();
-        let text = format!("key file `{shown}` is open to others (mode {:o}): chmod 600 {shown}", mode & 0o777);
+        let text =
+            format!("key file `{shown}` is open to others (mode {:o}): chmod 600 {shown}", mode & 0o777);
         return Err(Error::new(Code::Configuration, text));
     }
     Ok(())

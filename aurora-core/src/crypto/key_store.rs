@@ -58,7 +58,10 @@ impl std::str::FromStr for Purpose {
 
     fn from_str(text: &str) -> Result<Self> {
         Purpose::ALL.into_iter().find(|purpose| purpose.as_str() == text).ok_or_else(|| {
-            Error::new(Code::Configuration, format!("data key for unknown purpose `{text}`: run a newer Aurora"))
+            Error::new(
+                Code::Configuration,
+                format!("data key for unknown purpose `{text}`: run a newer Aurora"),
+            )
         })
     }
 }

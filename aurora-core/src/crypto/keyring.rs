@@ -193,7 +193,8 @@ async fn make(
 
 async fn unwrap(provider: &dyn KeyProvider, key: &WrappedKey) -> Result<DataKey> {
     let damaged = || {
-        let text = format!("data key {} ({}) is damaged: restore the database's keys table", key.id, key.purpose);
+        let text =
+            format!("data key {} ({}) is damaged: restore the database's keys table", key.id, key.purpose);
         Error::new(Code::Configuration, text)
     };
     let (length, rest) = key.wrapped.split_first().ok_or_else(damaged)?;

@@ -46,7 +46,8 @@ impl Quota {
     fn check(self, name: &str) -> Result<Self> {
         let allowed = Duration::from_millis(1)..=Duration::from_secs(31 * 86_400);
         if self.burst > 1_000_000 || !allowed.contains(&self.per) {
-            let text = format!("limit `{name}`: set burst to at most 1000000 and its time to 1 ms to 31 days");
+            let text =
+                format!("limit `{name}`: set burst to at most 1000000 and its time to 1 ms to 31 days");
             return Err(Error::new(Code::Configuration, text));
         }
         Ok(self)
@@ -226,7 +227,8 @@ impl Gate {
             None => None,
             Some(burst) => {
                 let each = (quota.per / burst.get()).max(Duration::from_nanos(1));
-                let quota = governor::Quota::with_period(each).ok_or_else(|| Error::internal("empty quota"))?;
+                let quota =
+                    governor::Quota::with_period(each).ok_or_else(|| Error::internal("empty quota"))?;
                 Some(RateLimiter::new(quota.allow_burst(burst), table.clone(), clock.clone()))
             }
         };
@@ -235,7 +237,8 @@ impl Gate {
 
     /// Or the seconds to wait.
     fn pass(&self, key: &Fingerprint, clock: &Monotonic) -> Result<(), u32> {
-        let seconds = |wait: Duration| u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
+        let seconds =
+            |wait: Duration| u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
         let Some(limit) = &self.limit else { return Err(seconds(self.per)) };
         limit.check_key(key).map_err(|until: NotUntil<Nanos>| seconds(until.wait_time_from(clock.now())))
     }

@@ -47,7 +47,11 @@ impl Table {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         let used = |set: &Mutex<[Place; WAYS]>| {
-            set.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|place| place.key != EMPTY.key).count()
+            set.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .iter()
+                .filter(|place| place.key != EMPTY.key)
+                .count()
         };
         self.0.iter().map(used).sum()
     }

@@ -28,7 +28,8 @@ pub fn strict_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 
 fn bad_json(error: &serde_json::Error) -> Error {
     if let Some(name) = error.to_string().strip_prefix(TWICE) {
-        let name: String = name.chars().take_while(|c| *c != '`').filter(|c| !c.is_control()).take(64).collect();
+        let name: String =
+            name.chars().take_while(|c| *c != '`').filter(|c| !c.is_control()).take(64).collect();
         return Error::new(Code::BadJson, format!("body names `{name}` twice"));
     }
     let (line, column) = (error.line(), error.column());
@@ -151,13 +152,14 @@ mod tests {
 
     #[test]
     fn names_the_field_and_never_the_value() {
-        let bad = |json, text: &str| assert_eq!(told(json), (Code::ValidationFailed, text.to_owned()), "{json}");
+        let bad =
+            |json, text: &str| assert_eq!(told(json), (Code::ValidationFailed, text.to_owned()), "{json}");
         bad("{}", "`title` is required");
         bad(r#"{"title": 5}"#, "`title` has the wrong type");
         bad(r#"{"title": "a", "role": "admin"}"#, "`role` is not a known field");
         bad(r#"{"title": "a", "tags": [{"name": "x"}, {"name": 7}]}"#, "`tags[1].name` has the wrong type");
         bad(r#"{"title": "a", "tags": [{}]}"#, "`tags[0].name` is required");
-        bad("[]", "`title` is required");
+        bad("[]", "body has the wrong length");
         bad("7", "body has the wrong type");
     }
 

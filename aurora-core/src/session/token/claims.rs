@@ -70,7 +70,8 @@ impl AccessClaims {
     pub(super) fn to_json(&self, issuer: &str, lifetime: std::time::Duration) -> Result<Vec<u8>> {
         let object = |name: &str, text: &str| {
             serde_json::from_str(text).map_err(|error| {
-                Error::new(Code::ValidationFailed, format!("`{name}` must be a JSON object")).with_source(error)
+                Error::new(Code::ValidationFailed, format!("`{name}` must be a JSON object"))
+                    .with_source(error)
             })
         };
         let methods = self.methods.iter();

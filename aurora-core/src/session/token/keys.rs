@@ -122,7 +122,8 @@ impl TokenKeys {
         let kid = "hs256".to_owned();
         let key = DecodingKey::from_secret(bytes);
         let ours = VerifyKey { kid: kid.clone(), algorithm: Algorithm::HS256, key, public: None };
-        let set = KeySet::build(kid, Algorithm::HS256, EncodingKey::from_secret(bytes), vec![ours], &configured)?;
+        let set =
+            KeySet::build(kid, Algorithm::HS256, EncodingKey::from_secret(bytes), vec![ours], &configured)?;
         let set = RwLock::new(Arc::new(set));
         Ok(Self(Arc::new(Inner { options, source: Source::SharedSecret, configured, set })))
     }
@@ -192,14 +193,18 @@ impl TokenKeys {
 impl fmt::Debug for TokenKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let set = self.set();
-        f.debug_struct("TokenKeys").field("signing", &set.signing_kid).field("keys", &set.verify.len()).finish()
+        f.debug_struct("TokenKeys")
+            .field("signing", &set.signing_kid)
+            .field("keys", &set.verify.len())
+            .finish()
     }
 }
 
 impl KeySet {
     fn sealed(keyring: &Keyring, records: &[SigningKeyRecord], configured: &[VerifyKey]) -> Result<Self> {
         let active = records.iter().filter(|record| record.state == SigningKeyState::Active);
-        let signing = active.max_by_key(|record| record.id).ok_or_else(|| Error::internal("no signing key"))?;
+        let signing =
+            active.max_by_key(|record| record.id).ok_or_else(|| Error::internal("no signing key"))?;
         let mut ours = Vec::with_capacity(records.len());
         let mut private = None;
         for record in records {
@@ -262,7 +267,10 @@ async fn add_key(
 
 fn unseal(keyring: &Keyring, record: &SigningKeyRecord) -> Result<(crate::crypto::SecretBytes, VerifyKey)> {
     let damaged = || {
-        let text = format!("signing key `{}` does not open: restore the database and its key file together", record.kid);
+        let text = format!(
+            "signing key `{}` does not open: restore the database and its key file together",
+            record.kid
+        );
         Error::new(Code::Configuration, text)
     };
     if record.algorithm != "ES256" {
