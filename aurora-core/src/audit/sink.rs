@@ -17,7 +17,8 @@ use crate::types::{BoxFuture, Error, RequestId, Result};
 /// caller give its action up.
 pub trait AuditSink: Send + Sync + Debug {
     /// Writes `record` within `transaction`.
-    fn write<'a>(&'a self, transaction: &'a mut dyn Transaction, record: Record) -> BoxFuture<'a, Result<()>>;
+    fn write<'a>(&'a self, transaction: &'a mut dyn Transaction, record: Record)
+    -> BoxFuture<'a, Result<()>>;
 }
 
 /// Records in Aurora's own table, each with its salted commitment.
@@ -55,7 +56,11 @@ impl DatabaseAudit {
 }
 
 impl AuditSink for DatabaseAudit {
-    fn write<'a>(&'a self, transaction: &'a mut dyn Transaction, record: Record) -> BoxFuture<'a, Result<()>> {
+    fn write<'a>(
+        &'a self,
+        transaction: &'a mut dyn Transaction,
+        record: Record,
+    ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let row = self.row(&record)?;
             transaction.append_audit(&row).await
@@ -87,7 +92,8 @@ mod tests {
     #[test]
     fn the_commitment_binds_salt_and_payload() {
         let sink = DatabaseAudit::new(Arc::new(SystemEntropy));
-        let record = Record::security(Timestamp::default(), Actor::Service, Action::USER_BANNED).with("until", 5);
+        let record =
+            Record::security(Timestamp::default(), Actor::Service, Action::USER_BANNED).with("until", 5);
         let (one, two) = (sink.row(&record).unwrap(), sink.row(&record).unwrap());
         assert_eq!(one.payload, r#"{"until":"5"}"#);
         assert_ne!(one.commitment, two.commitment, "equal payloads are not recognised by their commitments");

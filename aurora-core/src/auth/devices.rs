@@ -16,7 +16,12 @@ impl Auth {
     }
 
     /// Ends one of the user's own sessions. Someone else's is [`Code::NotFound`], as one that does not exist.
-    pub async fn end_session(&self, principal: &Principal, session: SessionId, client: &Client) -> Result<()> {
+    pub async fn end_session(
+        &self,
+        principal: &Principal,
+        session: SessionId,
+        client: &Client,
+    ) -> Result<()> {
         let user = user_of(principal)?;
         let mut transaction = self.database().begin().await?;
         let found = transaction.session(session).await?;

@@ -32,5 +32,9 @@ use crate::types::{BoxFuture, Result};
 /// ```
 pub trait SignUpHook: Send + Sync + Debug {
     /// Called for each new user, after Aurora's rows were written and before the commit.
-    fn signed_up<'a>(&'a self, transaction: HostTransaction<'a>, account: &'a Account) -> BoxFuture<'a, Result<()>>;
+    fn signed_up<'a>(
+        &'a self,
+        transaction: HostTransaction<'a>,
+        account: &'a Account,
+    ) -> BoxFuture<'a, Result<()>>;
 }

@@ -25,8 +25,9 @@ pub(super) fn merge(current: &str, change: Option<&str>) -> Result<String> {
 }
 
 pub(super) fn object(text: &str) -> Result<Map<String, Value>> {
-    strict_json(text.as_bytes())
-        .map_err(|error| Error::new(Code::ValidationFailed, "`data` must be a JSON object").with_source(error))
+    strict_json(text.as_bytes()).map_err(|error| {
+        Error::new(Code::ValidationFailed, "`data` must be a JSON object").with_source(error)
+    })
 }
 
 #[cfg(test)]

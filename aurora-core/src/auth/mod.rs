@@ -104,7 +104,9 @@ impl Auth {
     }
 
     fn record(&self, actor: Actor, action: Action, client: &Client) -> Record {
-        Record::security(self.now(), actor, action).request(client.request()).with("address", client.address())
+        Record::security(self.now(), actor, action)
+            .request(client.request())
+            .with("address", client.address())
     }
 
     /// Records a denial, committed on its own, and answers with it.
@@ -129,7 +131,8 @@ fn no_bearer() -> Error {
 }
 
 fn user_gone() -> Error {
-    Error::new(Code::UserNotFound, "User from sub claim in JWT does not exist").with_status(http::StatusCode::FORBIDDEN)
+    Error::new(Code::UserNotFound, "User from sub claim in JWT does not exist")
+        .with_status(http::StatusCode::FORBIDDEN)
 }
 
 fn invalid_credentials() -> Error {

@@ -98,7 +98,8 @@ impl Auth {
         let session = &found.session;
         let ended = async {
             transaction.end_session(session.id, self.now()).await?;
-            let record = self.record(Actor::User(session.user), Action::TOKEN_REVOKED, client).target(session.id);
+            let record =
+                self.record(Actor::User(session.user), Action::TOKEN_REVOKED, client).target(session.id);
             let record = record.with("reason", reason).with("code", denial.code());
             self.0.audit.write(&mut *transaction, record).await?;
             transaction.commit().await

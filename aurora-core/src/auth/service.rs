@@ -28,7 +28,10 @@ impl Auth {
         user.app_metadata = metadata::merge(&user.app_metadata, new.app_metadata.as_deref())?;
         let mut transaction = self.database().begin().await?;
         if !self.insert(&mut *transaction, &user).await? {
-            return Err(Error::new(Code::EmailExists, "A user with this email address has already been registered"));
+            return Err(Error::new(
+                Code::EmailExists,
+                "A user with this email address has already been registered",
+            ));
         }
         let record = self.by_service(Action::USER_SIGNED_UP, user.id).with("provider", "email");
         self.0.audit.write(&mut *transaction, record).await?;
@@ -106,9 +109,13 @@ impl Auth {
         let Some(mut user) = transaction.user(id).await? else { return Err(unknown()) };
         edit(&mut user)?;
         user.updated_at = now;
-        let ended = if ends_sessions { transaction.end_sessions_of(id, None, now).await? } else { Vec::new() };
+        let ended =
+            if ends_sessions { transaction.end_sessions_of(id, None, now).await? } else { Vec::new() };
         if !transaction.update_user(&user).await? {
-            return Err(Error::new(Code::EmailExists, "A user with this email address has already been registered"));
+            return Err(Error::new(
+                Code::EmailExists,
+                "A user with this email address has already been registered",
+            ));
         }
         let mut record = self.by_service(action, id);
         if let Some(until) = user.banned_until {

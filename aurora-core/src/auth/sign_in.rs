@@ -78,14 +78,22 @@ impl Auth {
         Ok(())
     }
 
-    async fn enter(&self, verified: &User, rehashed: Option<String>, client: &Client) -> Result<IssuedSession> {
+    async fn enter(
+        &self,
+        verified: &User,
+        rehashed: Option<String>,
+        client: &Client,
+    ) -> Result<IssuedSession> {
         let mut transaction = self.database().begin().await?;
         let current = transaction.user(verified.id).await?;
         // Hashing takes its time: the password may have been changed, the user banned or deleted meanwhile.
-        let unchanged = current.filter(|user| user.password == verified.password && !user.is_banned(self.now()));
+        let unchanged =
+            current.filter(|user| user.password == verified.password && !user.is_banned(self.now()));
         let Some(mut user) = unchanged else {
             drop(transaction);
-            return Err(self.refuse(Some(verified), "changed meanwhile", invalid_credentials(), client).await);
+            return Err(self
+                .refuse(Some(verified), "changed meanwhile", invalid_credentials(), client)
+                .await);
         };
         let now = self.now();
         if rehashed.is_some() {
@@ -104,7 +112,13 @@ impl Auth {
         self.open(transaction, user, client).await
     }
 
-    async fn refuse(&self, user: Option<&User>, reason: &'static str, denial: Error, client: &Client) -> Error {
+    async fn refuse(
+        &self,
+        user: Option<&User>,
+        reason: &'static str,
+        denial: Error,
+        client: &Client,
+    ) -> Error {
         let mut record = self.record(Actor::Anonymous, Action::LOGIN_FAILED, client).with("reason", reason);
         if let Some(user) = user {
             record = record.target(user.id);

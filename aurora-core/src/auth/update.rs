@@ -31,7 +31,12 @@ impl Auth {
     /// Address and password want a sign-in of the last ten minutes or the current password, else
     /// [`Code::ReauthenticationNeeded`]. Without autoconfirm a new address waits for its confirmation.
     /// [`Code::EmailExists`], [`Code::SamePassword`], [`Code::WeakPassword`], [`Code::ValidationFailed`].
-    pub async fn update_user(&self, principal: &Principal, change: UserChange, client: &Client) -> Result<Account> {
+    pub async fn update_user(
+        &self,
+        principal: &Principal,
+        change: UserChange,
+        client: &Client,
+    ) -> Result<Account> {
         let id = user_of(principal)?;
         let before = self.database().read().await?.user(id).await?.ok_or_else(user_gone)?;
         let email = change.email.as_deref().map(str::parse::<Email>).transpose()?;
@@ -91,13 +96,20 @@ impl Auth {
             None => Verdict::Mismatch,
         };
         if let Verdict::Match { .. } = same {
-            let denial = Error::new(Code::SamePassword, "New password should be different from the old password.");
+            let denial =
+                Error::new(Code::SamePassword, "New password should be different from the old password.");
             return Err(self.refuse_change(user, "same password", denial, client).await);
         }
         self.0.passwords.hash(password.secret()).await
     }
 
-    async fn apply(&self, principal: &Principal, before: &User, changed: Changed, client: &Client) -> Result<Account> {
+    async fn apply(
+        &self,
+        principal: &Principal,
+        before: &User,
+        changed: Changed,
+        client: &Client,
+    ) -> Result<Account> {
         let mut transaction = self.database().begin().await?;
         let mut user = transaction.user(before.id).await?.ok_or_else(user_gone)?;
         // Someone changed the same account while we hashed: the evidence above is about another state.
@@ -119,7 +131,8 @@ impl Auth {
         }
         if !transaction.update_user(&user).await? {
             drop(transaction);
-            let denial = Error::new(Code::EmailExists, "A user with this email address has already been registered");
+            let denial =
+                Error::new(Code::EmailExists, "A user with this email address has already been registered");
             return Err(self.refuse_change(before, "address taken", denial, client).await);
         }
         let mut ended = Vec::new();
@@ -156,7 +169,13 @@ impl Auth {
         "waits for confirmation".to_owned()
     }
 
-    async fn refuse_change(&self, user: &User, reason: &'static str, denial: Error, client: &Client) -> Error {
+    async fn refuse_change(
+        &self,
+        user: &User,
+        reason: &'static str,
+        denial: Error,
+        client: &Client,
+    ) -> Error {
         let record = self.record(Actor::User(user.id), Action::USER_CHANGE_FAILED, client);
         self.deny(record.target(user.id).with("reason", reason), denial).await
     }

@@ -31,7 +31,8 @@ impl FromStr for Network {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let refused = || Error::new(Code::Configuration, format!("`{text}` is not an address range like 10.0.0.0/8"));
+        let refused =
+            || Error::new(Code::Configuration, format!("`{text}` is not an address range like 10.0.0.0/8"));
         let (address, length) = match text.split_once('/') {
             Some((address, length)) => (address, Some(length)),
             None => (text, None),

@@ -21,13 +21,15 @@ impl FromStr for Origin {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let refused = || {
-            let sentence = format!("`{text}` is not an origin; write it as https://app.example.com, without a path");
+            let sentence =
+                format!("`{text}` is not an origin; write it as https://app.example.com, without a path");
             Error::new(Code::Configuration, sentence)
         };
         let (scheme, rest) = text.split_once("://").ok_or_else(refused)?;
         let authority: http::uri::Authority = rest.parse().map_err(|_| refused())?;
         let plain = !rest.contains(['/', '?', '#', '@', '*']) && !authority.host().is_empty();
-        let scheme_ok = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        let scheme_ok = !scheme.is_empty()
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
         if !plain || !scheme_ok || text.ends_with(':') {
             return Err(refused());
         }
@@ -50,7 +52,15 @@ mod tests {
         assert!("https://App.example.com".parse::<Origin>().is_ok());
         assert!("http://localhost:5173".parse::<Origin>().is_ok());
         assert!("capacitor://localhost".parse::<Origin>().is_ok());
-        for text in ["null", "*", "https://*.example.com", "https://app.example.com/", "app.example.com", "https://", "https://a@b"] {
+        for text in [
+            "null",
+            "*",
+            "https://*.example.com",
+            "https://app.example.com/",
+            "app.example.com",
+            "https://",
+            "https://a@b",
+        ] {
             assert!(text.parse::<Origin>().is_err(), "{text}");
         }
     }

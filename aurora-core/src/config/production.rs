@@ -41,7 +41,10 @@ impl Settings {
             return found;
         }
         if self.site_url.is_empty() {
-            found.push(Weakness::new("the site's address is not set", "set `site_url` to its public https:// address"));
+            found.push(Weakness::new(
+                "the site's address is not set",
+                "set `site_url` to its public https:// address",
+            ));
         } else if !self.site_url.starts_with("https://") {
             let what = format!("the site's address `{}` is not https", self.site_url);
             found.push(Weakness::new(what, "set `site_url` to the public https:// address"));
@@ -52,7 +55,9 @@ impl Settings {
                 "set `sign_ups.autoconfirm` to Autoconfirm::Off",
             ));
         }
-        if self.passwords.memory_kib < 8_192 || self.passwords.memory_kib.saturating_mul(self.passwords.passes) < 35_840 {
+        if self.passwords.memory_kib < 8_192
+            || self.passwords.memory_kib.saturating_mul(self.passwords.passes) < 35_840
+        {
             found.push(Weakness::new(
                 "Argon2id is set below OWASP's floor",
                 "use memory_kib 19456 with passes 2, or 8192 with passes 5",
@@ -72,22 +77,37 @@ impl Settings {
     fn contradictions(&self) -> Vec<Weakness> {
         let mut found = Vec::new();
         if !self.prefix.starts_with('/') || self.prefix.ends_with('/') {
-            found.push(Weakness::new("`prefix` is not a path like /auth/v1", "start it with a slash and end it without one"));
+            found.push(Weakness::new(
+                "`prefix` is not a path like /auth/v1",
+                "start it with a slash and end it without one",
+            ));
         }
         if self.passwords.shortest < 6 || self.passwords.shortest > 128 {
             found.push(Weakness::new("`passwords.shortest` lies outside 6 to 128", "set it to 8 or more"));
         }
         let tokens = &self.tokens;
-        if tokens.access_lifetime < Duration::from_secs(10) || tokens.access_lifetime > Duration::from_secs(24 * 3600) {
-            found.push(Weakness::new("access tokens live for less than 10 seconds or more than a day", "set `tokens.access_lifetime` to 15 minutes"));
+        if tokens.access_lifetime < Duration::from_secs(10)
+            || tokens.access_lifetime > Duration::from_secs(24 * 3600)
+        {
+            found.push(Weakness::new(
+                "access tokens live for less than 10 seconds or more than a day",
+                "set `tokens.access_lifetime` to 15 minutes",
+            ));
         }
         if tokens.idle_lifetime <= tokens.access_lifetime || tokens.absolute_lifetime < tokens.idle_lifetime {
-            found.push(Weakness::new("session lifetimes contradict each other", "keep access < idle <= absolute"));
+            found.push(Weakness::new(
+                "session lifetimes contradict each other",
+                "keep access < idle <= absolute",
+            ));
         }
         if tokens.reuse_grace > Duration::from_secs(60) {
             found.push(Weakness::new("`tokens.reuse_grace` is longer than a minute", "set it to 10 seconds"));
         }
-        let shared = self.api_keys.anon.iter().any(|anon| self.api_keys.service.iter().any(|key| key.expose() == anon.expose()));
+        let shared = self
+            .api_keys
+            .anon
+            .iter()
+            .any(|anon| self.api_keys.service.iter().any(|key| key.expose() == anon.expose()));
         if shared {
             found.push(Weakness::new("one key is both publishable and secret", "make two different keys"));
         }
@@ -142,7 +162,9 @@ mod tests {
     /// attack J15
     #[test]
     fn example_and_short_secrets_are_weak() {
-        for secret in ["secret", "", "your-super-secret-jwt-token-with-at-least-32-characters-long", &"ab".repeat(20)] {
+        for secret in
+            ["secret", "", "your-super-secret-jwt-token-with-at-least-32-characters-long", &"ab".repeat(20)]
+        {
             assert!(weak_secret(secret).is_some(), "{secret}");
         }
         assert!(weak_secret("9tQ2xVw0nB4mLk7sJd1hGf5aPz8oIu3y").is_none());

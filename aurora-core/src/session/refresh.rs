@@ -86,7 +86,9 @@ pub(crate) fn decide(found: &RefreshToken, now: Timestamp, lifetimes: &config::T
     match (behind, found.successor_used_at) {
         (0, _) => Decision::Rotate,
         (1, None) => Decision::Reissue(1),
-        (2..=LONGEST_WALK, Some(used)) if now <= used.plus(lifetimes.reuse_grace) => Decision::Reissue(behind),
+        (2..=LONGEST_WALK, Some(used)) if now <= used.plus(lifetimes.reuse_grace) => {
+            Decision::Reissue(behind)
+        }
         _ => Decision::Replay,
     }
 }
@@ -115,7 +117,11 @@ mod tests {
             refreshed_at: at,
             expires_at: at.plus(Duration::from_secs(365 * 86_400)),
         };
-        RefreshToken { generation, successor_used_at: successor_used_at.map(Timestamp::from_seconds), session }
+        RefreshToken {
+            generation,
+            successor_used_at: successor_used_at.map(Timestamp::from_seconds),
+            session,
+        }
     }
 
     #[test]
@@ -137,7 +143,11 @@ mod tests {
             (6, 5, None, 0, Decision::Replay),
         ];
         for (place, newest, used, now, decision) in rules {
-            assert_eq!(decide(&found(place, newest, used), at(now), &lifetimes), decision, "{place} of {newest}");
+            assert_eq!(
+                decide(&found(place, newest, used), at(now), &lifetimes),
+                decision,
+                "{place} of {newest}"
+            );
         }
     }
 
@@ -146,7 +156,15 @@ mod tests {
     fn garbage_is_not_looked_up() {
         let long = "a".repeat(65_536);
         let padded = format!("art_{}=", "A".repeat(42));
-        for text in ["", "art_", "a\0b", "art_AAAA", long.as_str(), padded.as_str(), &format!("brt_{}", "A".repeat(43))] {
+        for text in [
+            "",
+            "art_",
+            "a\0b",
+            "art_AAAA",
+            long.as_str(),
+            padded.as_str(),
+            &format!("brt_{}", "A".repeat(43)),
+        ] {
             assert!(RefreshSecret::parse(&text.into()).is_none());
         }
         // 43 characters carry 258 bits: the last two must be zero, so that one token has one spelling.

@@ -161,7 +161,12 @@ impl Sessions {
         Ok(Opened { session, secret, swept })
     }
 
-    async fn sweep(&self, transaction: &mut dyn Transaction, user: &User, now: Timestamp) -> Result<Vec<SessionId>> {
+    async fn sweep(
+        &self,
+        transaction: &mut dyn Transaction,
+        user: &User,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>> {
         let inner = &*self.0;
         let lifetimes = &inner.parts.lifetimes;
         let last = Timestamp::from_micros(inner.swept.load(Ordering::Relaxed));
@@ -176,7 +181,12 @@ impl Sessions {
     }
 
     /// An access token for `session`, and when it expires.
-    pub(crate) fn issue(&self, user: &User, session: &Session, now: Timestamp) -> Result<(Secret, Timestamp)> {
+    pub(crate) fn issue(
+        &self,
+        user: &User,
+        session: &Session,
+        now: Timestamp,
+    ) -> Result<(Secret, Timestamp)> {
         let parts = &self.0.parts;
         let methods: Vec<Amr> = serde_json::from_str(&session.amr).map_err(Error::internal)?;
         let claims = AccessClaims {

@@ -36,7 +36,10 @@ impl SigningKeyStore for DatabaseSigningKeys {
             };
             let mut transaction = self.0.begin().await?;
             if !transaction.insert_signing_key(&row).await? {
-                return Err(Error::new(Code::Configuration, format!("signing key {} exists already", row.id)));
+                return Err(Error::new(
+                    Code::Configuration,
+                    format!("signing key {} exists already", row.id),
+                ));
             }
             transaction.commit().await
         })

@@ -74,7 +74,12 @@ pub trait Transaction: Reader {
     async fn end_session(&mut self, id: SessionId, now: Timestamp) -> Result<bool>;
 
     /// Ends a user's sessions but `keep`, and answers which.
-    async fn end_sessions_of(&mut self, user: UserId, keep: Option<SessionId>, now: Timestamp) -> Result<Vec<SessionId>>;
+    async fn end_sessions_of(
+        &mut self,
+        user: UserId,
+        keep: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>>;
 
     /// Ends a user's sessions that expired before `now` or were not refreshed since `idle`; forgets revocations
     /// noted before `horizon`. Answers which sessions ended.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::ConnectOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 
 use super::transaction::{SqliteReader, SqliteWrite};
 use super::{failure, migrate};
@@ -44,10 +46,11 @@ impl SqliteDatabase {
             .pragma("recursive_triggers", "ON")
             // sqlx logs statements, and a slow one with its text.
             .disable_statement_logging();
-        let writers = pool(1).connect_with(options.clone().create_if_missing(true)).await.map_err(|error| {
-            let sentence = format!("cannot open the database `{}`: {error}", path.display());
-            Error::new(Code::Configuration, sentence).with_source(error)
-        })?;
+        let writers =
+            pool(1).connect_with(options.clone().create_if_missing(true)).await.map_err(|error| {
+                let sentence = format!("cannot open the database `{}`: {error}", path.display());
+                Error::new(Code::Configuration, sentence).with_source(error)
+            })?;
         let readers = pool(4).connect_lazy_with(options.pragma("query_only", "ON"));
         let lock = WriterLock::new(TURN);
         let database = Self { path: path.into(), readers, writers, lock };
@@ -101,7 +104,9 @@ fn file(url: &str) -> Result<PathBuf> {
     if path.is_empty() || path.contains(":memory:") {
         return Err(Error::new(
             Code::Configuration,
-            format!("`{url}` names no file; write sqlite://data/app.db (an in-memory database has no second reader)"),
+            format!(
+                "`{url}` names no file; write sqlite://data/app.db (an in-memory database has no second reader)"
+            ),
         ));
     }
     if path.contains("://") {
@@ -137,7 +142,8 @@ mod tests {
 
     #[tokio::test]
     async fn every_statement_prepares() {
-        let database = SqliteDatabase::open(scratch("prepare").to_str().unwrap(), &SystemClock).await.unwrap();
+        let database =
+            SqliteDatabase::open(scratch("prepare").to_str().unwrap(), &SystemClock).await.unwrap();
         let mut write = database.write().await.unwrap();
         for (name, text) in statements::ALL {
             let prepared = sqlx::Executor::prepare(write.connection(), sqlx::SqlStr::from_static(text)).await;
@@ -162,7 +168,8 @@ mod tests {
 
     #[tokio::test]
     async fn readers_cannot_write() {
-        let database = SqliteDatabase::open(scratch("readers").to_str().unwrap(), &SystemClock).await.unwrap();
+        let database =
+            SqliteDatabase::open(scratch("readers").to_str().unwrap(), &SystemClock).await.unwrap();
         let mut reader = database.readers.acquire().await.unwrap();
         assert!(sqlx::query("DELETE FROM auth_users").execute(&mut *reader).await.is_err());
     }
@@ -170,23 +177,29 @@ mod tests {
     /// faults K32: dropped at any point, the writer's turn passes on and nothing stays open.
     #[tokio::test]
     async fn a_dropped_transaction_is_rolled_back_before_the_next_turn() {
-        let database = SqliteDatabase::open(scratch("dropped").to_str().unwrap(), &SystemClock).await.unwrap();
+        let database =
+            SqliteDatabase::open(scratch("dropped").to_str().unwrap(), &SystemClock).await.unwrap();
         for polls in 0..40 {
             let mut work = Box::pin(async {
                 let mut write = database.write().await.unwrap();
-                sqlx::query("INSERT INTO aurora_keys (id, purpose, wrapped, created_at) VALUES (7, 'x', x'00', 0)")
-                    .execute(write.connection())
-                    .await
-                    .unwrap();
+                sqlx::query(
+                    "INSERT INTO aurora_keys (id, purpose, wrapped, created_at) VALUES (7, 'x', x'00', 0)",
+                )
+                .execute(write.connection())
+                .await
+                .unwrap();
                 std::future::pending::<()>().await;
             });
             for _ in 0..polls {
                 let _ = tokio::time::timeout(Duration::from_micros(200), &mut work).await;
             }
             drop(work);
-            let mut write = tokio::time::timeout(Duration::from_secs(3), database.write()).await.unwrap().unwrap();
-            let rows: i64 =
-                sqlx::query_scalar("SELECT count(*) FROM aurora_keys").fetch_one(write.connection()).await.unwrap();
+            let mut write =
+                tokio::time::timeout(Duration::from_secs(3), database.write()).await.unwrap().unwrap();
+            let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM aurora_keys")
+                .fetch_one(write.connection())
+                .await
+                .unwrap();
             assert_eq!(rows, 0);
         }
     }

@@ -10,8 +10,10 @@ const STEPS: &[&str] = &[include_str!("schema_0001.sql")];
 /// take turns and a kill leaves the old schema or the new one.
 pub(super) async fn migrate(connection: &mut SqliteConnection, now: Timestamp) -> Result<()> {
     sqlx::query(statements::CREATE_MIGRATIONS).execute(&mut *connection).await.map_err(failure)?;
-    let done: i64 =
-        sqlx::query_scalar(statements::NEWEST_MIGRATION).fetch_one(&mut *connection).await.map_err(failure)?;
+    let done: i64 = sqlx::query_scalar(statements::NEWEST_MIGRATION)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failure)?;
     let known = i64::try_from(STEPS.len()).map_err(Error::internal)?;
     if done > known {
         let sentence = format!(

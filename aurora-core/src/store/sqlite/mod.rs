@@ -18,9 +18,9 @@ pub(crate) fn failure(error: sqlx::Error) -> Error {
         // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_READONLY, SQLITE_IOERR: nothing was written, and
         // a client must not take it for a refusal (a 4xx on refresh signs people out).
         Some(5 | 6) => Error::overloaded(1).with_source(error),
-        Some(8 | 10 | 13) => {
-            Error::new(Code::OverCapacity, "Service is busy, please try again").with_retry_after(5).with_source(error)
-        }
+        Some(8 | 10 | 13) => Error::new(Code::OverCapacity, "Service is busy, please try again")
+            .with_retry_after(5)
+            .with_source(error),
         _ => Error::internal(error),
     }
 }

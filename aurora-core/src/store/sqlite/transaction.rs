@@ -4,9 +4,8 @@ use sqlx::{Sqlite, SqliteConnection};
 
 use super::{failure, is_unique_violation, rows, statements};
 use crate::store::{
-    AuditRow, HostTransaction, Identity, KeyRow, Reader, RefreshToken, Revocation, Session, SigningKeyRow, Transaction,
-    User,
-    WriterPermit,
+    AuditRow, HostTransaction, Identity, KeyRow, Reader, RefreshToken, Revocation, Session, SigningKeyRow,
+    Transaction, User, WriterPermit,
 };
 use crate::types::{Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
@@ -81,7 +80,8 @@ macro_rules! reader {
             }
 
             async fn keys(&mut self) -> Result<Vec<KeyRow>> {
-                let found = sqlx::query(statements::KEYS).fetch_all(self.connection()).await.map_err(failure)?;
+                let found =
+                    sqlx::query(statements::KEYS).fetch_all(self.connection()).await.map_err(failure)?;
                 found.iter().map(rows::key).collect()
             }
 
@@ -214,10 +214,14 @@ impl Transaction for SqliteWrite {
         if done.rows_affected() != 1 {
             return Err(Error::overloaded(1));
         }
-        let query = sqlx::query(statements::USE_TOKEN).bind(id.clone()).bind(session.generation - 1).bind(now);
-        query.execute(self.connection()).await.map_err(failure)?;
         let query =
-            sqlx::query(statements::INSERT_TOKEN).bind(token.to_vec()).bind(id.clone()).bind(session.generation).bind(now);
+            sqlx::query(statements::USE_TOKEN).bind(id.clone()).bind(session.generation - 1).bind(now);
+        query.execute(self.connection()).await.map_err(failure)?;
+        let query = sqlx::query(statements::INSERT_TOKEN)
+            .bind(token.to_vec())
+            .bind(id.clone())
+            .bind(session.generation)
+            .bind(now);
         query.execute(self.connection()).await.map_err(failure)?;
         let query = sqlx::query(statements::FORGET_TOKENS).bind(id).bind(horizon.as_micros());
         query.execute(self.connection()).await.map_err(failure)?;
