@@ -1,8 +1,19 @@
 //! Records and the transactional stores that keep them.
 //!
 //! 1. A store never decides: it reads and writes what a flow tells it to, within the flow's transaction.
-//! 2. One fair lock stands before SQLite's single writer, for the guard and the stores alike.
+//! 2. Whoever holds a [`Reader`] cannot write; whoever holds a [`Transaction`] has the single writer's turn.
+//! 3. A [`Transaction`] that is dropped is rolled back, also when its future was cancelled or panicked.
+//! 4. One fair lock stands before SQLite's single writer, for the guard and the stores alike.
+//! 5. No bearer secret is stored: a refresh token by its keyed hash, a key wrapped under one outside the database.
+//! 6. Whatever ends a session (a sign-out, a ban, a deletion, a host's own `DELETE`) leaves a [`Revocation`],
+//!    which triggers of the database write.
 
+mod database;
+mod records;
+mod sqlite;
 mod writer;
 
+pub use database::{Database, HostTransaction, Reader, Transaction};
+pub use records::{AuditRow, Identity, KeyRow, RefreshToken, Revocation, Session, SigningKeyRow, User};
+pub use sqlite::SqliteDatabase;
 pub use writer::{WriterLock, WriterPermit};

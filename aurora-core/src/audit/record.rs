@@ -1,0 +1,201 @@
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::types::{Principal, RequestId, Role, TenantId, Timestamp, UserId};
+use crate::validate::printable;
+
+/// Who acted, without a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Actor {
+    /// A user.
+    User(UserId),
+    /// Someone who has not signed in.
+    Anonymous,
+    /// The service, or whoever holds its key.
+    Service,
+}
+
+impl Actor {
+    /// The actor that a principal is.
+    pub fn of(principal: &Principal) -> Self {
+        match (principal.role(), principal.user_id()) {
+            (Role::Service, _) => Self::Service,
+            (_, Some(user)) => Self::User(user),
+            (_, None) => Self::Anonymous,
+        }
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => id.fmt(f),
+            Self::Anonymous => f.write_str("anonymous"),
+            Self::Service => f.write_str("service"),
+        }
+    }
+}
+
+/// Which shelf a record belongs on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Sign-in, sessions, accounts, denials.
+    Security,
+    /// Data that changed.
+    Data,
+    /// Data that was read past the policies.
+    Access,
+}
+
+impl Kind {
+    /// The kind's name in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Security => "security",
+            Self::Data => "data",
+            Self::Access => "access",
+        }
+    }
+}
+
+/// What happened. Those that Supabase Auth logs have its names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Action(Cow<'static, str>);
+
+impl Action {
+    /// Signed in.
+    pub const LOGIN: Self = Self(Cow::Borrowed("login"));
+    /// A sign-in was refused.
+    pub const LOGIN_FAILED: Self = Self(Cow::Borrowed("login_failed"));
+    /// Signed out.
+    pub const LOGOUT: Self = Self(Cow::Borrowed("logout"));
+    /// Registered.
+    pub const USER_SIGNED_UP: Self = Self(Cow::Borrowed("user_signedup"));
+    /// Registration of an address that is taken.
+    pub const USER_REPEATED_SIGN_UP: Self = Self(Cow::Borrowed("user_repeated_signup"));
+    /// A registration was refused.
+    pub const SIGN_UP_FAILED: Self = Self(Cow::Borrowed("signup_failed"));
+    /// Address or metadata changed.
+    pub const USER_MODIFIED: Self = Self(Cow::Borrowed("user_modified"));
+    /// Password changed.
+    pub const USER_UPDATED_PASSWORD: Self = Self(Cow::Borrowed("user_updated_password"));
+    /// A change of an account was refused.
+    pub const USER_CHANGE_FAILED: Self = Self(Cow::Borrowed("user_change_failed"));
+    /// Account deleted.
+    pub const USER_DELETED: Self = Self(Cow::Borrowed("user_deleted"));
+    /// Account banned.
+    pub const USER_BANNED: Self = Self(Cow::Borrowed("user_banned"));
+    /// Ban lifted.
+    pub const USER_UNBANNED: Self = Self(Cow::Borrowed("user_unbanned"));
+    /// A refresh token was exchanged, or its unused successor was handed out again.
+    pub const TOKEN_REFRESHED: Self = Self(Cow::Borrowed("token_refreshed"));
+    /// A family of refresh tokens was revoked, because one of them was replayed or its session had expired.
+    pub const TOKEN_REVOKED: Self = Self(Cow::Borrowed("token_revoked"));
+    /// A refresh was refused.
+    pub const TOKEN_REFRESH_FAILED: Self = Self(Cow::Borrowed("token_refresh_failed"));
+    /// One of the user's own sessions was ended from another.
+    pub const SESSION_REVOKED: Self = Self(Cow::Borrowed("session_revoked"));
+    /// A handle past every policy was taken.
+    pub const UNGUARDED: Self = Self(Cow::Borrowed("unguarded_access"));
+    /// Someone acted as another principal outside a request.
+    pub const ACTING_AS: Self = Self(Cow::Borrowed("acting_as"));
+
+    /// An action of the host's own, such as `invoice_approved`.
+    pub fn custom(name: impl Into<Cow<'static, str>>) -> Self {
+        Self(Cow::Owned(printable(&name.into(), 64)))
+    }
+
+    /// The action's name in the table.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One event, on its way to a sink.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub(super) at: Timestamp,
+    pub(super) tenant: Option<TenantId>,
+    pub(super) actor: Actor,
+    pub(super) kind: Kind,
+    pub(super) action: Action,
+    pub(super) target: Option<String>,
+    pub(super) request: Option<RequestId>,
+    details: BTreeMap<&'static str, String>,
+}
+
+impl Record {
+    /// A record of that kind.
+    pub fn new(at: Timestamp, kind: Kind, actor: Actor, action: Action) -> Self {
+        Self { at, tenant: None, actor, kind, action, target: None, request: None, details: BTreeMap::new() }
+    }
+
+    /// A record of kind [`Kind::Security`].
+    pub fn security(at: Timestamp, actor: Actor, action: Action) -> Self {
+        Self::new(at, Kind::Security, actor, action)
+    }
+
+    /// Names whom or what it happened to.
+    #[must_use]
+    pub fn target(mut self, target: impl fmt::Display) -> Self {
+        self.target = Some(printable(&target.to_string(), 128));
+        self
+    }
+
+    /// Names the request within which it happened.
+    #[must_use]
+    pub fn request(mut self, request: RequestId) -> Self {
+        self.request = Some(request);
+        self
+    }
+
+    /// Names the tenant.
+    #[must_use]
+    pub fn tenant(mut self, tenant: TenantId) -> Self {
+        self.tenant = Some(tenant);
+        self
+    }
+
+    /// Adds a detail. Never a secret; at most 512 characters, none of which can break a line.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
+        self.details.insert(name, printable(&value.to_string(), 512));
+        self
+    }
+
+    /// The details as canonical JSON: one object, members sorted, no spaces, texts only.
+    pub fn payload(&self) -> String {
+        serde_json::to_string(&self.details).unwrap_or_else(|_| "{}".to_owned())
+    }
+
+    /// When it happened.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// Who acted.
+    pub fn actor(&self) -> Actor {
+        self.actor
+    }
+
+    /// Which shelf it belongs on.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What happened.
+    pub fn action(&self) -> &Action {
+        &self.action
+    }
+
+    /// To whom or what.
+    pub fn target_id(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
+    /// Within which request.
+    pub fn request_id(&self) -> Option<RequestId> {
+        self.request
+    }
+}

@@ -1,0 +1,145 @@
+//! Sign-up, sign-in and what users do with their accounts: one file per flow.
+//!
+//! 1. A failed sign-in is one answer, whatever the cause, and costs the same work: unknown address, wrong password.
+//!    That an account is banned or unconfirmed is told only to whoever knows its password.
+//! 2. Every flow writes its audit record in the transaction of its change; a denial writes one of its own. What a
+//!    limit or an overload turns away is not recorded: refusing must be cheaper than asking.
+//! 3. No flow keeps the writer's turn, or a reader's connection, while a password is hashed.
+//! 4. What was read before hashing is read again in the transaction that relies on it.
+//! 5. The user writes `user_metadata`; only the service writes `app_metadata`, bans and confirmations.
+//! 6. A person who knows an address can use up the guesses for it, and cannot thereby sign anyone out: sessions
+//!    and refreshes do not depend on them, and an address with a live session of the account guesses under a key
+//!    of its own.
+
+mod account;
+mod describe;
+mod devices;
+mod hook;
+mod metadata;
+mod open_session;
+mod refresh;
+mod service;
+mod sign_in;
+mod sign_out;
+mod sign_up;
+mod update;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use account::{Account, IssuedSession};
+pub use hook::SignUpHook;
+pub use service::NewUser;
+pub use sign_in::Credentials;
+pub use sign_out::Scope;
+pub use sign_up::{SignUp, SignedUp};
+pub use update::UserChange;
+
+use crate::audit::{Action, Actor, AuditSink, Record, deny};
+use crate::config::Settings;
+use crate::crypto::PasswordHasher;
+use crate::load::Limiter;
+use crate::session::{Client, Sessions};
+use crate::store::Database;
+use crate::types::{Code, Error, Principal, Result, SessionId, Timestamp, UserId};
+
+/// The flows. Cheap to clone.
+#[derive(Clone)]
+pub struct Auth(Arc<AuthParts>);
+
+/// What [`Auth`] is made of.
+#[derive(Clone)]
+pub struct AuthParts {
+    /// What the service chose.
+    pub settings: Arc<Settings>,
+    /// Sessions; their database, key ring, clock and randomness are used here, too.
+    pub sessions: Sessions,
+    /// What hashes passwords.
+    pub passwords: PasswordHasher,
+    /// What counts requests and guesses.
+    pub limiter: Limiter,
+    /// Where records go.
+    pub audit: Arc<dyn AuditSink>,
+    /// What the host adds to a sign-up's transaction.
+    pub sign_up_hook: Option<Arc<dyn SignUpHook>>,
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth").finish_non_exhaustive()
+    }
+}
+
+impl Auth {
+    /// The flows over these parts.
+    pub fn new(parts: AuthParts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// What the service chose.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// The sessions behind the flows.
+    pub fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    /// What counts requests.
+    pub fn limiter(&self) -> &Limiter {
+        &self.0.limiter
+    }
+
+    fn database(&self) -> &dyn Database {
+        &*self.0.sessions.parts().database
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.sessions.parts().clock.now()
+    }
+
+    /// 128 random bits.
+    fn random(&self) -> Result<[u8; 16]> {
+        crate::env::random(&*self.0.sessions.parts().entropy)
+    }
+
+    fn record(&self, actor: Actor, action: Action, client: &Client) -> Record {
+        Record::security(self.now(), actor, action)
+            .request(client.request())
+            .with("address", client.address())
+    }
+
+    /// Records a denial, committed on its own, and answers with it.
+    async fn deny(&self, record: Record, denial: Error) -> Error {
+        let record = record.with("code", denial.code());
+        deny(self.database(), &*self.0.audit, record, denial).await
+    }
+}
+
+/// The user behind a principal, or [`Code::NoAuthorization`].
+fn user_of(principal: &Principal) -> Result<UserId> {
+    principal.user_id().ok_or_else(no_bearer)
+}
+
+/// The session behind a principal, or [`Code::NoAuthorization`].
+fn session_of(principal: &Principal) -> Result<SessionId> {
+    principal.session_id().ok_or_else(no_bearer)
+}
+
+fn no_bearer() -> Error {
+    Error::new(Code::NoAuthorization, "This endpoint requires a valid Bearer token")
+}
+
+fn user_gone() -> Error {
+    Error::new(Code::UserNotFound, "User from sub claim in JWT does not exist")
+        .with_status(http::StatusCode::FORBIDDEN)
+}
+
+fn invalid_credentials() -> Error {
+    Error::new(Code::InvalidCredentials, "Invalid login credentials")
+}
+
+fn banned() -> Error {
+    Error::new(Code::UserBanned, "User is banned").with_status(http::StatusCode::BAD_REQUEST)
+}

@@ -1,0 +1,119 @@
+use super::{Auth, IssuedSession, banned};
+use crate::audit::{Action, Actor};
+use crate::load::{Bucket, address_key};
+use crate::session::{Client, Decision, RefreshSecret, decide};
+use crate::store::{RefreshToken, Transaction};
+use crate::types::{Code, Error, Result, Secret, Timestamp};
+
+impl Auth {
+    /// Exchanges a refresh token for a new pair.
+    ///
+    /// The same token gives the same successor for as long as that is unused, and for the grace after.
+    /// [`Code::RefreshTokenNotFound`], [`Code::RefreshTokenAlreadyUsed`] and [`Code::SessionExpired`] end the
+    /// client's session; overload and limits are [`Code::OverCapacity`], after which it tries again.
+    pub async fn refresh(&self, token: &Secret, client: &Client) -> Result<IssuedSession> {
+        self.0.limiter.check(Bucket::Refresh, &address_key(client.address()))?;
+        let Some(secret) = RefreshSecret::parse(token) else { return Err(not_found()) };
+        let parts = self.0.sessions.parts();
+        let hash = secret.hash(&parts.keyring);
+        // Without the writer's turn: garbage must not queue up before it.
+        if self.database().read().await?.refresh_token(&hash).await?.is_none() {
+            tracing::info!("a refresh token that does not exist was presented");
+            return Err(not_found());
+        }
+        let mut transaction = self.database().begin().await?;
+        let Some(found) = transaction.refresh_token(&hash).await? else { return Err(not_found()) };
+        let now = self.now();
+        match decide(&found, now, &parts.lifetimes) {
+            Decision::Rotate => self.rotate(transaction, found, &secret, now, client).await,
+            Decision::Reissue(steps) => self.reissue(transaction, found, &secret, steps, client).await,
+            Decision::Replay => {
+                let denial = Error::new(Code::RefreshTokenAlreadyUsed, "Invalid Refresh Token: Already Used");
+                Err(self.revoke(transaction, &found, "replayed", denial, client).await)
+            }
+            Decision::Expired => {
+                let denial = Error::new(Code::SessionExpired, "Invalid Refresh Token: Session Expired");
+                Err(self.revoke(transaction, &found, "expired", denial, client).await)
+            }
+        }
+    }
+
+    async fn rotate(
+        &self,
+        mut transaction: Box<dyn Transaction>,
+        found: RefreshToken,
+        secret: &RefreshSecret,
+        now: Timestamp,
+        client: &Client,
+    ) -> Result<IssuedSession> {
+        let parts = self.0.sessions.parts();
+        let Some(user) = transaction.user(found.session.user).await? else { return Err(not_found()) };
+        if user.is_banned(now) {
+            return Err(self.revoke(transaction, &found, "banned", banned(), client).await);
+        }
+        let mut session = found.session;
+        let successor = secret.successor(&parts.keyring, session.family, 1);
+        session.generation += 1;
+        session.refreshed_at = now;
+        session.address = Some(client.address().to_string());
+        if let Some(agent) = client.user_agent() {
+            session.user_agent = Some(agent.to_owned());
+        }
+        let horizon = now.minus(parts.lifetimes.idle_lifetime);
+        transaction.rotate(&session, &successor.hash(&parts.keyring), horizon).await?;
+        let record = self.record(Actor::User(user.id), Action::TOKEN_REFRESHED, client).target(session.id);
+        self.0.audit.write(&mut *transaction, record).await?;
+        transaction.commit().await?;
+        self.issue(user, &session, successor.text(), now)
+    }
+
+    async fn reissue(
+        &self,
+        mut transaction: Box<dyn Transaction>,
+        found: RefreshToken,
+        secret: &RefreshSecret,
+        steps: i64,
+        client: &Client,
+    ) -> Result<IssuedSession> {
+        let parts = self.0.sessions.parts();
+        let session = found.session;
+        let now = self.now();
+        let Some(user) = transaction.user(session.user).await? else { return Err(not_found()) };
+        let newest = secret.successor(&parts.keyring, session.family, steps);
+        let record = self.record(Actor::User(user.id), Action::TOKEN_REFRESHED, client).target(session.id);
+        self.0.audit.write(&mut *transaction, record.with("reissued", steps)).await?;
+        transaction.commit().await?;
+        self.issue(user, &session, newest.text(), now)
+    }
+
+    /// Ends a family for good, although the request fails, and answers with the denial.
+    async fn revoke(
+        &self,
+        mut transaction: Box<dyn Transaction>,
+        found: &RefreshToken,
+        reason: &'static str,
+        denial: Error,
+        client: &Client,
+    ) -> Error {
+        let session = &found.session;
+        let ended = async {
+            transaction.end_session(session.id, self.now()).await?;
+            let record =
+                self.record(Actor::User(session.user), Action::TOKEN_REVOKED, client).target(session.id);
+            let record = record.with("reason", reason).with("code", denial.code());
+            self.0.audit.write(&mut *transaction, record).await?;
+            transaction.commit().await
+        };
+        match ended.await {
+            Ok(()) => {
+                self.0.sessions.ended(&[session.id]);
+                denial
+            }
+            Err(error) => error,
+        }
+    }
+}
+
+fn not_found() -> Error {
+    Error::new(Code::RefreshTokenNotFound, "Invalid Refresh Token: Refresh Token Not Found")
+}

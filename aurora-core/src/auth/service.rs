@@ -1,0 +1,137 @@
+use super::{Account, Auth, metadata};
+use crate::audit::{Action, Actor, Record};
+use crate::store::User;
+use crate::types::{Code, Error, Result, Timestamp, UserId};
+use crate::validate::Email;
+
+/// A user whom the service adds itself: from another system, with the hash it had there.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// The address.
+    pub email: Email,
+    /// A PHC or bcrypt string. Verified as it is and rehashed at the next sign-in. `None`: no password.
+    pub password_hash: Option<String>,
+    /// Whether the address counts as confirmed.
+    pub confirmed: bool,
+    /// A JSON object of at most 4 KiB.
+    pub user_metadata: Option<String>,
+    /// Members to lay over `app_metadata`: a JSON object.
+    pub app_metadata: Option<String>,
+}
+
+/// What the service does with accounts. Nothing here asks who is calling: that is the host's own code.
+impl Auth {
+    /// Adds a user. [`Code::EmailExists`] if the address is taken.
+    pub async fn create_user(&self, new: NewUser) -> Result<Account> {
+        let data = metadata::merge("{}", new.user_metadata.as_deref())?;
+        let mut user = self.new_user(new.email, new.password_hash, data, new.confirmed)?;
+        user.app_metadata = metadata::merge(&user.app_metadata, new.app_metadata.as_deref())?;
+        let mut transaction = self.database().begin().await?;
+        if !self.insert(&mut *transaction, &user).await? {
+            return Err(Error::new(
+                Code::EmailExists,
+                "A user with this email address has already been registered",
+            ));
+        }
+        let record = self.by_service(Action::USER_SIGNED_UP, user.id).with("provider", "email");
+        self.0.audit.write(&mut *transaction, record).await?;
+        transaction.commit().await?;
+        Ok(Account::new(user))
+    }
+
+    /// Bans a user until then: their sessions end now, and they cannot sign in.
+    pub async fn ban(&self, user: UserId, until: Timestamp) -> Result<()> {
+        self.change(user, Action::USER_BANNED, true, |user| {
+            user.banned_until = Some(until);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lifts a ban.
+    pub async fn unban(&self, user: UserId) -> Result<()> {
+        self.change(user, Action::USER_UNBANNED, false, |user| {
+            user.banned_until = None;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Confirms a user's address, and the new one that waits. [`Code::EmailExists`] if that is taken meanwhile.
+    pub async fn confirm_email(&self, user: UserId) -> Result<()> {
+        let now = self.now();
+        self.change(user, Action::USER_MODIFIED, false, |user| {
+            if let Some(email) = user.new_email.take() {
+                user.email = Some(email);
+                user.email_change_sent_at = None;
+            }
+            user.email_confirmed_at = Some(now);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lays `change`, a JSON object, over a user's `app_metadata`. Their sessions go on; their access tokens say
+    /// what they said until they are refreshed.
+    pub async fn update_app_metadata(&self, user: UserId, change: &str) -> Result<()> {
+        self.change(user, Action::USER_MODIFIED, false, |user| {
+            user.app_metadata = metadata::merge(&user.app_metadata, Some(change))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends all of a user's sessions, and with them their access tokens, at once.
+    pub async fn end_sessions_of(&self, user: UserId) -> Result<()> {
+        self.change(user, Action::SESSION_REVOKED, true, |_| Ok(())).await
+    }
+
+    /// Deletes a user with all that is theirs in Aurora's tables, and in the host's by its foreign keys.
+    pub async fn delete_user(&self, user: UserId) -> Result<()> {
+        let mut transaction = self.database().begin().await?;
+        let Some(ended) = transaction.delete_user(user, self.now()).await? else { return Err(unknown()) };
+        let record = self.by_service(Action::USER_DELETED, user).with("sessions_ended", ended.len());
+        self.0.audit.write(&mut *transaction, record).await?;
+        transaction.commit().await?;
+        self.0.sessions.ended(&ended);
+        Ok(())
+    }
+
+    async fn change(
+        &self,
+        id: UserId,
+        action: Action,
+        ends_sessions: bool,
+        edit: impl FnOnce(&mut User) -> Result<()> + Send,
+    ) -> Result<()> {
+        let now = self.now();
+        let mut transaction = self.database().begin().await?;
+        let Some(mut user) = transaction.user(id).await? else { return Err(unknown()) };
+        edit(&mut user)?;
+        user.updated_at = now;
+        let ended =
+            if ends_sessions { transaction.end_sessions_of(id, None, now).await? } else { Vec::new() };
+        if !transaction.update_user(&user).await? {
+            return Err(Error::new(
+                Code::EmailExists,
+                "A user with this email address has already been registered",
+            ));
+        }
+        let mut record = self.by_service(action, id);
+        if let Some(until) = user.banned_until {
+            record = record.with("until", until);
+        }
+        self.0.audit.write(&mut *transaction, record).await?;
+        transaction.commit().await?;
+        self.0.sessions.ended(&ended);
+        Ok(())
+    }
+
+    fn by_service(&self, action: Action, user: UserId) -> Record {
+        Record::security(self.now(), Actor::Service, action).target(user)
+    }
+}
+
+fn unknown() -> Error {
+    Error::new(Code::UserNotFound, "User not found")
+}

@@ -1,0 +1,188 @@
+use super::{Account, Auth, invalid_credentials, metadata, user_gone, user_of};
+use crate::audit::{Action, Actor};
+use crate::crypto::Verdict;
+use crate::session::Client;
+use crate::store::User;
+use crate::types::{Code, Error, Principal, Result, Secret};
+use crate::validate::{Email, NewPassword};
+
+/// What a user wants changed about their own account.
+#[derive(Clone, Debug, Default)]
+pub struct UserChange {
+    /// A new address.
+    pub email: Option<String>,
+    /// A new password.
+    pub password: Option<Secret>,
+    /// The current password: wanted where the sign-in is not recent.
+    pub current_password: Option<Secret>,
+    /// Members to lay over `user_metadata`: a JSON object; `null` removes one.
+    pub data: Option<String>,
+}
+
+impl Auth {
+    /// The account behind `principal`.
+    pub async fn user(&self, principal: &Principal) -> Result<Account> {
+        let user = self.database().read().await?.user(user_of(principal)?).await?;
+        user.map(Account::new).ok_or_else(user_gone)
+    }
+
+    /// Changes the account behind `principal`. A new password ends its other sessions.
+    ///
+    /// Address and password want a sign-in of the last ten minutes or the current password, else
+    /// [`Code::ReauthenticationNeeded`]. Without autoconfirm a new address waits for its confirmation.
+    /// [`Code::EmailExists`], [`Code::SamePassword`], [`Code::WeakPassword`], [`Code::ValidationFailed`].
+    pub async fn update_user(
+        &self,
+        principal: &Principal,
+        change: UserChange,
+        client: &Client,
+    ) -> Result<Account> {
+        let id = user_of(principal)?;
+        let before = self.database().read().await?.user(id).await?.ok_or_else(user_gone)?;
+        let email = change.email.as_deref().map(str::parse::<Email>).transpose()?;
+        let email = email.filter(|email| before.email.as_ref() != Some(email));
+        let shortest = self.0.settings.passwords.shortest;
+        let password = change.password.map(|password| NewPassword::parse(password, shortest)).transpose()?;
+        let user_metadata = metadata::merge(&before.user_metadata, change.data.as_deref())?;
+        if email.is_some() || password.is_some() {
+            self.reauthenticate(principal, &before, change.current_password.as_ref(), client).await?;
+        }
+        let hash = match &password {
+            Some(password) => Some(self.new_hash(&before, password, client).await?),
+            None => None,
+        };
+        let data = change.data.is_some().then_some(user_metadata);
+        self.apply(principal, &before, Changed { email, hash, data }, client).await
+    }
+
+    /// A recent sign-in, or the current password.
+    async fn reauthenticate(
+        &self,
+        principal: &Principal,
+        user: &User,
+        current: Option<&Secret>,
+        client: &Client,
+    ) -> Result<()> {
+        if let Some(current) = current {
+            NewPassword::bounded(current)?;
+            // Keyed by the session: whoever stole a token guesses at its own expense, not at the account's.
+            let key = principal.session_id().map_or(*user.id.as_bytes(), |session| *session.as_bytes());
+            let guess = self.0.limiter.guess(&key)?;
+            let verdict = self.0.passwords.verify(current, user.password.as_deref()).await?;
+            if let Verdict::Match { .. } = verdict {
+                guess.succeeded();
+                return Ok(());
+            }
+            return Err(self.refuse_change(user, "wrong password", invalid_credentials(), client).await);
+        }
+        let session = match principal.session_id() {
+            Some(id) => self.database().read().await?.session(id).await?,
+            None => None,
+        };
+        let recent = self.0.settings.tokens.recent_sign_in;
+        if session.is_some_and(|session| self.now().since(session.authenticated_at) <= recent) {
+            return Ok(());
+        }
+        let denial = Error::new(
+            Code::ReauthenticationNeeded,
+            "This change wants a recent sign-in or the current password",
+        );
+        Err(self.refuse_change(user, "no recent sign-in", denial, client).await)
+    }
+
+    async fn new_hash(&self, user: &User, password: &NewPassword, client: &Client) -> Result<String> {
+        let same = match user.password.as_deref() {
+            Some(stored) => self.0.passwords.verify(password.secret(), Some(stored)).await?,
+            None => Verdict::Mismatch,
+        };
+        if let Verdict::Match { .. } = same {
+            let denial =
+                Error::new(Code::SamePassword, "New password should be different from the old password.");
+            return Err(self.refuse_change(user, "same password", denial, client).await);
+        }
+        self.0.passwords.hash(password.secret()).await
+    }
+
+    async fn apply(
+        &self,
+        principal: &Principal,
+        before: &User,
+        changed: Changed,
+        client: &Client,
+    ) -> Result<Account> {
+        let mut transaction = self.database().begin().await?;
+        let mut user = transaction.user(before.id).await?.ok_or_else(user_gone)?;
+        // Someone changed the same account while we hashed: the evidence above is about another state.
+        if user.password != before.password || user.email != before.email {
+            return Err(Error::overloaded(1));
+        }
+        let now = self.now();
+        user.updated_at = now;
+        if let Some(data) = changed.data {
+            user.user_metadata = data;
+        }
+        let mut details = Vec::new();
+        if let Some(email) = changed.email {
+            details.push(("email", self.change_email(&mut user, email)));
+        }
+        let new_password = changed.hash.is_some();
+        if let Some(hash) = changed.hash {
+            user.password = Some(hash);
+        }
+        if !transaction.update_user(&user).await? {
+            drop(transaction);
+            let denial =
+                Error::new(Code::EmailExists, "A user with this email address has already been registered");
+            return Err(self.refuse_change(before, "address taken", denial, client).await);
+        }
+        let mut ended = Vec::new();
+        let action = if new_password {
+            ended = transaction.end_sessions_of(user.id, principal.session_id(), now).await?;
+            details.push(("sessions_ended", ended.len().to_string()));
+            Action::USER_UPDATED_PASSWORD
+        } else {
+            Action::USER_MODIFIED
+        };
+        let mut record = self.record(Actor::of(principal), action, client).target(user.id);
+        for (name, value) in details {
+            record = record.with(name, value);
+        }
+        self.0.audit.write(&mut *transaction, record).await?;
+        transaction.commit().await?;
+        self.0.sessions.ended(&ended);
+        Ok(Account::new(user))
+    }
+
+    /// Changes the address at once, or notes it until it is confirmed. Answers what the record says about it.
+    fn change_email(&self, user: &mut User, email: Email) -> String {
+        let now = self.now();
+        if self.0.settings.sign_ups.autoconfirm.is_on() {
+            user.email = Some(email);
+            user.email_confirmed_at = Some(now);
+            user.new_email = None;
+            user.email_change_sent_at = None;
+            return "changed".to_owned();
+        }
+        // Whether it is taken turns out at the confirmation: asking here would tell anyone who has an account.
+        user.new_email = Some(email);
+        user.email_change_sent_at = Some(now);
+        "waits for confirmation".to_owned()
+    }
+
+    async fn refuse_change(
+        &self,
+        user: &User,
+        reason: &'static str,
+        denial: Error,
+        client: &Client,
+    ) -> Error {
+        let record = self.record(Actor::User(user.id), Action::USER_CHANGE_FAILED, client);
+        self.deny(record.target(user.id).with("reason", reason), denial).await
+    }
+}
+
+struct Changed {
+    email: Option<Email>,
+    hash: Option<String>,
+    data: Option<String>,
+}

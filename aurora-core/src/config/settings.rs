@@ -1,0 +1,173 @@
+use std::time::Duration;
+
+use super::{Network, Origin};
+use crate::types::Secret;
+
+/// Where the service runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Profile {
+    /// Nothing is created or confirmed by itself; a weakness stops the start. The default.
+    #[default]
+    Production,
+    /// On a developer's machine: binds to loopback, creates its keys, tells why it denies.
+    Development,
+}
+
+/// Whether an address counts as confirmed without a mail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Autoconfirm {
+    /// An address is confirmed by its owner. The default in production.
+    Off,
+    /// Every address is believed. The default in development; production refuses it.
+    On,
+    /// Every address is believed, in production too: anyone can register anyone's address.
+    InsecureEvenInProduction,
+}
+
+impl Autoconfirm {
+    /// Whether sign-up gives a session at once.
+    pub fn is_on(self) -> bool {
+        !matches!(self, Self::Off)
+    }
+}
+
+/// Lifetimes of tokens and sessions.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// Of an access token. 15 minutes: RFC 9700 wants them short, and a browser refreshes unseen.
+    pub access_lifetime: Duration,
+    /// A session that was not refreshed for so long is over. 30 days: a monthly visitor stays signed in.
+    pub idle_lifetime: Duration,
+    /// A session is over after so long, however busy. 365 days: nothing lasts for ever (ASVS 7.3.2).
+    pub absolute_lifetime: Duration,
+    /// How long after its successor was used a refresh token may still come back (tabs and server rendering race;
+    /// RFC 9700 s4.14.2). 10 seconds, as Supabase's platform has it.
+    pub reuse_grace: Duration,
+    /// How fresh a sign-in must be to change the password or the address without the current password.
+    /// 10 minutes.
+    pub recent_sign_in: Duration,
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self {
+            access_lifetime: Duration::from_secs(15 * 60),
+            idle_lifetime: Duration::from_secs(30 * 86_400),
+            absolute_lifetime: Duration::from_secs(365 * 86_400),
+            reuse_grace: Duration::from_secs(10),
+            recent_sign_in: Duration::from_secs(10 * 60),
+        }
+    }
+}
+
+/// Who may register.
+#[derive(Clone, Debug)]
+pub struct SignUps {
+    /// Whether addresses count as confirmed without a mail.
+    pub autoconfirm: Autoconfirm,
+    /// Closes registration: `signup_disabled`. Open by default.
+    pub disabled: bool,
+}
+
+/// What a password must be, and what hashing it may cost.
+#[derive(Clone, Debug)]
+pub struct Passwords {
+    /// Fewest characters. 8: ASVS 6.2.1 and NIST SP 800-63B-4 at the least; Supabase's own default is 6.
+    pub shortest: usize,
+    /// Argon2id memory in KiB. 19456 (19 MiB): OWASP's first choice.
+    pub memory_kib: u32,
+    /// Argon2id passes. 2, with 19 MiB.
+    pub passes: u32,
+    /// Argon2id lanes. 1: one hash keeps one core.
+    pub lanes: u32,
+    /// Passes are raised at start until one hash takes about so long, at most 16. `None` takes `passes` as written.
+    pub calibrate_to: Option<Duration>,
+    /// Hashes that run at once; 0 takes the number of cores. Memory at most `permits * memory_kib`.
+    pub permits: usize,
+    /// Sign-ins that may wait for a permit before the next one is told to come back (503).
+    pub queue: usize,
+    /// How long one may wait for a permit. 5 seconds: a person has not given up, a browser has not timed out.
+    pub deadline: Duration,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self {
+            shortest: 8,
+            memory_kib: 19_456,
+            passes: 2,
+            lanes: 1,
+            calibrate_to: None,
+            permits: 0,
+            queue: 64,
+            deadline: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Keys that name an application, not a person. Matched by hash, never parsed as tokens.
+#[derive(Clone, Debug, Default)]
+pub struct ApiKeys {
+    /// Publishable keys: they act as `anon`. None configured: the `apikey` header means nothing.
+    pub anon: Vec<Secret>,
+    /// Secret keys: they act as `service_role`, past every policy. None by default.
+    pub service: Vec<Secret>,
+}
+
+/// Everything a service may choose about sign-in and the wire.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the service runs.
+    pub profile: Profile,
+    /// The public address of the site, such as `https://app.example.com`: issuer of tokens, base of links. Never
+    /// taken from a request's headers.
+    pub site_url: String,
+    /// Where the sign-in routes are mounted. `/auth/v1`, where Supabase's clients look.
+    pub prefix: String,
+    /// Lifetimes.
+    pub tokens: Tokens,
+    /// Who may register.
+    pub sign_ups: SignUps,
+    /// Password rules and costs.
+    pub passwords: Passwords,
+    /// Application keys.
+    pub api_keys: ApiKeys,
+    /// Origins whose pages may call across origins. None by default: same-origin pages need none.
+    pub cors_origins: Vec<Origin>,
+    /// Proxies whose forwarded headers are believed. None by default: the socket's address counts.
+    pub trusted_proxies: Vec<Network>,
+    /// The largest request body of a sign-in route, in bytes. 256 KiB: every one of them is small.
+    pub body_limit: usize,
+}
+
+impl Settings {
+    /// Production's defaults for a site.
+    pub fn production(site_url: impl Into<String>) -> Self {
+        Self {
+            profile: Profile::Production,
+            site_url: site_url.into(),
+            prefix: "/auth/v1".to_owned(),
+            tokens: Tokens::default(),
+            sign_ups: SignUps { autoconfirm: Autoconfirm::Off, disabled: false },
+            passwords: Passwords::default(),
+            api_keys: ApiKeys::default(),
+            cors_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            body_limit: 256 * 1024,
+        }
+    }
+
+    /// Development's defaults: autoconfirm, on loopback.
+    pub fn development() -> Self {
+        Self {
+            profile: Profile::Development,
+            sign_ups: SignUps { autoconfirm: Autoconfirm::On, disabled: false },
+            ..Self::production("http://127.0.0.1:8080")
+        }
+    }
+
+    /// The `iss` of access tokens: `site_url` and `prefix`, as Supabase composes it.
+    pub fn issuer(&self) -> String {
+        format!("{}{}", self.site_url.trim_end_matches('/'), self.prefix)
+    }
+}

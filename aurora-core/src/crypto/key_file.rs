@@ -1,0 +1,135 @@
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::Path;
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::env::{Entropy, random};
+use crate::types::{Code, Error, Result, Secret};
+
+const PREFIX: &str = "aurora-key-1";
+/// A key file is one line of under a hundred bytes; whatever is larger is not one.
+const MAX_BYTES: u64 = 4096;
+
+/// The root key's text form: `aurora-key-1:<32 bytes, base64url>:<checksum>`.
+///
+/// The checksum (six bytes of SHA-256) tells a mistyped or cut key from a wrong one.
+pub struct KeyFile(Zeroizing<[u8; 32]>);
+
+impl KeyFile {
+    /// Makes a new root key in a new file at `path`, mode 0600, and waits until file and folder are on disk.
+    ///
+    /// [`Code::Configuration`] when the file exists: a root key is never overwritten.
+    pub fn create_new(path: &Path, entropy: &dyn Entropy) -> Result<Self> {
+        let key = Self(Zeroizing::new(random(entropy)?));
+        let failed = |error: std::io::Error| {
+            Error::new(Code::Configuration, format!("cannot create key file `{}`: {error}", path.display()))
+                .with_source(error)
+        };
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path).map_err(failed)?;
+        let line = Zeroizing::new(format!("{}\n", key.to_text().expose()));
+        file.write_all(line.as_bytes()).map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        #[cfg(unix)]
+        File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        #[cfg(not(unix))]
+        let _ = folder;
+        Ok(key)
+    }
+
+    /// Reads the root key at `path`. [`Code::Configuration`], with the mend, when the file is missing, readable by
+    /// others, cut or mistyped.
+    pub fn read(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let file = File::open(path).map_err(|error| {
+            let mend =
+                "restore it from where you keep it apart from the database; a new one opens nothing old";
+            Error::new(Code::Configuration, format!("cannot read key file `{shown}` ({error}): {mend}"))
+                .with_source(error)
+        })?;
+        refuse_others(&file, path)?;
+        let mut text = Zeroizing::new(String::new());
+        file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| {
+            Error::new(
+                Code::Configuration,
+                format!("key file `{shown}` is not text: restore it from its backup"),
+            )
+            .with_source(error)
+        })?;
+        Self::parse(&text).map_err(|error| {
+            Error::new(Code::Configuration, format!("key file `{shown}`: {}", error.message()))
+        })
+    }
+
+    /// Reads the text form, as from an environment variable.
+    pub fn parse(text: &str) -> Result<Self> {
+        let wrong =
+            |what: &str| Error::new(Code::Configuration, format!("{what}: restore it from its backup"));
+        let mut parts = text.trim().split(':');
+        if parts.next() != Some(PREFIX) {
+            return Err(wrong("not a root key (it begins with `aurora-key-1:`)"));
+        }
+        let (Some(key), Some(sum), None) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(wrong("root key is cut or has parts too many"));
+        };
+        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(key).unwrap_or_default());
+        let Ok(bytes) = <[u8; 32]>::try_from(bytes.as_slice()) else {
+            return Err(wrong("root key is cut or mistyped"));
+        };
+        let key = Self(Zeroizing::new(bytes));
+        if !bool::from(key.checksum().as_bytes().ct_eq(sum.as_bytes())) {
+            return Err(wrong("root key has a wrong checksum"));
+        }
+        Ok(key)
+    }
+
+    /// The text form, for a secret store or an environment variable.
+    pub fn to_text(&self) -> Secret {
+        let key = Zeroizing::new(URL_SAFE_NO_PAD.encode(self.0.as_slice()));
+        Secret::new(format!("{PREFIX}:{}:{}", key.as_str(), self.checksum()))
+    }
+
+    pub(super) fn root(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    fn checksum(&self) -> String {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(PREFIX.as_bytes());
+        context.update(self.0.as_slice());
+        URL_SAFE_NO_PAD.encode(context.finish().as_ref().get(..6).unwrap_or_default())
+    }
+}
+
+impl std::fmt::Debug for KeyFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyFile(..)")
+    }
+}
+
+#[cfg(unix)]
+fn refuse_others(file: &File, path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = file.metadata().map_err(Error::internal)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        let shown = path.display();
+        let text =
+            format!("key file `{shown}` is open to others (mode {:o}): chmod 600 {shown}", mode & 0o777);
+        return Err(Error::new(Code::Configuration, text));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn refuse_others(_file: &File, _path: &Path) -> Result<()> {
+    Ok(())
+}

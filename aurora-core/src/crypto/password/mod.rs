@@ -1,0 +1,160 @@
+//! Password hashes: Argon2id keyed with a secret, in a bounded pool of threads.
+
+mod params;
+mod pool;
+mod stored;
+
+use std::sync::Arc;
+
+use argon2::Block;
+use zeroize::Zeroizing;
+
+use crate::env::{Entropy, random};
+use crate::types::{Code, Error, Result, Secret};
+
+use super::{Keyring, Purpose};
+use pool::Pool;
+use stored::Stored;
+
+pub use params::PasswordParams;
+pub use pool::PasswordPool;
+
+/// Longer passwords are refused before any work: hashing them is what the sender wants (CVE-2013-1443).
+const MAX_BYTES: usize = 1024;
+
+/// What checking a password came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// The password is the one.
+    Match {
+        /// The stored hash has other parameters, another secret or another algorithm than a new one would.
+        needs_rehash: bool,
+    },
+    /// It is not, or there was no hash to compare with.
+    Mismatch,
+}
+
+/// Hashes passwords and checks them. Cheap to clone.
+///
+/// Argon2id version 19, with a secret from the [`Keyring`] as Argon2's own secret input, so that a copy of the
+/// database alone is no use to a dictionary. The hash is a PHC string whose `keyid` tells that it is keyed.
+/// bcrypt hashes of imported users verify and ask to be rehashed.
+#[derive(Clone, Debug)]
+pub struct PasswordHasher(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    engine: Arc<Engine>,
+    pool: Pool,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl PasswordHasher {
+    /// Starts the pool's threads. [`Code::Configuration`] when a parameter is out of bounds.
+    pub fn new(
+        keyring: &Keyring,
+        params: PasswordParams,
+        pool: PasswordPool,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self> {
+        params.check()?;
+        let secret = Zeroizing::new(keyring.mac(Purpose::Password, "argon2 secret", &[]));
+        let name = keyring.mac(Purpose::Password, "argon2 secret's id", &[]);
+        let key_id = *name.first_chunk().ok_or_else(|| Error::internal("hash too short"))?;
+        let engine = Arc::new(Engine { params, secret, key_id });
+        let pool = Pool::start(pool, params.blocks())?;
+        Ok(Self(Arc::new(Inner { engine, pool, entropy })))
+    }
+
+    /// The parameters that new hashes get.
+    pub fn params(&self) -> PasswordParams {
+        self.0.engine.params
+    }
+
+    /// A new hash, as a PHC string of under 160 bytes.
+    ///
+    /// [`Code::OverCapacity`] when the queue is full or the deadline over; [`Code::WeakPassword`] over 1024 bytes.
+    pub async fn hash(&self, password: &Secret) -> Result<String> {
+        let password = within_limit(password)?;
+        let salt = random::<16>(&*self.0.entropy)?;
+        let engine = Arc::clone(&self.0.engine);
+        self.0.pool.run(move |memory| engine.hash(password.expose().as_bytes(), &salt, memory)).await?
+    }
+
+    /// Whether `password` is the one that `stored` was made from. `None`, for an unknown user, and a hash that
+    /// cannot be used cost the same work and are a [`Verdict::Mismatch`].
+    ///
+    /// [`Code::OverCapacity`] when the queue is full or the deadline over; [`Code::WeakPassword`] over 1024 bytes.
+    pub async fn verify(&self, password: &Secret, stored: Option<&str>) -> Result<Verdict> {
+        let password = within_limit(password)?;
+        let stored = Stored::parse(stored.unwrap_or_default(), &self.0.engine.params);
+        let engine = Arc::clone(&self.0.engine);
+        self.0.pool.run(move |memory| engine.verify(password.expose().as_bytes(), &stored, memory)).await
+    }
+}
+
+fn within_limit(password: &Secret) -> Result<Secret> {
+    if password.expose().len() > MAX_BYTES {
+        let text = "Password cannot be longer than 1024 bytes";
+        return Err(Error::new(Code::WeakPassword, text).with_status(http::StatusCode::BAD_REQUEST));
+    }
+    Ok(password.clone())
+}
+
+/// The work itself, on a thread of the pool.
+struct Engine {
+    params: PasswordParams,
+    secret: Zeroizing<[u8; 32]>,
+    key_id: [u8; 6],
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("params", &self.params).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    fn hash(&self, password: &[u8], salt: &[u8; 16], memory: &mut Vec<Block>) -> Result<String> {
+        let mut out = Zeroizing::new([0; 32]);
+        self.params.run(Some(&*self.secret), password, salt, out.as_mut_slice(), memory)?;
+        Ok(stored::phc(&self.params, &self.key_id, salt, &*out))
+    }
+
+    fn verify(&self, password: &[u8], stored: &Stored, memory: &mut Vec<Block>) -> Verdict {
+        use subtle::ConstantTimeEq;
+        match stored {
+            Stored::Argon2id(hash) => {
+                let secret = match hash.key_id {
+                    None => None,
+                    Some(id) if id == self.key_id => Some(&*self.secret),
+                    Some(_) => return self.dummy(password, memory),
+                };
+                let mut out = Zeroizing::new(vec![0; hash.output.len()]);
+                if hash.params.run(secret, password, &hash.salt, &mut out, memory).is_err() {
+                    return self.dummy(password, memory);
+                }
+                if !bool::from(out.ct_eq(&hash.output)) {
+                    return Verdict::Mismatch;
+                }
+                let current = hash.params == self.params && secret.is_some() && hash.output.len() == 32;
+                Verdict::Match { needs_rehash: !current }
+            }
+            // bcrypt reads no further than 72 bytes: a longer password could match by its beginning.
+            Stored::Bcrypt(hash) if password.len() <= 72 => match bcrypt::verify(password, hash) {
+                Ok(true) => Verdict::Match { needs_rehash: true },
+                Ok(false) => Verdict::Mismatch,
+                Err(_) => self.dummy(password, memory),
+            },
+            Stored::Bcrypt(_) | Stored::Unusable => self.dummy(password, memory),
+        }
+    }
+
+    /// The work of a real check, for nothing.
+    fn dummy(&self, password: &[u8], memory: &mut Vec<Block>) -> Verdict {
+        let mut out = [0; 32];
+        let worked = self.params.run(Some(&*self.secret), password, &[0; 16], &mut out, memory);
+        std::hint::black_box((worked.is_ok(), out));
+        Verdict::Mismatch
+    }
+}

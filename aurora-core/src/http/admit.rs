@@ -1,0 +1,165 @@
+use std::net::IpAddr;
+
+use http::header::{AUTHORIZATION, HeaderMap};
+use http::request::Parts;
+use http::{Response, StatusCode};
+
+use super::render::{ApiVersion, error_response};
+use super::{Http, Peer};
+use crate::load::client_address;
+use crate::observe::request_id;
+use crate::types::{Code, Error, Principal, RequestId, Result, Role};
+
+/// A request of the host's own routes that may go on, as this principal.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    principal: Principal,
+    request: RequestId,
+    address: IpAddr,
+    version: ApiVersion,
+}
+
+impl Admitted {
+    /// Who asks. Whoever sent no token is anonymous.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The request's id, for spans, records and 5xx answers.
+    pub fn request_id(&self) -> RequestId {
+        self.request
+    }
+
+    /// The client's address, behind declared proxies.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// The response to an error of the host's own handler.
+    pub fn error_response(&self, error: &Error) -> Response<Vec<u8>> {
+        error_response(error, self.version, self.request)
+    }
+}
+
+/// A request of the host's own routes that may not go on.
+#[derive(Debug)]
+pub struct Rejection {
+    error: Error,
+    request: RequestId,
+    version: ApiVersion,
+}
+
+impl Rejection {
+    /// Why.
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// The request's id.
+    pub fn request_id(&self) -> RequestId {
+        self.request
+    }
+
+    /// What to answer.
+    pub fn into_response(self) -> Response<Vec<u8>> {
+        error_response(&self.error, self.version, self.request)
+    }
+}
+
+/// What a request brings to say who it is.
+pub(super) enum Presented<'a> {
+    Nothing,
+    /// An application key that is ours.
+    Key(Role),
+    /// A bearer token that is no key.
+    Token(&'a str),
+}
+
+impl Http {
+    /// Asks who sends a request of the host's own routes.
+    ///
+    /// No token: anonymous. A token that does not verify, has expired or whose session ended: 401, never
+    /// anonymous. Two `Authorization` headers: 400.
+    pub async fn admit(&self, head: &Parts, peer: Peer) -> Result<Admitted, Rejection> {
+        let version = ApiVersion::of(&head.headers);
+        let address = self.client_address(peer, &head.headers);
+        let request = self.request_id(&head.headers);
+        let admitted = async {
+            // The origin is not asked for here: cookies sign no one in, so a foreign page has nothing to ride on.
+            match self.presented(&head.headers)? {
+                Presented::Nothing | Presented::Key(Role::Anon | Role::Authenticated) => {
+                    Ok(Principal::anonymous())
+                }
+                Presented::Key(Role::Service) => Ok(Principal::service()),
+                Presented::Token(token) => self.auth().sessions().admit(token).await.map_err(unauthorized),
+            }
+        };
+        match admitted.await {
+            Ok(principal) => Ok(Admitted { principal, request, address, version }),
+            Err(error) => Err(Rejection { error, request, version }),
+        }
+    }
+
+    pub(super) fn request_id(&self, headers: &HeaderMap) -> RequestId {
+        let entropy = &self.auth().sessions().parts().entropy;
+        request_id(headers, &**entropy).unwrap_or(RequestId::from_bytes([0; 16]))
+    }
+
+    pub(super) fn client_address(&self, peer: Peer, headers: &HeaderMap) -> IpAddr {
+        client_address(peer.address(), headers, &self.auth().settings().trusted_proxies)
+    }
+
+    /// Reads `Authorization` and `apikey`. Where both are there, the former says who asks.
+    pub(super) fn presented<'a>(&self, headers: &'a HeaderMap) -> Result<Presented<'a>> {
+        let key = match single(headers, "apikey")? {
+            Some(text) if self.keys().any() => Some(self.keys().role(text).ok_or_else(unknown_key)?),
+            _ => None,
+        };
+        let Some(authorization) = single(headers, AUTHORIZATION.as_str())? else {
+            return Ok(key.map_or(Presented::Nothing, Presented::Key));
+        };
+        // RFC 9110 s11.1: the scheme is case-insensitive.
+        let token = match authorization.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+            _ => return Err(no_bearer()),
+        };
+        if token.is_empty() {
+            return Err(no_bearer());
+        }
+        if let Some(role) = self.keys().role(token) {
+            return Ok(Presented::Key(role));
+        }
+        if token.starts_with("sb_") {
+            // The official client sends its application key as a bearer token, too. Without configured keys it
+            // means as little as it does in `apikey`.
+            return if self.keys().any() { Err(unknown_key()) } else { Ok(Presented::Nothing) };
+        }
+        Ok(Presented::Token(token))
+    }
+}
+
+/// The header's value, if it is there once; a second one is refused, not chosen from.
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| no_bearer()),
+        (Some(_), Some(_)) => Err(Error::new(Code::ValidationFailed, format!("`{name}` was sent twice"))),
+    }
+}
+
+/// The official client knows these as 403; a host's own route answers as HTTP has it.
+fn unauthorized(error: Error) -> Error {
+    match error.code() {
+        Code::BadJwt | Code::SessionNotFound => error.with_status(StatusCode::UNAUTHORIZED),
+        _ => error,
+    }
+}
+
+fn unknown_key() -> Error {
+    Error::new(Code::NoAuthorization, "Invalid API key")
+}
+
+pub(super) fn no_bearer() -> Error {
+    Error::new(Code::NoAuthorization, "This endpoint requires a valid Bearer token")
+}

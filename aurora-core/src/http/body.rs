@@ -1,0 +1,112 @@
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::types::{Code, Error, Result, Secret};
+use crate::validate::strict_json;
+
+// Members that are not named here are ignored: nobody becomes an administrator by writing `role` (attack P18).
+
+#[derive(Deserialize)]
+pub(super) struct SignUpBody {
+    pub(super) email: Option<String>,
+    pub(super) phone: Option<String>,
+    pub(super) password: Option<Secret>,
+    pub(super) data: Option<Map<String, Value>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PasswordBody {
+    pub(super) email: Option<String>,
+    pub(super) phone: Option<String>,
+    pub(super) password: Option<Secret>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RefreshBody {
+    pub(super) refresh_token: Option<Secret>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct UserBody {
+    pub(super) email: Option<String>,
+    pub(super) phone: Option<String>,
+    pub(super) password: Option<Secret>,
+    pub(super) current_password: Option<Secret>,
+    pub(super) data: Option<Map<String, Value>>,
+}
+
+/// Reads a body that says it is JSON.
+pub(super) fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T> {
+    if !is_json(headers) {
+        return Err(Error::new(Code::UnsupportedMediaType, "Content-Type must be application/json"));
+    }
+    if !body.trim_ascii_start().starts_with(b"{") {
+        // Also an array: serde would read one as a struct, member by member.
+        return Err(Error::new(Code::BadJson, "Could not parse request body as JSON: an object is expected"));
+    }
+    strict_json(body)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let Ok(text) = value.to_str() else { return false };
+    let media_type = text.split_once(';').map_or(text, |(media_type, _)| media_type);
+    media_type.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// The only value of `name` in a query. Names and values of ours need no decoding.
+pub(super) fn parameter<'a>(query: Option<&'a str>, name: &str) -> Result<Option<&'a str>> {
+    let mut values = query
+        .unwrap_or_default()
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .filter(|(found, _)| *found == name)
+        .map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        _ => Err(Error::new(Code::ValidationFailed, format!("`{name}` stands twice in the query"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(value: &'static str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(value));
+        headers
+    }
+
+    /// attacks S06, V02
+    #[test]
+    fn only_json_that_says_so() {
+        let code = |content_type, body: &[u8]| {
+            read::<PasswordBody>(&typed(content_type), body).err().map(|e| e.code())
+        };
+        assert_eq!(code("application/json;charset=UTF-8", b"{\"email\":\"a@b\"}"), None);
+        assert_eq!(code("Application/JSON", b" {}"), None);
+        for content_type in
+            ["text/plain", "application/x-www-form-urlencoded", "application/json, text/plain", ""]
+        {
+            assert_eq!(code(content_type, b"{}"), Some(Code::UnsupportedMediaType), "{content_type}");
+        }
+        for body in
+            [&b""[..], b"[]", b"null", b"{", b"{\"email\":\"a\",\"email\":\"b\"}", b"{\"email\":\"\xff\"}"]
+        {
+            assert_eq!(code("application/json", body), Some(Code::BadJson), "{body:?}");
+        }
+        assert_eq!(code("application/json", b"{\"email\":7}"), Some(Code::ValidationFailed));
+    }
+
+    #[test]
+    fn parameters_stand_once() {
+        assert_eq!(parameter(Some("a=1&grant_type=password"), "grant_type").unwrap(), Some("password"));
+        assert_eq!(parameter(None, "grant_type").unwrap(), None);
+        assert!(parameter(Some("a=1&a=2"), "a").is_err());
+    }
+}

@@ -1,0 +1,156 @@
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+
+use http::header::{ALLOW, HeaderMap, HeaderValue, USER_AGENT};
+use http::{Method, Request, Response, StatusCode};
+
+use super::cors::Cors;
+use super::keys::Keys;
+use super::render::{ApiVersion, empty_response, error_response, finish};
+use super::routes::{Match, ROUTES, find};
+use super::{Peer, Route};
+use crate::auth::Auth;
+use crate::observe::{record_outcome, request_span};
+use crate::session::Client;
+use crate::types::{Code, Error, RequestId, Result};
+
+/// Aurora's wire. Cheap to clone.
+#[derive(Clone)]
+pub struct Http(Arc<Inner>);
+
+struct Inner {
+    auth: Auth,
+    keys: Keys,
+    cors: Cors,
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").field("prefix", &self.prefix()).finish_non_exhaustive()
+    }
+}
+
+impl Http {
+    /// Every route below the prefix, for adapters and for tests that cover them.
+    pub const ROUTES: &'static [Route] = ROUTES;
+
+    /// The wire of these flows.
+    pub fn new(auth: Auth) -> Self {
+        let (keys, cors) = (Keys::new(&auth.settings().api_keys), Cors::new(auth.settings()));
+        Self(Arc::new(Inner { auth, keys, cors }))
+    }
+
+    /// Where our routes are mounted.
+    pub fn prefix(&self) -> &str {
+        &self.0.auth.settings().prefix
+    }
+
+    /// The largest body of our routes, in bytes. An adapter stops reading there and answers
+    /// [`Http::too_large`].
+    pub fn body_limit(&self) -> usize {
+        self.0.auth.settings().body_limit
+    }
+
+    /// The flows behind the wire.
+    pub fn auth(&self) -> &Auth {
+        &self.0.auth
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    /// Answers a request of ours, prefix included. Total: every failure is a response.
+    pub async fn call(&self, request: Request<Vec<u8>>, peer: Peer) -> Response<Vec<u8>> {
+        let (head, body) = request.into_parts();
+        let id = self.request_id(&head.headers);
+        if let Some(mut response) = self.preflight(&head.method, &head.headers) {
+            finish(response.headers_mut(), ApiVersion::of(&head.headers), id);
+            return response;
+        }
+        let version = ApiVersion::of(&head.headers);
+        let path = head.uri.path().strip_prefix(self.prefix());
+        let found = path.map_or(Match::Nothing, |path| find(&head.method, path));
+        let mut response = match found {
+            Match::Nothing => error_response(&Error::new(Code::NotFound, "No such route"), version, id),
+            Match::Method(allow) => self.other_method(&head.method, &allow, version, id),
+            Match::Route(route, segment) => {
+                let span = request_span(id, &head.method, route.path());
+                let mut client = Client::new(self.client_address(peer, &head.headers), id);
+                if let Some(agent) = head.headers.get(USER_AGENT) {
+                    client = client.with_user_agent(&String::from_utf8_lossy(agent.as_bytes()));
+                }
+                let handled = {
+                    let handled = self.handle(route, segment, &head, &body, &client);
+                    contain(tracing::Instrument::instrument(handled, span.clone())).await
+                };
+                let response = match &handled {
+                    Ok(response) => response.clone(),
+                    Err(error) => error_response(error, version, id),
+                };
+                record_outcome(&span, response.status(), None, handled.as_ref().err());
+                response
+            }
+        };
+        finish(response.headers_mut(), version, id);
+        if head.method == Method::HEAD {
+            response.body_mut().clear();
+        }
+        self.decorate(&head.headers, response.headers_mut());
+        response
+    }
+
+    /// The answer to a CORS preflight, for our routes and the host's; `None` for any other request. Answer it before
+    /// [`Http::admit`]: a browser sends no token with it.
+    pub fn preflight(&self, method: &Method, headers: &HeaderMap) -> Option<Response<Vec<u8>>> {
+        self.0.cors.preflight(method, headers)
+    }
+
+    /// Adds to a response what lets an allowed origin's page read it.
+    pub fn decorate(&self, request: &HeaderMap, response: &mut HeaderMap) {
+        self.0.cors.decorate(request, response);
+    }
+
+    /// What to answer to a body over [`Http::body_limit`].
+    pub fn too_large(&self, request: &HeaderMap) -> Response<Vec<u8>> {
+        let error = Error::new(Code::PayloadTooLarge, "Request body is too large");
+        let mut response = error_response(&error, ApiVersion::of(request), self.request_id(request));
+        self.decorate(request, response.headers_mut());
+        response
+    }
+
+    pub(super) fn check_origin(&self, method: &Method, headers: &HeaderMap) -> Result<()> {
+        self.0.cors.check(method, headers)
+    }
+
+    fn other_method(
+        &self,
+        method: &Method,
+        allow: &str,
+        version: ApiVersion,
+        id: RequestId,
+    ) -> Response<Vec<u8>> {
+        let mut response = if *method == Method::OPTIONS {
+            empty_response(StatusCode::NO_CONTENT)
+        } else {
+            error_response(&Error::new(Code::MethodNotAllowed, "Method not allowed"), version, id)
+        };
+        if let Ok(allow) = HeaderValue::from_str(allow) {
+            response.headers_mut().insert(ALLOW, allow);
+        }
+        response
+    }
+}
+
+/// Runs `work` and turns a panic in it (a host's hook) into an error: its transaction was dropped and rolled back.
+async fn contain<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)))
+            .unwrap_or_else(|_panic| std::task::Poll::Ready(Err(Error::internal("a handler panicked"))))
+    })
+    .await
+}

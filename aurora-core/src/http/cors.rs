@@ -1,0 +1,160 @@
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
+};
+use http::{Method, Response, StatusCode};
+
+use super::render::empty_response;
+use crate::config::{Origin, Settings};
+use crate::types::{Code, Error, Result};
+
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "x-supabase-api-version, x-sb-error-code, x-request-id, retry-after, link, x-total-count, content-range",
+);
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
+
+/// Which pages may call from elsewhere. Never with cookies: no answer allows credentials.
+#[derive(Debug)]
+pub(super) struct Cors {
+    allowed: Vec<Origin>,
+    /// The site's own origin, which a proxy may have hidden from `Host`.
+    site: Option<Origin>,
+}
+
+impl Cors {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let site = settings.site_url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        Self { allowed: settings.cors_origins.clone(), site: site.parse().ok() }
+    }
+
+    fn allows(&self, origin: &str) -> bool {
+        self.allowed.iter().any(|allowed| allowed.as_str() == origin)
+    }
+
+    /// The answer to a preflight; `None` for any other request.
+    pub(super) fn preflight(&self, method: &Method, headers: &HeaderMap) -> Option<Response<Vec<u8>>> {
+        if *method != Method::OPTIONS || !headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+            return None;
+        }
+        let origin = one(headers, ORIGIN)?;
+        let mut response = empty_response(StatusCode::NO_CONTENT);
+        let out = response.headers_mut();
+        out.insert(VARY, HeaderValue::from_static("origin, access-control-request-headers"));
+        if !self.allows(origin) {
+            *response.status_mut() = StatusCode::FORBIDDEN;
+            return Some(response);
+        }
+        out.insert(ACCESS_CONTROL_ALLOW_ORIGIN, headers.get(ORIGIN).cloned()?);
+        out.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+        // A page of an allowed origin may send what it likes: none of our decisions rests on a header's absence.
+        if let Some(asked) = headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+            out.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+        }
+        out.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        Some(response)
+    }
+
+    /// Lets a page of an allowed origin read the answer.
+    pub(super) fn decorate(&self, request: &HeaderMap, response: &mut HeaderMap) {
+        if self.allowed.is_empty() {
+            return;
+        }
+        response.append(VARY, HeaderValue::from_static("origin"));
+        let (Some(origin), Some(value)) = (one(request, ORIGIN), request.get(ORIGIN)) else { return };
+        if self.allows(origin) {
+            response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, value.clone());
+            response.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        }
+    }
+
+    /// Refuses a change that a page of a foreign origin asks for, `null` included. Programs send no origin.
+    pub(super) fn check(&self, method: &Method, headers: &HeaderMap) -> Result<()> {
+        if method.is_safe() || !headers.contains_key(ORIGIN) {
+            return Ok(());
+        }
+        let refused = || Error::new(Code::OriginNotAllowed, "This origin is not allowed");
+        let origin = one(headers, ORIGIN).ok_or_else(refused)?;
+        let same = |site: &Origin| site.as_str() == origin;
+        let host = one(headers, HOST);
+        let own = origin.split_once("://").is_some_and(|(_, authority)| host == Some(authority));
+        if self.allows(origin) || self.site.as_ref().is_some_and(same) || own {
+            return Ok(());
+        }
+        Err(refused())
+    }
+}
+
+/// The header's value, if it is there once and readable.
+fn one(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()))
+            .collect()
+    }
+
+    fn cors() -> Cors {
+        let mut settings = Settings::production("https://app.example.com/start");
+        settings.cors_origins.push("https://spa.example.com".parse().unwrap());
+        Cors::new(&settings)
+    }
+
+    /// attacks S07, S08
+    #[test]
+    fn origins_are_compared_whole() {
+        let cors = cors();
+        let asks = |origin: &str| {
+            cors.check(&Method::POST, &headers(&[("origin", origin), ("host", "10.0.0.7:8080")]))
+        };
+        for origin in ["https://spa.example.com", "https://app.example.com", "http://10.0.0.7:8080"] {
+            assert!(asks(origin).is_ok(), "{origin}");
+        }
+        for origin in [
+            "null",
+            "https://evil.test",
+            "https://spa.example.com.evil.test",
+            "https://evilspa.example.com",
+            "http://spa.example.com",
+            "https://spa.example.com:444",
+            "",
+        ] {
+            assert!(asks(origin).is_err(), "{origin}");
+            let mut response = HeaderMap::new();
+            cors.decorate(&headers(&[("origin", origin)]), &mut response);
+            assert!(!response.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
+        }
+        assert!(cors.check(&Method::POST, &headers(&[])).is_ok());
+    }
+
+    #[test]
+    fn preflights() {
+        let cors = cors();
+        let ask = |origin| {
+            let asked = [
+                ("origin", origin),
+                ("access-control-request-method", "POST"),
+                ("access-control-request-headers", "apikey"),
+            ];
+            cors.preflight(&Method::OPTIONS, &headers(&asked)).unwrap()
+        };
+        let allowed = ask("https://spa.example.com");
+        assert_eq!(allowed.status(), 204);
+        assert_eq!(allowed.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], "https://spa.example.com");
+        assert_eq!(allowed.headers()[ACCESS_CONTROL_ALLOW_HEADERS], "apikey");
+        assert!(!allowed.headers().contains_key("access-control-allow-credentials"));
+        assert_eq!(ask("null").status(), 403);
+        assert!(cors.preflight(&Method::OPTIONS, &headers(&[("origin", "null")])).is_none());
+    }
+}

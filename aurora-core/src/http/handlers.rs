@@ -1,0 +1,172 @@
+use http::header::{CACHE_CONTROL, HeaderValue};
+use http::request::Parts;
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::admit::{Presented, no_bearer};
+use super::body::{PasswordBody, RefreshBody, SignUpBody, UserBody, parameter, read};
+use super::render::{empty_response, json_response};
+use super::routes::Operation;
+use super::{Http, Route};
+use crate::auth::{Credentials, Scope, SignUp, SignedUp, UserChange};
+use crate::load::{Bucket, address_key};
+use crate::session::{Client, SessionInfo};
+use crate::types::{Code, Error, Principal, Result, Secret};
+
+type Answer = Result<Response<Vec<u8>>>;
+
+impl Http {
+    pub(super) async fn handle(
+        &self,
+        route: &Route,
+        segment: Option<&str>,
+        head: &Parts,
+        body: &[u8],
+        client: &Client,
+    ) -> Answer {
+        if body.len() > self.body_limit() {
+            return Err(Error::new(Code::PayloadTooLarge, "Request body is too large"));
+        }
+        self.check_origin(&head.method, &head.headers)?;
+        let grant = parameter(head.uri.query(), "grant_type")?;
+        // A refresh has a limit of its own, which is told apart from a refusal.
+        if !(route.operation == Operation::Token && grant == Some("refresh_token")) {
+            self.auth().limiter().check(Bucket::Request, &address_key(client.address()))?;
+        }
+        match route.operation {
+            Operation::SignUp => self.sign_up(head, body, client).await,
+            Operation::Token => self.token(grant, head, body, client).await,
+            Operation::ReadUser => {
+                let principal = self.signed_in(head).await?;
+                ok(self.auth().user(&principal).await?.to_json()?)
+            }
+            Operation::UpdateUser => self.update_user(head, body, client).await,
+            Operation::SignOut => self.sign_out(head, client).await,
+            Operation::Settings => ok(self.auth().settings_json()),
+            Operation::Health => ok(self.auth().health_json()),
+            Operation::Keys => {
+                let mut response = json_response(StatusCode::OK, self.auth().jwks_json());
+                let caching = HeaderValue::from_static("public, max-age=600");
+                response.headers_mut().insert(CACHE_CONTROL, caching);
+                Ok(response)
+            }
+            Operation::ListSessions => {
+                let principal = self.signed_in(head).await?;
+                ok(sessions_json(&self.auth().list_sessions(&principal).await?))
+            }
+            Operation::EndSession => {
+                let principal = self.signed_in(head).await?;
+                let missing = || Error::new(Code::NotFound, "Session not found");
+                let session = segment.and_then(|segment| segment.parse().ok()).ok_or_else(missing)?;
+                self.auth().end_session(&principal, session, client).await?;
+                Ok(empty_response(StatusCode::NO_CONTENT))
+            }
+        }
+    }
+
+    /// The user behind the request's token.
+    async fn signed_in(&self, head: &Parts) -> Result<Principal> {
+        match self.presented(&head.headers)? {
+            Presented::Token(token) => self.auth().sessions().admit(token).await,
+            Presented::Nothing | Presented::Key(_) => Err(no_bearer()),
+        }
+    }
+
+    async fn sign_up(&self, head: &Parts, body: &[u8], client: &Client) -> Answer {
+        self.presented(&head.headers)?;
+        let body: SignUpBody = read(&head.headers, body)?;
+        let email = address(body.email, body.phone.as_deref())?
+            .ok_or_else(|| Error::new(Code::AnonymousProviderDisabled, "Anonymous sign-ins are disabled"))?;
+        let password = body
+            .password
+            .filter(|password| !password.expose().is_empty())
+            .ok_or_else(|| Error::new(Code::ValidationFailed, "Signup requires a valid password"))?;
+        let data = body.data.map(|data| Value::Object(data).to_string());
+        match self.auth().sign_up(SignUp { email, password, data }, client).await? {
+            SignedUp::Session(session) => ok(session.to_json()?),
+            SignedUp::Pending(account) => ok(account.to_json()?),
+        }
+    }
+
+    async fn token(&self, grant: Option<&str>, head: &Parts, body: &[u8], client: &Client) -> Answer {
+        match grant {
+            Some("password") => {
+                self.presented(&head.headers)?;
+                let body: PasswordBody = read(&head.headers, body)?;
+                let missing = || Error::new(Code::ValidationFailed, "missing email or phone");
+                let email = address(body.email, body.phone.as_deref())?.ok_or_else(missing)?;
+                let password = body.password.unwrap_or_else(|| Secret::new(String::new()));
+                ok(self.auth().sign_in(Credentials { email, password }, client).await?.to_json()?)
+            }
+            Some("refresh_token") => {
+                let body: RefreshBody = read(&head.headers, body)?;
+                let token = body
+                    .refresh_token
+                    .filter(|token| !token.expose().is_empty())
+                    .ok_or_else(|| Error::new(Code::ValidationFailed, "refresh_token required"))?;
+                ok(self.auth().refresh(&token, client).await?.to_json()?)
+            }
+            _ => Err(Error::new(Code::ValidationFailed, "unsupported_grant_type")),
+        }
+    }
+
+    async fn update_user(&self, head: &Parts, body: &[u8], client: &Client) -> Answer {
+        let principal = self.signed_in(head).await?;
+        let body: UserBody = read(&head.headers, body)?;
+        let email = address(body.email, body.phone.as_deref())?;
+        let data = body.data.map(|data| Value::Object(data).to_string());
+        let change =
+            UserChange { email, password: body.password, current_password: body.current_password, data };
+        ok(self.auth().update_user(&principal, change, client).await?.to_json()?)
+    }
+
+    async fn sign_out(&self, head: &Parts, client: &Client) -> Answer {
+        let scope = match parameter(head.uri.query(), "scope")? {
+            None | Some("") => Scope::default(),
+            Some(scope) => scope.parse()?,
+        };
+        let Presented::Token(token) = self.presented(&head.headers)? else { return Err(no_bearer()) };
+        let sessions = self.auth().sessions();
+        let (principal, scope) = match sessions.admit(token).await {
+            Ok(principal) => (principal, scope),
+            // Whoever comes back after an hour wants to sign out, too (auth-js #540): an expired token may end its
+            // own session, and nothing else.
+            Err(error) if error.code() == Code::BadJwt && scope != Scope::Others => {
+                (sessions.admit_expired(token).await.map_err(|_| error)?, Scope::Local)
+            }
+            Err(error) => return Err(error),
+        };
+        self.auth().sign_out(&principal, scope, client).await?;
+        Ok(empty_response(StatusCode::NO_CONTENT))
+    }
+}
+
+/// The e-mail address of a body, if it names one. Phone numbers are not served.
+fn address(email: Option<String>, phone: Option<&str>) -> Result<Option<String>> {
+    if phone.is_some_and(|phone| !phone.is_empty()) {
+        return Err(Error::new(Code::ValidationFailed, "Phone sign-in is not supported"));
+    }
+    Ok(email.filter(|email| !email.is_empty()))
+}
+
+fn ok(json: String) -> Answer {
+    Ok(json_response(StatusCode::OK, json))
+}
+
+fn sessions_json(sessions: &[SessionInfo]) -> String {
+    let sessions: Vec<Value> = sessions
+        .iter()
+        .map(|session| {
+            json!({
+                "id": session.id,
+                "device": session.device,
+                "address": session.address,
+                "created_at": session.created_at.to_string(),
+                "last_used_at": session.last_used_at.to_string(),
+                "expires_at": session.expires_at.to_string(),
+                "current": session.current,
+            })
+        })
+        .collect();
+    json!({ "sessions": sessions }).to_string()
+}

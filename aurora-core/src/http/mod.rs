@@ -1,0 +1,33 @@
+//! The wire: Supabase Auth's protocol, and the door before the host's own routes. No framework in sight.
+//!
+//! An adapter translates requests and responses and calls two functions: [`Http::call`] for our routes,
+//! [`Http::admit`] for the host's. Whatever decides (status codes, headers, error shapes) stands here.
+//!
+//! 1. [`Http::call`] is total: every failure is a response, a panic in a host's hook included.
+//! 2. A path is matched as it is written. `//token`, `/token/` and `/Token` are not our routes.
+//! 3. A token counts in one place only, the `Authorization` header, once. In a query it is ignored.
+//! 4. Application keys are matched by their hash, in constant time, and never parsed; whoever sends one is an
+//!    application, not a user.
+//! 5. A body is JSON and says so, or it is refused before it is read: a foreign page cannot send that without
+//!    asking first (CORS). Origins are compared whole.
+//! 6. A preflight is answered before anything else is asked.
+//! 7. No answer may be stored; every failure of ours carries the request's id.
+//! 8. On a refresh overload, contention and limits are 503: the official client signs its user out on a 4xx.
+//!
+//! Behind a proxy that was not declared, every client has the proxy's address and shares its limits.
+
+mod admit;
+mod body;
+mod call;
+mod cors;
+mod handlers;
+mod keys;
+mod peer;
+mod render;
+mod routes;
+
+pub use admit::{Admitted, Rejection};
+pub use call::Http;
+pub use peer::Peer;
+pub use render::{ApiVersion, error_response};
+pub use routes::Route;

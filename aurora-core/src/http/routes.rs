@@ -1,0 +1,118 @@
+use http::Method;
+
+/// A route of ours, below the prefix.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Route {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) operation: Operation,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Operation {
+    SignUp,
+    Token,
+    ReadUser,
+    UpdateUser,
+    SignOut,
+    Settings,
+    Health,
+    Keys,
+    ListSessions,
+    EndSession,
+}
+
+impl Route {
+    /// The method.
+    pub fn method(&self) -> &'static str {
+        self.method
+    }
+
+    /// The path below the prefix; a part in braces stands for one segment.
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// Whether it wants a signed-in user. Every such route has a test in which it refuses.
+    pub fn needs_user(&self) -> bool {
+        use Operation::{EndSession, ListSessions, ReadUser, SignOut, UpdateUser};
+        matches!(self.operation, ReadUser | UpdateUser | SignOut | ListSessions | EndSession)
+    }
+}
+
+const fn route(method: &'static str, path: &'static str, operation: Operation) -> Route {
+    Route { method, path, operation }
+}
+
+pub(super) const ROUTES: &[Route] = &[
+    route("POST", "/signup", Operation::SignUp),
+    route("POST", "/token", Operation::Token),
+    route("GET", "/user", Operation::ReadUser),
+    route("PUT", "/user", Operation::UpdateUser),
+    route("POST", "/logout", Operation::SignOut),
+    route("GET", "/settings", Operation::Settings),
+    route("GET", "/health", Operation::Health),
+    route("GET", "/.well-known/jwks.json", Operation::Keys),
+    route("GET", "/sessions", Operation::ListSessions),
+    route("DELETE", "/sessions/{id}", Operation::EndSession),
+];
+
+/// What a path and a method lead to.
+pub(super) enum Match<'a> {
+    /// The route, and the segment that stands for its braces.
+    Route(&'static Route, Option<&'a str>),
+    /// The path is ours, the method is not: what `Allow` says.
+    Method(String),
+    Nothing,
+}
+
+/// Finds the route of a path below the prefix. HEAD goes where GET goes.
+pub(super) fn find<'a>(method: &Method, path: &'a str) -> Match<'a> {
+    let wanted = if *method == Method::HEAD { Method::GET.as_str() } else { method.as_str() };
+    let mut allowed = Vec::new();
+    for route in ROUTES {
+        let Some(segment) = matches(route.path, path) else { continue };
+        if route.method == wanted {
+            return Match::Route(route, segment);
+        }
+        allowed.push(route.method);
+    }
+    if allowed.is_empty() {
+        return Match::Nothing;
+    }
+    if allowed.contains(&"GET") {
+        allowed.push("HEAD");
+    }
+    allowed.push("OPTIONS");
+    Match::Method(allowed.join(", "))
+}
+
+fn matches<'a>(pattern: &str, path: &'a str) -> Option<Option<&'a str>> {
+    match pattern.split_once("{id}") {
+        None => (pattern == path).then_some(None),
+        Some((before, _)) => {
+            let segment = path.strip_prefix(before)?;
+            (!segment.is_empty() && !segment.contains('/')).then_some(Some(segment))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// attack T03
+    #[test]
+    fn paths_are_matched_as_they_are_written() {
+        for path in ["//token", "/token/", "/Token", "/tok%65n", "/sessions/", "/sessions/a/b", "", "/"] {
+            assert!(matches!(find(&Method::POST, path), Match::Nothing), "{path}");
+        }
+        assert!(matches!(find(&Method::POST, "/token"), Match::Route(route, None) if route.path == "/token"));
+        assert!(matches!(find(&Method::HEAD, "/user"), Match::Route(route, None) if route.method == "GET"));
+        assert!(matches!(find(&Method::DELETE, "/sessions/x"), Match::Route(_, Some("x"))));
+        assert!(matches!(find(&Method::GET, "/logout"), Match::Method(allow) if allow == "POST, OPTIONS"));
+        assert!(
+            matches!(find(&Method::PATCH, "/user"), Match::Method(allow) if allow == "GET, PUT, HEAD, OPTIONS")
+        );
+    }
+}

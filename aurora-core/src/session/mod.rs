@@ -1,0 +1,31 @@
+//! Who is signed in on which device, and whether that still holds.
+//!
+//! 1. A session lives in the database; an access token is a short-lived copy of what it said. Whether the session
+//!    ended is asked on every request, in memory: [`Sessions::admit`] reads the database at most twice a second,
+//!    however many requests come.
+//! 2. Whatever ends a session (sign-out, ban, deletion, a password change, a host's own `DELETE`) ends its access
+//!    tokens: at once where it went through this process, within a second where it did not.
+//! 3. A refresh token is opaque and stored as a keyed hash. Its successor is derived from it under a key that is
+//!    not in the database, so that the same token always yields the same successor and a copy of the database none.
+//! 4. A refresh token that was used may come back until its successor was used and a grace of ten seconds is over
+//!    (a lost answer, two tabs). After that it is a theft: the whole family ends (RFC 9700 s4.14.2).
+//! 5. A token that was seen and verified is not verified again; the cache is keyed by its hash and asks rule 1
+//!    every time.
+//!
+//! A clock that steps back does not revive anything but tokens whose expiry it steps behind.
+
+mod client;
+mod record;
+mod refresh;
+mod revoked;
+mod sessions;
+mod signing_keys;
+pub mod token;
+
+pub use client::Client;
+pub use record::SessionInfo;
+pub use refresh::RefreshSecret;
+pub use sessions::{Sessions, SessionsParts};
+pub use signing_keys::DatabaseSigningKeys;
+
+pub(crate) use refresh::{Decision, decide};

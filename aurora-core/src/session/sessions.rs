@@ -1,0 +1,256 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use moka::sync::Cache;
+
+use super::revoked::Revoked;
+use super::token::{AccessClaims, AuthenticationMethod, TokenKeys, VerifiedToken};
+use super::{Client, RefreshSecret};
+use crate::config;
+use crate::crypto::Keyring;
+use crate::env::{Clock, Entropy, random};
+use crate::store::{Database, Session, Transaction, User};
+use crate::types::{Code, Error, FamilyId, Principal, Result, Secret, SessionId, Timestamp};
+
+/// How many bytes of verified claims are remembered.
+const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+/// What an entry costs beside its claims.
+const ENTRY_BYTES: usize = 256;
+/// How often a sign-in also clears away what expired.
+const SWEEP: Duration = Duration::from_secs(3600);
+
+/// Sessions and their tokens. Cheap to clone.
+#[derive(Clone)]
+pub struct Sessions(Arc<Inner>);
+
+/// What [`Sessions`] is made of.
+#[derive(Clone, Debug)]
+pub struct SessionsParts {
+    /// Lifetimes.
+    pub lifetimes: config::Tokens,
+    /// Where sessions live.
+    pub database: Arc<dyn Database>,
+    /// What refresh tokens are hashed and derived with.
+    pub keyring: Keyring,
+    /// What signs and verifies access tokens.
+    pub tokens: TokenKeys,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+struct Inner {
+    parts: SessionsParts,
+    revoked: Revoked,
+    /// Tokens that verified, by their hash.
+    seen: Cache<[u8; 32], Arc<Seen>>,
+    swept: AtomicI64,
+}
+
+struct Seen {
+    principal: Principal,
+    session: SessionId,
+    expires_at: Timestamp,
+}
+
+/// A session that was opened in a transaction, with its first refresh token.
+pub(crate) struct Opened {
+    pub(crate) session: Session,
+    pub(crate) secret: RefreshSecret,
+    /// Sessions that had expired and were cleared away on the occasion.
+    pub(crate) swept: Vec<SessionId>,
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").field("lifetimes", &self.0.parts.lifetimes).finish_non_exhaustive()
+    }
+}
+
+impl Sessions {
+    /// Loads what ended lately, so that no token outlives a restart.
+    pub async fn open(parts: SessionsParts) -> Result<Self> {
+        // Twice the lifetime and an hour: longer than any token that verifies.
+        let keep = parts.lifetimes.access_lifetime.saturating_mul(2) + Duration::from_secs(3600);
+        let revoked = Revoked::load(Arc::clone(&parts.database), keep, parts.clock.now()).await?;
+        let seen = Cache::builder()
+            .max_capacity(CACHE_BYTES)
+            .weigher(|_, seen: &Arc<Seen>| {
+                u32::try_from(seen.principal.claims().len() + ENTRY_BYTES).unwrap_or(u32::MAX)
+            })
+            .time_to_live(parts.lifetimes.access_lifetime)
+            .build();
+        Ok(Self(Arc::new(Inner { parts, revoked, seen, swept: AtomicI64::new(0) })))
+    }
+
+    /// Who an access token stands for, at this moment.
+    ///
+    /// [`Code::BadJwt`] for a token that does not verify or has expired, [`Code::SessionNotFound`] for one whose
+    /// session ended, [`Code::OverCapacity`] when the database has not answered for ten seconds.
+    pub async fn admit(&self, token: &str) -> Result<Principal> {
+        let inner = &*self.0;
+        let now = inner.parts.clock.now();
+        inner.revoked.freshen(now).await?;
+        let key = fingerprint(token)?;
+        let seen = match inner.seen.get(&key).filter(|seen| now < seen.expires_at) {
+            Some(seen) => seen,
+            None => {
+                let seen = Arc::new(Seen::new(&inner.parts.tokens.verify(token, now)?));
+                inner.seen.insert(key, Arc::clone(&seen));
+                seen
+            }
+        };
+        if inner.revoked.contains(seen.session) {
+            inner.seen.invalidate(&key);
+            return Err(gone());
+        }
+        Ok(seen.principal.clone())
+    }
+
+    /// Who an access token stood for when it was valid, for signing out with one that has expired meanwhile.
+    pub(crate) async fn admit_expired(&self, token: &str) -> Result<Principal> {
+        let inner = &*self.0;
+        let now = inner.parts.clock.now();
+        let just_valid = claimed_expiry(token).map_or(now, |exp| exp.minus(Duration::from_secs(1)).min(now));
+        let verified = inner.parts.tokens.verify(token, just_valid)?;
+        inner.revoked.freshen(now).await?;
+        if inner.revoked.contains(verified.session()) {
+            return Err(gone());
+        }
+        Ok(Seen::new(&verified).principal)
+    }
+
+    /// Ends the access tokens of sessions that a committed transaction ended.
+    pub(crate) fn ended(&self, sessions: &[SessionId]) {
+        if !sessions.is_empty() {
+            self.0.revoked.insert(sessions, self.0.parts.clock.now());
+        }
+    }
+
+    /// Opens a session for `user` within `transaction`.
+    pub(crate) async fn start(
+        &self,
+        transaction: &mut dyn Transaction,
+        user: &User,
+        method: &'static str,
+        client: &Client,
+    ) -> Result<Opened> {
+        let parts = &self.0.parts;
+        let now = parts.clock.now();
+        let swept = self.sweep(transaction, user, now).await?;
+        let secret = RefreshSecret::first(&*parts.entropy)?;
+        let session = Session {
+            id: SessionId::from_random(random(&*parts.entropy)?),
+            user: user.id,
+            family: FamilyId::from_random(random(&*parts.entropy)?),
+            generation: 0,
+            aal: "aal1".to_owned(),
+            amr: format!(r#"[{{"method":"{method}","timestamp":{}}}]"#, now.as_seconds()),
+            user_agent: client.user_agent().map(ToOwned::to_owned),
+            address: Some(client.address().to_string()),
+            created_at: now,
+            authenticated_at: now,
+            refreshed_at: now,
+            expires_at: now.plus(parts.lifetimes.absolute_lifetime),
+        };
+        transaction.insert_session(&session, &secret.hash(&parts.keyring)).await?;
+        Ok(Opened { session, secret, swept })
+    }
+
+    async fn sweep(
+        &self,
+        transaction: &mut dyn Transaction,
+        user: &User,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>> {
+        let inner = &*self.0;
+        let lifetimes = &inner.parts.lifetimes;
+        let last = Timestamp::from_micros(inner.swept.load(Ordering::Relaxed));
+        let everyone = now.since(last) >= SWEEP || last > now;
+        if everyone {
+            inner.swept.store(now.as_micros(), Ordering::Relaxed);
+        }
+        let whose = (!everyone).then_some(user.id);
+        let idle = now.minus(lifetimes.idle_lifetime);
+        let horizon = now.minus(lifetimes.access_lifetime.saturating_mul(2) + SWEEP);
+        transaction.sweep(whose, now, idle, horizon).await
+    }
+
+    /// An access token for `session`, and when it expires.
+    pub(crate) fn issue(
+        &self,
+        user: &User,
+        session: &Session,
+        now: Timestamp,
+    ) -> Result<(Secret, Timestamp)> {
+        let parts = &self.0.parts;
+        let methods: Vec<Amr> = serde_json::from_str(&session.amr).map_err(Error::internal)?;
+        let claims = AccessClaims {
+            user: user.id,
+            session: session.id,
+            email: user.email.as_ref().map(ToString::to_string).unwrap_or_default(),
+            phone: String::new(),
+            app_metadata: user.app_metadata.clone(),
+            user_metadata: user.user_metadata.clone(),
+            assurance: if session.aal == "aal2" { "aal2" } else { "aal1" },
+            methods: methods.into_iter().map(Amr::into_method).collect(),
+            is_anonymous: false,
+            issued_at: now,
+        };
+        let issued = Timestamp::from_seconds(now.as_seconds());
+        Ok((parts.tokens.issue(&claims)?, issued.plus(parts.tokens.lifetime())))
+    }
+
+    pub(crate) fn parts(&self) -> &SessionsParts {
+        &self.0.parts
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Amr {
+    method: String,
+    timestamp: i64,
+}
+
+impl Amr {
+    fn into_method(self) -> AuthenticationMethod {
+        AuthenticationMethod { method: self.method, at: Timestamp::from_seconds(self.timestamp) }
+    }
+}
+
+impl Seen {
+    fn new(token: &VerifiedToken) -> Self {
+        let principal = Principal::signed_in(token.user(), token.session(), Arc::clone(token.claims()));
+        Self { principal, session: token.session(), expires_at: token.expires_at() }
+    }
+}
+
+/// The cache never holds a token: a core dump of it signs no one in.
+fn fingerprint(token: &str) -> Result<[u8; 32]> {
+    digest(&SHA256, token.as_bytes()).as_ref().try_into().map_err(Error::internal)
+}
+
+pub(crate) fn gone() -> Error {
+    Error::new(Code::SessionNotFound, "Session from session_id claim in JWT does not exist")
+}
+
+/// What the token claims as its expiry, before anything about it is verified: only ever used to choose the moment
+/// at which it is verified.
+fn claimed_expiry(token: &str) -> Option<Timestamp> {
+    use base64::Engine;
+    #[derive(serde::Deserialize)]
+    struct Expiry {
+        exp: i64,
+    }
+    if token.len() > 16 * 1024 {
+        return None;
+    }
+    let payload = token.split('.').nth(1)?;
+    let json = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).ok()?;
+    let claims: Expiry = serde_json::from_slice(&json).ok()?;
+    Some(Timestamp::from_seconds(claims.exp))
+}

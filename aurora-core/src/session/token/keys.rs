@@ -1,0 +1,292 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+
+use super::jwk::Jwk;
+use super::verify::MAX_TOKEN;
+use super::{AccessClaims, SigningKeyRecord, SigningKeyState, SigningKeyStore, VerifiedToken, VerifyKey};
+use crate::config::weak_secret;
+use crate::crypto::{Keyring, Purpose};
+use crate::env::Clock;
+use crate::types::{Code, Error, Result, Secret, Timestamp};
+
+/// How access tokens are issued and read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct TokenOptions {
+    /// `iss` of every token, compared byte for byte: `https://app.example.com/auth/v1`.
+    pub issuer: String,
+    /// From `iat` to `exp` of the tokens issued. 15 minutes: what a stolen token is good for.
+    pub lifetime: Duration,
+    /// The longest `exp - iat` accepted, also of tokens that a configured key signed elsewhere. An hour.
+    pub longest: Duration,
+    /// By how much clocks may differ, at most a minute. None: this process issues and reads by one clock.
+    pub leeway: Duration,
+}
+
+impl TokenOptions {
+    /// The defaults for `issuer`.
+    pub fn new(issuer: impl Into<String>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            lifetime: Duration::from_secs(15 * 60),
+            longest: Duration::from_secs(60 * 60),
+            leeway: Duration::ZERO,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let wrong = |text: &'static str| Err(Error::new(Code::Configuration, text));
+        if self.issuer.is_empty() {
+            return wrong("tokens need an issuer: set the site's address");
+        }
+        if self.leeway > Duration::from_secs(60) {
+            return wrong("token leeway is over a minute: mend the clocks instead");
+        }
+        if self.lifetime < Duration::from_secs(1) || self.lifetime > self.longest {
+            return wrong("token lifetime must be a second or more and not over the longest accepted");
+        }
+        Ok(())
+    }
+}
+
+/// The keys of access tokens: one signs, all verify. Cheap to clone; clones see a rotation.
+#[derive(Clone)]
+pub struct TokenKeys(Arc<Inner>);
+
+struct Inner {
+    options: TokenOptions,
+    source: Source,
+    /// Keys that were configured beside our own.
+    configured: Vec<VerifyKey>,
+    set: RwLock<Arc<KeySet>>,
+}
+
+enum Source {
+    Sealed { keyring: Keyring, store: Arc<dyn SigningKeyStore> },
+    SharedSecret,
+}
+
+/// The keys at one moment.
+pub(super) struct KeySet {
+    signing_kid: String,
+    algorithm: Algorithm,
+    signing: EncodingKey,
+    pub(super) verify: HashMap<String, VerifyKey>,
+    jwks: String,
+}
+
+impl TokenKeys {
+    /// Opens the sealed ES256 keys in `store`, making the first if there is none, and accepts `configured` keys too.
+    ///
+    /// [`Code::Configuration`] when a sealed key does not open or two keys have one name.
+    pub async fn open(
+        keyring: &Keyring,
+        store: Arc<dyn SigningKeyStore>,
+        configured: Vec<VerifyKey>,
+        options: TokenOptions,
+        clock: &dyn Clock,
+    ) -> Result<Self> {
+        options.check()?;
+        let mut records = store.load_all().await?;
+        if !records.iter().any(|record| record.state == SigningKeyState::Active) {
+            records = add_key(keyring, &*store, clock.now()).await?;
+        }
+        let set = RwLock::new(Arc::new(KeySet::sealed(keyring, &records, &configured)?));
+        let source = Source::Sealed { keyring: keyring.clone(), store };
+        Ok(Self(Arc::new(Inner { options, source, configured, set })))
+    }
+
+    /// HS256 with a secret that whoever verifies must hold too, and whoever holds it can sign: for Supabase
+    /// services that know nothing else. The official client asks the server about every such token, and
+    /// [`TokenKeys::jwks`] does not list it.
+    ///
+    /// [`Code::Configuration`] for a secret under 32 bytes, or one that is an example or repeats itself.
+    pub fn with_shared_secret(
+        secret: &Secret,
+        configured: Vec<VerifyKey>,
+        options: TokenOptions,
+    ) -> Result<Self> {
+        options.check()?;
+        if let Some(why) = weak_secret(secret.expose()) {
+            let text = format!("HS256 secret {why}: make one with `openssl rand -base64 48`");
+            return Err(Error::new(Code::Configuration, text));
+        }
+        let bytes = secret.expose().as_bytes();
+        let kid = "hs256".to_owned();
+        let key = DecodingKey::from_secret(bytes);
+        let ours = VerifyKey { kid: kid.clone(), algorithm: Algorithm::HS256, key, public: None };
+        let set =
+            KeySet::build(kid, Algorithm::HS256, EncodingKey::from_secret(bytes), vec![ours], &configured)?;
+        let set = RwLock::new(Arc::new(set));
+        Ok(Self(Arc::new(Inner { options, source: Source::SharedSecret, configured, set })))
+    }
+
+    /// A new token for `claims`. [`Code::ValidationFailed`] when the claims make it longer than the 8 KiB that
+    /// [`TokenKeys::verify`] reads.
+    pub fn issue(&self, claims: &AccessClaims) -> Result<Secret> {
+        let set = self.set();
+        let payload = claims.to_json(&self.0.options.issuer, self.0.options.lifetime)?;
+        let (algorithm, kid) = (set.algorithm, &set.signing_kid);
+        let header = format!(r#"{{"alg":"{algorithm:?}","kid":"{kid}","typ":"JWT"}}"#);
+        let mut token = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+        let signature = jsonwebtoken::crypto::sign(token.as_bytes(), &set.signing, algorithm);
+        token.push('.');
+        token.push_str(&signature.map_err(|_| Error::internal("signing failed"))?);
+        if token.len() > MAX_TOKEN {
+            let text = "`user_metadata` and `app_metadata` are too large for a token";
+            return Err(Error::new(Code::ValidationFailed, text));
+        }
+        Ok(Secret::new(token))
+    }
+
+    /// Reads a token. [`Code::BadJwt`] for everything that is wrong with it; the cause is in the error's source,
+    /// for the log.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedToken> {
+        super::verify::verify(token, &self.set(), &self.0.options, now)
+    }
+
+    /// The public keys as a JWK set (RFC 7517): what `/.well-known/jwks.json` answers. Never a shared secret.
+    pub fn jwks(&self) -> String {
+        self.set().jwks.clone()
+    }
+
+    /// The lifetime of the tokens issued.
+    pub fn lifetime(&self) -> Duration {
+        self.0.options.lifetime
+    }
+
+    /// Makes a new key that signs from now on; the former ones verify until they are removed from the store.
+    /// [`Code::Configuration`] with a shared secret.
+    pub async fn rotate(&self, clock: &dyn Clock) -> Result<()> {
+        let Source::Sealed { keyring, store } = &self.0.source else {
+            return Err(Error::new(Code::Configuration, "a shared secret is rotated where it is configured"));
+        };
+        let records = add_key(keyring, &**store, clock.now()).await?;
+        self.replace(KeySet::sealed(keyring, &records, &self.0.configured)?);
+        Ok(())
+    }
+
+    /// Reads the store again: keys that another process added are known from now on, removed ones no longer.
+    pub async fn reload(&self) -> Result<()> {
+        let Source::Sealed { keyring, store } = &self.0.source else { return Ok(()) };
+        let records = store.load_all().await?;
+        self.replace(KeySet::sealed(keyring, &records, &self.0.configured)?);
+        Ok(())
+    }
+
+    fn set(&self) -> Arc<KeySet> {
+        Arc::clone(&self.0.set.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, set: KeySet) {
+        *self.0.set.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(set);
+    }
+}
+
+impl fmt::Debug for TokenKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let set = self.set();
+        f.debug_struct("TokenKeys")
+            .field("signing", &set.signing_kid)
+            .field("keys", &set.verify.len())
+            .finish()
+    }
+}
+
+impl KeySet {
+    fn sealed(keyring: &Keyring, records: &[SigningKeyRecord], configured: &[VerifyKey]) -> Result<Self> {
+        let active = records.iter().filter(|record| record.state == SigningKeyState::Active);
+        let signing =
+            active.max_by_key(|record| record.id).ok_or_else(|| Error::internal("no signing key"))?;
+        let mut ours = Vec::with_capacity(records.len());
+        let mut private = None;
+        for record in records {
+            let (pkcs8, verify) = unseal(keyring, record)?;
+            if record.id == signing.id {
+                private = Some(EncodingKey::from_ec_der(pkcs8.expose()));
+            }
+            ours.push(verify);
+        }
+        let private = private.ok_or_else(|| Error::internal("no signing key"))?;
+        Self::build(signing.kid.clone(), Algorithm::ES256, private, ours, configured)
+    }
+
+    fn build(
+        signing_kid: String,
+        algorithm: Algorithm,
+        signing: EncodingKey,
+        ours: Vec<VerifyKey>,
+        configured: &[VerifyKey],
+    ) -> Result<Self> {
+        let mut verify = HashMap::new();
+        let mut public = Vec::new();
+        for key in ours.into_iter().chain(configured.iter().cloned()) {
+            public.extend(key.public.as_ref().map(Jwk::to_json).transpose()?);
+            if let Some(twice) = verify.insert(key.kid.clone(), key) {
+                let text = format!("two verification keys are named `{}`: rename one", twice.kid);
+                return Err(Error::new(Code::Configuration, text));
+            }
+        }
+        let jwks = format!(r#"{{"keys":[{}]}}"#, public.join(","));
+        Ok(Self { signing_kid, algorithm, signing, verify, jwks })
+    }
+}
+
+/// Makes a key, seals it, stores it, and reads the store again.
+async fn add_key(
+    keyring: &Keyring,
+    store: &dyn SigningKeyStore,
+    now: Timestamp,
+) -> Result<Vec<SigningKeyRecord>> {
+    let known = store.load_all().await?;
+    let id = known.iter().map(|record| record.id).max().unwrap_or(0).saturating_add(1);
+    let failed = |_| Error::internal("key generation failed");
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(failed)?;
+    let public = VerifyKey::from_members(Jwk::p256(pair.public_key().as_ref())?)?;
+    let pkcs8 = pair.to_pkcs8v1().map_err(failed)?;
+    let kid = public.kid;
+    let sealed = keyring.seal(Purpose::Signing, &context("ES256", &kid), pkcs8.as_ref())?;
+    let public_jwk = public.public.as_ref().map(Jwk::to_json).transpose()?.unwrap_or_default();
+    let (algorithm, state) = ("ES256".to_owned(), SigningKeyState::Active);
+    let record = SigningKeyRecord { id, kid, algorithm, sealed, public_jwk, state, created: now };
+    let inserted = store.insert(record).await;
+    let records = store.load_all().await?;
+    // Another process may have been first; then its key is the key.
+    if let (Err(error), false) = (inserted, records.iter().any(|record| record.id == id)) {
+        return Err(error);
+    }
+    Ok(records)
+}
+
+fn unseal(keyring: &Keyring, record: &SigningKeyRecord) -> Result<(crate::crypto::SecretBytes, VerifyKey)> {
+    let damaged = || {
+        let text = format!(
+            "signing key `{}` does not open: restore the database and its key file together",
+            record.kid
+        );
+        Error::new(Code::Configuration, text)
+    };
+    if record.algorithm != "ES256" {
+        return Err(damaged());
+    }
+    let opened = keyring.unseal(Purpose::Signing, &context(&record.algorithm, &record.kid), &record.sealed);
+    let pkcs8 = opened.map_err(|error| damaged().with_source(error))?;
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.expose());
+    let pair = pair.map_err(|_| damaged())?;
+    let verify = VerifyKey::from_members(Jwk::p256(pair.public_key().as_ref())?)?;
+    if verify.kid != record.kid {
+        return Err(damaged());
+    }
+    Ok((pkcs8, verify))
+}
+
+fn context<'a>(algorithm: &'a str, kid: &'a str) -> [&'a [u8]; 3] {
+    [b"signing key", algorithm.as_bytes(), kid.as_bytes()]
+}

@@ -1,0 +1,127 @@
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+
+use super::{AuditRow, Identity, KeyRow, RefreshToken, Revocation, Session, SigningKeyRow, User};
+use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
+use crate::validate::Email;
+
+/// Where users, sessions, keys and audit records live.
+///
+/// Implementations: [`SqliteDatabase`](super::SqliteDatabase); PostgreSQL is planned.
+#[async_trait]
+pub trait Database: Send + Sync + Debug {
+    /// A reader that sees what was committed before each of its questions. Never waits for a writer.
+    async fn read(&self) -> Result<Box<dyn Reader>>;
+
+    /// The writer's turn. [`Code::OverCapacity`] if it does not come within the deadline.
+    async fn begin(&self) -> Result<Box<dyn Transaction>>;
+}
+
+/// Questions. "Not there" is `Ok(None)`.
+#[async_trait]
+pub trait Reader: Send {
+    /// The user of that id, with identities.
+    async fn user(&mut self, id: UserId) -> Result<Option<User>>;
+
+    /// The user who signs in with that address, with identities.
+    async fn user_by_email(&mut self, email: &Email) -> Result<Option<User>>;
+
+    /// The session of that id.
+    async fn session(&mut self, id: SessionId) -> Result<Option<Session>>;
+
+    /// A user's sessions, newest first, at most 1000.
+    async fn sessions_of(&mut self, user: UserId) -> Result<Vec<Session>>;
+
+    /// The refresh token whose keyed hash is exactly `hash`. One statement.
+    async fn refresh_token(&mut self, hash: &[u8; 32]) -> Result<Option<RefreshToken>>;
+
+    /// Sessions that ended after `sequence`, ascending, at most 10000.
+    async fn revocations(&mut self, after: i64) -> Result<Vec<Revocation>>;
+
+    /// Every wrapped key, ascending.
+    async fn keys(&mut self) -> Result<Vec<KeyRow>>;
+
+    /// Every signing key, ascending.
+    async fn signing_keys(&mut self) -> Result<Vec<SigningKeyRow>>;
+}
+
+/// Questions and changes that commit together or not at all.
+///
+/// Dropped without [`commit`](Self::commit) it is rolled back, before anyone else's turn.
+#[async_trait]
+pub trait Transaction: Reader {
+    /// Adds a user without identities. `false` if the address is taken; nothing changed then.
+    async fn insert_user(&mut self, user: &User) -> Result<bool>;
+
+    /// Writes every column of a user but the identities. `false` if the address is taken or the user is gone.
+    async fn update_user(&mut self, user: &User) -> Result<bool>;
+
+    /// Adds an identity, or renews its last sign-in and change.
+    async fn put_identity(&mut self, user: UserId, identity: &Identity) -> Result<()>;
+
+    /// Deletes a user with all that is theirs and answers which sessions ended. `None` if there is no such user.
+    async fn delete_user(&mut self, id: UserId, now: Timestamp) -> Result<Option<Vec<SessionId>>>;
+
+    /// Adds a session with its first refresh token.
+    async fn insert_session(&mut self, session: &Session, token: &[u8; 32]) -> Result<()>;
+
+    /// Adds the next refresh token of a session, marks the one before as used, and forgets those that were used
+    /// before `horizon`. The session's generation, address and refresh time become those of `session`.
+    async fn rotate(&mut self, session: &Session, token: &[u8; 32], horizon: Timestamp) -> Result<()>;
+
+    /// Ends a session. `false` if it had ended.
+    async fn end_session(&mut self, id: SessionId, now: Timestamp) -> Result<bool>;
+
+    /// Ends a user's sessions but `keep`, and answers which.
+    async fn end_sessions_of(
+        &mut self,
+        user: UserId,
+        keep: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>>;
+
+    /// Ends a user's sessions that expired before `now` or were not refreshed since `idle`; forgets revocations
+    /// noted before `horizon`. Answers which sessions ended.
+    async fn sweep(
+        &mut self,
+        user: Option<UserId>,
+        now: Timestamp,
+        idle: Timestamp,
+        horizon: Timestamp,
+    ) -> Result<Vec<SessionId>>;
+
+    /// Appends an audit record.
+    async fn append_audit(&mut self, row: &AuditRow) -> Result<()>;
+
+    /// Adds a wrapped key. `false` if the number is taken.
+    async fn insert_key(&mut self, key: &KeyRow) -> Result<bool>;
+
+    /// Adds a signing key. `false` if the number is taken.
+    async fn insert_signing_key(&mut self, key: &SigningKeyRow) -> Result<bool>;
+
+    /// The same transaction, for the host's own statements.
+    fn host(&mut self) -> HostTransaction<'_>;
+
+    /// Makes it all durable.
+    async fn commit(self: Box<Self>) -> Result<()>;
+}
+
+/// The open transaction, lent to the host for its own statements. Sees everything; commits with Aurora's own.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum HostTransaction<'a> {
+    /// On SQLite.
+    Sqlite(&'a mut sqlx::SqliteConnection),
+}
+
+impl HostTransaction<'_> {
+    /// The connection, where the database is SQLite. Do not end the transaction on it.
+    pub fn sqlite(&mut self) -> Result<&mut sqlx::SqliteConnection> {
+        #[expect(unreachable_patterns, reason = "PostgreSQL is the second variant")]
+        match self {
+            Self::Sqlite(connection) => Ok(connection),
+            _ => Err(Error::new(Code::Configuration, "this database is not SQLite")),
+        }
+    }
+}

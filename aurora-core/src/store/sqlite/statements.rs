@@ -1,0 +1,74 @@
+//! Every statement of the SQLite store. A test prepares them all.
+
+macro_rules! statements {
+    ($($name:ident = $text:literal;)+) => {
+        $(pub(super) const $name: &str = $text;)+
+        #[cfg(test)]
+        pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($name), $text),)+];
+    };
+}
+
+statements! {
+    USER = "SELECT id, email, email_confirmed_at, new_email, email_change_sent_at, confirmation_sent_at, \
+        password, app_metadata, user_metadata, banned_until, last_sign_in_at, created_at, updated_at, \
+        (SELECT json_group_array(json_object('id', i.id, 'provider', i.provider, 'provider_id', i.provider_id, \
+            'created_at', i.created_at, 'updated_at', i.updated_at, 'last_sign_in_at', i.last_sign_in_at)) \
+            FROM auth_identities i WHERE i.user_id = auth_users.id) AS identities \
+        FROM auth_users WHERE id = $1";
+    USER_BY_EMAIL = "SELECT id, email, email_confirmed_at, new_email, email_change_sent_at, confirmation_sent_at, \
+        password, app_metadata, user_metadata, banned_until, last_sign_in_at, created_at, updated_at, \
+        (SELECT json_group_array(json_object('id', i.id, 'provider', i.provider, 'provider_id', i.provider_id, \
+            'created_at', i.created_at, 'updated_at', i.updated_at, 'last_sign_in_at', i.last_sign_in_at)) \
+            FROM auth_identities i WHERE i.user_id = auth_users.id) AS identities \
+        FROM auth_users WHERE email = $1";
+    INSERT_USER = "INSERT INTO auth_users (id, email, email_confirmed_at, new_email, email_change_sent_at, \
+        confirmation_sent_at, password, app_metadata, user_metadata, banned_until, last_sign_in_at, created_at, \
+        updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (email) DO NOTHING";
+    UPDATE_USER = "UPDATE auth_users SET email = $2, email_confirmed_at = $3, new_email = $4, \
+        email_change_sent_at = $5, confirmation_sent_at = $6, password = $7, app_metadata = $8, user_metadata = $9, \
+        banned_until = $10, last_sign_in_at = $11, updated_at = $12 WHERE id = $1";
+    DELETE_USER = "DELETE FROM auth_users WHERE id = $1";
+    PUT_IDENTITY = "INSERT INTO auth_identities (id, user_id, provider, provider_id, created_at, updated_at, \
+        last_sign_in_at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+        ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, last_sign_in_at = excluded.last_sign_in_at";
+    SESSION = "SELECT id, user_id, family, generation, aal, amr, user_agent, address, created_at, authenticated_at, \
+        refreshed_at, expires_at FROM auth_sessions WHERE id = $1";
+    SESSIONS_OF = "SELECT id, user_id, family, generation, aal, amr, user_agent, address, created_at, \
+        authenticated_at, refreshed_at, expires_at FROM auth_sessions WHERE user_id = $1 \
+        ORDER BY created_at DESC, id LIMIT 1000";
+    REFRESH_TOKEN = "SELECT t.generation AS token_generation, n.used_at AS successor_used_at, s.id, s.user_id, \
+        s.family, s.generation, s.aal, s.amr, s.user_agent, s.address, s.created_at, s.authenticated_at, \
+        s.refreshed_at, s.expires_at \
+        FROM auth_refresh_tokens t JOIN auth_sessions s ON s.id = t.session_id \
+        LEFT JOIN auth_refresh_tokens n ON n.session_id = t.session_id AND n.generation = t.generation + 1 \
+        WHERE t.hash = $1";
+    REVOCATIONS = "SELECT sequence, session_id FROM auth_revocations WHERE sequence > $1 ORDER BY sequence LIMIT 10000";
+    INSERT_SESSION = "INSERT INTO auth_sessions (id, user_id, family, generation, aal, amr, user_agent, address, \
+        created_at, authenticated_at, refreshed_at, expires_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    INSERT_TOKEN = "INSERT INTO auth_refresh_tokens (hash, session_id, generation, created_at) \
+        VALUES ($1, $2, $3, $4)";
+    USE_TOKEN = "UPDATE auth_refresh_tokens SET used_at = $3 WHERE session_id = $1 AND generation = $2";
+    FORGET_TOKENS = "DELETE FROM auth_refresh_tokens WHERE session_id = $1 AND used_at < $2";
+    ADVANCE_SESSION = "UPDATE auth_sessions SET generation = $2, user_agent = $3, address = $4, refreshed_at = $5 \
+        WHERE id = $1 AND generation = $2 - 1";
+    END_SESSION = "DELETE FROM auth_sessions WHERE id = $1";
+    END_SESSIONS_OF = "DELETE FROM auth_sessions WHERE user_id = $1 AND id IS NOT $2 RETURNING id";
+    END_EXPIRED = "DELETE FROM auth_sessions WHERE expires_at < $1 OR refreshed_at < $2 RETURNING id";
+    END_EXPIRED_OF = "DELETE FROM auth_sessions WHERE user_id = $1 AND (expires_at < $2 OR refreshed_at < $3) \
+        RETURNING id";
+    NOTE_REVOCATIONS = "UPDATE auth_revocations SET noted_at = $1 WHERE noted_at IS NULL";
+    FORGET_REVOCATIONS = "DELETE FROM auth_revocations WHERE noted_at < $1";
+    APPEND_AUDIT = "INSERT INTO aurora_audit (id, at, tenant, actor, kind, action, target, request_id, payload, salt, \
+        commitment) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    KEYS = "SELECT id, purpose, wrapped, created_at FROM aurora_keys ORDER BY id";
+    INSERT_KEY = "INSERT INTO aurora_keys (id, purpose, wrapped, created_at) VALUES ($1, $2, $3, $4) \
+        ON CONFLICT (id) DO NOTHING";
+    SIGNING_KEYS = "SELECT id, kid, algorithm, sealed, public_jwk, state, created_at FROM aurora_signing_keys ORDER BY id";
+    INSERT_SIGNING_KEY = "INSERT INTO aurora_signing_keys (id, kid, algorithm, sealed, public_jwk, state, created_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING";
+    CREATE_MIGRATIONS = "CREATE TABLE IF NOT EXISTS aurora_migrations (version INTEGER NOT NULL PRIMARY KEY, \
+        applied_at INTEGER NOT NULL) STRICT";
+    NEWEST_MIGRATION = "SELECT coalesce(max(version), 0) FROM aurora_migrations";
+    RECORD_MIGRATION = "INSERT INTO aurora_migrations (version, applied_at) VALUES ($1, $2)";
+}

@@ -1,0 +1,326 @@
+use async_trait::async_trait;
+use sqlx::pool::PoolConnection;
+use sqlx::{Sqlite, SqliteConnection};
+
+use super::{failure, is_unique_violation, rows, statements};
+use crate::store::{
+    AuditRow, HostTransaction, Identity, KeyRow, Reader, RefreshToken, Revocation, Session, SigningKeyRow,
+    Transaction, User, WriterPermit,
+};
+use crate::types::{Error, Result, SessionId, Timestamp, UserId};
+use crate::validate::Email;
+
+pub(super) struct SqliteReader(PoolConnection<Sqlite>);
+
+impl SqliteReader {
+    pub(super) fn new(connection: PoolConnection<Sqlite>) -> Self {
+        Self(connection)
+    }
+
+    fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.0
+    }
+}
+
+/// Field order matters: the transaction queues its rollback before the permit frees the turn.
+#[derive(Debug)]
+pub(super) struct SqliteWrite {
+    transaction: sqlx::Transaction<'static, Sqlite>,
+    permit: WriterPermit,
+}
+
+impl SqliteWrite {
+    pub(super) fn new(transaction: sqlx::Transaction<'static, Sqlite>, permit: WriterPermit) -> Self {
+        Self { transaction, permit }
+    }
+
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
+    }
+}
+
+macro_rules! reader {
+    ($type:ty) => {
+        #[async_trait]
+        impl Reader for $type {
+            async fn user(&mut self, id: UserId) -> Result<Option<User>> {
+                let query = sqlx::query(statements::USER).bind(id.to_string());
+                let row = query.fetch_optional(self.connection()).await.map_err(failure)?;
+                row.as_ref().map(rows::user).transpose()
+            }
+
+            async fn user_by_email(&mut self, email: &Email) -> Result<Option<User>> {
+                let query = sqlx::query(statements::USER_BY_EMAIL).bind(email.as_str().to_owned());
+                let row = query.fetch_optional(self.connection()).await.map_err(failure)?;
+                row.as_ref().map(rows::user).transpose()
+            }
+
+            async fn session(&mut self, id: SessionId) -> Result<Option<Session>> {
+                let query = sqlx::query(statements::SESSION).bind(id.to_string());
+                let row = query.fetch_optional(self.connection()).await.map_err(failure)?;
+                row.as_ref().map(rows::session).transpose()
+            }
+
+            async fn sessions_of(&mut self, user: UserId) -> Result<Vec<Session>> {
+                let query = sqlx::query(statements::SESSIONS_OF).bind(user.to_string());
+                let found = query.fetch_all(self.connection()).await.map_err(failure)?;
+                found.iter().map(rows::session).collect()
+            }
+
+            async fn refresh_token(&mut self, hash: &[u8; 32]) -> Result<Option<RefreshToken>> {
+                let query = sqlx::query(statements::REFRESH_TOKEN).bind(hash.to_vec());
+                let row = query.fetch_optional(self.connection()).await.map_err(failure)?;
+                row.as_ref().map(rows::refresh_token).transpose()
+            }
+
+            async fn revocations(&mut self, after: i64) -> Result<Vec<Revocation>> {
+                let query = sqlx::query(statements::REVOCATIONS).bind(after);
+                let found = query.fetch_all(self.connection()).await.map_err(failure)?;
+                found.iter().map(rows::revocation).collect()
+            }
+
+            async fn keys(&mut self) -> Result<Vec<KeyRow>> {
+                let found =
+                    sqlx::query(statements::KEYS).fetch_all(self.connection()).await.map_err(failure)?;
+                found.iter().map(rows::key).collect()
+            }
+
+            async fn signing_keys(&mut self) -> Result<Vec<SigningKeyRow>> {
+                let query = sqlx::query(statements::SIGNING_KEYS);
+                let found = query.fetch_all(self.connection()).await.map_err(failure)?;
+                found.iter().map(rows::signing_key).collect()
+            }
+        }
+    };
+}
+
+reader!(SqliteReader);
+reader!(SqliteWrite);
+
+fn email(email: Option<&Email>) -> Option<String> {
+    email.map(|email| email.as_str().to_owned())
+}
+
+fn micros(time: Option<Timestamp>) -> Option<i64> {
+    time.map(Timestamp::as_micros)
+}
+
+impl SqliteWrite {
+    async fn ended(&mut self, ids: Vec<String>, now: Option<Timestamp>) -> Result<Vec<SessionId>> {
+        if let Some(now) = now {
+            let query = sqlx::query(statements::NOTE_REVOCATIONS).bind(now.as_micros());
+            query.execute(self.connection()).await.map_err(failure)?;
+        }
+        ids.into_iter().map(|id| id.parse().map_err(|error: Error| Error::internal(error))).collect()
+    }
+}
+
+#[async_trait]
+impl Transaction for SqliteWrite {
+    async fn insert_user(&mut self, user: &User) -> Result<bool> {
+        let query = sqlx::query(statements::INSERT_USER)
+            .bind(user.id.to_string())
+            .bind(email(user.email.as_ref()))
+            .bind(micros(user.email_confirmed_at))
+            .bind(email(user.new_email.as_ref()))
+            .bind(micros(user.email_change_sent_at))
+            .bind(micros(user.confirmation_sent_at))
+            .bind(user.password.clone())
+            .bind(user.app_metadata.clone())
+            .bind(user.user_metadata.clone())
+            .bind(micros(user.banned_until))
+            .bind(micros(user.last_sign_in_at))
+            .bind(user.created_at.as_micros())
+            .bind(user.updated_at.as_micros());
+        let done = query.execute(self.connection()).await.map_err(failure)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn update_user(&mut self, user: &User) -> Result<bool> {
+        let query = sqlx::query(statements::UPDATE_USER)
+            .bind(user.id.to_string())
+            .bind(email(user.email.as_ref()))
+            .bind(micros(user.email_confirmed_at))
+            .bind(email(user.new_email.as_ref()))
+            .bind(micros(user.email_change_sent_at))
+            .bind(micros(user.confirmation_sent_at))
+            .bind(user.password.clone())
+            .bind(user.app_metadata.clone())
+            .bind(user.user_metadata.clone())
+            .bind(micros(user.banned_until))
+            .bind(micros(user.last_sign_in_at))
+            .bind(user.updated_at.as_micros());
+        match query.execute(self.connection()).await {
+            Ok(done) => Ok(done.rows_affected() == 1),
+            Err(error) if is_unique_violation(&error) => Ok(false),
+            Err(error) => Err(failure(error)),
+        }
+    }
+
+    async fn put_identity(&mut self, user: UserId, identity: &Identity) -> Result<()> {
+        let query = sqlx::query(statements::PUT_IDENTITY)
+            .bind(identity.id.to_string())
+            .bind(user.to_string())
+            .bind(identity.provider.clone())
+            .bind(identity.provider_id.clone())
+            .bind(identity.created_at)
+            .bind(identity.updated_at)
+            .bind(identity.last_sign_in_at);
+        query.execute(self.connection()).await.map_err(failure)?;
+        Ok(())
+    }
+
+    async fn delete_user(&mut self, id: UserId, now: Timestamp) -> Result<Option<Vec<SessionId>>> {
+        let ended = self.end_sessions_of(id, None, now).await?;
+        let query = sqlx::query(statements::DELETE_USER).bind(id.to_string());
+        let done = query.execute(self.connection()).await.map_err(failure)?;
+        Ok((done.rows_affected() == 1).then_some(ended))
+    }
+
+    async fn insert_session(&mut self, session: &Session, token: &[u8; 32]) -> Result<()> {
+        let query = sqlx::query(statements::INSERT_SESSION)
+            .bind(session.id.to_string())
+            .bind(session.user.to_string())
+            .bind(session.family.to_string())
+            .bind(session.generation)
+            .bind(session.aal.clone())
+            .bind(session.amr.clone())
+            .bind(session.user_agent.clone())
+            .bind(session.address.clone())
+            .bind(session.created_at.as_micros())
+            .bind(session.authenticated_at.as_micros())
+            .bind(session.refreshed_at.as_micros())
+            .bind(session.expires_at.as_micros());
+        query.execute(self.connection()).await.map_err(failure)?;
+        let query = sqlx::query(statements::INSERT_TOKEN)
+            .bind(token.to_vec())
+            .bind(session.id.to_string())
+            .bind(session.generation)
+            .bind(session.created_at.as_micros());
+        query.execute(self.connection()).await.map_err(failure)?;
+        Ok(())
+    }
+
+    async fn rotate(&mut self, session: &Session, token: &[u8; 32], horizon: Timestamp) -> Result<()> {
+        let id = session.id.to_string();
+        let now = session.refreshed_at.as_micros();
+        let query = sqlx::query(statements::ADVANCE_SESSION)
+            .bind(id.clone())
+            .bind(session.generation)
+            .bind(session.user_agent.clone())
+            .bind(session.address.clone())
+            .bind(now);
+        let done = query.execute(self.connection()).await.map_err(failure)?;
+        if done.rows_affected() != 1 {
+            return Err(Error::overloaded(1));
+        }
+        let query =
+            sqlx::query(statements::USE_TOKEN).bind(id.clone()).bind(session.generation - 1).bind(now);
+        query.execute(self.connection()).await.map_err(failure)?;
+        let query = sqlx::query(statements::INSERT_TOKEN)
+            .bind(token.to_vec())
+            .bind(id.clone())
+            .bind(session.generation)
+            .bind(now);
+        query.execute(self.connection()).await.map_err(failure)?;
+        let query = sqlx::query(statements::FORGET_TOKENS).bind(id).bind(horizon.as_micros());
+        query.execute(self.connection()).await.map_err(failure)?;
+        Ok(())
+    }
+
+    async fn end_session(&mut self, id: SessionId, now: Timestamp) -> Result<bool> {
+        let query = sqlx::query(statements::END_SESSION).bind(id.to_string());
+        let done = query.execute(self.connection()).await.map_err(failure)?;
+        self.ended(Vec::new(), Some(now)).await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn end_sessions_of(
+        &mut self,
+        user: UserId,
+        keep: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>> {
+        let query = sqlx::query_scalar(statements::END_SESSIONS_OF)
+            .bind(user.to_string())
+            .bind(keep.map(|keep| keep.to_string()));
+        let ids: Vec<String> = query.fetch_all(self.connection()).await.map_err(failure)?;
+        let now = (!ids.is_empty()).then_some(now);
+        self.ended(ids, now).await
+    }
+
+    async fn sweep(
+        &mut self,
+        user: Option<UserId>,
+        now: Timestamp,
+        idle: Timestamp,
+        horizon: Timestamp,
+    ) -> Result<Vec<SessionId>> {
+        let ids: Vec<String> = match user {
+            Some(user) => sqlx::query_scalar(statements::END_EXPIRED_OF).bind(user.to_string()),
+            None => sqlx::query_scalar(statements::END_EXPIRED),
+        }
+        .bind(now.as_micros())
+        .bind(idle.as_micros())
+        .fetch_all(self.connection())
+        .await
+        .map_err(failure)?;
+        if user.is_none() {
+            let query = sqlx::query(statements::FORGET_REVOCATIONS).bind(horizon.as_micros());
+            query.execute(self.connection()).await.map_err(failure)?;
+        }
+        let note = (user.is_none() || !ids.is_empty()).then_some(now);
+        self.ended(ids, note).await
+    }
+
+    async fn append_audit(&mut self, row: &AuditRow) -> Result<()> {
+        let query = sqlx::query(statements::APPEND_AUDIT)
+            .bind(row.id.clone())
+            .bind(row.at.as_micros())
+            .bind(row.tenant.clone())
+            .bind(row.actor.clone())
+            .bind(row.kind.clone())
+            .bind(row.action.clone())
+            .bind(row.target.clone())
+            .bind(row.request.clone())
+            .bind(row.payload.clone())
+            .bind(row.salt.to_vec())
+            .bind(row.commitment.to_vec());
+        query.execute(self.connection()).await.map_err(failure)?;
+        Ok(())
+    }
+
+    async fn insert_key(&mut self, key: &KeyRow) -> Result<bool> {
+        let query = sqlx::query(statements::INSERT_KEY)
+            .bind(i64::from(key.id))
+            .bind(key.purpose.clone())
+            .bind(key.wrapped.clone())
+            .bind(key.created_at.as_micros());
+        let done = query.execute(self.connection()).await.map_err(failure)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn insert_signing_key(&mut self, key: &SigningKeyRow) -> Result<bool> {
+        let query = sqlx::query(statements::INSERT_SIGNING_KEY)
+            .bind(i64::from(key.id))
+            .bind(key.kid.clone())
+            .bind(key.algorithm.clone())
+            .bind(key.sealed.clone())
+            .bind(key.public_jwk.clone())
+            .bind(key.state.clone())
+            .bind(key.created_at.as_micros());
+        let done = query.execute(self.connection()).await.map_err(failure)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    fn host(&mut self) -> HostTransaction<'_> {
+        HostTransaction::Sqlite(self.connection())
+    }
+
+    async fn commit(self: Box<Self>) -> Result<()> {
+        let Self { transaction, permit } = *self;
+        let done = transaction.commit().await.map_err(failure);
+        drop(permit);
+        done
+    }
+}

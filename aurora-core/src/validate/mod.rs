@@ -1,0 +1,16 @@
+//! What comes from outside becomes a type that exists only when it is valid.
+//!
+//! 1. Nothing is repaired silently: a text that is not an e-mail address is refused, not trimmed into one.
+//!    The one exception is case, which [`Email`] folds because mail systems do.
+//! 2. JSON is read strictly ([`strict_json`]): no member twice, no value repeated in an error.
+//! 3. Text that is only stored and shown ([`printable`]) loses what could break a log line or a terminal.
+
+mod email;
+mod password;
+mod strict_json;
+mod text;
+
+pub use email::Email;
+pub use password::NewPassword;
+pub use strict_json::strict_json;
+pub use text::printable;

@@ -1,0 +1,284 @@
+//! Root key, data keys and sealed values, through the public surface.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use aurora_core::crypto::{
+    KeyFile, KeyFileProvider, KeyProvider, KeyStore, KeyTextProvider, Keyring, Purpose, WrappedKey,
+};
+use aurora_core::env::{Entropy, SystemClock, SystemEntropy};
+use aurora_core::types::{BoxFuture, Code, Error, Result};
+
+#[derive(Clone, Debug, Default)]
+struct Memory(Arc<Mutex<Vec<WrappedKey>>>);
+
+impl KeyStore for Memory {
+    fn load_all(&self) -> BoxFuture<'_, Result<Vec<WrappedKey>>> {
+        Box::pin(async { Ok(self.0.lock().unwrap().clone()) })
+    }
+
+    fn insert(&self, key: WrappedKey) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            let mut keys = self.0.lock().unwrap();
+            if keys.iter().any(|known| known.id == key.id) {
+                return Err(Error::new(Code::UniqueViolation, "taken"));
+            }
+            keys.push(key);
+            Ok(())
+        })
+    }
+}
+
+fn entropy() -> Arc<dyn Entropy> {
+    Arc::new(SystemEntropy)
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("aurora-{}-{name}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn root(name: &str) -> KeyFileProvider {
+    let path = folder(name).join("root.key");
+    let key = KeyFile::create_new(&path, &SystemEntropy).unwrap();
+    KeyFileProvider::new(&key, entropy()).unwrap()
+}
+
+async fn ring(provider: &dyn KeyProvider, store: &Memory) -> Result<Keyring> {
+    Keyring::open(provider, store, &SystemClock, entropy()).await
+}
+
+#[tokio::test]
+async fn the_first_start_makes_keys_and_the_next_one_finds_them() {
+    let (provider, store) = (root("first"), Memory::default());
+    let first = ring(&provider, &store).await.unwrap();
+    assert_eq!(store.0.lock().unwrap().len(), Purpose::ALL.len());
+    let sealed = first.seal(Purpose::Signing, &[b"t", b"row 1"], b"private").unwrap();
+    let again = ring(&provider, &store).await.unwrap();
+    assert_eq!(store.0.lock().unwrap().len(), Purpose::ALL.len());
+    assert_eq!(again.unseal(Purpose::Signing, &[b"t", b"row 1"], &sealed).unwrap().expose(), b"private");
+    assert_eq!(&sealed[..4], b"AU\x01\x01");
+    assert_eq!(sealed.len(), b"private".len() + 81);
+}
+
+#[tokio::test]
+async fn two_processes_on_an_empty_database_end_with_the_same_keys() {
+    /// Shows nothing on the first look, so that this process believes it is the first.
+    #[derive(Debug)]
+    struct Late(Memory, Mutex<bool>);
+    impl KeyStore for Late {
+        fn load_all(&self) -> BoxFuture<'_, Result<Vec<WrappedKey>>> {
+            if std::mem::replace(&mut *self.1.lock().unwrap(), false) {
+                return Box::pin(async { Ok(Vec::new()) });
+            }
+            self.0.load_all()
+        }
+        fn insert(&self, key: WrappedKey) -> BoxFuture<'_, Result<()>> {
+            self.0.insert(key)
+        }
+    }
+    let (provider, store) = (root("race"), Memory::default());
+    let winner = ring(&provider, &store).await.unwrap();
+    let late = Late(store.clone(), Mutex::new(true));
+    let loser = Keyring::open(&provider, &late, &SystemClock, entropy()).await.unwrap();
+    assert_eq!(store.0.lock().unwrap().len(), Purpose::ALL.len());
+    assert_eq!(winner.mac(Purpose::Session, "x", &[b"a"]), loser.mac(Purpose::Session, "x", &[b"a"]));
+}
+
+#[tokio::test]
+async fn every_flipped_or_missing_byte_is_the_same_error() {
+    // C02
+    let ring = ring(&root("flip"), &Memory::default()).await.unwrap();
+    let context: &[&[u8]] = &[b"table", b"column", b"7"];
+    let mut tried = 0;
+    for plaintext in [&b""[..], b"attack at dawn", &[7; 16 * 1024]] {
+        let sealed = ring.seal(Purpose::Credential, context, plaintext).unwrap();
+        let mut same_error = |bytes: &[u8]| {
+            let error = ring.unseal(Purpose::Credential, context, bytes).unwrap_err();
+            assert_eq!(
+                format!("{error:?}"),
+                "unexpected_failure: Internal server error: sealed value does not open"
+            );
+            tried += 1;
+        };
+        let step = if sealed.len() > 1_000 { 97 } else { 1 };
+        for at in (0..sealed.len()).step_by(step) {
+            for bit in [1, 0x80] {
+                let mut changed = sealed.clone();
+                changed[at] ^= bit;
+                same_error(&changed);
+            }
+            same_error(&sealed[..at]);
+        }
+        let mut longer = sealed.clone();
+        longer.push(0);
+        same_error(&longer);
+        same_error(&[sealed.as_slice(), sealed.as_slice()].concat());
+    }
+    println!("sealed values: {tried} damaged forms, one error");
+}
+
+#[tokio::test]
+async fn a_value_opens_only_where_it_belongs() {
+    // C03
+    let ring = ring(&root("moved"), &Memory::default()).await.unwrap();
+    let sealed = ring.seal(Purpose::Signing, &[b"ab", b"c"], b"x").unwrap();
+    assert!(ring.unseal(Purpose::Signing, &[b"ab", b"c"], &sealed).is_ok());
+    let elsewhere: [&[&[u8]]; 6] =
+        [&[b"a", b"bc"], &[b"abc"], &[b"ab", b"c", b""], &[b"ab"], &[], &[b"ab", b"d"]];
+    for context in elsewhere {
+        assert!(ring.unseal(Purpose::Signing, context, &sealed).is_err());
+    }
+    for purpose in Purpose::ALL.into_iter().filter(|purpose| *purpose != Purpose::Signing) {
+        assert!(ring.unseal(purpose, &[b"ab", b"c"], &sealed).is_err());
+    }
+}
+
+#[tokio::test]
+async fn no_salt_comes_twice_from_clones_in_eight_threads() {
+    // C05
+    let ring = ring(&root("salts"), &Memory::default()).await.unwrap();
+    let seen = Mutex::new(HashSet::new());
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            let ring = ring.clone();
+            let seen = &seen;
+            scope.spawn(move || {
+                let prefixes: Vec<Vec<u8>> = (0..4_096)
+                    .map(|_| ring.seal(Purpose::Audit, &[], b"x").unwrap()[9..33].to_vec())
+                    .collect();
+                seen.lock().unwrap().extend(prefixes);
+            });
+        }
+    });
+    assert_eq!(seen.lock().unwrap().len(), 8 * 4_096);
+    println!("32768 messages, 8 threads: no salt twice");
+}
+
+#[tokio::test]
+async fn another_root_is_an_error_and_never_a_new_key() {
+    // C07
+    let store = Memory::default();
+    ring(&root("ours"), &store).await.unwrap();
+    let before = format!("{:?}", store.0.lock().unwrap());
+    let error = ring(&root("theirs"), &store).await.unwrap_err();
+    assert_eq!(error.code(), Code::Configuration);
+    assert!(error.message().contains("supply the key file"), "{error}");
+    assert_eq!(format!("{:?}", store.0.lock().unwrap()), before);
+}
+
+#[tokio::test]
+async fn damaged_swapped_and_unknown_keys_are_errors() {
+    let (provider, store) = (root("damage"), Memory::default());
+    let ours = ring(&provider, &store).await.unwrap();
+    let sealed = ours.seal(Purpose::Signing, &[], b"x").unwrap();
+    let whole = store.0.lock().unwrap().clone();
+    for at in 0..whole[0].wrapped.len() {
+        store.0.lock().unwrap()[0].wrapped[at] ^= 1;
+        assert_eq!(ring(&provider, &store).await.unwrap_err().code(), Code::Configuration, "byte {at}");
+        *store.0.lock().unwrap() = whole.clone();
+    }
+    {
+        let mut keys = store.0.lock().unwrap();
+        let (a, b) = (keys[0].wrapped.clone(), keys[1].wrapped.clone());
+        (keys[0].wrapped, keys[1].wrapped) = (b, a);
+    }
+    assert!(ring(&provider, &store).await.is_err(), "swapped");
+    // The key is gone: a new one is made for the purpose, but the old value never opens, nor passes as it is.
+    let other = ring(&root("other"), &Memory::default()).await.unwrap();
+    assert!(other.unseal(Purpose::Signing, &[], &sealed).is_err());
+    assert!(ours.unseal(Purpose::Signing, &[], b"plaintext in an encrypted column").is_err());
+}
+
+#[tokio::test]
+async fn keyed_hashes_are_stable_framed_and_apart() {
+    let (provider, store) = (root("mac"), Memory::default());
+    let ring_a = ring(&provider, &store).await.unwrap();
+    let hash = ring_a.mac(Purpose::Session, "refresh", &[b"ab", b"c"]);
+    assert_eq!(ring(&provider, &store).await.unwrap().mac(Purpose::Session, "refresh", &[b"ab", b"c"]), hash);
+    for other in [
+        ring_a.mac(Purpose::Session, "refresh", &[b"a", b"bc"]),
+        ring_a.mac(Purpose::Session, "refresh", &[b"abc"]),
+        ring_a.mac(Purpose::Session, "refreshab", &[b"c"]),
+        ring_a.mac(Purpose::Session, "lookup", &[b"ab", b"c"]),
+        ring_a.mac(Purpose::Credential, "refresh", &[b"ab", b"c"]),
+        ring(&root("mac2"), &Memory::default()).await.unwrap().mac(
+            Purpose::Session,
+            "refresh",
+            &[b"ab", b"c"],
+        ),
+    ] {
+        assert_ne!(other, hash);
+    }
+}
+
+#[test]
+fn a_key_file_is_made_once_and_read_strictly() {
+    let path = folder("file").join("root.key");
+    let missing = KeyFile::read(&path).unwrap_err();
+    assert!(missing.message().contains("restore it"), "{missing}");
+    let made = KeyFile::create_new(&path, &SystemEntropy).unwrap();
+    assert_eq!(KeyFile::create_new(&path, &SystemEntropy).unwrap_err().code(), Code::Configuration);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text.trim_end(), made.to_text().expose());
+    assert!(text.starts_with("aurora-key-1:") && text.trim_end().split(':').count() == 3);
+    KeyFile::read(&path).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        for mode in [0o640, 0o604, 0o660, 0o610] {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            let error = KeyFile::read(&path).unwrap_err();
+            assert!(error.message().contains("chmod 600"), "{error}");
+        }
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    let line = text.trim_end();
+    let mut refused = 0;
+    for at in 0..line.len() {
+        assert!(KeyFile::parse(&line[..at]).is_err());
+        let mut changed = line.to_owned().into_bytes();
+        changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+        assert!(KeyFile::parse(&String::from_utf8(changed).unwrap()).is_err(), "byte {at}");
+        refused += 2;
+    }
+    assert!(KeyFile::parse(&format!("{line}:more")).is_err());
+    std::fs::write(&path, b"\xff\xfe").unwrap();
+    assert_eq!(KeyFile::read(&path).unwrap_err().code(), Code::Configuration);
+    println!("key file: {refused} cut or mistyped forms refused");
+}
+
+#[tokio::test]
+async fn file_and_text_are_the_same_root() {
+    let path = folder("text").join("root.key");
+    let key = KeyFile::create_new(&path, &SystemEntropy).unwrap();
+    let file = KeyFileProvider::open(&path, entropy()).unwrap();
+    let text = KeyTextProvider::new(&key.to_text(), entropy()).unwrap();
+    assert_eq!(file.current_id(), text.current_id());
+    let store = Memory::default();
+    let by_file = ring(&file, &store).await.unwrap();
+    let by_text = ring(&text, &store).await.unwrap();
+    assert_eq!(by_file.mac(Purpose::Audit, "x", &[]), by_text.mac(Purpose::Audit, "x", &[]));
+}
+
+#[tokio::test]
+async fn nothing_secret_prints() {
+    // C08
+    let path = folder("debug").join("root.key");
+    let key = KeyFile::create_new(&path, &SystemEntropy).unwrap();
+    let text = key.to_text();
+    let provider = KeyTextProvider::new(&text, entropy()).unwrap();
+    let ring = ring(&provider, &Memory::default()).await.unwrap();
+    let sealed = ring.seal(Purpose::Audit, &[], b"canary").unwrap();
+    let opened = ring.unseal(Purpose::Audit, &[], &sealed).unwrap();
+    let shown = format!("{key:?} {text:?} {provider:?} {ring:?} {opened:?}");
+    let secret = text.expose().split(':').nth(1).unwrap();
+    assert!(
+        !shown.contains(secret) && !shown.contains("canary") && !shown.contains("99, 97, 110"),
+        "{shown}"
+    );
+}
