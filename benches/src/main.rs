@@ -1,2 +1,42 @@
-//! Benches
-fn main() {}
+//! `cargo run --release -p aurora-benches -- NAME`: one bench, side by side with its peer or limit in one run.
+//!
+//! Lines on standard output: `figure NAME VALUE UNIT`, `ratio NAME VALUE`, `control NAME VALUE`. A ratio is the
+//! median over interleaved rounds on one pinned core; a `control` is plain against plain of the same rounds; a
+//! spread over 10% voids the ratio, and the line says so.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench that fails should stop, and prints"
+)]
+
+mod admit;
+mod data;
+mod guarded;
+mod measure;
+
+use std::process::ExitCode;
+
+const BENCHES: &[(&str, fn())] = &[
+    ("guarded-read", || measure::pinned(guarded::read())),
+    ("guarded-write", || measure::pinned(guarded::write())),
+    ("admit", || measure::pinned(admit::run())),
+];
+
+fn main() -> ExitCode {
+    let name = std::env::args().nth(1).unwrap_or_default();
+    match BENCHES.iter().find(|(known, _)| *known == name) {
+        Some((_, bench)) => {
+            bench();
+            ExitCode::SUCCESS
+        }
+        None => {
+            let known: Vec<&str> = BENCHES.iter().map(|(name, _)| *name).collect();
+            eprintln!("name a bench: {}", known.join(", "));
+            ExitCode::FAILURE
+        }
+    }
+}
