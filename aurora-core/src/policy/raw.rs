@@ -52,17 +52,6 @@ pub(super) enum Comparison {
 }
 
 impl Comparison {
-    /// The operator with its operands exchanged.
-    pub(super) fn flipped(self) -> Self {
-        match self {
-            Comparison::Less => Comparison::Greater,
-            Comparison::LessOrEqual => Comparison::GreaterOrEqual,
-            Comparison::Greater => Comparison::Less,
-            Comparison::GreaterOrEqual => Comparison::LessOrEqual,
-            same => same,
-        }
-    }
-
     /// It asks for an order, which uuids, JSON, enums and booleans are not given here.
     pub(super) fn orders(self) -> bool {
         matches!(

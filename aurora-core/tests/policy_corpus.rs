@@ -1,0 +1,81 @@
+//! Real policies of public repositories, read from beside the checkout when they are there.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use aurora_core::policy::Policies;
+
+struct Entry {
+    name: String,
+    tier: char,
+    text: String,
+}
+
+fn corpus() -> Option<Vec<Entry>> {
+    #[expect(clippy::disallowed_methods, reason = "a test's own input")]
+    let shared = std::env::var("AURORA_SHARED").map(PathBuf::from);
+    let shared = shared.unwrap_or_else(|_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared"));
+    let text = std::fs::read_to_string(shared.join("corpus/policies.sql")).ok()?;
+    let mut entries: Vec<Entry> = Vec::new();
+    for line in text.lines() {
+        if line.starts_with("-- ====") {
+            break;
+        }
+        if let Some(name) = line.strip_prefix("-- #") {
+            entries.push(Entry { name: name.to_owned(), tier: '?', text: String::new() });
+        } else if let Some(entry) = entries.last_mut() {
+            if let Some(tier) = line.strip_prefix("-- tier ") {
+                entry.tier = tier.chars().next().unwrap_or('?');
+            }
+            entry.text.push_str(line);
+            entry.text.push('\n');
+        }
+    }
+    Some(entries)
+}
+
+/// The table of a `CREATE POLICY`, so that row level security can be enabled on it: names with blanks stand
+/// in quotes, which are skipped whole.
+fn table_of(text: &str) -> String {
+    let code: String = text.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join(" ");
+    let after = code.to_lowercase().find("policy").map(|at| code[at + 6..].trim_start().to_owned()).unwrap_or_default();
+    let rest = match after.strip_prefix('"') {
+        Some(quoted) => quoted.split_once('"').map(|(_, rest)| rest.to_owned()).unwrap_or_default(),
+        None => after.split_once(char::is_whitespace).map(|(_, rest)| rest.to_owned()).unwrap_or_default(),
+    };
+    let mut words = rest.split_whitespace();
+    words.find(|word| word.eq_ignore_ascii_case("on"));
+    words.next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn tiers_a_and_b_are_read_and_the_rest_is_refused_by_name() {
+    let Some(entries) = corpus() else {
+        println!("no corpus beside this checkout: nothing to read");
+        return;
+    };
+    let mut counts: BTreeMap<char, (usize, usize)> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for entry in &entries {
+        let text = format!("ALTER TABLE {} ENABLE ROW LEVEL SECURITY;\n{}", table_of(&entry.text), entry.text);
+        let read = Policies::parse(&text, "corpus");
+        let count = counts.entry(entry.tier).or_default();
+        count.1 += 1;
+        match (&read, entry.tier) {
+            (Ok(_), _) => count.0 += 1,
+            (Err(errors), 'A' | 'B') => wrong.push(format!("{}: {errors}", entry.name)),
+            (Err(errors), _) => {
+                for error in errors.iter() {
+                    assert!(!error.construct().is_empty() && !error.help().is_empty(), "{errors}");
+                    assert!(!error.construct().contains("not understood"), "{}: {error}", entry.name);
+                    println!("refused {}: {error}", entry.tier);
+                }
+            }
+        }
+    }
+    for (tier, (read, all)) in &counts {
+        println!("tier {tier}: {read} of {all} read");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(entries.len(), 138);
+}
