@@ -77,6 +77,10 @@ impl<'a> Checker<'a> {
                 let escape = Expr::Text(escape.clone().unwrap_or_default());
                 Expr::Call(name, vec![self.text(value, "LIKE"), self.text(pattern, "LIKE"), escape])
             }
+            RawKind::Scalar(select) if plain_value(select).is_some() => match plain_value(select) {
+                Some(value) => self.condition(value, plain),
+                None => Expr::Null,
+            },
             _ => truth(self.boolean(raw, plain)),
         }
     }
@@ -110,7 +114,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    pub(super) fn value(&mut self, raw: &Raw, plain: bool) -> Typed {
+    /// `plain`: NULL in place of this value would hide the row.
+    fn value(&mut self, raw: &Raw, plain: bool) -> Typed {
         match &raw.kind {
             RawKind::Column { table, name } => self.column(table.as_deref(), name, raw.line),
             RawKind::Null => (Expr::Null, Type::Null),
@@ -124,12 +129,12 @@ impl<'a> Checker<'a> {
             }
             RawKind::Scalar(select) => match plain_value(select) {
                 Some(value) => self.value(value, plain),
-                None => self.scalar(select),
+                None => self.scalar(select, plain),
             },
             RawKind::Json { value, key, text } => self.json(value, key, *text, raw.line),
             RawKind::ToJson(value) => self.to_json(value),
             RawKind::Coalesce(many) => {
-                let many: Vec<Typed> = many.iter().map(|one| self.value(one, plain)).collect();
+                let many: Vec<Typed> = many.iter().map(|one| self.value(one, false)).collect();
                 let (mut many, kind) = self.unify(many, "coalesce", raw.line);
                 if many.len() == 1 {
                     return (many.pop().unwrap_or(Expr::Null), kind);
@@ -151,7 +156,7 @@ impl<'a> Checker<'a> {
             }
             RawKind::Identity(identity) => self.identity(*identity),
             RawKind::Now => (Expr::Call(FunctionName::Now, Vec::new()), Type::Micros),
-            _ => (self.condition(raw, plain), Type::Bool),
+            _ => (self.condition(raw, false), Type::Bool),
         }
     }
 
@@ -195,7 +200,9 @@ impl<'a> Checker<'a> {
     }
 
     fn comparison(&mut self, op: Comparison, left: &Raw, right: &Raw, plain: bool, line: u64) -> Expr {
-        let (one, other) = (self.value(left, false), self.value(right, false));
+        // NULL on either side hides the row, unless the comparison tells NULL apart.
+        let hides = plain && !matches!(op, Comparison::Distinct | Comparison::NotDistinct);
+        let (one, other) = (self.value(left, hides), self.value(right, hides));
         self.warn_of_capture(left, right, &one.0, &other.0, line);
         self.compare(op, one, other, plain, line)
     }
@@ -248,8 +255,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn scalar(&mut self, raw: &RawSelect) -> Typed {
-        let (select, kind) = self.select(raw, false);
+    fn scalar(&mut self, raw: &RawSelect, plain: bool) -> Typed {
+        let (select, kind) = self.select(raw, plain);
         let single = self.at_most_one(&select);
         (Expr::Scalar { select: Box::new(select), single }, kind)
     }

@@ -7,6 +7,7 @@
 use super::expr::{Expr, Select};
 use super::functions::FunctionName;
 use super::raw::Comparison;
+use super::values;
 
 pub(super) fn optimise(expr: Expr, truth: bool) -> Expr {
     match fold(expr, truth) {
@@ -64,7 +65,13 @@ fn fold(expr: Expr, truth: bool) -> Expr {
             let arguments: Vec<Expr> = arguments.into_iter().map(|one| optimise(one, false)).collect();
             // All but the path functions, which are never given NULL, answer NULL to NULL.
             let null = arguments.contains(&Expr::Null) && name != FunctionName::Raise;
-            if null { Expr::Null } else { Expr::Call(name, arguments) }
+            match (name, arguments.as_slice()) {
+                _ if null => Expr::Null,
+                (FunctionName::Jsonb, [Expr::Text(text)]) if values::jsonb(text).is_some() => {
+                    Expr::Text(values::jsonb(text).unwrap_or_default())
+                }
+                _ => Expr::Call(name, arguments),
+            }
         }
         Expr::Coalesce(many) => coalesce(many),
         Expr::Case { arms, otherwise } => case(arms, optimise(*otherwise, false)),
