@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use sqlparser::ast::{
     BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, UnaryOperator, Value,
+    FunctionArguments, ObjectNamePart, UnaryOperator, Value,
 };
 
 use super::error::PolicyError;
-use super::parse::{fold, join_schema, line_of, table_name};
+use super::parse::{fold, join_schema, table_name};
 use super::raw::{Arithmetic, Cast, Comparison, Identity, Raw, RawKind, TextFunction};
 
 /// Deeper expressions than people write; keeps every later recursion within a thread's stack.
@@ -16,7 +16,7 @@ const DEEPEST: usize = 96;
 
 pub(super) struct Converter<'a> {
     file: &'a Arc<str>,
-    line: u64,
+    pub(super) line: u64,
     context: String,
     depth: usize,
     pub(super) errors: Vec<PolicyError>,
@@ -40,16 +40,12 @@ impl<'a> Converter<'a> {
         RawKind::Null
     }
 
-    pub(super) fn line_at(&self, expr: &Expr) -> u64 {
-        line_of(expr).unwrap_or(self.line)
-    }
-
     pub(super) fn convert(&mut self, expr: &Expr) -> Raw {
         // Parentheses nest without meaning, but the parser bounds how deep.
         if let Expr::Nested(inner) = expr {
             return self.convert(inner);
         }
-        let line = if self.depth < 8 { self.line_at(expr) } else { self.line };
+        let line = line_of(expr).unwrap_or(self.line);
         if self.depth >= DEEPEST {
             let kind = self.refuse(line, "an expression this deep", "write it with fewer levels");
             return Raw { kind, line };
@@ -84,7 +80,7 @@ impl<'a> Converter<'a> {
                 let mut names: Vec<String> = parts.iter().map(fold).collect();
                 match (names.pop(), join_schema(&names)) {
                     (Some(name), Some(table)) => RawKind::Column { table: Some(table), name },
-                    _ => self.refuse(line, format!("name `{expr}`"), "write table.column"),
+                    _ => self.refuse(line, "a name of more than three parts", "write table.column"),
                 }
             }
             Expr::Value(value) => self.value(&value.value, line),
@@ -292,7 +288,7 @@ impl<'a> Converter<'a> {
             if comparison {
                 return self.refuse(
                     line,
-                    format!("a comparison of the comparison `{side}`"),
+                    "a comparison whose side is a comparison",
                     "put the inner one in parentheses",
                 );
             }
@@ -346,7 +342,7 @@ impl<'a> Converter<'a> {
             _ => {
                 let help = "array columns are outside the subset: write IN (SELECT ..) over a table of their \
                             elements, or = ANY (ARRAY[..])";
-                return self.refuse(line, format!("ANY (`{right}`)"), help);
+                return self.refuse(line, "ANY over an expression", help);
             }
         };
         let cast = |item: Raw| match &element {
@@ -358,9 +354,8 @@ impl<'a> Converter<'a> {
 
     fn function(&mut self, function: &Function, line: u64) -> RawKind {
         let Some(arguments) = plain_arguments(function) else {
-            let (construct, help) =
-                (format!("call `{function}`"), "aggregates, windows and named arguments are outside the subset");
-            return self.refuse(line, construct, help);
+            let help = "aggregates, windows and named arguments are outside the subset";
+            return self.refuse(line, format!("this call of `{}()`", function.name), help);
         };
         let schema = function.name.0.len() > 1;
         let name = match table_name(&function.name) {
@@ -440,24 +435,70 @@ fn is_comparison(op: &BinaryOperator) -> bool {
     )
 }
 
-/// What stands outside the subset by its shape alone.
-fn outside(expr: &Expr) -> (String, &'static str) {
+/// What stands outside the subset by its shape alone. Nothing is printed from the syntax tree: printing nests
+/// as deep as the tree does.
+fn outside(expr: &Expr) -> (&'static str, &'static str) {
+    let operators = "write it with comparisons, AND, OR, NOT, IN, LIKE, EXISTS, -> and ->>";
     match expr {
         Expr::RLike { .. } | Expr::SimilarTo { .. } => {
-            (format!("pattern `{expr}`"), "regular expressions are outside the subset: write LIKE")
+            ("SIMILAR TO", "regular expressions are outside the subset: write LIKE")
         }
-        Expr::AnyOp { .. } | Expr::AllOp { .. } => {
-            (format!("`{expr}`"), "write = ANY (ARRAY[..]), <> ALL (ARRAY[..]), IN or NOT IN")
+        Expr::AnyOp { .. } | Expr::AllOp { .. } | Expr::Like { .. } | Expr::ILike { .. } => {
+            ("this use of ANY or ALL", "write = ANY (ARRAY[..]), <> ALL (ARRAY[..]), IN or NOT IN")
         }
-        Expr::CompoundFieldAccess { .. } | Expr::Array(_) => {
-            (format!("array `{expr}`"), "arrays are outside the subset but for = ANY (ARRAY[..])")
+        Expr::CompoundFieldAccess { .. } => {
+            ("an array element or field", "arrays are outside the subset but for = ANY (ARRAY[..])")
         }
+        Expr::Array(_) => ("an array", "arrays are outside the subset but for = ANY (ARRAY[..])"),
         Expr::Interval(_) => {
-            (format!("`{expr}`"), "intervals are outside the subset: store the moment itself and compare with now()")
+            ("an interval", "intervals are outside the subset: store the moment itself and compare with now()")
         }
-        Expr::Tuple(_) => (format!("row `{expr}`"), "compare the columns one by one"),
-        other => (format!("`{other}`"), "write it with comparisons, AND, OR, NOT, IN, LIKE, EXISTS, -> and ->>"),
+        Expr::AtTimeZone { .. } => ("AT TIME ZONE", "times are compared in UTC: leave it out"),
+        Expr::Collate { .. } => ("COLLATE", "text is compared by bytes here: leave it out"),
+        Expr::Extract { .. } => ("EXTRACT", "store the part of the date in a column of its own"),
+        Expr::Substring { .. } | Expr::Trim { .. } | Expr::Position { .. } | Expr::Overlay { .. } => {
+            ("a text function", "lower, upper, length, || and LIKE are known here")
+        }
+        Expr::Tuple(_) => ("a row of several values", "compare the columns one by one"),
+        _ => ("this expression", operators),
     }
+}
+
+/// The line an expression starts on, as far as the parser kept it; goes down the left side without recursion.
+fn line_of(expr: &Expr) -> Option<u64> {
+    let mut at = expr;
+    let line = loop {
+        at = match at {
+            Expr::Identifier(ident) => break ident.span.start.line,
+            Expr::CompoundIdentifier(parts) => break parts.first()?.span.start.line,
+            Expr::Value(value) => break value.span.start.line,
+            Expr::Function(function) => match function.name.0.first()? {
+                ObjectNamePart::Identifier(ident) => break ident.span.start.line,
+                ObjectNamePart::Function(_) => return None,
+            },
+            Expr::Case { case_token, .. } => break case_token.0.span.start.line,
+            Expr::BinaryOp { left, .. } | Expr::AnyOp { left, .. } | Expr::AllOp { left, .. } => left,
+            Expr::IsDistinctFrom(one, _) | Expr::IsNotDistinctFrom(one, _) => one,
+            Expr::Nested(one)
+            | Expr::IsNull(one)
+            | Expr::IsNotNull(one)
+            | Expr::IsTrue(one)
+            | Expr::IsNotTrue(one)
+            | Expr::IsFalse(one)
+            | Expr::IsNotFalse(one) => one,
+            Expr::UnaryOp { expr, .. }
+            | Expr::Cast { expr, .. }
+            | Expr::Between { expr, .. }
+            | Expr::InList { expr, .. }
+            | Expr::InSubquery { expr, .. }
+            | Expr::Like { expr, .. }
+            | Expr::ILike { expr, .. } => expr,
+            Expr::CompoundFieldAccess { root, .. } => root,
+            Expr::Exists { subquery, .. } | Expr::Subquery(subquery) => return super::query::line_of(subquery),
+            _ => return None,
+        };
+    };
+    (line > 0).then_some(line)
 }
 
 fn plain_arguments(function: &Function) -> Option<Vec<&Expr>> {

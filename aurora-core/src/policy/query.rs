@@ -28,7 +28,7 @@ impl Converter<'_> {
 
     /// `read`: somebody looks at the output.
     pub(super) fn select(&mut self, query: &Query, read: bool) -> RawSelect {
-        let line = super::parse::line_of(query).unwrap_or(1);
+        let line = line_of(query).unwrap_or(self.line);
         let mut select = RawSelect { sources: Vec::new(), conditions: Vec::new(), output: None, line };
         if let Some(part) = unwanted_query_part(query, read) {
             self.refuse(line, part.0, part.1);
@@ -111,7 +111,7 @@ impl Converter<'_> {
     }
 
     fn source(&mut self, relation: &TableFactor, select: &mut RawSelect) {
-        let line = super::parse::line_of(relation).unwrap_or(select.line);
+        let line = select.line;
         match relation {
             TableFactor::Table {
                 name,
@@ -135,7 +135,7 @@ impl Converter<'_> {
                 let alias = match alias {
                     Some(alias) if alias.columns.is_empty() => fold(&alias.name),
                     Some(alias) => {
-                        self.refuse(line, format!("column aliases of `{alias}`"), "name the table only");
+                        self.refuse(line, format!("column aliases of `{}`", alias.name), "name the table only");
                         return;
                     }
                     None => table.clone(),
@@ -143,12 +143,19 @@ impl Converter<'_> {
                 select.sources.push(RawSource { table, alias, line });
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => self.from_item(table_with_joins, select),
-            other => {
+            _ => {
                 let help = "name tables only: write a derived table's condition into the WHERE";
-                self.refuse(line, format!("`{other}` in FROM"), help);
+                self.refuse(line, "something other than a table in FROM", help);
             }
         }
     }
+}
+
+/// The line of its `SELECT`.
+pub(super) fn line_of(query: &Query) -> Option<u64> {
+    let SetExpr::Select(select) = &*query.body else { return None };
+    let line = select.select_token.0.span.start.line;
+    (line > 0).then_some(line)
 }
 
 /// Nobody reads it and it names nothing.
