@@ -38,7 +38,11 @@ fn corpus() -> Option<Vec<Entry>> {
 /// in quotes, which are skipped whole.
 fn table_of(text: &str) -> String {
     let code: String = text.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join(" ");
-    let after = code.to_lowercase().find("policy").map(|at| code[at + 6..].trim_start().to_owned()).unwrap_or_default();
+    let after = code
+        .to_lowercase()
+        .find("policy")
+        .map(|at| code[at + 6..].trim_start().to_owned())
+        .unwrap_or_default();
     let rest = match after.strip_prefix('"') {
         Some(quoted) => quoted.split_once('"').map(|(_, rest)| rest.to_owned()).unwrap_or_default(),
         None => after.split_once(char::is_whitespace).map(|(_, rest)| rest.to_owned()).unwrap_or_default(),
@@ -57,7 +61,8 @@ fn tiers_a_and_b_are_read_and_the_rest_is_refused_by_name() {
     let mut counts: BTreeMap<char, (usize, usize)> = BTreeMap::new();
     let mut wrong = Vec::new();
     for entry in &entries {
-        let text = format!("ALTER TABLE {} ENABLE ROW LEVEL SECURITY;\n{}", table_of(&entry.text), entry.text);
+        let text =
+            format!("ALTER TABLE {} ENABLE ROW LEVEL SECURITY;\n{}", table_of(&entry.text), entry.text);
         let read = Policies::parse(&text, "corpus");
         let count = counts.entry(entry.tier).or_default();
         count.1 += 1;

@@ -21,9 +21,37 @@ const SEEDS: &[&str] = &[
 ];
 
 const WORDS: &[&str] = &[
-    "(", ")", "'", "\"", ";", "--", "/*", "*/", "$$", "NOT ", " OR ", " AND ", " IN ", "NULL", "SELECT ", "EXISTS ", "::uuid",
-    "::text", " ISNULL", " BETWEEN ", "auth.uid()", "notes.", "\\", "\u{0}", "é", "9223372036854775808", "-", "->>", "1e999",
-    "ALTER TABLE members ENABLE ROW LEVEL SECURITY;", "ALTER TABLE teams ENABLE ROW LEVEL SECURITY;",
+    "(",
+    ")",
+    "'",
+    "\"",
+    ";",
+    "--",
+    "/*",
+    "*/",
+    "$$",
+    "NOT ",
+    " OR ",
+    " AND ",
+    " IN ",
+    "NULL",
+    "SELECT ",
+    "EXISTS ",
+    "::uuid",
+    "::text",
+    " ISNULL",
+    " BETWEEN ",
+    "auth.uid()",
+    "notes.",
+    "\\",
+    "\u{0}",
+    "é",
+    "9223372036854775808",
+    "-",
+    "->>",
+    "1e999",
+    "ALTER TABLE members ENABLE ROW LEVEL SECURITY;",
+    "ALTER TABLE teams ENABLE ROW LEVEL SECURITY;",
 ];
 
 struct Quoted;
@@ -41,7 +69,8 @@ impl Names for Quoted {
 }
 
 fn schema() -> Schema {
-    let columns = |names: &[(&str, &str)]| names.iter().map(|(name, kind)| Column::new(*name, *kind)).collect();
+    let columns =
+        |names: &[(&str, &str)]| names.iter().map(|(name, kind)| Column::new(*name, *kind)).collect();
     Schema {
         tables: vec![
             Table::new(

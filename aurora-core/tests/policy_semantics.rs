@@ -160,7 +160,9 @@ fn roles_select_policies_and_the_service_skips_them() {
     assert_eq!(select(Role::Service), "true");
     assert!(lowered.checks("notes", Role::Service, Command::Insert).is_empty());
     assert!(refusal("CREATE POLICY e ON notes TO admins USING (true);").contains("role `admins`"));
-    assert!(refusal("CREATE POLICY e ON notes TO CURRENT_USER USING (true);").contains("role `CURRENT_USER`"));
+    assert!(
+        refusal("CREATE POLICY e ON notes TO CURRENT_USER USING (true);").contains("role `CURRENT_USER`")
+    );
 }
 
 #[test]
@@ -171,14 +173,19 @@ fn grants_apply_in_the_order_they_are_written() {
     };
     assert_eq!(held(""), [true; 4]);
     assert_eq!(held("REVOKE ALL ON notes FROM anon;"), [false; 4]);
-    assert_eq!(held("REVOKE ALL ON notes FROM anon; GRANT SELECT ON notes TO anon;"), [true, false, false, false]);
+    assert_eq!(
+        held("REVOKE ALL ON notes FROM anon; GRANT SELECT ON notes TO anon;"),
+        [true, false, false, false]
+    );
     assert_eq!(held("GRANT SELECT ON notes TO anon; REVOKE ALL ON TABLE notes FROM anon;"), [false; 4]);
     // As in PostgreSQL: what PUBLIC loses, anon still holds by its own grant, and the other way round.
     assert_eq!(held("REVOKE ALL ON notes FROM PUBLIC;"), [true; 4]);
     assert_eq!(held("REVOKE ALL ON notes FROM anon; GRANT ALL ON notes TO PUBLIC;"), [true; 4]);
     assert!(refusal("GRANT SELECT (id) ON notes TO anon;").contains("column privilege"));
-    let lowered = lowered("REVOKE SELECT ON members FROM authenticated;
-        CREATE POLICY p ON notes FOR SELECT USING (id IN (SELECT team_id FROM members));");
+    let lowered = lowered(
+        "REVOKE SELECT ON members FROM authenticated;
+        CREATE POLICY p ON notes FOR SELECT USING (id IN (SELECT team_id FROM members));",
+    );
     let denied = lowered.denied("notes", Role::Authenticated, Command::Select);
     assert_eq!(denied.as_deref(), Some("permission denied for table members"));
     assert!(lowered.granted("notes", Role::Authenticated, Command::Delete));
@@ -190,21 +197,31 @@ fn grants_apply_in_the_order_they_are_written() {
 fn grammar_and_forgotten_lines_are_errors() {
     assert!(refusal("CREATE POLICY p ON notes FOR INSERT USING (true);").contains("only WITH CHECK"));
     assert!(refusal("CREATE POLICY p ON notes FOR SELECT WITH CHECK (true);").contains("WITH CHECK cannot"));
-    assert!(refusal("CREATE POLICY p ON notes FOR DELETE USING (true) WITH CHECK (true);").contains("WITH CHECK"));
-    let forgotten = Policies::parse("CREATE POLICY p ON notes USING (true);", "p.sql").unwrap_err().to_string();
+    assert!(
+        refusal("CREATE POLICY p ON notes FOR DELETE USING (true) WITH CHECK (true);").contains("WITH CHECK")
+    );
+    let forgotten =
+        Policies::parse("CREATE POLICY p ON notes USING (true);", "p.sql").unwrap_err().to_string();
     assert!(forgotten.starts_with("p.sql:1: "), "{forgotten}");
     assert!(forgotten.contains("ALTER TABLE notes ENABLE ROW LEVEL SECURITY;"), "{forgotten}");
     let twice = "CREATE POLICY p ON notes USING (true);\nCREATE POLICY p ON notes USING (true);";
     assert!(refusal(twice).contains("already exists"));
     assert!(refusal("CREATE POLICY p ON notes USING (nope = 1);").contains("column `nope` does not exist"));
-    let several = refusal("CREATE POLICY p ON notes USING (a ~ 'x');\nCREATE POLICY q ON notes USING (f(1));");
+    let several =
+        refusal("CREATE POLICY p ON notes USING (a ~ 'x');\nCREATE POLICY q ON notes USING (f(1));");
     assert_eq!(several.lines().count(), 2, "{several}");
     assert!(several.lines().all(|line| line.starts_with("policies.sql:")), "{several}");
 }
 
 #[test]
 fn forms_that_the_parser_reads_unlike_postgresql_are_refused() {
-    for form in ["-id ^ 2 = 4", "title ~ 'b' || 'c'", "title ISNULL", "id BETWEEN SYMMETRIC 9 AND 1", "id = 1 = public"] {
+    for form in [
+        "-id ^ 2 = 4",
+        "title ~ 'b' || 'c'",
+        "title ISNULL",
+        "id BETWEEN SYMMETRIC 9 AND 1",
+        "id = 1 = public",
+    ] {
         refusal(&format!("CREATE POLICY p ON notes USING ({form});"));
     }
 }
@@ -218,7 +235,10 @@ fn comparisons_follow_types() {
     assert_eq!(expr("owner <> auth.uid()"), "(aurora_uuid(t.owner) <> (SELECT auth_uid_text()))");
     assert_eq!(expr("not owner = auth.uid()"), "(NOT (aurora_uuid(t.owner) = (SELECT auth_uid_text())))");
     assert_eq!(expr("owner = uid"), "(aurora_uuid_blob(t.owner) = t.uid)");
-    assert_eq!(expr("auth.uid() in (owner, uid)"), "(((SELECT auth_uid_text()) = t.owner) OR ((SELECT auth_uid_blob()) = t.uid))");
+    assert_eq!(
+        expr("auth.uid() in (owner, uid)"),
+        "(((SELECT auth_uid_text()) = t.owner) OR ((SELECT auth_uid_blob()) = t.uid))"
+    );
     assert_eq!(expr("id = '5'"), "(t.id = 5)");
     assert_eq!(expr("title = 'O''Brien'"), "(t.title = 'O''Brien' COLLATE BINARY)");
     assert_eq!(expr("title in ('a', 'b')"), "(t.title COLLATE BINARY IN ('a', 'b'))");
@@ -242,7 +262,9 @@ fn comparisons_follow_types() {
         "(aurora_jsonb((SELECT auth_jwt_json('app_metadata', 'staff'))) = 'true')"
     );
     assert_eq!(expr("extra ->> 'kind' = 'x'"), "(aurora_json_text(t.extra, 'kind') = 'x')");
-    for wrong in ["id = auth.uid()", "title = 5", "uid = 5", "public = 'perhaps'", "owner = 'x'::uuid", "title < 'b'"] {
+    for wrong in
+        ["id = auth.uid()", "title = 5", "uid = 5", "public = 'perhaps'", "owner = 'x'::uuid", "title < 'b'"]
+    {
         refusal(&format!("CREATE POLICY p ON notes USING ({wrong});"));
     }
 }
@@ -262,18 +284,23 @@ fn constants_fold_and_roles_are_constants() {
 fn membership_becomes_a_list_where_null_is_false() {
     let list = "(t.team_id IN (SELECT \"aurora~1\".\"team_id\" FROM v_members AS \"aurora~1\" WHERE \
                 (\"aurora~1\".\"user_id\" = (SELECT auth_uid_text()))))";
-    let exists = "exists (select 1 from members m where m.team_id = notes.team_id and m.user_id = auth.uid())";
+    let exists =
+        "exists (select 1 from members m where m.team_id = notes.team_id and m.user_id = auth.uid())";
     assert_eq!(expr(exists), list);
     assert_eq!(expr("team_id in (select team_id from members where user_id = auth.uid())"), list);
     let turned = expr("auth.uid() in (select m.user_id from members m where m.team_id = notes.team_id)");
     assert_eq!(turned, list);
     let or = expr(&format!("owner = auth.uid() or {exists} or (public or id = 7)"));
-    assert_eq!(or, format!("((t.owner = (SELECT auth_uid_text())) OR {list} OR (t.public = 1) OR (t.id = 7))"));
+    assert_eq!(
+        or,
+        format!("((t.owner = (SELECT auth_uid_text())) OR {list} OR (t.public = 1) OR (t.id = 7))")
+    );
     let not = expr(&format!("not {exists}"));
     assert!(not.starts_with("(NOT EXISTS (SELECT 1 FROM v_members"), "{not}");
     let coalesced = expr(&format!("coalesce({exists}, true)"));
     assert!(coalesced.contains("EXISTS"), "{coalesced}");
-    let two = expr("exists (select 1 from members m where m.team_id = notes.team_id and m.user_id = notes.owner)");
+    let two =
+        expr("exists (select 1 from members m where m.team_id = notes.team_id and m.user_id = notes.owner)");
     assert!(two.starts_with("EXISTS"), "{two}");
 }
 
@@ -285,17 +312,24 @@ fn names_resolve_innermost_first_and_capture_is_told() {
     let text = show(&lowered.using("notes", Role::Authenticated, Command::Select));
     assert!(text.contains("(\"aurora~1\".\"team_id\" = \"aurora~1\".\"team_id\")"), "{text}");
     assert!(lowered.warnings().iter().any(|warning| warning.message().contains("notes.team_id")));
-    assert!(refusal(
-        "CREATE POLICY p ON notes USING (exists (select 1 from members a, members b where role = 'x'));"
-    )
-    .contains("ambiguous"));
-    assert!(refusal("CREATE POLICY p ON notes USING (exists (select 1 from members m where members.role = 'x'));")
-        .contains("`members.role` does not exist"));
+    assert!(
+        refusal(
+            "CREATE POLICY p ON notes USING (exists (select 1 from members a, members b where role = 'x'));"
+        )
+        .contains("ambiguous")
+    );
+    assert!(
+        refusal(
+            "CREATE POLICY p ON notes USING (exists (select 1 from members m where members.role = 'x'));"
+        )
+        .contains("`members.role` does not exist")
+    );
 }
 
 #[test]
 fn a_scalar_subquery_with_two_rows_is_an_error_unless_a_key_forbids_it() {
-    let keyed = expr("(select role from members where team_id = notes.team_id and user_id = auth.uid()) = 'admin'");
+    let keyed =
+        expr("(select role from members where team_id = notes.team_id and user_id = auth.uid()) = 'admin'");
     assert!(keyed.starts_with("((SELECT \"aurora~1\".\"role\" FROM"), "{keyed}");
     let open = expr("(select role from members where user_id = auth.uid()) = 'admin'");
     assert!(open.contains("CASE WHEN count(*) > 1 THEN aurora_raise('21000"), "{open}");

@@ -35,12 +35,19 @@ fn inlined(lowered: &str) -> String {
 }
 
 fn schema() -> Schema {
-    let columns = |names: &[(&str, &str)]| names.iter().map(|(name, kind)| Column::new(*name, *kind)).collect();
+    let columns =
+        |names: &[(&str, &str)]| names.iter().map(|(name, kind)| Column::new(*name, *kind)).collect();
     Schema {
         tables: vec![
             Table::new(
                 "notes",
-                columns(&[("id", "INTEGER"), ("owner", "TEXT"), ("team_id", "INTEGER"), ("public", "BOOLEAN"), ("title", "TEXT")]),
+                columns(&[
+                    ("id", "INTEGER"),
+                    ("owner", "TEXT"),
+                    ("team_id", "INTEGER"),
+                    ("public", "BOOLEAN"),
+                    ("title", "TEXT"),
+                ]),
             ),
             Table::new("members", columns(&[("team_id", "INTEGER"), ("user_id", "TEXT"), ("role", "TEXT")])),
             Table::new("teams", columns(&[("id", "INTEGER"), ("parent", "INTEGER"), ("open", "BOOLEAN")])),
@@ -59,9 +66,13 @@ async fn database() -> SqliteConnection {
          CREATE INDEX members_user ON members (user_id, team_id);
          INSERT INTO teams VALUES (1, NULL, 1), (2, 1, 0), (3, 2, NULL), (4, NULL, 0);",
     );
-    for (team, user, role) in
-        [("1", ALICE, "'admin'"), ("2", ALICE, "'member'"), ("2", BOB, "'admin'"), ("NULL", ALICE, "'admin'"), ("3", BOB, "NULL")]
-    {
+    for (team, user, role) in [
+        ("1", ALICE, "'admin'"),
+        ("2", ALICE, "'member'"),
+        ("2", BOB, "'admin'"),
+        ("NULL", ALICE, "'admin'"),
+        ("3", BOB, "NULL"),
+    ] {
         script.push_str(&format!("INSERT INTO members VALUES ({team}, '{user}', {role});"));
     }
     for owner in ["NULL".to_owned(), format!("'{ALICE}'"), format!("'{BOB}'")] {
@@ -103,7 +114,8 @@ fn lower(condition: &str) -> String {
 #[tokio::test]
 async fn lowered_policies_give_the_rows_of_their_own_text() {
     let mut db = database().await;
-    let member = "EXISTS (SELECT 1 FROM members m WHERE m.team_id = notes.team_id AND m.user_id = auth.uid())";
+    let member =
+        "EXISTS (SELECT 1 FROM members m WHERE m.team_id = notes.team_id AND m.user_id = auth.uid())";
     let conditions = [
         "owner = auth.uid()".to_owned(),
         "owner = auth.uid() OR public".to_owned(),
@@ -155,19 +167,35 @@ async fn the_membership_policy_uses_both_indexes() {
     let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
     let plan = plan.join("\n");
     assert!(plan.contains("MULTI-INDEX OR"), "{plan}");
-    assert!(plan.contains("notes_owner") && plan.contains("notes_team") && plan.contains("members_user"), "{plan}");
-    assert!(!plan.contains("CORRELATED") && !plan.contains("SCAN notes") && !plan.contains("SCAN aurora"), "{plan}");
+    assert!(
+        plan.contains("notes_owner") && plan.contains("notes_team") && plan.contains("members_user"),
+        "{plan}"
+    );
+    assert!(
+        !plan.contains("CORRELATED") && !plan.contains("SCAN notes") && !plan.contains("SCAN aurora"),
+        "{plan}"
+    );
 }
 
 #[tokio::test]
 async fn values_that_are_no_booleans_open_nothing() {
     let mut db = database().await;
-    sqlx::raw_sql("UPDATE notes SET public = 'true'; UPDATE notes SET title = 'A'").execute(&mut db).await.unwrap();
-    for condition in ["public", "NOT public", "public = true", "public <> true", "public IS NOT TRUE", "title = 'a'"] {
+    sqlx::raw_sql("UPDATE notes SET public = 'true'; UPDATE notes SET title = 'A'")
+        .execute(&mut db)
+        .await
+        .unwrap();
+    for condition in
+        ["public", "NOT public", "public = true", "public <> true", "public IS NOT TRUE", "title = 'a'"]
+    {
         assert_eq!(ids(&mut db, &lower(condition)).await, [0i64; 0], "{condition}");
     }
-    sqlx::raw_sql("DROP TABLE notes; CREATE TABLE notes (id INTEGER PRIMARY KEY, title TEXT COLLATE NOCASE);
-                   INSERT INTO notes (title) VALUES ('A')").execute(&mut db).await.unwrap();
+    sqlx::raw_sql(
+        "DROP TABLE notes; CREATE TABLE notes (id INTEGER PRIMARY KEY, title TEXT COLLATE NOCASE);
+                   INSERT INTO notes (title) VALUES ('A')",
+    )
+    .execute(&mut db)
+    .await
+    .unwrap();
     assert_eq!(ids(&mut db, &lower("title = 'a'")).await, [0i64; 0]);
     assert_eq!(ids(&mut db, &lower("title IN ('a', 'b')")).await, [0i64; 0]);
     assert_eq!(ids(&mut db, &lower("title = 'A'")).await, [1]);

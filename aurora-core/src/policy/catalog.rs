@@ -42,8 +42,7 @@ pub(super) struct Policy {
 
 impl Policy {
     pub(super) fn applies(&self, role: Role, command: Command) -> bool {
-        self.command.is_none_or(|own| own == command)
-            && (self.roles.is_empty() || self.roles.contains(&role))
+        self.command.is_none_or(|own| own == command) && (self.roles.is_empty() || self.roles.contains(&role))
     }
 
     /// What a new row must satisfy: `WITH CHECK`, or `USING` in its place.

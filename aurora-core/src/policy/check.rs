@@ -53,7 +53,11 @@ impl<'a> Checker<'a> {
 
     fn mismatch(&mut self, line: u64, what: &str, left: Type, right: Type) -> Typed {
         let construct = format!("{what} of {} and {}", left.name(), right.name());
-        self.refuse(line, construct, "PostgreSQL has no such operator: cast one side, for example ::uuid or ::text")
+        self.refuse(
+            line,
+            construct,
+            "PostgreSQL has no such operator: cast one side, for example ::uuid or ::text",
+        )
     }
 
     /// A boolean expression. `plain`: no NOT stands above, so that what is not equal stays hidden.
@@ -95,10 +99,16 @@ impl<'a> Checker<'a> {
                 }
                 Expr::Or(vec![equals_bool(inner.clone(), !value), Expr::IsNull(Box::new(inner))])
             }
-            RawKind::Column { .. } | RawKind::Scalar(_) | RawKind::Coalesce(_) | RawKind::Case { .. } => {
-                falsity(self.boolean(one, false))
-            }
-            _ => Expr::Not(Box::new(self.condition(one, false))),
+            RawKind::And(_)
+            | RawKind::Or(_)
+            | RawKind::Not(_)
+            | RawKind::IsNull(_)
+            | RawKind::Compare(..)
+            | RawKind::InList(..)
+            | RawKind::InSelect(..)
+            | RawKind::Exists(_)
+            | RawKind::Like { .. } => Expr::Not(Box::new(self.condition(one, false))),
+            _ => falsity(self.boolean(one, false)),
         }
     }
 
@@ -184,12 +194,20 @@ impl<'a> Checker<'a> {
                 (Some((source, column)), None) => {
                     let Some(kind) = column.policy_type() else {
                         let construct = format!("column `{name}` of type `{}`", column.declared_type);
-                        return self.refuse(line, construct, "declare a type that a policy knows, such as TEXT");
+                        return self.refuse(
+                            line,
+                            construct,
+                            "declare a type that a policy knows, such as TEXT",
+                        );
                     };
                     return (Expr::Column { source, name: column.name.clone() }, kind);
                 }
                 (Some(_), Some(_)) => {
-                    return self.refuse(line, format!("column reference `{name}` is ambiguous"), "qualify it");
+                    return self.refuse(
+                        line,
+                        format!("column reference `{name}` is ambiguous"),
+                        "qualify it",
+                    );
                 }
                 (None, _) if table.is_some() && !sources.is_empty() => break,
                 (None, _) => {}
@@ -321,7 +339,11 @@ impl<'a> Checker<'a> {
     /// An inner table answers under its own policies, so it must have been given some.
     fn inner_table(&mut self, name: &str, line: u64) -> Option<&'a Table> {
         let Some(table) = self.schema.table(name) else {
-            self.refuse(line, format!("table `{name}` does not exist"), "correct the name or add a migration");
+            self.refuse(
+                line,
+                format!("table `{name}` does not exist"),
+                "correct the name or add a migration",
+            );
             return None;
         };
         if !self.catalog.table(name).is_some_and(|guarded| guarded.enabled) {
@@ -389,7 +411,13 @@ impl<'a> Checker<'a> {
         (coerced.collect(), common)
     }
 
-    fn case(&mut self, operand: Option<&Raw>, arms: &[(Raw, Raw)], otherwise: Option<&Raw>, line: u64) -> Typed {
+    fn case(
+        &mut self,
+        operand: Option<&Raw>,
+        arms: &[(Raw, Raw)],
+        otherwise: Option<&Raw>,
+        line: u64,
+    ) -> Typed {
         let mut conditions = Vec::new();
         let mut results = Vec::new();
         for (when, then) in arms {
@@ -415,11 +443,16 @@ impl<'a> Checker<'a> {
         };
         let (left, right) = (self.value(left, false), self.value(right, false));
         let kinds = (left.1, right.1);
-        match (coerce::coerce(left.0, left.1, Type::Integer), coerce::coerce(right.0, right.1, Type::Integer)) {
+        match (coerce::coerce(left.0, left.1, Type::Integer), coerce::coerce(right.0, right.1, Type::Integer))
+        {
             (Some(left), Some(right)) => (Expr::Call(name, vec![left, right]), Type::Integer),
             _ => {
                 let construct = format!("arithmetic on {} and {}", kinds.0.name(), kinds.1.name());
-                self.refuse(line, construct, "integers only: keep moments and amounts in columns of their own")
+                self.refuse(
+                    line,
+                    construct,
+                    "integers only: keep moments and amounts in columns of their own",
+                )
             }
         }
     }

@@ -124,25 +124,28 @@ impl<'a> Converter<'a> {
                 let upper = this.compare(Comparison::LessOrEqual, expr, high, line);
                 RawKind::And(vec![Raw { kind: lower, line }, Raw { kind: upper, line }])
             }),
-            Expr::InList { expr, list, negated } => self.perhaps_not(*negated, line, |this| {
-                RawKind::InList(this.boxed(expr), this.many(list))
-            }),
+            Expr::InList { expr, list, negated } => {
+                self.perhaps_not(*negated, line, |this| RawKind::InList(this.boxed(expr), this.many(list)))
+            }
             Expr::InSubquery { expr, subquery, negated } => {
                 self.perhaps_not(*negated, line, |this| this.in_select(expr, subquery))
             }
-            Expr::Exists { subquery, negated } => self.perhaps_not(*negated, line, |this| {
-                RawKind::Exists(Box::new(this.select(subquery, false)))
-            }),
+            Expr::Exists { subquery, negated } => self
+                .perhaps_not(*negated, line, |this| RawKind::Exists(Box::new(this.select(subquery, false)))),
             Expr::Subquery(query) => self.scalar(query, line),
             Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => self.any(left, right, line),
             Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } => {
                 self.negated(line, |this| this.any(left, right, line))
             }
             Expr::Like { negated, any: false, expr, pattern, escape_char } => {
-                self.perhaps_not(*negated, line, |this| this.like(expr, pattern, escape_char.as_deref(), false))
+                self.perhaps_not(*negated, line, |this| {
+                    this.like(expr, pattern, escape_char.as_deref(), false)
+                })
             }
             Expr::ILike { negated, any: false, expr, pattern, escape_char } => {
-                self.perhaps_not(*negated, line, |this| this.like(expr, pattern, escape_char.as_deref(), true))
+                self.perhaps_not(*negated, line, |this| {
+                    this.like(expr, pattern, escape_char.as_deref(), true)
+                })
             }
             other => {
                 let (construct, help) = outside(other);
@@ -167,7 +170,9 @@ impl<'a> Converter<'a> {
             Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) if text.contains('\0') => {
                 self.refuse(line, "a NUL character in a string", "leave it out")
             }
-            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => RawKind::Text(text.clone()),
+            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => {
+                RawKind::Text(text.clone())
+            }
             Value::DollarQuotedString(text) => RawKind::Text(text.value.clone()),
             Value::Number(digits, _) => {
                 let digits: String = digits.chars().filter(|c| *c != '_').collect();
@@ -177,7 +182,9 @@ impl<'a> Converter<'a> {
                     Err(_) => self.refuse(line, format!("number `{digits}`"), "write a decimal number"),
                 }
             }
-            other => self.refuse(line, format!("literal `{other}`"), "write a plain 'string', number or boolean"),
+            other => {
+                self.refuse(line, format!("literal `{other}`"), "write a plain 'string', number or boolean")
+            }
         }
     }
 
@@ -206,7 +213,9 @@ impl<'a> Converter<'a> {
                     RawKind::Arithmetic(Arithmetic::Subtract, Box::new(zero), Box::new(other))
                 }
             },
-            other => self.refuse(line, format!("operator `{other}`"), "write it with the operators of the subset"),
+            other => {
+                self.refuse(line, format!("operator `{other}`"), "write it with the operators of the subset")
+            }
         }
     }
 
@@ -263,12 +272,16 @@ impl<'a> Converter<'a> {
                     BinaryOperator::PGRegexMatch
                     | BinaryOperator::PGRegexIMatch
                     | BinaryOperator::PGRegexNotMatch
-                    | BinaryOperator::PGRegexNotIMatch => "regular expressions are outside the subset: write LIKE",
+                    | BinaryOperator::PGRegexNotIMatch => {
+                        "regular expressions are outside the subset: write LIKE"
+                    }
                     BinaryOperator::PGExp => "powers are outside the subset: write a multiplication",
                     BinaryOperator::AtArrow | BinaryOperator::ArrowAt | BinaryOperator::PGOverlap => {
                         "arrays and containment are outside the subset: write IN over a membership table"
                     }
-                    BinaryOperator::HashArrow | BinaryOperator::HashLongArrow => "write a chain of -> and ->>",
+                    BinaryOperator::HashArrow | BinaryOperator::HashLongArrow => {
+                        "write a chain of -> and ->>"
+                    }
                     _ => "write it with comparisons, AND, OR, NOT, IN, LIKE, EXISTS, -> and ->>",
                 };
                 self.refuse(line, format!("operator `{other}`"), help)
@@ -367,9 +380,8 @@ impl<'a> Converter<'a> {
             ("auth_role", true, []) => RawKind::Identity(Identity::Role),
             ("auth_email", true, []) => RawKind::Identity(Identity::Email),
             ("auth_jwt", true, []) => RawKind::Identity(Identity::Jwt),
-            ("now" | "pg_catalog_now", _, []) | ("current_timestamp" | "transaction_timestamp", false, []) => {
-                RawKind::Now
-            }
+            ("now" | "pg_catalog_now", _, [])
+            | ("current_timestamp" | "transaction_timestamp", false, []) => RawKind::Now,
             ("coalesce", false, [_, ..]) => {
                 RawKind::Coalesce(arguments.iter().map(|argument| self.convert(argument)).collect())
             }
@@ -450,9 +462,10 @@ fn outside(expr: &Expr) -> (&'static str, &'static str) {
             ("an array element or field", "arrays are outside the subset but for = ANY (ARRAY[..])")
         }
         Expr::Array(_) => ("an array", "arrays are outside the subset but for = ANY (ARRAY[..])"),
-        Expr::Interval(_) => {
-            ("an interval", "intervals are outside the subset: store the moment itself and compare with now()")
-        }
+        Expr::Interval(_) => (
+            "an interval",
+            "intervals are outside the subset: store the moment itself and compare with now()",
+        ),
         Expr::AtTimeZone { .. } => ("AT TIME ZONE", "times are compared in UTC: leave it out"),
         Expr::Collate { .. } => ("COLLATE", "text is compared by bytes here: leave it out"),
         Expr::Extract { .. } => ("EXTRACT", "store the part of the date in a column of its own"),
@@ -494,7 +507,9 @@ fn line_of(expr: &Expr) -> Option<u64> {
             | Expr::Like { expr, .. }
             | Expr::ILike { expr, .. } => expr,
             Expr::CompoundFieldAccess { root, .. } => root,
-            Expr::Exists { subquery, .. } | Expr::Subquery(subquery) => return super::query::line_of(subquery),
+            Expr::Exists { subquery, .. } | Expr::Subquery(subquery) => {
+                return super::query::line_of(subquery);
+            }
             _ => return None,
         };
     };

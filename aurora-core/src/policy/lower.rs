@@ -142,7 +142,9 @@ impl Lowered {
         }
         match self.verdict(table, role, command) {
             Some(verdict) => verdict.checks.clone(),
-            None => vec![Check { predicate: Predicate::False, message: violation(table, None), policy: None }],
+            None => {
+                vec![Check { predicate: Predicate::False, message: violation(table, None), policy: None }]
+            }
         }
     }
 
@@ -189,9 +191,13 @@ pub(super) fn lower(catalog: &Catalog, schema: &Schema) -> Result<Lowered, Polic
         lowering.errors.extend(Reach::new(catalog, role).recursions());
     }
     let indexes = index::wanted(schema, predicates(&guarded));
-    let mut warnings = lowering.warnings;
+    let mut warnings: Vec<PolicyWarning> = Vec::new();
+    for warning in lowering.warnings {
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
     warnings.sort_by_key(PolicyWarning::line);
-    warnings.dedup();
     let inner = Inner { guarded, service, warnings, indexes };
     PolicyErrors::unless_empty(lowering.errors, Lowered(Arc::new(inner)))
 }
@@ -289,7 +295,13 @@ impl<'a> Lowerer<'a> {
         predicate(Expr::And(all))
     }
 
-    fn checks(&mut self, table: &Guarded, found: &'a Table, role: Role, applicable: &[&Policy]) -> Vec<Check> {
+    fn checks(
+        &mut self,
+        table: &Guarded,
+        found: &'a Table,
+        role: Role,
+        applicable: &[&Policy],
+    ) -> Vec<Check> {
         let mut permissive = Vec::new();
         let mut restrictive = Vec::new();
         for policy in applicable {
@@ -315,7 +327,14 @@ impl<'a> Lowerer<'a> {
         checks
     }
 
-    fn condition(&mut self, table: &Guarded, found: &'a Table, role: Role, policy: &Policy, raw: &Raw) -> Expr {
+    fn condition(
+        &mut self,
+        table: &Guarded,
+        found: &'a Table,
+        role: Role,
+        policy: &Policy,
+        raw: &Raw,
+    ) -> Expr {
         let context = format!("policy \"{}\" on {}", policy.name, table.name);
         let mut checker = Checker::new(self.catalog, self.schema, found, role, context);
         let expr = checker.condition(raw, true);

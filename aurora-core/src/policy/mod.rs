@@ -52,8 +52,8 @@ mod schema;
 mod values;
 
 pub use error::{PolicyError, PolicyErrors, PolicyWarning};
+pub use index::WantedIndex;
 pub use lower::{Check, Lowered, Lowering, Predicate};
 pub use parse::Policies;
-pub use index::WantedIndex;
 pub use render::Names;
 pub use schema::{Column, Command, Index, Schema, Table};

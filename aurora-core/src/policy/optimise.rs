@@ -20,11 +20,13 @@ fn fold(expr: Expr, truth: bool) -> Expr {
     match expr {
         Expr::And(many) => junction(many, truth, false),
         Expr::Or(many) => junction(many, truth, true),
-        Expr::Not(one) => match optimise(*one, false) {
-            Expr::Bool(value) => Expr::Bool(!value),
-            Expr::Null => Expr::Null,
-            Expr::Not(inner) => *inner,
-            other => Expr::Not(Box::new(other)),
+        Expr::Not(one) => match negation(*one) {
+            Expr::Not(one) => match optimise(*one, false) {
+                Expr::Bool(value) => Expr::Bool(!value),
+                Expr::Null => Expr::Null,
+                other => Expr::Not(Box::new(other)),
+            },
+            other => fold(other, truth),
         },
         Expr::IsNull(one) => match optimise(*one, false) {
             Expr::Null => Expr::Bool(true),
@@ -41,7 +43,9 @@ fn fold(expr: Expr, truth: bool) -> Expr {
         }
         Expr::InList { left, list, bytes } => match optimise(*left, false) {
             Expr::Null => Expr::Null,
-            constant @ (Expr::Text(_) | Expr::Integer(_) | Expr::Blob(_)) => Expr::Bool(list.contains(&constant)),
+            constant @ (Expr::Text(_) | Expr::Integer(_) | Expr::Blob(_)) => {
+                Expr::Bool(list.contains(&constant))
+            }
             left => Expr::InList { left: Box::new(left), list, bytes },
         },
         Expr::InSelect { left, select, bytes } => {
@@ -88,6 +92,30 @@ fn fold(expr: Expr, truth: bool) -> Expr {
     }
 }
 
+/// NOT moved inwards (De Morgan holds with NULL too), down to boolean columns: `NOT flag` is `flag = 0`, so that
+/// a value that is no boolean at all satisfies neither.
+fn negation(expr: Expr) -> Expr {
+    let each = |many: Vec<Expr>| many.into_iter().map(negation).collect();
+    match expr {
+        Expr::And(many) => Expr::Or(each(many)),
+        Expr::Or(many) => Expr::And(each(many)),
+        Expr::Not(one) => *one,
+        Expr::Bool(value) => Expr::Bool(!value),
+        Expr::Null => Expr::Null,
+        Expr::Compare { op: Comparison::Equal, left, right, bytes } if !left.is_predicate() => match *right {
+            Expr::Bool(value) => {
+                let right = Box::new(Expr::Bool(!value));
+                Expr::Compare { op: Comparison::Equal, left, right, bytes }
+            }
+            other => {
+                let right = Box::new(other);
+                Expr::Not(Box::new(Expr::Compare { op: Comparison::Equal, left, right, bytes }))
+            }
+        },
+        other => Expr::Not(Box::new(other)),
+    }
+}
+
 /// AND (`ends` false) or OR (`ends` true), flat and without repetition.
 fn junction(many: Vec<Expr>, truth: bool, ends: bool) -> Expr {
     let mut kept: Vec<Expr> = Vec::with_capacity(many.len());
@@ -124,9 +152,8 @@ fn junction(many: Vec<Expr>, truth: bool, ends: bool) -> Expr {
 }
 
 fn compare(op: Comparison, left: Expr, right: Expr, bytes: bool) -> Expr {
-    let known = |expr: &Expr| {
-        matches!(expr, Expr::Text(_) | Expr::Integer(_) | Expr::Blob(_) | Expr::Bool(_))
-    };
+    let known =
+        |expr: &Expr| matches!(expr, Expr::Text(_) | Expr::Integer(_) | Expr::Blob(_) | Expr::Bool(_));
     let distinct = matches!(op, Comparison::Distinct | Comparison::NotDistinct);
     if !distinct && (left == Expr::Null || right == Expr::Null) {
         return Expr::Null;

@@ -36,7 +36,8 @@ impl Policies {
     pub fn parse(text: &str, file: &str) -> Result<Self, PolicyErrors> {
         let mut reader = Reader::new(file);
         let mut tokens = Vec::new();
-        if let Err(error) = Tokenizer::new(&PostgreSqlDialect {}, text).tokenize_with_location_into_buf(&mut tokens)
+        if let Err(error) =
+            Tokenizer::new(&PostgreSqlDialect {}, text).tokenize_with_location_into_buf(&mut tokens)
         {
             let problem = (format!("unreadable text: {}", error.message), "correct it".to_owned());
             reader.refuse(error.location.line, problem);
@@ -101,7 +102,8 @@ impl Reader {
             }
             Err(error) => {
                 let message = error.to_string();
-                let at = message.rsplit_once("Line: ").and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
+                let at =
+                    message.rsplit_once("Line: ").and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
                 let message = message.trim_start_matches("sql parser error: ");
                 let construct = format!("not understood: {message}");
                 self.refuse(at.unwrap_or(line), (construct, hint(message).to_owned()));
@@ -210,7 +212,8 @@ impl Reader {
                     }
                 }
                 // Nobody is a table's owner here: every role but service_role is under its policies anyway.
-                AlterTableOperation::ForceRowLevelSecurity | AlterTableOperation::NoForceRowLevelSecurity => {}
+                AlterTableOperation::ForceRowLevelSecurity | AlterTableOperation::NoForceRowLevelSecurity => {
+                }
                 AlterTableOperation::DisableRowLevelSecurity => {
                     return Err((
                         format!("DISABLE ROW LEVEL SECURITY on {name}"),
@@ -220,7 +223,8 @@ impl Reader {
                     ));
                 }
                 _ => {
-                    let help = "only ENABLE ROW LEVEL SECURITY stands in a policy file: write it into a migration";
+                    let help =
+                        "only ENABLE ROW LEVEL SECURITY stands in a policy file: write it into a migration";
                     return Err((format!("ALTER TABLE {name}"), help.to_owned()));
                 }
             }
@@ -318,7 +322,7 @@ fn hint(message: &str) -> &'static str {
 
 /// As PostgreSQL folds a name: lower-case unless quoted.
 pub(super) fn fold(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
 }
 
 /// SQLite has no schemas: `public.notes` is `notes`, `auth.users` is `auth_users`.
@@ -335,9 +339,9 @@ pub(super) fn table_name(name: &ObjectName) -> Result<String, Refusal> {
 
 pub(super) fn join_schema(parts: &[String]) -> Option<String> {
     match parts {
-        [table] => Some(table.to_lowercase()),
-        [schema, table] if schema == "public" => Some(table.to_lowercase()),
-        [schema, table] => Some(format!("{schema}_{table}").to_lowercase()),
+        [table] => Some(table.to_ascii_lowercase()),
+        [schema, table] if schema == "public" => Some(table.to_ascii_lowercase()),
+        [schema, table] => Some(format!("{schema}_{table}").to_ascii_lowercase()),
         _ => None,
     }
 }

@@ -21,7 +21,11 @@ impl Converter<'_> {
             && matches!(&select.distinct, Some(Distinct::Distinct | Distinct::On(_)))
             && !select.from.is_empty()
         {
-            return self.refuse(line, "SELECT DISTINCT as a value", "write the condition that leaves one row");
+            return self.refuse(
+                line,
+                "SELECT DISTINCT as a value",
+                "write the condition that leaves one row",
+            );
         }
         RawKind::Scalar(Box::new(self.select(query, true)))
     }
@@ -91,7 +95,8 @@ impl Converter<'_> {
                 | JoinOperator::Inner(constraint)
                 | JoinOperator::CrossJoin(constraint) => constraint,
                 _ => {
-                    let help = "only inner joins are known here: write EXISTS or NOT EXISTS for an outer join";
+                    let help =
+                        "only inner joins are known here: write EXISTS or NOT EXISTS for an outer join";
                     self.refuse(select.line, "an outer join", help);
                     continue;
                 }
@@ -104,7 +109,11 @@ impl Converter<'_> {
                 }
                 JoinConstraint::None => {}
                 JoinConstraint::Using(_) | JoinConstraint::Natural => {
-                    self.refuse(select.line, "JOIN USING or NATURAL JOIN", "write JOIN .. ON a.column = b.column");
+                    self.refuse(
+                        select.line,
+                        "JOIN USING or NATURAL JOIN",
+                        "write JOIN .. ON a.column = b.column",
+                    );
                 }
             }
         }
@@ -135,14 +144,20 @@ impl Converter<'_> {
                 let alias = match alias {
                     Some(alias) if alias.columns.is_empty() => fold(&alias.name),
                     Some(alias) => {
-                        self.refuse(line, format!("column aliases of `{}`", alias.name), "name the table only");
+                        self.refuse(
+                            line,
+                            format!("column aliases of `{}`", alias.name),
+                            "name the table only",
+                        );
                         return;
                     }
                     None => table.clone(),
                 };
                 select.sources.push(RawSource { table, alias, line });
             }
-            TableFactor::NestedJoin { table_with_joins, alias: None } => self.from_item(table_with_joins, select),
+            TableFactor::NestedJoin { table_with_joins, alias: None } => {
+                self.from_item(table_with_joins, select)
+            }
             _ => {
                 let help = "name tables only: write a derived table's condition into the WHERE";
                 self.refuse(line, "something other than a table in FROM", help);

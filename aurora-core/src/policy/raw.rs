@@ -10,7 +10,10 @@ pub(super) struct Raw {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum RawKind {
     /// `column`, `table.column`, `schema.table.column`: the table as one name.
-    Column { table: Option<String>, name: String },
+    Column {
+        table: Option<String>,
+        name: String,
+    },
     Null,
     Bool(bool),
     Integer(i64),
@@ -27,11 +30,24 @@ pub(super) enum RawKind {
     InSelect(Box<Raw>, Box<RawSelect>),
     Exists(Box<RawSelect>),
     Scalar(Box<RawSelect>),
-    Like { value: Box<Raw>, pattern: Box<Raw>, escape: Option<String>, fold: bool },
-    Json { value: Box<Raw>, key: Box<Raw>, text: bool },
+    Like {
+        value: Box<Raw>,
+        pattern: Box<Raw>,
+        escape: Option<String>,
+        fold: bool,
+    },
+    Json {
+        value: Box<Raw>,
+        key: Box<Raw>,
+        text: bool,
+    },
     ToJson(Box<Raw>),
     Coalesce(Vec<Raw>),
-    Case { operand: Option<Box<Raw>>, arms: Vec<(Raw, Raw)>, otherwise: Option<Box<Raw>> },
+    Case {
+        operand: Option<Box<Raw>>,
+        arms: Vec<(Raw, Raw)>,
+        otherwise: Option<Box<Raw>>,
+    },
     Arithmetic(Arithmetic, Box<Raw>, Box<Raw>),
     Concat(Box<Raw>, Box<Raw>),
     Text1(TextFunction, Box<Raw>),
