@@ -190,10 +190,10 @@ pub(super) fn compare(op: Comparison, left: Typed, right: Typed, plain: bool) ->
         Ok(canonical(value, from, kind, loose))
     };
     let (left, right) = (side(left)?, side(right)?);
-    if kind == Type::Bool {
-        if let Some(expr) = compare_bool(op, &left, &right) {
-            return Ok(expr);
-        }
+    if kind == Type::Bool
+        && let Some(expr) = compare_bool(op, &left, &right)
+    {
+        return Ok(expr);
     }
     let bytes = stored && matches!(kind, Type::Text | Type::StoredText);
     Ok(Expr::Compare { op, left: Box::new(left), right: Box::new(right), bytes })

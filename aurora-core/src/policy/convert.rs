@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, ObjectNamePart, UnaryOperator, Value,
+    BinaryOperator, CaseWhen, CastKind, DataType, Expr, ObjectNamePart, UnaryOperator, Value,
 };
 
 use super::error::PolicyError;
 use super::parse::{fold, join_schema, table_name};
-use super::raw::{Arithmetic, Cast, Comparison, Identity, Raw, RawKind, TextFunction};
+use super::raw::{Arithmetic, Cast, Comparison, Raw, RawKind};
 
 /// Deeper expressions than people write; keeps every later recursion within a thread's stack.
 const DEEPEST: usize = 96;
@@ -58,7 +57,7 @@ impl<'a> Converter<'a> {
         Raw { kind, line }
     }
 
-    fn boxed(&mut self, expr: &Expr) -> Box<Raw> {
+    pub(super) fn boxed(&mut self, expr: &Expr) -> Box<Raw> {
         Box::new(self.convert(expr))
     }
 
@@ -289,7 +288,7 @@ impl<'a> Converter<'a> {
         }
     }
 
-    fn compare(&mut self, op: Comparison, left: &Expr, right: &Expr, line: u64) -> RawKind {
+    pub(super) fn compare(&mut self, op: Comparison, left: &Expr, right: &Expr, line: u64) -> RawKind {
         // PostgreSQL's comparisons do not associate, and LIKE, IN and BETWEEN bind tighter there.
         for side in [left, right] {
             let comparison = match side {
@@ -363,75 +362,6 @@ impl<'a> Converter<'a> {
             None => item,
         };
         RawKind::InList(self.boxed(left), items.into_iter().map(cast).collect())
-    }
-
-    fn function(&mut self, function: &Function, line: u64) -> RawKind {
-        let Some(arguments) = plain_arguments(function) else {
-            let help = "aggregates, windows and named arguments are outside the subset";
-            return self.refuse(line, format!("this call of `{}()`", function.name), help);
-        };
-        let schema = function.name.0.len() > 1;
-        let name = match table_name(&function.name) {
-            Ok(name) => name,
-            Err((construct, help)) => return self.refuse(line, construct, &help),
-        };
-        match (name.as_str(), schema, arguments.as_slice()) {
-            ("auth_uid", true, []) => RawKind::Identity(Identity::Uid),
-            ("auth_role", true, []) => RawKind::Identity(Identity::Role),
-            ("auth_email", true, []) => RawKind::Identity(Identity::Email),
-            ("auth_jwt", true, []) => RawKind::Identity(Identity::Jwt),
-            ("now" | "pg_catalog_now", _, [])
-            | ("current_timestamp" | "transaction_timestamp", false, []) => RawKind::Now,
-            ("coalesce", false, [_, ..]) => {
-                RawKind::Coalesce(arguments.iter().map(|argument| self.convert(argument)).collect())
-            }
-            ("nullif", false, [left, right]) => {
-                let equal = Raw { kind: self.compare(Comparison::Equal, left, right, line), line };
-                let null = Raw { kind: RawKind::Null, line };
-                let otherwise = Some(self.boxed(left));
-                RawKind::Case { operand: None, arms: vec![(equal, null)], otherwise }
-            }
-            ("lower", _, [one]) => RawKind::Text1(TextFunction::Lower, self.boxed(one)),
-            ("upper", _, [one]) => RawKind::Text1(TextFunction::Upper, self.boxed(one)),
-            ("length" | "char_length" | "character_length", _, [one]) => {
-                RawKind::Text1(TextFunction::Length, self.boxed(one))
-            }
-            ("to_jsonb" | "to_json", _, [one]) => RawKind::ToJson(self.boxed(one)),
-            ("current_setting", _, [name] | [name, _]) => self.setting(name, line),
-            _ => {
-                let help = "functions of the host cannot run in policies yet: write the body into the policy as \
-                            EXISTS (SELECT ..) or IN (SELECT ..)";
-                self.refuse(line, format!("function `{}()`", function.name), help)
-            }
-        }
-    }
-
-    /// The settings that PostgREST and tenants' services use stand for what a principal carries.
-    fn setting(&mut self, name: &Expr, line: u64) -> RawKind {
-        let name = match self.convert(name).kind {
-            RawKind::Text(name) => name,
-            _ => String::new(),
-        };
-        let tenant = ["app.current_tenant", "app.current_tenant_id", "app.tenant", "app.tenant_id"];
-        if name == "request.jwt.claims" {
-            return RawKind::Cast(Box::new(Raw { kind: RawKind::Identity(Identity::Jwt), line }), Cast::Text);
-        }
-        if let Some(claim) = name.strip_prefix("request.jwt.claim.") {
-            return RawKind::Json {
-                value: Box::new(Raw { kind: RawKind::Identity(Identity::Jwt), line }),
-                key: Box::new(Raw { kind: RawKind::Text(claim.to_owned()), line }),
-                text: true,
-            };
-        }
-        if tenant.contains(&name.as_str()) {
-            return RawKind::Identity(Identity::Tenant);
-        }
-        self.refuse(
-            line,
-            format!("current_setting('{name}')"),
-            "only `request.jwt.claims` and `app.tenant_id` (the principal's tenant) exist: write auth.jwt() ->> \
-             'claim'",
-        )
     }
 }
 
@@ -514,28 +444,6 @@ fn line_of(expr: &Expr) -> Option<u64> {
         };
     };
     (line > 0).then_some(line)
-}
-
-fn plain_arguments(function: &Function) -> Option<Vec<&Expr>> {
-    if function.filter.is_some()
-        || function.over.is_some()
-        || function.null_treatment.is_some()
-        || !function.within_group.is_empty()
-        || function.parameters != FunctionArguments::None
-    {
-        return None;
-    }
-    match &function.args {
-        FunctionArguments::None => Some(Vec::new()),
-        FunctionArguments::List(list) if list.duplicate_treatment.is_none() && list.clauses.is_empty() => {
-            let plain = |argument| match argument {
-                &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref expr)) => Some(expr),
-                _ => None,
-            };
-            list.args.iter().map(plain).collect()
-        }
-        _ => None,
-    }
 }
 
 fn cast_of(target: &DataType) -> Option<Cast> {

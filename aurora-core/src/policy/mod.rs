@@ -32,6 +32,7 @@
 //! assert!(matches!(lowered.using("notes", Role::Anon, Command::Select), Predicate::False));
 //! ```
 
+mod calls;
 mod catalog;
 mod check;
 mod coerce;
@@ -42,8 +43,10 @@ pub mod functions;
 mod grants;
 mod index;
 mod lower;
+mod operators;
 mod optimise;
 mod parse;
+mod pattern;
 mod query;
 mod raw;
 mod reach;

@@ -56,7 +56,7 @@ impl Converter<'_> {
             self.refuse(select.line, construct, help);
         }
         for item in &body.from {
-            self.from_item(item, select);
+            self.joined_tables(item, select);
         }
         let all = 0..select.sources.len();
         if let Some(condition) = &body.selection {
@@ -85,7 +85,7 @@ impl Converter<'_> {
         }
     }
 
-    fn from_item(&mut self, item: &TableWithJoins, select: &mut RawSelect) {
+    fn joined_tables(&mut self, item: &TableWithJoins, select: &mut RawSelect) {
         let first = select.sources.len();
         self.source(&item.relation, select);
         for Join { relation, join_operator, .. } in &item.joins {
@@ -156,7 +156,7 @@ impl Converter<'_> {
                 select.sources.push(RawSource { table, alias, line });
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
-                self.from_item(table_with_joins, select)
+                self.joined_tables(table_with_joins, select)
             }
             _ => {
                 let help = "name tables only: write a derived table's condition into the WHERE";
