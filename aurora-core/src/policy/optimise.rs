@@ -65,6 +65,13 @@ fn fold(expr: Expr, truth: bool) -> Expr {
             let select = subquery(*select);
             if never(&select) { Expr::Null } else { Expr::Scalar { select: Box::new(select), single } }
         }
+        other => value(other),
+    }
+}
+
+/// What is no condition by itself.
+fn value(expr: Expr) -> Expr {
+    match expr {
         Expr::Call(name, arguments) => {
             let arguments: Vec<Expr> = arguments.into_iter().map(|one| optimise(one, false)).collect();
             // All but the path functions, which are never given NULL, answer NULL to NULL.
