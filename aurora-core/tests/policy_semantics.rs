@@ -334,6 +334,34 @@ fn names_resolve_innermost_first_and_capture_is_told() {
 }
 
 #[test]
+fn a_table_of_a_schema_is_called_by_its_last_part() {
+    let mut schema = schema();
+    let users = vec![Column::new("id", "TEXT"), Column::new("email", "TEXT")];
+    schema.tables.push(Table::new("users", users.clone()));
+    schema.tables.push(Table::new("auth_users", users));
+    let text = "ALTER TABLE users ENABLE ROW LEVEL SECURITY; ALTER TABLE auth.users ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY own ON auth.users FOR SELECT USING (users.id = auth.uid() and auth.users.email is not null);
+        CREATE POLICY p ON users FOR SELECT USING (exists (select 1 from auth.users where users.id = public.users.id));";
+    let lowered =
+        Policies::parse(text, "p").unwrap().lower(&schema).unwrap_or_else(|errors| panic!("{errors}"));
+    let own = show(&lowered.using("auth_users", Role::Authenticated, Command::Select));
+    assert_eq!(own, "((t.id = (SELECT auth_uid_text())) AND (NOT (t.email IS NULL)))");
+    let inner = show(&lowered.using("users", Role::Authenticated, Command::Select));
+    assert_eq!(
+        inner,
+        "(t.id COLLATE BINARY IN (SELECT \"aurora~1\".\"id\" FROM v_auth_users AS \"aurora~1\"))"
+    );
+    // Only auth.uid() is auth.uid().
+    for other in ["auth_uid()", "public.auth_uid()", "\"auth.uid\"()", "public.now()"] {
+        assert!(
+            refusal(&format!("CREATE POLICY p ON notes USING ({other} is null);")).contains("function"),
+            "{other}"
+        );
+    }
+    assert_eq!(expr("true::int = 1"), "(1 = 1)");
+}
+
+#[test]
 fn a_scalar_subquery_with_two_rows_is_an_error_unless_a_key_forbids_it() {
     let keyed =
         expr("(select role from members where team_id = notes.team_id and user_id = auth.uid()) = 'admin'");

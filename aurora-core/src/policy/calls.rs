@@ -1,9 +1,9 @@
 //! The functions that a policy may call.
 
-use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments};
+use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectNamePart};
 
 use super::convert::Converter;
-use super::parse::table_name;
+use super::parse::fold;
 use super::raw::{Cast, Comparison, Identity, Raw, RawKind, TextFunction};
 
 impl Converter<'_> {
@@ -12,34 +12,41 @@ impl Converter<'_> {
             let help = "aggregates, windows and named arguments are outside the subset";
             return self.refuse(line, format!("this call of `{}()`", function.name), help);
         };
-        let schema = function.name.0.len() > 1;
-        let name = match table_name(&function.name) {
-            Ok(name) => name,
-            Err((construct, help)) => return self.refuse(line, construct, &help),
-        };
-        match (name.as_str(), schema, arguments.as_slice()) {
-            ("auth_uid", true, []) => RawKind::Identity(Identity::Uid),
-            ("auth_role", true, []) => RawKind::Identity(Identity::Role),
-            ("auth_email", true, []) => RawKind::Identity(Identity::Email),
-            ("auth_jwt", true, []) => RawKind::Identity(Identity::Jwt),
-            ("now" | "pg_catalog_now", _, [])
-            | ("current_timestamp" | "transaction_timestamp", false, []) => RawKind::Now,
-            ("coalesce", false, [_, ..]) => {
+        let mut parts = Vec::new();
+        for part in &function.name.0 {
+            match part {
+                ObjectNamePart::Identifier(ident) => parts.push(fold(ident)),
+                ObjectNamePart::Function(_) => return self.refuse(line, "this call", "name the function"),
+            }
+        }
+        let mut name: Vec<&str> = parts.iter().map(String::as_str).collect();
+        if let [schema, _] = name.as_slice()
+            && *schema == "pg_catalog"
+        {
+            name.remove(0);
+        }
+        match (name.as_slice(), arguments.as_slice()) {
+            (["auth", "uid"], []) => RawKind::Identity(Identity::Uid),
+            (["auth", "role"], []) => RawKind::Identity(Identity::Role),
+            (["auth", "email"], []) => RawKind::Identity(Identity::Email),
+            (["auth", "jwt"], []) => RawKind::Identity(Identity::Jwt),
+            (["now" | "current_timestamp" | "transaction_timestamp"], []) => RawKind::Now,
+            (["coalesce"], [_, ..]) => {
                 RawKind::Coalesce(arguments.iter().map(|argument| self.convert(argument)).collect())
             }
-            ("nullif", false, [left, right]) => {
+            (["nullif"], [left, right]) => {
                 let equal = Raw { kind: self.compare(Comparison::Equal, left, right, line), line };
                 let null = Raw { kind: RawKind::Null, line };
                 let otherwise = Some(self.boxed(left));
                 RawKind::Case { operand: None, arms: vec![(equal, null)], otherwise }
             }
-            ("lower", _, [one]) => RawKind::Text1(TextFunction::Lower, self.boxed(one)),
-            ("upper", _, [one]) => RawKind::Text1(TextFunction::Upper, self.boxed(one)),
-            ("length" | "char_length" | "character_length", _, [one]) => {
+            (["lower"], [one]) => RawKind::Text1(TextFunction::Lower, self.boxed(one)),
+            (["upper"], [one]) => RawKind::Text1(TextFunction::Upper, self.boxed(one)),
+            (["length" | "char_length" | "character_length"], [one]) => {
                 RawKind::Text1(TextFunction::Length, self.boxed(one))
             }
-            ("to_jsonb" | "to_json", _, [one]) => RawKind::ToJson(self.boxed(one)),
-            ("current_setting", _, [name] | [name, _]) => self.setting(name, line),
+            (["to_jsonb" | "to_json"], [one]) => RawKind::ToJson(self.boxed(one)),
+            (["current_setting"], [name] | [name, _]) => self.setting(name, line),
             _ => {
                 let help = "functions of the host cannot run in policies yet: write the body into the policy as \
                             EXISTS (SELECT ..) or IN (SELECT ..)";

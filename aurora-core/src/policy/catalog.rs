@@ -31,6 +31,8 @@ pub(super) struct Guarded {
 pub(super) struct Policy {
     pub(super) name: String,
     pub(super) line: u64,
+    /// What its expressions may call the guarded table: `users` in a policy on `auth.users`.
+    pub(super) called: String,
     pub(super) restrictive: bool,
     /// Absent: every command.
     pub(super) command: Option<Command>,

@@ -1,12 +1,12 @@
 //! Names and types: from an expression as written to one that can be printed.
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Policy};
 use super::coerce::{self, Typed};
 use super::error::{PolicyError, PolicyWarning};
 use super::expr::{Expr, Form, ROW, Select, Type};
 use super::functions::FunctionName;
 use super::query::plain_value;
-use super::raw::{Comparison, Identity, Raw, RawKind, RawSelect, TextFunction};
+use super::raw::{Comparison, Identity, Qualifier, Raw, RawKind, RawSelect, TextFunction};
 use super::schema::{Schema, Table};
 use crate::types::Role;
 
@@ -27,6 +27,8 @@ pub(super) struct Checker<'a> {
 struct Named<'a> {
     id: usize,
     alias: String,
+    /// `schema.table.column` means it too: no alias hides the name.
+    bare: bool,
     table: &'a Table,
     /// A join condition sees the sides of its own join only.
     visible: bool,
@@ -38,9 +40,10 @@ impl<'a> Checker<'a> {
         schema: &'a Schema,
         table: &'a Table,
         role: Role,
-        context: String,
+        policy: &Policy,
     ) -> Self {
-        let row = Named { id: ROW, alias: table.name.clone(), table, visible: true };
+        let context = format!("policy \"{}\" on {}", policy.name, table.name);
+        let row = Named { id: ROW, alias: policy.called.clone(), bare: true, table, visible: true };
         let (errors, warnings) = (Vec::new(), Vec::new());
         Self { catalog, schema, role, context, scopes: vec![vec![row]], next: ROW + 1, errors, warnings }
     }
@@ -127,7 +130,7 @@ impl<'a> Checker<'a> {
     /// `plain`: NULL in place of this value would hide the row.
     pub(super) fn value(&mut self, raw: &Raw, plain: bool) -> Typed {
         match &raw.kind {
-            RawKind::Column { table, name } => self.column(table.as_deref(), name, raw.line),
+            RawKind::Column { table, name } => self.column(table.as_ref(), name, raw.line),
             RawKind::Null => (Expr::Null, Type::Null),
             RawKind::Bool(value) => (Expr::Bool(*value), Type::Bool),
             RawKind::Integer(value) => (Expr::Integer(*value), Type::Integer),
@@ -183,10 +186,17 @@ impl<'a> Checker<'a> {
     }
 
     /// Innermost scope first, as PostgreSQL does; a qualified name stops at the first table of that name.
-    fn column(&mut self, table: Option<&str>, name: &str, line: u64) -> Typed {
+    fn column(&mut self, table: Option<&Qualifier>, name: &str, line: u64) -> Typed {
         for scope in self.scopes.iter().rev() {
             let named = |source: &&Named<'_>| {
-                source.visible && table.is_none_or(|table| source.alias.eq_ignore_ascii_case(table))
+                source.visible
+                    && match table {
+                        None => true,
+                        Some(Qualifier::Name(alias)) => source.alias.eq_ignore_ascii_case(alias),
+                        Some(Qualifier::Full(full)) => {
+                            source.bare && source.table.name.eq_ignore_ascii_case(full)
+                        }
+                    }
             };
             let sources: Vec<&Named<'_>> = scope.iter().filter(named).collect();
             let mut found = sources.iter().filter_map(|source| Some((source.id, source.table.column(name)?)));
@@ -213,7 +223,7 @@ impl<'a> Checker<'a> {
                 (None, _) => {}
             }
         }
-        let written = table.map_or_else(|| name.to_owned(), |table| format!("{table}.{name}"));
+        let written = table.map_or_else(|| name.to_owned(), |table| format!("{}.{name}", table.as_str()));
         self.refuse(line, format!("column `{written}` does not exist"), "correct the name or add the column")
     }
 
@@ -317,7 +327,8 @@ impl<'a> Checker<'a> {
                 let construct = format!("table name `{}` specified more than once", source.alias);
                 self.refuse(source.line, construct, "give one of them an alias");
             }
-            scope.push(Named { id: self.next, alias: source.alias.clone(), table, visible: true });
+            let (id, bare) = (self.next, source.bare);
+            scope.push(Named { id, alias: source.alias.clone(), bare, table, visible: true });
             sources.push((self.next, table.name.clone()));
             self.next += 1;
         }

@@ -8,7 +8,7 @@ use sqlparser::ast::{
 
 use super::error::PolicyError;
 use super::parse::{fold, join_schema, table_name};
-use super::raw::{Arithmetic, Cast, Comparison, Raw, RawKind};
+use super::raw::{Arithmetic, Cast, Comparison, Qualifier, Raw, RawKind};
 
 /// Deeper expressions than people write; keeps every later recursion within a thread's stack.
 const DEEPEST: usize = 96;
@@ -77,8 +77,10 @@ impl<'a> Converter<'a> {
             },
             Expr::CompoundIdentifier(parts) => {
                 let mut names: Vec<String> = parts.iter().map(fold).collect();
-                match (names.pop(), join_schema(&names)) {
-                    (Some(name), Some(table)) => RawKind::Column { table: Some(table), name },
+                let name = names.pop().unwrap_or_default();
+                match (names.as_slice(), join_schema(&names)) {
+                    ([table], _) => RawKind::Column { table: Some(Qualifier::Name(table.clone())), name },
+                    (_, Some(full)) => RawKind::Column { table: Some(Qualifier::Full(full)), name },
                     _ => self.refuse(line, "a name of more than three parts", "write table.column"),
                 }
             }

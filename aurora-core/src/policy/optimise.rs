@@ -165,7 +165,8 @@ fn compare(op: Comparison, left: Expr, right: Expr, bytes: bool) -> Expr {
     if !distinct && (left == Expr::Null || right == Expr::Null) {
         return Expr::Null;
     }
-    if known(&left) && known(&right) {
+    // One kind only: `true::int = 1` compares what SQLite keeps alike.
+    if known(&left) && known(&right) && std::mem::discriminant(&left) == std::mem::discriminant(&right) {
         match op {
             Comparison::Equal | Comparison::NotDistinct => return Expr::Bool(left == right),
             Comparison::NotEqual | Comparison::Distinct => return Expr::Bool(left != right),

@@ -35,6 +35,12 @@ impl Policies {
     /// Everything in it that Aurora does not accept, all at once.
     pub fn parse(text: &str, file: &str) -> Result<Self, PolicyErrors> {
         let mut reader = Reader::new(file);
+        if let Some(at) = text.find('\0') {
+            let before = text.get(..at).unwrap_or_default();
+            let line = before.lines().count().max(1) as u64;
+            reader.refuse(line, ("a NUL character".to_owned(), "leave it out".to_owned()));
+            return reader.finish();
+        }
         let mut tokens = Vec::new();
         if let Err(error) =
             Tokenizer::new(&PostgreSqlDialect {}, text).tokenize_with_location_into_buf(&mut tokens)
@@ -158,6 +164,7 @@ impl Reader {
     fn create_policy(&mut self, policy: &CreatePolicy, line: u64) -> Result<(), Refusal> {
         let name = fold(&policy.name);
         let table = table_name(&policy.table_name)?;
+        let called = last_part(&policy.table_name).unwrap_or_else(|| table.clone());
         let command = command_of(policy, &name)?;
         let mut roles = Vec::new();
         let mut everyone = policy.to.is_none();
@@ -183,7 +190,7 @@ impl Reader {
             return Err((format!("policy \"{name}\" for table \"{table}\" already exists"), help));
         }
         let at = entry.policies.partition_point(|other| other.name < name);
-        entry.policies.insert(at, Policy { name, line, restrictive, command, roles, using, check });
+        entry.policies.insert(at, Policy { name, line, called, restrictive, command, roles, using, check });
         Ok(())
     }
 
@@ -335,6 +342,14 @@ pub(super) fn table_name(name: &ObjectName) -> Result<String, Refusal> {
         }
     }
     join_schema(&parts).ok_or_else(|| (format!("name `{name}`"), "write schema.table or table".to_owned()))
+}
+
+/// The name by which a table without alias is called: `users` for `auth.users`.
+pub(super) fn last_part(name: &ObjectName) -> Option<String> {
+    match name.0.last()? {
+        ObjectNamePart::Identifier(ident) => Some(fold(ident)),
+        ObjectNamePart::Function(_) => None,
+    }
 }
 
 pub(super) fn join_schema(parts: &[String]) -> Option<String> {

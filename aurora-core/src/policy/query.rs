@@ -6,7 +6,7 @@ use sqlparser::ast::{
 };
 
 use super::convert::Converter;
-use super::parse::{fold, table_name};
+use super::parse::{fold, last_part, table_name};
 use super::raw::{Raw, RawKind, RawSelect, RawSource};
 
 impl Converter<'_> {
@@ -141,6 +141,7 @@ impl Converter<'_> {
                         return;
                     }
                 };
+                let bare = alias.is_none();
                 let alias = match alias {
                     Some(alias) if alias.columns.is_empty() => fold(&alias.name),
                     Some(alias) => {
@@ -151,9 +152,9 @@ impl Converter<'_> {
                         );
                         return;
                     }
-                    None => table.clone(),
+                    None => last_part(name).unwrap_or_else(|| table.clone()),
                 };
-                select.sources.push(RawSource { table, alias, line });
+                select.sources.push(RawSource { table, alias, bare, line });
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 self.joined_tables(table_with_joins, select)

@@ -7,13 +7,26 @@ pub(super) struct Raw {
     pub(super) line: u64,
 }
 
+/// What stands before a column's name.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Qualifier {
+    /// `table.column`: an alias, or the last part of a table's name.
+    Name(String),
+    /// `schema.table.column`: a table without alias, as one name.
+    Full(String),
+}
+
+impl Qualifier {
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Qualifier::Name(name) | Qualifier::Full(name) => name,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum RawKind {
-    /// `column`, `table.column`, `schema.table.column`: the table as one name.
-    Column {
-        table: Option<String>,
-        name: String,
-    },
+    Column { table: Option<Qualifier>, name: String },
     Null,
     Bool(bool),
     Integer(i64),
@@ -30,24 +43,11 @@ pub(super) enum RawKind {
     InSelect(Box<Raw>, Box<RawSelect>),
     Exists(Box<RawSelect>),
     Scalar(Box<RawSelect>),
-    Like {
-        value: Box<Raw>,
-        pattern: Box<Raw>,
-        escape: Option<String>,
-        fold: bool,
-    },
-    Json {
-        value: Box<Raw>,
-        key: Box<Raw>,
-        text: bool,
-    },
+    Like { value: Box<Raw>, pattern: Box<Raw>, escape: Option<String>, fold: bool },
+    Json { value: Box<Raw>, key: Box<Raw>, text: bool },
     ToJson(Box<Raw>),
     Coalesce(Vec<Raw>),
-    Case {
-        operand: Option<Box<Raw>>,
-        arms: Vec<(Raw, Raw)>,
-        otherwise: Option<Box<Raw>>,
-    },
+    Case { operand: Option<Box<Raw>>, arms: Vec<(Raw, Raw)>, otherwise: Option<Box<Raw>> },
     Arithmetic(Arithmetic, Box<Raw>, Box<Raw>),
     Concat(Box<Raw>, Box<Raw>),
     Text1(TextFunction, Box<Raw>),
@@ -129,7 +129,10 @@ pub(super) struct RawSelect {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct RawSource {
     pub(super) table: String,
+    /// The given alias, or the last part of the name as written.
     pub(super) alias: String,
+    /// No alias was given, so that `schema.table.column` means it too.
+    pub(super) bare: bool,
     pub(super) line: u64,
 }
 
