@@ -31,6 +31,8 @@ pub(super) struct Guarded {
 pub(super) struct Policy {
     pub(super) name: String,
     pub(super) line: u64,
+    /// What its expressions may call the guarded table: `users` in a policy on `auth.users`.
+    pub(super) called: String,
     pub(super) restrictive: bool,
     /// Absent: every command.
     pub(super) command: Option<Command>,
@@ -42,8 +44,7 @@ pub(super) struct Policy {
 
 impl Policy {
     pub(super) fn applies(&self, role: Role, command: Command) -> bool {
-        self.command.is_none_or(|own| own == command)
-            && (self.roles.is_empty() || self.roles.contains(&role))
+        self.command.is_none_or(|own| own == command) && (self.roles.is_empty() || self.roles.contains(&role))
     }
 
     /// What a new row must satisfy: `WITH CHECK`, or `USING` in its place.

@@ -1,19 +1,19 @@
 //! Names and types: from an expression as written to one that can be printed.
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Policy};
 use super::coerce::{self, Typed};
 use super::error::{PolicyError, PolicyWarning};
 use super::expr::{Expr, Form, ROW, Select, Type};
 use super::functions::FunctionName;
 use super::query::plain_value;
-use super::raw::{Arithmetic, Cast, Comparison, Identity, Raw, RawKind, RawSelect, TextFunction};
+use super::raw::{Comparison, Identity, Qualifier, Raw, RawKind, RawSelect, TextFunction};
 use super::schema::{Schema, Table};
 use crate::types::Role;
 
 /// Checks the expressions of one policy for one role: `auth.role()` is a constant then, and `auth.uid()` is
 /// NULL for `anon`.
 pub(super) struct Checker<'a> {
-    catalog: &'a Catalog,
+    pub(super) catalog: &'a Catalog,
     schema: &'a Schema,
     role: Role,
     context: String,
@@ -27,6 +27,8 @@ pub(super) struct Checker<'a> {
 struct Named<'a> {
     id: usize,
     alias: String,
+    /// `schema.table.column` means it too: no alias hides the name.
+    bare: bool,
     table: &'a Table,
     /// A join condition sees the sides of its own join only.
     visible: bool,
@@ -38,22 +40,27 @@ impl<'a> Checker<'a> {
         schema: &'a Schema,
         table: &'a Table,
         role: Role,
-        context: String,
+        policy: &Policy,
     ) -> Self {
-        let row = Named { id: ROW, alias: table.name.clone(), table, visible: true };
+        let context = format!("policy \"{}\" on {}", policy.name, table.name);
+        let row = Named { id: ROW, alias: policy.called.clone(), bare: true, table, visible: true };
         let (errors, warnings) = (Vec::new(), Vec::new());
         Self { catalog, schema, role, context, scopes: vec![vec![row]], next: ROW + 1, errors, warnings }
     }
 
-    fn refuse(&mut self, line: u64, construct: impl AsRef<str>, help: &str) -> Typed {
+    pub(super) fn refuse(&mut self, line: u64, construct: impl AsRef<str>, help: &str) -> Typed {
         let construct = format!("{}: {}", self.context, construct.as_ref());
         self.errors.push(PolicyError::new(&self.catalog.file, line, construct, help));
         (Expr::Null, Type::Null)
     }
 
-    fn mismatch(&mut self, line: u64, what: &str, left: Type, right: Type) -> Typed {
+    pub(super) fn mismatch(&mut self, line: u64, what: &str, left: Type, right: Type) -> Typed {
         let construct = format!("{what} of {} and {}", left.name(), right.name());
-        self.refuse(line, construct, "PostgreSQL has no such operator: cast one side, for example ::uuid or ::text")
+        self.refuse(
+            line,
+            construct,
+            "PostgreSQL has no such operator: cast one side, for example ::uuid or ::text",
+        )
     }
 
     /// A boolean expression. `plain`: no NOT stands above, so that what is not equal stays hidden.
@@ -77,6 +84,10 @@ impl<'a> Checker<'a> {
                 let escape = Expr::Text(escape.clone().unwrap_or_default());
                 Expr::Call(name, vec![self.text(value, "LIKE"), self.text(pattern, "LIKE"), escape])
             }
+            RawKind::Scalar(select) if plain_value(select).is_some() => match plain_value(select) {
+                Some(value) => self.condition(value, plain),
+                None => Expr::Null,
+            },
             _ => truth(self.boolean(raw, plain)),
         }
     }
@@ -91,10 +102,16 @@ impl<'a> Checker<'a> {
                 }
                 Expr::Or(vec![equals_bool(inner.clone(), !value), Expr::IsNull(Box::new(inner))])
             }
-            RawKind::Column { .. } | RawKind::Scalar(_) | RawKind::Coalesce(_) | RawKind::Case { .. } => {
-                falsity(self.boolean(one, false))
-            }
-            _ => Expr::Not(Box::new(self.condition(one, false))),
+            RawKind::And(_)
+            | RawKind::Or(_)
+            | RawKind::Not(_)
+            | RawKind::IsNull(_)
+            | RawKind::Compare(..)
+            | RawKind::InList(..)
+            | RawKind::InSelect(..)
+            | RawKind::Exists(_)
+            | RawKind::Like { .. } => Expr::Not(Box::new(self.condition(one, false))),
+            _ => falsity(self.boolean(one, false)),
         }
     }
 
@@ -110,9 +127,10 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// `plain`: NULL in place of this value would hide the row.
     pub(super) fn value(&mut self, raw: &Raw, plain: bool) -> Typed {
         match &raw.kind {
-            RawKind::Column { table, name } => self.column(table.as_deref(), name, raw.line),
+            RawKind::Column { table, name } => self.column(table.as_ref(), name, raw.line),
             RawKind::Null => (Expr::Null, Type::Null),
             RawKind::Bool(value) => (Expr::Bool(*value), Type::Bool),
             RawKind::Integer(value) => (Expr::Integer(*value), Type::Integer),
@@ -124,12 +142,12 @@ impl<'a> Checker<'a> {
             }
             RawKind::Scalar(select) => match plain_value(select) {
                 Some(value) => self.value(value, plain),
-                None => self.scalar(select),
+                None => self.scalar(select, plain),
             },
             RawKind::Json { value, key, text } => self.json(value, key, *text, raw.line),
-            RawKind::ToJson(value) => self.to_json(value),
+            RawKind::ToJson(value) => self.json_of(value),
             RawKind::Coalesce(many) => {
-                let many: Vec<Typed> = many.iter().map(|one| self.value(one, plain)).collect();
+                let many: Vec<Typed> = many.iter().map(|one| self.value(one, false)).collect();
                 let (mut many, kind) = self.unify(many, "coalesce", raw.line);
                 if many.len() == 1 {
                     return (many.pop().unwrap_or(Expr::Null), kind);
@@ -151,7 +169,7 @@ impl<'a> Checker<'a> {
             }
             RawKind::Identity(identity) => self.identity(*identity),
             RawKind::Now => (Expr::Call(FunctionName::Now, Vec::new()), Type::Micros),
-            _ => (self.condition(raw, plain), Type::Bool),
+            _ => (self.condition(raw, false), Type::Bool),
         }
     }
 
@@ -168,10 +186,17 @@ impl<'a> Checker<'a> {
     }
 
     /// Innermost scope first, as PostgreSQL does; a qualified name stops at the first table of that name.
-    fn column(&mut self, table: Option<&str>, name: &str, line: u64) -> Typed {
+    fn column(&mut self, table: Option<&Qualifier>, name: &str, line: u64) -> Typed {
         for scope in self.scopes.iter().rev() {
             let named = |source: &&Named<'_>| {
-                source.visible && table.is_none_or(|table| source.alias.eq_ignore_ascii_case(table))
+                source.visible
+                    && match table {
+                        None => true,
+                        Some(Qualifier::Name(alias)) => source.alias.eq_ignore_ascii_case(alias),
+                        Some(Qualifier::Full(full)) => {
+                            source.bare && source.table.name.eq_ignore_ascii_case(full)
+                        }
+                    }
             };
             let sources: Vec<&Named<'_>> = scope.iter().filter(named).collect();
             let mut found = sources.iter().filter_map(|source| Some((source.id, source.table.column(name)?)));
@@ -179,23 +204,40 @@ impl<'a> Checker<'a> {
                 (Some((source, column)), None) => {
                     let Some(kind) = column.policy_type() else {
                         let construct = format!("column `{name}` of type `{}`", column.declared_type);
-                        return self.refuse(line, construct, "declare a type that a policy knows, such as TEXT");
+                        return self.refuse(
+                            line,
+                            construct,
+                            "declare a type that a policy knows, such as TEXT",
+                        );
                     };
                     return (Expr::Column { source, name: column.name.clone() }, kind);
                 }
                 (Some(_), Some(_)) => {
-                    return self.refuse(line, format!("column reference `{name}` is ambiguous"), "qualify it");
+                    return self.refuse(
+                        line,
+                        format!("column reference `{name}` is ambiguous"),
+                        "qualify it",
+                    );
                 }
                 (None, _) if table.is_some() && !sources.is_empty() => break,
                 (None, _) => {}
             }
         }
-        let written = table.map_or_else(|| name.to_owned(), |table| format!("{table}.{name}"));
+        let written = table.map_or_else(|| name.to_owned(), |table| format!("{}.{name}", table.as_str()));
         self.refuse(line, format!("column `{written}` does not exist"), "correct the name or add the column")
     }
 
-    fn comparison(&mut self, op: Comparison, left: &Raw, right: &Raw, plain: bool, line: u64) -> Expr {
-        let (one, other) = (self.value(left, false), self.value(right, false));
+    pub(super) fn comparison(
+        &mut self,
+        op: Comparison,
+        left: &Raw,
+        right: &Raw,
+        plain: bool,
+        line: u64,
+    ) -> Expr {
+        // NULL on either side hides the row, unless the comparison tells NULL apart.
+        let hides = plain && !matches!(op, Comparison::Distinct | Comparison::NotDistinct);
+        let (one, other) = (self.value(left, hides), self.value(right, hides));
         self.warn_of_capture(left, right, &one.0, &other.0, line);
         self.compare(op, one, other, plain, line)
     }
@@ -248,8 +290,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn scalar(&mut self, raw: &RawSelect) -> Typed {
-        let (select, kind) = self.select(raw, false);
+    fn scalar(&mut self, raw: &RawSelect, plain: bool) -> Typed {
+        let (select, kind) = self.select(raw, plain);
         let single = self.at_most_one(&select);
         (Expr::Scalar { select: Box::new(select), single }, kind)
     }
@@ -285,7 +327,8 @@ impl<'a> Checker<'a> {
                 let construct = format!("table name `{}` specified more than once", source.alias);
                 self.refuse(source.line, construct, "give one of them an alias");
             }
-            scope.push(Named { id: self.next, alias: source.alias.clone(), table, visible: true });
+            let (id, bare) = (self.next, source.bare);
+            scope.push(Named { id, alias: source.alias.clone(), bare, table, visible: true });
             sources.push((self.next, table.name.clone()));
             self.next += 1;
         }
@@ -314,7 +357,11 @@ impl<'a> Checker<'a> {
     /// An inner table answers under its own policies, so it must have been given some.
     fn inner_table(&mut self, name: &str, line: u64) -> Option<&'a Table> {
         let Some(table) = self.schema.table(name) else {
-            self.refuse(line, format!("table `{name}` does not exist"), "correct the name or add a migration");
+            self.refuse(
+                line,
+                format!("table `{name}` does not exist"),
+                "correct the name or add a migration",
+            );
             return None;
         };
         if !self.catalog.table(name).is_some_and(|guarded| guarded.enabled) {
@@ -366,7 +413,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn unify(&mut self, many: Vec<Typed>, what: &str, line: u64) -> (Vec<Expr>, Type) {
+    pub(super) fn unify(&mut self, many: Vec<Typed>, what: &str, line: u64) -> (Vec<Expr>, Type) {
         let mut common = Type::Null;
         for (_, kind) in &many {
             match coerce::common(common, *kind) {
@@ -380,136 +427,6 @@ impl<'a> Checker<'a> {
         let coerced =
             many.into_iter().map(|(value, kind)| coerce::coerce(value, kind, common).unwrap_or(Expr::Null));
         (coerced.collect(), common)
-    }
-
-    fn case(&mut self, operand: Option<&Raw>, arms: &[(Raw, Raw)], otherwise: Option<&Raw>, line: u64) -> Typed {
-        let mut conditions = Vec::new();
-        let mut results = Vec::new();
-        for (when, then) in arms {
-            conditions.push(match operand {
-                Some(operand) => self.comparison(Comparison::Equal, operand, when, false, line),
-                None => self.condition(when, false),
-            });
-            results.push(self.value(then, false));
-        }
-        results.push(otherwise.map_or((Expr::Null, Type::Null), |raw| self.value(raw, false)));
-        let (mut results, kind) = self.unify(results, "CASE", line);
-        let otherwise = Box::new(results.pop().unwrap_or(Expr::Null));
-        (Expr::Case { arms: conditions.into_iter().zip(results).collect(), otherwise }, kind)
-    }
-
-    fn arithmetic(&mut self, op: Arithmetic, left: &Raw, right: &Raw, line: u64) -> Typed {
-        let name = match op {
-            Arithmetic::Add => FunctionName::Add,
-            Arithmetic::Subtract => FunctionName::Subtract,
-            Arithmetic::Multiply => FunctionName::Multiply,
-            Arithmetic::Divide => FunctionName::Divide,
-            Arithmetic::Remainder => FunctionName::Remainder,
-        };
-        let (left, right) = (self.value(left, false), self.value(right, false));
-        let kinds = (left.1, right.1);
-        match (coerce::coerce(left.0, left.1, Type::Integer), coerce::coerce(right.0, right.1, Type::Integer)) {
-            (Some(left), Some(right)) => (Expr::Call(name, vec![left, right]), Type::Integer),
-            _ => {
-                let construct = format!("arithmetic on {} and {}", kinds.0.name(), kinds.1.name());
-                self.refuse(line, construct, "integers only: keep moments and amounts in columns of their own")
-            }
-        }
-    }
-
-    fn concat(&mut self, left: &Raw, right: &Raw, line: u64) -> Typed {
-        let (left, right) = (self.value(left, false), self.value(right, false));
-        let kinds = (left.1, right.1);
-        let textual = |kind| matches!(kind, Type::Text | Type::StoredText | Type::Unknown);
-        if textual(kinds.0) || textual(kinds.1) {
-            let one = coerce::to_text(left.0, left.1);
-            if let (Some(one), Some(other)) = (one, coerce::to_text(right.0, right.1)) {
-                return (Expr::Concat(Box::new(one), Box::new(other)), Type::Text);
-            }
-        }
-        self.mismatch(line, "||", kinds.0, kinds.1)
-    }
-
-    fn cast(&mut self, (value, kind): Typed, cast: &Cast, line: u64) -> Typed {
-        if let Cast::Enum(name) = cast {
-            let Some(known) = self.catalog.enums.iter().find(|other| other.name == *name) else {
-                let help = format!("declare it above: CREATE TYPE {name} AS ENUM ('first', 'second');");
-                return self.refuse(line, format!("type `{name}` does not exist"), &help);
-            };
-            if let (Expr::Text(label), Type::Unknown) = (&value, kind)
-                && !known.labels.contains(label)
-            {
-                let construct = format!("`{label}` is no label of enum {name}");
-                return self.refuse(line, construct, "correct it, or add it to CREATE TYPE");
-            }
-        }
-        match coerce::cast(value, kind, cast) {
-            Some(typed) => typed,
-            None => {
-                let construct = format!("cast of {} to {}", kind.name(), coerce::cast_name(cast));
-                self.refuse(line, construct, "PostgreSQL refuses it or the value is malformed: correct it")
-            }
-        }
-    }
-
-    fn json(&mut self, value: &Raw, key: &Raw, text: bool, line: u64) -> Typed {
-        let kind = if text { Type::Text } else { Type::Json };
-        if let Some(mut path) = claims_path(value) {
-            if let RawKind::Text(key) = &key.kind {
-                path.push(Expr::Text(key.clone()));
-                let name = if text { FunctionName::JwtText } else { FunctionName::JwtJson };
-                return (Expr::Call(name, path), kind);
-            }
-        }
-        let object = self.value(value, false);
-        if !matches!(object.1, Type::Json | Type::StoredText | Type::Null) {
-            let construct = format!("-> on {}", object.1.name());
-            return self.refuse(line, construct, "only json has fields: cast to jsonb");
-        }
-        let key = match self.value(key, false) {
-            (key, Type::Unknown | Type::Text | Type::StoredText) => key,
-            (key, Type::Integer | Type::StoredInteger) => key,
-            (_, other) => return self.mismatch(line, "->", object.1, other),
-        };
-        let name = if text { FunctionName::JsonText } else { FunctionName::Json };
-        (Expr::Call(name, vec![object.0, key]), kind)
-    }
-
-    fn to_json(&mut self, raw: &Raw) -> Typed {
-        let (value, kind) = self.value(raw, false);
-        let json = match kind {
-            Type::Null => Some(Expr::Null),
-            Type::Text | Type::StoredText => Some(Expr::Call(FunctionName::JsonQuote, vec![value])),
-            Type::Bool | Type::Integer | Type::StoredInteger => coerce::to_text(value, kind),
-            Type::Json => Some(value),
-            Type::Uuid(_) => {
-                coerce::to_text(value, kind).map(|text| Expr::Call(FunctionName::JsonQuote, vec![text]))
-            }
-            _ => None,
-        };
-        match json {
-            Some(json) => (json, Type::Json),
-            None => self.refuse(raw.line, format!("to_jsonb of {}", kind.name()), "cast it to text first"),
-        }
-    }
-}
-
-/// `auth.jwt() -> 'a' -> 'b'` as the path `a`, `b`; also through `current_setting(..)::json`.
-fn claims_path(raw: &Raw) -> Option<Vec<Expr>> {
-    match &raw.kind {
-        RawKind::Identity(Identity::Jwt) => Some(Vec::new()),
-        RawKind::Scalar(select) => claims_path(plain_value(select)?),
-        RawKind::Cast(inner, Cast::Json) => match &inner.kind {
-            RawKind::Cast(text, Cast::Text) => claims_path(text),
-            _ => claims_path(inner),
-        },
-        RawKind::Json { value, key, text: false } => {
-            let RawKind::Text(key) = &key.kind else { return None };
-            let mut path = claims_path(value)?;
-            path.push(Expr::Text(key.clone()));
-            Some(path)
-        }
-        _ => None,
     }
 }
 

@@ -10,7 +10,9 @@ pub(super) type Typed = (Expr, Type);
 
 /// The type in which two values are compared or chosen between.
 pub(super) fn common(left: Type, right: Type) -> Option<Type> {
-    use Type::{Bool, Integer, Json, Micros, Null, Real, StoredInteger, StoredText, Text, Time, Unknown, Uuid};
+    use Type::{
+        Bool, Integer, Json, Micros, Null, Real, StoredInteger, StoredText, Text, Time, Unknown, Uuid,
+    };
     Some(match (left, right) {
         (same, other) if same == other => same,
         (Null, other) | (other, Null) | (Unknown, other) | (other, Unknown) => other,
@@ -44,7 +46,9 @@ pub(super) fn coerce(value: Expr, from: Type, to: Type) -> Option<Expr> {
         | (Type::Integer, Type::StoredInteger | Type::Real)
         | (Type::StoredText, Type::Uuid(Form::Text | Form::Any)) => Some(value),
         (Type::StoredText | Type::Time, Type::Micros) => call(FunctionName::Time, value),
-        (Type::StoredText | Type::Uuid(Form::Text), Type::Uuid(Form::Blob)) => call(FunctionName::UuidBlob, value),
+        (Type::StoredText | Type::Uuid(Form::Text), Type::Uuid(Form::Blob)) => {
+            call(FunctionName::UuidBlob, value)
+        }
         (Type::Uuid(Form::Blob), Type::Uuid(Form::Text)) => call(FunctionName::Uuid, value),
         (Type::Uuid(Form::Any), Type::Uuid(form)) => Some(in_form(value, form)),
         (Type::Uuid(_), Type::Uuid(Form::Any)) => Some(value),
@@ -63,7 +67,9 @@ fn in_form(value: Expr, form: Form) -> Expr {
 
 fn literal(text: &str, to: Type) -> Option<Expr> {
     Some(match to {
-        Type::Null | Type::Unknown | Type::Text | Type::StoredText | Type::Time => Expr::Text(text.to_owned()),
+        Type::Null | Type::Unknown | Type::Text | Type::StoredText | Type::Time => {
+            Expr::Text(text.to_owned())
+        }
         Type::Bool => Expr::Bool(values::bool(text)?),
         Type::Integer | Type::StoredInteger => Expr::Integer(values::integer(text)?),
         Type::Real => {
@@ -171,7 +177,8 @@ pub(super) fn compare(op: Comparison, left: Typed, right: Typed, plain: bool) ->
         Type::Time => kind = Type::Micros,
         _ => {}
     }
-    if op.orders() && !matches!(kind, Type::Integer | Type::StoredInteger | Type::Real | Type::Micros | Type::Null)
+    if op.orders()
+        && !matches!(kind, Type::Integer | Type::StoredInteger | Type::Real | Type::Micros | Type::Null)
     {
         return Err(Problem::Order(kind));
     }
@@ -183,10 +190,10 @@ pub(super) fn compare(op: Comparison, left: Typed, right: Typed, plain: bool) ->
         Ok(canonical(value, from, kind, loose))
     };
     let (left, right) = (side(left)?, side(right)?);
-    if kind == Type::Bool {
-        if let Some(expr) = compare_bool(op, &left, &right) {
-            return Ok(expr);
-        }
+    if kind == Type::Bool
+        && let Some(expr) = compare_bool(op, &left, &right)
+    {
+        return Ok(expr);
     }
     let bytes = stored && matches!(kind, Type::Text | Type::StoredText);
     Ok(Expr::Compare { op, left: Box::new(left), right: Box::new(right), bytes })

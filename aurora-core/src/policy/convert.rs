@@ -3,20 +3,19 @@
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, UnaryOperator, Value,
+    BinaryOperator, CaseWhen, CastKind, DataType, Expr, ObjectNamePart, UnaryOperator, Value,
 };
 
 use super::error::PolicyError;
-use super::parse::{fold, join_schema, line_of, table_name};
-use super::raw::{Arithmetic, Cast, Comparison, Identity, Raw, RawKind, TextFunction};
+use super::parse::{fold, join_schema, table_name};
+use super::raw::{Arithmetic, Cast, Comparison, Qualifier, Raw, RawKind};
 
 /// Deeper expressions than people write; keeps every later recursion within a thread's stack.
 const DEEPEST: usize = 96;
 
 pub(super) struct Converter<'a> {
     file: &'a Arc<str>,
-    line: u64,
+    pub(super) line: u64,
     context: String,
     depth: usize,
     pub(super) errors: Vec<PolicyError>,
@@ -40,16 +39,12 @@ impl<'a> Converter<'a> {
         RawKind::Null
     }
 
-    pub(super) fn line_at(&self, expr: &Expr) -> u64 {
-        line_of(expr).unwrap_or(self.line)
-    }
-
     pub(super) fn convert(&mut self, expr: &Expr) -> Raw {
         // Parentheses nest without meaning, but the parser bounds how deep.
         if let Expr::Nested(inner) = expr {
             return self.convert(inner);
         }
-        let line = if self.depth < 8 { self.line_at(expr) } else { self.line };
+        let line = line_of(expr).unwrap_or(self.line);
         if self.depth >= DEEPEST {
             let kind = self.refuse(line, "an expression this deep", "write it with fewer levels");
             return Raw { kind, line };
@@ -62,7 +57,7 @@ impl<'a> Converter<'a> {
         Raw { kind, line }
     }
 
-    fn boxed(&mut self, expr: &Expr) -> Box<Raw> {
+    pub(super) fn boxed(&mut self, expr: &Expr) -> Box<Raw> {
         Box::new(self.convert(expr))
     }
 
@@ -82,9 +77,11 @@ impl<'a> Converter<'a> {
             },
             Expr::CompoundIdentifier(parts) => {
                 let mut names: Vec<String> = parts.iter().map(fold).collect();
-                match (names.pop(), join_schema(&names)) {
-                    (Some(name), Some(table)) => RawKind::Column { table: Some(table), name },
-                    _ => self.refuse(line, format!("name `{expr}`"), "write table.column"),
+                let name = names.pop().unwrap_or_default();
+                match (names.as_slice(), join_schema(&names)) {
+                    ([table], _) => RawKind::Column { table: Some(Qualifier::Name(table.clone())), name },
+                    (_, Some(full)) => RawKind::Column { table: Some(Qualifier::Full(full)), name },
+                    _ => self.refuse(line, "a name of more than three parts", "write table.column"),
                 }
             }
             Expr::Value(value) => self.value(&value.value, line),
@@ -128,25 +125,28 @@ impl<'a> Converter<'a> {
                 let upper = this.compare(Comparison::LessOrEqual, expr, high, line);
                 RawKind::And(vec![Raw { kind: lower, line }, Raw { kind: upper, line }])
             }),
-            Expr::InList { expr, list, negated } => self.perhaps_not(*negated, line, |this| {
-                RawKind::InList(this.boxed(expr), this.many(list))
-            }),
+            Expr::InList { expr, list, negated } => {
+                self.perhaps_not(*negated, line, |this| RawKind::InList(this.boxed(expr), this.many(list)))
+            }
             Expr::InSubquery { expr, subquery, negated } => {
                 self.perhaps_not(*negated, line, |this| this.in_select(expr, subquery))
             }
-            Expr::Exists { subquery, negated } => self.perhaps_not(*negated, line, |this| {
-                RawKind::Exists(Box::new(this.select(subquery, false)))
-            }),
+            Expr::Exists { subquery, negated } => self
+                .perhaps_not(*negated, line, |this| RawKind::Exists(Box::new(this.select(subquery, false)))),
             Expr::Subquery(query) => self.scalar(query, line),
             Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => self.any(left, right, line),
             Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } => {
                 self.negated(line, |this| this.any(left, right, line))
             }
             Expr::Like { negated, any: false, expr, pattern, escape_char } => {
-                self.perhaps_not(*negated, line, |this| this.like(expr, pattern, escape_char.as_deref(), false))
+                self.perhaps_not(*negated, line, |this| {
+                    this.like(expr, pattern, escape_char.as_deref(), false)
+                })
             }
             Expr::ILike { negated, any: false, expr, pattern, escape_char } => {
-                self.perhaps_not(*negated, line, |this| this.like(expr, pattern, escape_char.as_deref(), true))
+                self.perhaps_not(*negated, line, |this| {
+                    this.like(expr, pattern, escape_char.as_deref(), true)
+                })
             }
             other => {
                 let (construct, help) = outside(other);
@@ -171,7 +171,9 @@ impl<'a> Converter<'a> {
             Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) if text.contains('\0') => {
                 self.refuse(line, "a NUL character in a string", "leave it out")
             }
-            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => RawKind::Text(text.clone()),
+            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => {
+                RawKind::Text(text.clone())
+            }
             Value::DollarQuotedString(text) => RawKind::Text(text.value.clone()),
             Value::Number(digits, _) => {
                 let digits: String = digits.chars().filter(|c| *c != '_').collect();
@@ -181,7 +183,9 @@ impl<'a> Converter<'a> {
                     Err(_) => self.refuse(line, format!("number `{digits}`"), "write a decimal number"),
                 }
             }
-            other => self.refuse(line, format!("literal `{other}`"), "write a plain 'string', number or boolean"),
+            other => {
+                self.refuse(line, format!("literal `{other}`"), "write a plain 'string', number or boolean")
+            }
         }
     }
 
@@ -210,7 +214,9 @@ impl<'a> Converter<'a> {
                     RawKind::Arithmetic(Arithmetic::Subtract, Box::new(zero), Box::new(other))
                 }
             },
-            other => self.refuse(line, format!("operator `{other}`"), "write it with the operators of the subset"),
+            other => {
+                self.refuse(line, format!("operator `{other}`"), "write it with the operators of the subset")
+            }
         }
     }
 
@@ -267,12 +273,16 @@ impl<'a> Converter<'a> {
                     BinaryOperator::PGRegexMatch
                     | BinaryOperator::PGRegexIMatch
                     | BinaryOperator::PGRegexNotMatch
-                    | BinaryOperator::PGRegexNotIMatch => "regular expressions are outside the subset: write LIKE",
+                    | BinaryOperator::PGRegexNotIMatch => {
+                        "regular expressions are outside the subset: write LIKE"
+                    }
                     BinaryOperator::PGExp => "powers are outside the subset: write a multiplication",
                     BinaryOperator::AtArrow | BinaryOperator::ArrowAt | BinaryOperator::PGOverlap => {
                         "arrays and containment are outside the subset: write IN over a membership table"
                     }
-                    BinaryOperator::HashArrow | BinaryOperator::HashLongArrow => "write a chain of -> and ->>",
+                    BinaryOperator::HashArrow | BinaryOperator::HashLongArrow => {
+                        "write a chain of -> and ->>"
+                    }
                     _ => "write it with comparisons, AND, OR, NOT, IN, LIKE, EXISTS, -> and ->>",
                 };
                 self.refuse(line, format!("operator `{other}`"), help)
@@ -280,7 +290,7 @@ impl<'a> Converter<'a> {
         }
     }
 
-    fn compare(&mut self, op: Comparison, left: &Expr, right: &Expr, line: u64) -> RawKind {
+    pub(super) fn compare(&mut self, op: Comparison, left: &Expr, right: &Expr, line: u64) -> RawKind {
         // PostgreSQL's comparisons do not associate, and LIKE, IN and BETWEEN bind tighter there.
         for side in [left, right] {
             let comparison = match side {
@@ -292,7 +302,7 @@ impl<'a> Converter<'a> {
             if comparison {
                 return self.refuse(
                     line,
-                    format!("a comparison of the comparison `{side}`"),
+                    "a comparison whose side is a comparison",
                     "put the inner one in parentheses",
                 );
             }
@@ -346,7 +356,7 @@ impl<'a> Converter<'a> {
             _ => {
                 let help = "array columns are outside the subset: write IN (SELECT ..) over a table of their \
                             elements, or = ANY (ARRAY[..])";
-                return self.refuse(line, format!("ANY (`{right}`)"), help);
+                return self.refuse(line, "ANY over an expression", help);
             }
         };
         let cast = |item: Raw| match &element {
@@ -354,77 +364,6 @@ impl<'a> Converter<'a> {
             None => item,
         };
         RawKind::InList(self.boxed(left), items.into_iter().map(cast).collect())
-    }
-
-    fn function(&mut self, function: &Function, line: u64) -> RawKind {
-        let Some(arguments) = plain_arguments(function) else {
-            let (construct, help) =
-                (format!("call `{function}`"), "aggregates, windows and named arguments are outside the subset");
-            return self.refuse(line, construct, help);
-        };
-        let schema = function.name.0.len() > 1;
-        let name = match table_name(&function.name) {
-            Ok(name) => name,
-            Err((construct, help)) => return self.refuse(line, construct, &help),
-        };
-        match (name.as_str(), schema, arguments.as_slice()) {
-            ("auth_uid", true, []) => RawKind::Identity(Identity::Uid),
-            ("auth_role", true, []) => RawKind::Identity(Identity::Role),
-            ("auth_email", true, []) => RawKind::Identity(Identity::Email),
-            ("auth_jwt", true, []) => RawKind::Identity(Identity::Jwt),
-            ("now" | "pg_catalog_now", _, []) | ("current_timestamp" | "transaction_timestamp", false, []) => {
-                RawKind::Now
-            }
-            ("coalesce", false, [_, ..]) => {
-                RawKind::Coalesce(arguments.iter().map(|argument| self.convert(argument)).collect())
-            }
-            ("nullif", false, [left, right]) => {
-                let equal = Raw { kind: self.compare(Comparison::Equal, left, right, line), line };
-                let null = Raw { kind: RawKind::Null, line };
-                let otherwise = Some(self.boxed(left));
-                RawKind::Case { operand: None, arms: vec![(equal, null)], otherwise }
-            }
-            ("lower", _, [one]) => RawKind::Text1(TextFunction::Lower, self.boxed(one)),
-            ("upper", _, [one]) => RawKind::Text1(TextFunction::Upper, self.boxed(one)),
-            ("length" | "char_length" | "character_length", _, [one]) => {
-                RawKind::Text1(TextFunction::Length, self.boxed(one))
-            }
-            ("to_jsonb" | "to_json", _, [one]) => RawKind::ToJson(self.boxed(one)),
-            ("current_setting", _, [name] | [name, _]) => self.setting(name, line),
-            _ => {
-                let help = "functions of the host cannot run in policies yet: write the body into the policy as \
-                            EXISTS (SELECT ..) or IN (SELECT ..)";
-                self.refuse(line, format!("function `{}()`", function.name), help)
-            }
-        }
-    }
-
-    /// The settings that PostgREST and tenants' services use stand for what a principal carries.
-    fn setting(&mut self, name: &Expr, line: u64) -> RawKind {
-        let name = match self.convert(name).kind {
-            RawKind::Text(name) => name,
-            _ => String::new(),
-        };
-        let tenant = ["app.current_tenant", "app.current_tenant_id", "app.tenant", "app.tenant_id"];
-        if name == "request.jwt.claims" {
-            return RawKind::Cast(Box::new(Raw { kind: RawKind::Identity(Identity::Jwt), line }), Cast::Text);
-        }
-        if let Some(claim) = name.strip_prefix("request.jwt.claim.") {
-            return RawKind::Json {
-                value: Box::new(Raw { kind: RawKind::Identity(Identity::Jwt), line }),
-                key: Box::new(Raw { kind: RawKind::Text(claim.to_owned()), line }),
-                text: true,
-            };
-        }
-        if tenant.contains(&name.as_str()) {
-            return RawKind::Identity(Identity::Tenant);
-        }
-        self.refuse(
-            line,
-            format!("current_setting('{name}')"),
-            "only `request.jwt.claims` and `app.tenant_id` (the principal's tenant) exist: write auth.jwt() ->> \
-             'claim'",
-        )
     }
 }
 
@@ -440,46 +379,73 @@ fn is_comparison(op: &BinaryOperator) -> bool {
     )
 }
 
-/// What stands outside the subset by its shape alone.
-fn outside(expr: &Expr) -> (String, &'static str) {
+/// What stands outside the subset by its shape alone. Nothing is printed from the syntax tree: printing nests
+/// as deep as the tree does.
+fn outside(expr: &Expr) -> (&'static str, &'static str) {
+    let operators = "write it with comparisons, AND, OR, NOT, IN, LIKE, EXISTS, -> and ->>";
     match expr {
         Expr::RLike { .. } | Expr::SimilarTo { .. } => {
-            (format!("pattern `{expr}`"), "regular expressions are outside the subset: write LIKE")
+            ("SIMILAR TO", "regular expressions are outside the subset: write LIKE")
         }
-        Expr::AnyOp { .. } | Expr::AllOp { .. } => {
-            (format!("`{expr}`"), "write = ANY (ARRAY[..]), <> ALL (ARRAY[..]), IN or NOT IN")
+        Expr::AnyOp { .. } | Expr::AllOp { .. } | Expr::Like { .. } | Expr::ILike { .. } => {
+            ("this use of ANY or ALL", "write = ANY (ARRAY[..]), <> ALL (ARRAY[..]), IN or NOT IN")
         }
-        Expr::CompoundFieldAccess { .. } | Expr::Array(_) => {
-            (format!("array `{expr}`"), "arrays are outside the subset but for = ANY (ARRAY[..])")
+        Expr::CompoundFieldAccess { .. } => {
+            ("an array element or field", "arrays are outside the subset but for = ANY (ARRAY[..])")
         }
-        Expr::Interval(_) => {
-            (format!("`{expr}`"), "intervals are outside the subset: store the moment itself and compare with now()")
+        Expr::Array(_) => ("an array", "arrays are outside the subset but for = ANY (ARRAY[..])"),
+        Expr::Interval(_) => (
+            "an interval",
+            "intervals are outside the subset: store the moment itself and compare with now()",
+        ),
+        Expr::AtTimeZone { .. } => ("AT TIME ZONE", "times are compared in UTC: leave it out"),
+        Expr::Collate { .. } => ("COLLATE", "text is compared by bytes here: leave it out"),
+        Expr::Extract { .. } => ("EXTRACT", "store the part of the date in a column of its own"),
+        Expr::Substring { .. } | Expr::Trim { .. } | Expr::Position { .. } | Expr::Overlay { .. } => {
+            ("a text function", "lower, upper, length, || and LIKE are known here")
         }
-        Expr::Tuple(_) => (format!("row `{expr}`"), "compare the columns one by one"),
-        other => (format!("`{other}`"), "write it with comparisons, AND, OR, NOT, IN, LIKE, EXISTS, -> and ->>"),
+        Expr::Tuple(_) => ("a row of several values", "compare the columns one by one"),
+        _ => ("this expression", operators),
     }
 }
 
-fn plain_arguments(function: &Function) -> Option<Vec<&Expr>> {
-    if function.filter.is_some()
-        || function.over.is_some()
-        || function.null_treatment.is_some()
-        || !function.within_group.is_empty()
-        || function.parameters != FunctionArguments::None
-    {
-        return None;
-    }
-    match &function.args {
-        FunctionArguments::None => Some(Vec::new()),
-        FunctionArguments::List(list) if list.duplicate_treatment.is_none() && list.clauses.is_empty() => {
-            let plain = |argument| match argument {
-                &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref expr)) => Some(expr),
-                _ => None,
-            };
-            list.args.iter().map(plain).collect()
-        }
-        _ => None,
-    }
+/// The line an expression starts on, as far as the parser kept it; goes down the left side without recursion.
+fn line_of(expr: &Expr) -> Option<u64> {
+    let mut at = expr;
+    let line = loop {
+        at = match at {
+            Expr::Identifier(ident) => break ident.span.start.line,
+            Expr::CompoundIdentifier(parts) => break parts.first()?.span.start.line,
+            Expr::Value(value) => break value.span.start.line,
+            Expr::Function(function) => match function.name.0.first()? {
+                ObjectNamePart::Identifier(ident) => break ident.span.start.line,
+                ObjectNamePart::Function(_) => return None,
+            },
+            Expr::Case { case_token, .. } => break case_token.0.span.start.line,
+            Expr::BinaryOp { left, .. } | Expr::AnyOp { left, .. } | Expr::AllOp { left, .. } => left,
+            Expr::IsDistinctFrom(one, _) | Expr::IsNotDistinctFrom(one, _) => one,
+            Expr::Nested(one)
+            | Expr::IsNull(one)
+            | Expr::IsNotNull(one)
+            | Expr::IsTrue(one)
+            | Expr::IsNotTrue(one)
+            | Expr::IsFalse(one)
+            | Expr::IsNotFalse(one) => one,
+            Expr::UnaryOp { expr, .. }
+            | Expr::Cast { expr, .. }
+            | Expr::Between { expr, .. }
+            | Expr::InList { expr, .. }
+            | Expr::InSubquery { expr, .. }
+            | Expr::Like { expr, .. }
+            | Expr::ILike { expr, .. } => expr,
+            Expr::CompoundFieldAccess { root, .. } => root,
+            Expr::Exists { subquery, .. } | Expr::Subquery(subquery) => {
+                return super::query::line_of(subquery);
+            }
+            _ => return None,
+        };
+    };
+    (line > 0).then_some(line)
 }
 
 fn cast_of(target: &DataType) -> Option<Cast> {

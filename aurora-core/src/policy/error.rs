@@ -64,8 +64,14 @@ impl PolicyErrors {
             return Ok(value);
         }
         errors.sort_by_key(PolicyError::line);
-        errors.dedup();
-        Err(Self { errors })
+        // Each policy is checked once per role and command.
+        let mut once: Vec<PolicyError> = Vec::with_capacity(errors.len());
+        for error in errors {
+            if !once.contains(&error) {
+                once.push(error);
+            }
+        }
+        Err(Self { errors: once })
     }
 
     /// The errors.

@@ -61,23 +61,45 @@ pub(super) enum Expr {
     Real(String),
     Text(String),
     Blob([u8; 16]),
-    Column { source: usize, name: String },
+    Column {
+        source: usize,
+        name: String,
+    },
     /// `bytes`: compare text by bytes, whatever collation the column declares.
-    Compare { op: Comparison, left: Box<Expr>, right: Box<Expr>, bytes: bool },
+    Compare {
+        op: Comparison,
+        left: Box<Expr>,
+        right: Box<Expr>,
+        bytes: bool,
+    },
     And(Vec<Expr>),
     Or(Vec<Expr>),
     Not(Box<Expr>),
     IsNull(Box<Expr>),
     /// `IS TRUE`, `IS FALSE` of something that is 0, 1 or NULL.
     Is(Box<Expr>, bool),
-    InList { left: Box<Expr>, list: Vec<Expr>, bytes: bool },
-    InSelect { left: Box<Expr>, select: Box<Select>, bytes: bool },
+    InList {
+        left: Box<Expr>,
+        list: Vec<Expr>,
+        bytes: bool,
+    },
+    InSelect {
+        left: Box<Expr>,
+        select: Box<Select>,
+        bytes: bool,
+    },
     Exists(Box<Select>),
     /// `single`: at most one row can answer, so that nothing needs counting.
-    Scalar { select: Box<Select>, single: bool },
+    Scalar {
+        select: Box<Select>,
+        single: bool,
+    },
     Call(FunctionName, Vec<Expr>),
     Coalesce(Vec<Expr>),
-    Case { arms: Vec<(Expr, Expr)>, otherwise: Box<Expr> },
+    Case {
+        arms: Vec<(Expr, Expr)>,
+        otherwise: Box<Expr>,
+    },
     Concat(Box<Expr>, Box<Expr>),
     /// `CAST(x AS TEXT)` of an integer.
     Digits(Box<Expr>),
@@ -144,7 +166,9 @@ impl Expr {
     /// The subquery that hangs on this very expression.
     pub(super) fn select(&self) -> Option<&Select> {
         match self {
-            Expr::InSelect { select, .. } | Expr::Exists(select) | Expr::Scalar { select, .. } => Some(select),
+            Expr::InSelect { select, .. } | Expr::Exists(select) | Expr::Scalar { select, .. } => {
+                Some(select)
+            }
             _ => None,
         }
     }

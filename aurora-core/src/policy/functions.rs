@@ -33,6 +33,7 @@
 
 use serde_json::Value as Json;
 
+use super::pattern;
 use super::values;
 use crate::types::{Principal, Timestamp};
 
@@ -256,6 +257,7 @@ fn read(arguments: &[Value], kind: &str, read: impl Fn(&str) -> Option<Value>) -
         None => return Ok(Value::Null),
         Some(Value::Text(text)) => read(text),
         Some(Value::Integer(number)) => read(&number.to_string()),
+        Some(Value::Real(number)) => read(&number.to_string()),
         Some(_) => None,
     }
     .ok_or_else(|| format!("22P02 invalid input syntax for type {kind}"))
@@ -326,59 +328,8 @@ fn matching(arguments: &[Value], fold: bool) -> Answer {
         return Err("42883 like takes three arguments".to_owned());
     };
     let fold = |text: &str| if fold { text.to_lowercase() } else { text.to_owned() };
-    let value: Vec<char> = fold(value).chars().collect();
-    let pattern = pattern_parts(&fold(pattern), fold(escape).chars().next())?;
-    Ok(Value::Integer(matches(&value, &pattern).into()))
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Part {
-    Many,
-    One,
-    Exactly(char),
-}
-
-fn pattern_parts(pattern: &str, escape: Option<char>) -> Result<Vec<Part>, String> {
-    let mut parts = Vec::new();
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        if Some(c) == escape {
-            let next = chars.next();
-            let next = next.ok_or_else(|| "22025 LIKE pattern must not end with escape character".to_owned())?;
-            parts.push(Part::Exactly(next));
-        } else {
-            parts.push(match c {
-                '%' => Part::Many,
-                '_' => Part::One,
-                other => Part::Exactly(other),
-            });
-        }
-    }
-    Ok(parts)
-}
-
-/// Greedy matching that goes back to the last `%` only: linear in practice, quadratic at worst.
-fn matches(value: &[char], pattern: &[Part]) -> bool {
-    let (mut at, mut part) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while let Some(c) = value.get(at) {
-        match pattern.get(part) {
-            Some(Part::Many) => {
-                retry = Some((part + 1, at));
-                part += 1;
-            }
-            Some(Part::One) => (at, part) = (at + 1, part + 1),
-            Some(Part::Exactly(expected)) if expected == c => (at, part) = (at + 1, part + 1),
-            _ => match retry {
-                Some((after, from)) => {
-                    retry = Some((after, from + 1));
-                    (at, part) = (from + 1, after);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern.get(part..).unwrap_or_default().iter().all(|rest| *rest == Part::Many)
+    let matched = pattern::like(&fold(value), &fold(pattern), fold(escape).chars().next())?;
+    Ok(Value::Integer(matched.into()))
 }
 
 fn map_text(arguments: &[Value], map: impl Fn(&str) -> Value) -> Answer {
@@ -399,9 +350,9 @@ fn length(arguments: &[Value]) -> Answer {
 
 fn arithmetic(arguments: &[Value], apply: fn(i64, i64) -> Option<i64>) -> Answer {
     match arguments {
-        [Value::Integer(left), Value::Integer(right)] => apply(*left, *right)
-            .map(Value::Integer)
-            .ok_or_else(|| "22003 bigint out of range".to_owned()),
+        [Value::Integer(left), Value::Integer(right)] => {
+            apply(*left, *right).map(Value::Integer).ok_or_else(|| "22003 bigint out of range".to_owned())
+        }
         [Value::Null, _] | [_, Value::Null] => Ok(Value::Null),
         _ => Err("42883 operator needs integers".to_owned()),
     }
@@ -441,5 +392,105 @@ fn raise(arguments: &[Value]) -> Answer {
     match arguments.first() {
         Some(Value::Text(text)) => Err(text.clone()),
         _ => Err("XX000 internal error".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(name: &str, arguments: &[Value]) -> Answer {
+        let found = FUNCTIONS.iter().find(|function| function.name == name).unwrap();
+        let claims = r#"{"sub":"x","email":"a@b.c","app_metadata":{"role":"admin","level":7,"on":true,"none":null,
+                         "teams":["x","y"]}}"#;
+        let user = "0d6a1e5c-1111-4111-8111-00000000000a".parse().unwrap();
+        let mut identity = Claims::of(&Principal::user(user));
+        identity.claims = serde_json::from_str(claims).unwrap();
+        match found.body {
+            Body::Pure(body) => body(arguments),
+            Body::Identity(body) => body(&identity, arguments),
+            Body::Clock(body) => Ok(body(Timestamp::from_micros(5))),
+        }
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+
+    #[test]
+    fn identity_is_the_principals() {
+        assert_eq!(call("auth_uid_text", &[]), Ok(text("0d6a1e5c-1111-4111-8111-00000000000a")));
+        let Ok(Value::Blob(bytes)) = call("auth_uid_blob", &[]) else { panic!("no blob") };
+        assert_eq!((bytes.len(), bytes.first()), (16, Some(&0x0d)));
+        assert_eq!(uid_text(&Claims::of(&Principal::anonymous()), &[]), Ok(Value::Null));
+        assert_eq!(call("auth_email", &[]), Ok(text("a@b.c")));
+        assert_eq!(call("auth_tenant", &[]), Ok(Value::Null));
+        assert_eq!(call("aurora_now", &[]), Ok(Value::Integer(5)));
+    }
+
+    #[test]
+    fn claims_have_postgresql_text() {
+        let path = |name, key| call(name, &[text("app_metadata"), key]);
+        assert_eq!(path("auth_jwt_text", text("role")), Ok(text("admin")));
+        assert_eq!(path("auth_jwt_json", text("role")), Ok(text("\"admin\"")));
+        assert_eq!(path("auth_jwt_text", text("level")), Ok(text("7")));
+        assert_eq!(path("auth_jwt_text", text("on")), Ok(text("true")));
+        assert_eq!(path("auth_jwt_text", text("none")), Ok(Value::Null));
+        assert_eq!(path("auth_jwt_json", text("none")), Ok(text("null")));
+        assert_eq!(path("auth_jwt_text", text("absent")), Ok(Value::Null));
+        assert_eq!(path("auth_jwt_text", Value::Integer(0)), Ok(Value::Null));
+        let last = [text("app_metadata"), text("teams"), Value::Integer(-1)];
+        assert_eq!(call("auth_jwt_text", &last), Ok(text("y")));
+    }
+
+    #[test]
+    fn like_is_postgresqls() {
+        let like =
+            |value: &str, pattern: &str| call("aurora_like", &[text(value), text(pattern), text("\\")]);
+        for (value, pattern) in
+            [("abc", "a%"), ("abc", "_b_"), ("a%c", "a\\%c"), ("", "%"), ("ababac", "%ab%ac"), ("é", "_")]
+        {
+            assert_eq!(like(value, pattern), Ok(Value::Integer(1)), "{value} {pattern}");
+        }
+        for (value, pattern) in [("ABC", "a%"), ("abc", "a\\%"), ("abc", "ab"), ("", "_")] {
+            assert_eq!(like(value, pattern), Ok(Value::Integer(0)), "{value} {pattern}");
+        }
+        assert!(like("a", "a\\").unwrap_err().starts_with("22025 "));
+        assert_eq!(call("aurora_ilike", &[text("ABC"), text("a%"), text("")]), Ok(Value::Integer(1)));
+        assert_eq!(call("aurora_like", &[Value::Null, text("a"), text("")]), Ok(Value::Null));
+    }
+
+    #[test]
+    fn arithmetic_raises_where_sqlite_would_not() {
+        let (one, zero, most) = (Value::Integer(1), Value::Integer(0), Value::Integer(i64::MAX));
+        assert!(call("aurora_divide", &[one.clone(), zero.clone()]).unwrap_err().starts_with("22012 "));
+        assert!(call("aurora_remainder", &[one.clone(), zero]).unwrap_err().starts_with("22012 "));
+        assert!(call("aurora_add", &[one.clone(), most]).unwrap_err().starts_with("22003 "));
+        assert_eq!(call("aurora_divide", &[Value::Integer(-7), Value::Integer(2)]), Ok(Value::Integer(-3)));
+        assert_eq!(call("aurora_add", &[one, Value::Null]), Ok(Value::Null));
+    }
+
+    #[test]
+    fn errors_carry_a_code_and_no_value() {
+        for name in
+            ["aurora_uuid", "aurora_uuid_blob", "aurora_bool", "aurora_int", "aurora_jsonb", "aurora_time"]
+        {
+            let error = call(name, &[text("hidden{")]).unwrap_err();
+            assert!(error.starts_with("22") && !error.contains("hidden"), "{error}");
+            assert_eq!(call(name, &[Value::Null]), Ok(Value::Null), "{name}");
+        }
+        assert!(
+            call("aurora_json", &[text("hidden{"), text("a")]).is_err_and(|error| !error.contains("hidden"))
+        );
+        assert_eq!(call("aurora_raise", &[text("21000 x")]), Err("21000 x".to_owned()));
+    }
+
+    #[test]
+    fn uuids_change_form() {
+        let canonical = text("0d6a1e5c-1111-4111-8111-00000000000a");
+        let Ok(blob) = call("aurora_uuid_blob", &[text("0D6A1E5C-1111-4111-8111-00000000000A")]) else {
+            panic!()
+        };
+        assert_eq!(call("aurora_uuid", &[blob]), Ok(canonical));
     }
 }

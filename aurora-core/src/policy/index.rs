@@ -105,7 +105,9 @@ impl Wanted<'_> {
                 }
             }
             let output = match &select.output {
-                Some(Expr::Column { source, name }) if source == id && !columns.contains(name) => Some(name.clone()),
+                Some(Expr::Column { source, name }) if source == id && !columns.contains(name) => {
+                    Some(name.clone())
+                }
                 _ => None,
             };
             if !columns.is_empty() {

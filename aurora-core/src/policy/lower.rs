@@ -147,7 +147,9 @@ impl Lowered {
         }
         match self.verdict(table, role, command) {
             Some(verdict) => verdict.checks.clone(),
-            None => vec![Check { predicate: Predicate::False, message: violation(table, None), policy: None }],
+            None => {
+                vec![Check { predicate: Predicate::False, message: violation(table, None), policy: None }]
+            }
         }
     }
 
@@ -194,9 +196,13 @@ pub(super) fn lower(catalog: &Catalog, schema: &Schema) -> Result<Lowered, Polic
         lowering.errors.extend(Reach::new(catalog, role).recursions());
     }
     let indexes = index::wanted(schema, predicates(&guarded));
-    let mut warnings = lowering.warnings;
+    let mut warnings: Vec<PolicyWarning> = Vec::new();
+    for warning in lowering.warnings {
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
     warnings.sort_by_key(PolicyWarning::line);
-    warnings.dedup();
     let inner = Inner { guarded, service, warnings, indexes };
     PolicyErrors::unless_empty(lowering.errors, Lowered(Arc::new(inner)))
 }
@@ -261,12 +267,12 @@ impl<'a> Lowerer<'a> {
                 let applicable: Vec<&Policy> =
                     table.policies.iter().filter(|policy| policy.applies(role, command)).collect();
                 let checks = match command {
-                    Command::Insert | Command::Update => self.checks(table, found, role, &applicable),
+                    Command::Insert | Command::Update => self.checks(found, role, &applicable),
                     Command::Select | Command::Delete => Vec::new(),
                 };
                 let using = match command {
                     Command::Insert => Predicate::False,
-                    _ => self.using(table, found, role, &applicable),
+                    _ => self.using(found, role, &applicable),
                 };
                 let denied = reach.denied(table, command);
                 verdicts.insert((role, command), Verdict { denied, using, checks });
@@ -274,19 +280,19 @@ impl<'a> Lowerer<'a> {
             // A policy that no role runs is checked too: `applies` covers all but those TO service_role.
             for policy in table.policies.iter().filter(|policy| policy.roles == [Role::Service]) {
                 for raw in policy.using.iter().chain(&policy.check) {
-                    self.condition(table, found, Role::Authenticated, policy, raw);
+                    self.condition(found, Role::Authenticated, policy, raw);
                 }
             }
         }
         verdicts
     }
 
-    fn using(&mut self, table: &Guarded, found: &'a Table, role: Role, applicable: &[&Policy]) -> Predicate {
+    fn using(&mut self, found: &'a Table, role: Role, applicable: &[&Policy]) -> Predicate {
         let mut permissive = Vec::new();
         let mut restrictive = Vec::new();
         for policy in applicable {
             let Some(raw) = &policy.using else { continue };
-            let condition = self.condition(table, found, role, policy, raw);
+            let condition = self.condition(found, role, policy, raw);
             if policy.restrictive { restrictive.push(condition) } else { permissive.push(condition) }
         }
         let mut all = vec![Expr::Or(permissive)];
@@ -294,12 +300,12 @@ impl<'a> Lowerer<'a> {
         predicate(Expr::And(all))
     }
 
-    fn checks(&mut self, table: &Guarded, found: &'a Table, role: Role, applicable: &[&Policy]) -> Vec<Check> {
+    fn checks(&mut self, found: &'a Table, role: Role, applicable: &[&Policy]) -> Vec<Check> {
         let mut permissive = Vec::new();
         let mut restrictive = Vec::new();
         for policy in applicable {
             let Some(raw) = policy.check() else { continue };
-            let condition = self.condition(table, found, role, policy, raw);
+            let condition = self.condition(found, role, policy, raw);
             if policy.restrictive {
                 restrictive.push((policy.name.clone(), condition));
             } else {
@@ -320,9 +326,8 @@ impl<'a> Lowerer<'a> {
         checks
     }
 
-    fn condition(&mut self, table: &Guarded, found: &'a Table, role: Role, policy: &Policy, raw: &Raw) -> Expr {
-        let context = format!("policy \"{}\" on {}", policy.name, table.name);
-        let mut checker = Checker::new(self.catalog, self.schema, found, role, context);
+    fn condition(&mut self, found: &'a Table, role: Role, policy: &Policy, raw: &Raw) -> Expr {
+        let mut checker = Checker::new(self.catalog, self.schema, found, role, policy);
         let expr = checker.condition(raw, true);
         self.errors.append(&mut checker.errors);
         self.warnings.append(&mut checker.warnings);

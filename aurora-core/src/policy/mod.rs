@@ -32,6 +32,7 @@
 //! assert!(matches!(lowered.using("notes", Role::Anon, Command::Select), Predicate::False));
 //! ```
 
+mod calls;
 mod catalog;
 mod check;
 mod coerce;
@@ -42,8 +43,10 @@ pub mod functions;
 mod grants;
 mod index;
 mod lower;
+mod operators;
 mod optimise;
 mod parse;
+mod pattern;
 mod query;
 mod raw;
 mod reach;
@@ -52,8 +55,8 @@ mod schema;
 mod values;
 
 pub use error::{PolicyError, PolicyErrors, PolicyWarning};
+pub use index::WantedIndex;
 pub use lower::{Check, Lowered, Lowering, Predicate};
 pub use parse::Policies;
-pub use index::WantedIndex;
 pub use render::Names;
 pub use schema::{Column, Command, Index, Schema, Table};

@@ -7,6 +7,7 @@
 use super::expr::{Expr, Select};
 use super::functions::FunctionName;
 use super::raw::Comparison;
+use super::values;
 
 pub(super) fn optimise(expr: Expr, truth: bool) -> Expr {
     match fold(expr, truth) {
@@ -19,11 +20,13 @@ fn fold(expr: Expr, truth: bool) -> Expr {
     match expr {
         Expr::And(many) => junction(many, truth, false),
         Expr::Or(many) => junction(many, truth, true),
-        Expr::Not(one) => match optimise(*one, false) {
-            Expr::Bool(value) => Expr::Bool(!value),
-            Expr::Null => Expr::Null,
-            Expr::Not(inner) => *inner,
-            other => Expr::Not(Box::new(other)),
+        Expr::Not(one) => match negation(*one) {
+            Expr::Not(one) => match optimise(*one, false) {
+                Expr::Bool(value) => Expr::Bool(!value),
+                Expr::Null => Expr::Null,
+                other => Expr::Not(Box::new(other)),
+            },
+            other => fold(other, truth),
         },
         Expr::IsNull(one) => match optimise(*one, false) {
             Expr::Null => Expr::Bool(true),
@@ -40,7 +43,9 @@ fn fold(expr: Expr, truth: bool) -> Expr {
         }
         Expr::InList { left, list, bytes } => match optimise(*left, false) {
             Expr::Null => Expr::Null,
-            constant @ (Expr::Text(_) | Expr::Integer(_) | Expr::Blob(_)) => Expr::Bool(list.contains(&constant)),
+            constant @ (Expr::Text(_) | Expr::Integer(_) | Expr::Blob(_)) => {
+                Expr::Bool(list.contains(&constant))
+            }
             left => Expr::InList { left: Box::new(left), list, bytes },
         },
         Expr::InSelect { left, select, bytes } => {
@@ -60,11 +65,24 @@ fn fold(expr: Expr, truth: bool) -> Expr {
             let select = subquery(*select);
             if never(&select) { Expr::Null } else { Expr::Scalar { select: Box::new(select), single } }
         }
+        other => value(other),
+    }
+}
+
+/// What is no condition by itself.
+fn value(expr: Expr) -> Expr {
+    match expr {
         Expr::Call(name, arguments) => {
             let arguments: Vec<Expr> = arguments.into_iter().map(|one| optimise(one, false)).collect();
             // All but the path functions, which are never given NULL, answer NULL to NULL.
             let null = arguments.contains(&Expr::Null) && name != FunctionName::Raise;
-            if null { Expr::Null } else { Expr::Call(name, arguments) }
+            match (name, arguments.as_slice()) {
+                _ if null => Expr::Null,
+                (FunctionName::Jsonb, [Expr::Text(text)]) if values::jsonb(text).is_some() => {
+                    Expr::Text(values::jsonb(text).unwrap_or_default())
+                }
+                _ => Expr::Call(name, arguments),
+            }
         }
         Expr::Coalesce(many) => coalesce(many),
         Expr::Case { arms, otherwise } => case(arms, optimise(*otherwise, false)),
@@ -78,6 +96,30 @@ fn fold(expr: Expr, truth: bool) -> Expr {
             other => Expr::Digits(Box::new(other)),
         },
         leaf => leaf,
+    }
+}
+
+/// NOT moved inwards (De Morgan holds with NULL too), down to boolean columns: `NOT flag` is `flag = 0`, so that
+/// a value that is no boolean at all satisfies neither.
+fn negation(expr: Expr) -> Expr {
+    let each = |many: Vec<Expr>| many.into_iter().map(negation).collect();
+    match expr {
+        Expr::And(many) => Expr::Or(each(many)),
+        Expr::Or(many) => Expr::And(each(many)),
+        Expr::Not(one) => *one,
+        Expr::Bool(value) => Expr::Bool(!value),
+        Expr::Null => Expr::Null,
+        Expr::Compare { op: Comparison::Equal, left, right, bytes } if !left.is_predicate() => match *right {
+            Expr::Bool(value) => {
+                let right = Box::new(Expr::Bool(!value));
+                Expr::Compare { op: Comparison::Equal, left, right, bytes }
+            }
+            other => {
+                let right = Box::new(other);
+                Expr::Not(Box::new(Expr::Compare { op: Comparison::Equal, left, right, bytes }))
+            }
+        },
+        other => Expr::Not(Box::new(other)),
     }
 }
 
@@ -117,14 +159,14 @@ fn junction(many: Vec<Expr>, truth: bool, ends: bool) -> Expr {
 }
 
 fn compare(op: Comparison, left: Expr, right: Expr, bytes: bool) -> Expr {
-    let known = |expr: &Expr| {
-        matches!(expr, Expr::Text(_) | Expr::Integer(_) | Expr::Blob(_) | Expr::Bool(_))
-    };
+    let known =
+        |expr: &Expr| matches!(expr, Expr::Text(_) | Expr::Integer(_) | Expr::Blob(_) | Expr::Bool(_));
     let distinct = matches!(op, Comparison::Distinct | Comparison::NotDistinct);
     if !distinct && (left == Expr::Null || right == Expr::Null) {
         return Expr::Null;
     }
-    if known(&left) && known(&right) {
+    // One kind only: `true::int = 1` compares what SQLite keeps alike.
+    if known(&left) && known(&right) && std::mem::discriminant(&left) == std::mem::discriminant(&right) {
         match op {
             Comparison::Equal | Comparison::NotDistinct => return Expr::Bool(left == right),
             Comparison::NotEqual | Comparison::Distinct => return Expr::Bool(left != right),

@@ -2,10 +2,11 @@ use std::sync::Arc;
 
 use sqlparser::ast::{
     AlterTable, AlterTableOperation, CreatePolicy, CreatePolicyCommand, CreatePolicyType, DropPolicy, Grant,
-    Grantee, Ident, ObjectName, ObjectNamePart, Owner, Privileges, Revoke, Spanned, Statement,
+    Grantee, Ident, ObjectName, ObjectNamePart, Owner, Privileges, Revoke, Statement,
     UserDefinedTypeRepresentation,
 };
 use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
@@ -20,8 +21,12 @@ use super::schema::{Command, Schema};
 #[derive(Clone, Debug)]
 pub struct Policies(Arc<Catalog>);
 
-/// More tokens than any statement of a policy file needs; bounds the depth of what the parser builds.
-const LONGEST_STATEMENT: usize = 20_000;
+/// More tokens than any statement of a policy file needs. Chains of AND and OR nest as deep as they are long
+/// in what the parser builds, so this bounds the stack that dropping it takes.
+const LONGEST_STATEMENT: usize = 12_000;
+
+/// The same for every other operator: the tokens between two of AND, OR, comma and parenthesis.
+const LONGEST_RUN: usize = 300;
 
 impl Policies {
     /// Reads the text of a policy file; `file` is its name in messages.
@@ -30,8 +35,15 @@ impl Policies {
     /// Everything in it that Aurora does not accept, all at once.
     pub fn parse(text: &str, file: &str) -> Result<Self, PolicyErrors> {
         let mut reader = Reader::new(file);
+        if let Some(at) = text.find('\0') {
+            let before = text.get(..at).unwrap_or_default();
+            let line = before.lines().count().max(1) as u64;
+            reader.refuse(line, ("a NUL character".to_owned(), "leave it out".to_owned()));
+            return reader.finish();
+        }
         let mut tokens = Vec::new();
-        if let Err(error) = Tokenizer::new(&PostgreSqlDialect {}, text).tokenize_with_location_into_buf(&mut tokens)
+        if let Err(error) =
+            Tokenizer::new(&PostgreSqlDialect {}, text).tokenize_with_location_into_buf(&mut tokens)
         {
             let problem = (format!("unreadable text: {}", error.message), "correct it".to_owned());
             reader.refuse(error.location.line, problem);
@@ -77,8 +89,9 @@ impl Reader {
         let meant = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_) | Token::EOF);
         let Some(first) = tokens.iter().find(meant) else { return };
         let line = first.span.start.line;
-        if tokens.len() > LONGEST_STATEMENT {
-            self.refuse(line, ("a statement this long".to_owned(), "split it into several policies".to_owned()));
+        if tokens.len() > LONGEST_STATEMENT || longest_run(tokens) > LONGEST_RUN {
+            let help = "split it into several policies or conditions joined by AND and OR".to_owned();
+            self.refuse(line, ("a statement this long".to_owned(), help));
             return;
         }
         let dialect = PostgreSqlDialect {};
@@ -88,10 +101,15 @@ impl Reader {
             Ok(statement)
         });
         match parsed {
-            Ok(statement) => self.statement(&statement, line),
+            Ok(statement) => {
+                let words = tokens.iter().filter(meant).take(4).map(|token| token.token.to_string());
+                let start = words.collect::<Vec<_>>().join(" ");
+                self.statement(&statement, line, &start);
+            }
             Err(error) => {
                 let message = error.to_string();
-                let at = message.rsplit_once("Line: ").and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
+                let at =
+                    message.rsplit_once("Line: ").and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
                 let message = message.trim_start_matches("sql parser error: ");
                 let construct = format!("not understood: {message}");
                 self.refuse(at.unwrap_or(line), (construct, hint(message).to_owned()));
@@ -99,7 +117,7 @@ impl Reader {
         }
     }
 
-    fn statement(&mut self, statement: &Statement, line: u64) {
+    fn statement(&mut self, statement: &Statement, line: u64, start: &str) {
         let done = match statement {
             Statement::CreatePolicy(policy) => self.create_policy(policy, line),
             Statement::DropPolicy(policy) => self.drop_policy(policy),
@@ -110,6 +128,9 @@ impl Reader {
                 } else {
                     self.grant(privileges, objects.as_ref(), grantees, line, true)
                 }
+            }
+            Statement::Revoke(Revoke { grant_option_for: true, .. }) => {
+                Err(("GRANT OPTION FOR".to_owned(), "leave the line out: principals cannot grant".to_owned()))
             }
             Statement::Revoke(Revoke { privileges, objects, grantees, .. }) => {
                 self.grant(privileges, objects.as_ref(), grantees, line, false)
@@ -128,15 +149,12 @@ impl Reader {
                 "policies cannot call functions of the host yet: write its query into the policy as EXISTS or IN"
                     .to_owned(),
             )),
-            other => {
-                let text: String = other.to_string().chars().take(60).collect();
-                Err((
-                    format!("statement `{text}`"),
-                    "a policy file holds CREATE POLICY, DROP POLICY, ALTER TABLE .. ENABLE ROW LEVEL SECURITY, \
-                     GRANT, REVOKE and CREATE TYPE .. AS ENUM; the rest belongs into migrations"
-                        .to_owned(),
-                ))
-            }
+            _ => Err((
+                format!("statement `{start} ..`"),
+                "a policy file holds CREATE POLICY, DROP POLICY, ALTER TABLE .. ENABLE ROW LEVEL SECURITY, GRANT, \
+                 REVOKE and CREATE TYPE .. AS ENUM; the rest belongs into migrations"
+                    .to_owned(),
+            )),
         };
         if let Err(refusal) = done {
             self.refuse(line, refusal);
@@ -146,6 +164,7 @@ impl Reader {
     fn create_policy(&mut self, policy: &CreatePolicy, line: u64) -> Result<(), Refusal> {
         let name = fold(&policy.name);
         let table = table_name(&policy.table_name)?;
+        let called = last_part(&policy.table_name).unwrap_or_else(|| table.clone());
         let command = command_of(policy, &name)?;
         let mut roles = Vec::new();
         let mut everyone = policy.to.is_none();
@@ -171,7 +190,7 @@ impl Reader {
             return Err((format!("policy \"{name}\" for table \"{table}\" already exists"), help));
         }
         let at = entry.policies.partition_point(|other| other.name < name);
-        entry.policies.insert(at, Policy { name, line, restrictive, command, roles, using, check });
+        entry.policies.insert(at, Policy { name, line, called, restrictive, command, roles, using, check });
         Ok(())
     }
 
@@ -200,7 +219,8 @@ impl Reader {
                     }
                 }
                 // Nobody is a table's owner here: every role but service_role is under its policies anyway.
-                AlterTableOperation::ForceRowLevelSecurity | AlterTableOperation::NoForceRowLevelSecurity => {}
+                AlterTableOperation::ForceRowLevelSecurity | AlterTableOperation::NoForceRowLevelSecurity => {
+                }
                 AlterTableOperation::DisableRowLevelSecurity => {
                     return Err((
                         format!("DISABLE ROW LEVEL SECURITY on {name}"),
@@ -209,11 +229,10 @@ impl Reader {
                             .to_owned(),
                     ));
                 }
-                other => {
-                    return Err((
-                        format!("ALTER TABLE {name} {other}"),
-                        "write it into a migration".to_owned(),
-                    ));
+                _ => {
+                    let help =
+                        "only ENABLE ROW LEVEL SECURITY stands in a policy file: write it into a migration";
+                    return Err((format!("ALTER TABLE {name}"), help.to_owned()));
                 }
             }
         }
@@ -310,7 +329,7 @@ fn hint(message: &str) -> &'static str {
 
 /// As PostgreSQL folds a name: lower-case unless quoted.
 pub(super) fn fold(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
 }
 
 /// SQLite has no schemas: `public.notes` is `notes`, `auth.users` is `auth_users`.
@@ -325,17 +344,44 @@ pub(super) fn table_name(name: &ObjectName) -> Result<String, Refusal> {
     join_schema(&parts).ok_or_else(|| (format!("name `{name}`"), "write schema.table or table".to_owned()))
 }
 
+/// The name by which a table without alias is called: `users` for `auth.users`.
+pub(super) fn last_part(name: &ObjectName) -> Option<String> {
+    match name.0.last()? {
+        ObjectNamePart::Identifier(ident) => Some(fold(ident)),
+        ObjectNamePart::Function(_) => None,
+    }
+}
+
 pub(super) fn join_schema(parts: &[String]) -> Option<String> {
     match parts {
-        [table] => Some(table.to_lowercase()),
-        [schema, table] if schema == "public" => Some(table.to_lowercase()),
-        [schema, table] => Some(format!("{schema}_{table}").to_lowercase()),
+        [table] => Some(table.to_ascii_lowercase()),
+        [schema, table] if schema == "public" => Some(table.to_ascii_lowercase()),
+        [schema, table] => Some(format!("{schema}_{table}").to_ascii_lowercase()),
         _ => None,
     }
 }
 
-/// The line a piece of syntax starts on, as far as the parser kept it.
-pub(super) fn line_of(spanned: &impl Spanned) -> Option<u64> {
-    let line = spanned.span().start.line;
-    (line > 0).then_some(line)
+/// The most tokens on one level of parentheses between two that start a new operand list.
+fn longest_run(tokens: &[TokenWithSpan]) -> usize {
+    let (mut runs, mut longest) = (vec![0_usize], 0);
+    for token in tokens {
+        match &token.token {
+            Token::Whitespace(_) => {}
+            Token::LParen => runs.push(0),
+            Token::RParen if runs.len() > 1 => {
+                runs.pop();
+            }
+            Token::Comma => runs.iter_mut().rev().take(1).for_each(|run| *run = 0),
+            Token::Word(word) if matches!(word.keyword, Keyword::AND | Keyword::OR) => {
+                runs.iter_mut().rev().take(1).for_each(|run| *run = 0);
+            }
+            _ => {
+                for run in runs.iter_mut().rev().take(1) {
+                    *run += 1;
+                    longest = longest.max(*run);
+                }
+            }
+        }
+    }
+    longest
 }

@@ -6,7 +6,7 @@ use sqlparser::ast::{
 };
 
 use super::convert::Converter;
-use super::parse::{fold, table_name};
+use super::parse::{fold, last_part, table_name};
 use super::raw::{Raw, RawKind, RawSelect, RawSource};
 
 impl Converter<'_> {
@@ -21,14 +21,18 @@ impl Converter<'_> {
             && matches!(&select.distinct, Some(Distinct::Distinct | Distinct::On(_)))
             && !select.from.is_empty()
         {
-            return self.refuse(line, "SELECT DISTINCT as a value", "write the condition that leaves one row");
+            return self.refuse(
+                line,
+                "SELECT DISTINCT as a value",
+                "write the condition that leaves one row",
+            );
         }
         RawKind::Scalar(Box::new(self.select(query, true)))
     }
 
     /// `read`: somebody looks at the output.
     pub(super) fn select(&mut self, query: &Query, read: bool) -> RawSelect {
-        let line = super::parse::line_of(query).unwrap_or(1);
+        let line = line_of(query).unwrap_or(self.line);
         let mut select = RawSelect { sources: Vec::new(), conditions: Vec::new(), output: None, line };
         if let Some(part) = unwanted_query_part(query, read) {
             self.refuse(line, part.0, part.1);
@@ -52,7 +56,7 @@ impl Converter<'_> {
             self.refuse(select.line, construct, help);
         }
         for item in &body.from {
-            self.from_item(item, select);
+            self.joined_tables(item, select);
         }
         let all = 0..select.sources.len();
         if let Some(condition) = &body.selection {
@@ -81,7 +85,7 @@ impl Converter<'_> {
         }
     }
 
-    fn from_item(&mut self, item: &TableWithJoins, select: &mut RawSelect) {
+    fn joined_tables(&mut self, item: &TableWithJoins, select: &mut RawSelect) {
         let first = select.sources.len();
         self.source(&item.relation, select);
         for Join { relation, join_operator, .. } in &item.joins {
@@ -91,7 +95,8 @@ impl Converter<'_> {
                 | JoinOperator::Inner(constraint)
                 | JoinOperator::CrossJoin(constraint) => constraint,
                 _ => {
-                    let help = "only inner joins are known here: write EXISTS or NOT EXISTS for an outer join";
+                    let help =
+                        "only inner joins are known here: write EXISTS or NOT EXISTS for an outer join";
                     self.refuse(select.line, "an outer join", help);
                     continue;
                 }
@@ -104,14 +109,18 @@ impl Converter<'_> {
                 }
                 JoinConstraint::None => {}
                 JoinConstraint::Using(_) | JoinConstraint::Natural => {
-                    self.refuse(select.line, "JOIN USING or NATURAL JOIN", "write JOIN .. ON a.column = b.column");
+                    self.refuse(
+                        select.line,
+                        "JOIN USING or NATURAL JOIN",
+                        "write JOIN .. ON a.column = b.column",
+                    );
                 }
             }
         }
     }
 
     fn source(&mut self, relation: &TableFactor, select: &mut RawSelect) {
-        let line = super::parse::line_of(relation).unwrap_or(select.line);
+        let line = select.line;
         match relation {
             TableFactor::Table {
                 name,
@@ -132,23 +141,37 @@ impl Converter<'_> {
                         return;
                     }
                 };
+                let bare = alias.is_none();
                 let alias = match alias {
                     Some(alias) if alias.columns.is_empty() => fold(&alias.name),
                     Some(alias) => {
-                        self.refuse(line, format!("column aliases of `{alias}`"), "name the table only");
+                        self.refuse(
+                            line,
+                            format!("column aliases of `{}`", alias.name),
+                            "name the table only",
+                        );
                         return;
                     }
-                    None => table.clone(),
+                    None => last_part(name).unwrap_or_else(|| table.clone()),
                 };
-                select.sources.push(RawSource { table, alias, line });
+                select.sources.push(RawSource { table, alias, bare, line });
             }
-            TableFactor::NestedJoin { table_with_joins, alias: None } => self.from_item(table_with_joins, select),
-            other => {
+            TableFactor::NestedJoin { table_with_joins, alias: None } => {
+                self.joined_tables(table_with_joins, select)
+            }
+            _ => {
                 let help = "name tables only: write a derived table's condition into the WHERE";
-                self.refuse(line, format!("`{other}` in FROM"), help);
+                self.refuse(line, "something other than a table in FROM", help);
             }
         }
     }
+}
+
+/// The line of its `SELECT`.
+pub(super) fn line_of(query: &Query) -> Option<u64> {
+    let SetExpr::Select(select) = &*query.body else { return None };
+    let line = select.select_token.0.span.start.line;
+    (line > 0).then_some(line)
 }
 
 /// Nobody reads it and it names nothing.

@@ -7,10 +7,26 @@ pub(super) struct Raw {
     pub(super) line: u64,
 }
 
+/// What stands before a column's name.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Qualifier {
+    /// `table.column`: an alias, or the last part of a table's name.
+    Name(String),
+    /// `schema.table.column`: a table without alias, as one name.
+    Full(String),
+}
+
+impl Qualifier {
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Qualifier::Name(name) | Qualifier::Full(name) => name,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum RawKind {
-    /// `column`, `table.column`, `schema.table.column`: the table as one name.
-    Column { table: Option<String>, name: String },
+    Column { table: Option<Qualifier>, name: String },
     Null,
     Bool(bool),
     Integer(i64),
@@ -52,17 +68,6 @@ pub(super) enum Comparison {
 }
 
 impl Comparison {
-    /// The operator with its operands exchanged.
-    pub(super) fn flipped(self) -> Self {
-        match self {
-            Comparison::Less => Comparison::Greater,
-            Comparison::LessOrEqual => Comparison::GreaterOrEqual,
-            Comparison::Greater => Comparison::Less,
-            Comparison::GreaterOrEqual => Comparison::LessOrEqual,
-            same => same,
-        }
-    }
-
     /// It asks for an order, which uuids, JSON, enums and booleans are not given here.
     pub(super) fn orders(self) -> bool {
         matches!(
@@ -124,7 +129,10 @@ pub(super) struct RawSelect {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct RawSource {
     pub(super) table: String,
+    /// The given alias, or the last part of the name as written.
     pub(super) alias: String,
+    /// No alias was given, so that `schema.table.column` means it too.
+    pub(super) bare: bool,
     pub(super) line: u64,
 }
 

@@ -99,7 +99,9 @@ impl<'a> Reach<'a> {
             .find(|policy| {
                 policy.applies(self.role, command) && inner_tables(policy.expressions(command)).is_some()
             })
-            .map_or((table.line, String::new()), |policy| (policy.line, format!("policy \"{}\" on ", policy.name)));
+            .map_or((table.line, String::new()), |policy| {
+                (policy.line, format!("policy \"{}\" on ", policy.name))
+            });
         let relation = chain.last().map_or("", String::as_str);
         let construct = format!(
             "{}{}: infinite recursion detected in policy for relation \"{relation}\" (42P17): {}",

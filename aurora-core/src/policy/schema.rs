@@ -107,9 +107,9 @@ impl Column {
         } else if has("INTERVAL") || has("POINT") {
             return None;
         } else if has("INT") || has("SERIAL") {
-            Type::Integer
+            Type::StoredInteger
         } else if has("CHAR") || has("CLOB") || has("TEXT") {
-            Type::Text
+            Type::StoredText
         } else if has("REAL") || has("FLOA") || has("DOUB") || has("NUMERIC") || has("DECIMAL") {
             Type::Real
         } else {

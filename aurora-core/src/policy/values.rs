@@ -204,3 +204,68 @@ fn number_text(number: &serde_json::Number) -> String {
         _ => number.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uuids_read_as_in_postgresql() {
+        let plain = uuid("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11").unwrap();
+        for same in [
+            "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11",
+            "{a0eebc999c0b4ef8bb6d6bb9bd380a11}",
+            "a0ee-bc99-9c0b-4ef8-bb6d-6bb9-bd38-0a11",
+        ] {
+            assert_eq!(uuid(same), Some(plain), "{same}");
+        }
+        for wrong in [
+            "",
+            "a0eebc99",
+            "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+            "g0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+            "{é",
+        ] {
+            assert_eq!(uuid(wrong), None, "{wrong}");
+        }
+        assert_eq!(uuid_text(&plain), "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11");
+    }
+
+    #[test]
+    fn times_read_as_utc_unless_told() {
+        let noon = Some(1_700_000_000_000_000);
+        for same in [
+            "2023-11-14 22:13:20",
+            "2023-11-14T22:13:20Z",
+            "2023-11-14 22:13:20.000000 UTC",
+            "2023-11-15T00:13:20+02:00",
+            "2023-11-14 17:13:20-0500",
+        ] {
+            assert_eq!(time(same), noon, "{same}");
+        }
+        assert_eq!(time("1970-01-01"), Some(0));
+        assert_eq!(time("1969-12-31 23:59:59.5"), Some(-500_000));
+        assert_eq!(time("2024-02-29"), Some(1_709_164_800_000_000));
+        for wrong in ["", "now", "2023-02-29", "2023-13-01", "2023-11-14 25:00", "2023-11-14 10:00 CEST", "é"]
+        {
+            assert_eq!(time(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn booleans_take_unique_prefixes() {
+        for (text, value) in
+            [("t", true), ("TRUE", true), (" yes ", true), ("of", false), ("n", false), ("0", false)]
+        {
+            assert_eq!(bool(text), Some(value), "{text}");
+        }
+        assert_eq!(["", "o", "2", "truth"].map(bool), [None; 4]);
+    }
+
+    #[test]
+    fn equal_json_has_one_spelling() {
+        assert_eq!(jsonb(r#"{"b":1.0,"a":[1, null]}"#), jsonb(r#" { "a": [1,null], "b": 1 } "#));
+        assert_ne!(jsonb("\"1\""), jsonb("1"));
+        assert_eq!(jsonb("{"), None);
+    }
+}
