@@ -24,7 +24,6 @@ INSERT INTO members SELECT i % 500, printf('00000000-0000-4000-8000-%012d', i) F
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
 INSERT INTO notes SELECT i, 'note ' || i, printf('%.200c', 'x'),
   printf('00000000-0000-4000-8000-%012d', (i * 7919) % 1000), CASE WHEN i % 4 = 0 THEN (i / 4) % 500 END FROM n;
-ANALYZE;
 ";
 
 pub(crate) const OWNER: &str = "

@@ -71,7 +71,7 @@ pub(crate) async fn read() {
         hand(&plain, "plain again", sql, true),
         ours(&owner, "SELECT id, title FROM notes WHERE id = ?1", true),
     ];
-    compare("read-owner-key", 1.10, &mut sides, 60, 400).await;
+    compare("read-owner-key", 1.10, &mut sides, 300, 80).await;
 
     let sql = "SELECT id, title FROM notes WHERE owner = ?1 ORDER BY id DESC LIMIT 20";
     let mut sides = vec![
@@ -79,7 +79,7 @@ pub(crate) async fn read() {
         hand(&plain, "plain again", sql, false),
         ours(&owner, "SELECT id, title FROM notes ORDER BY id DESC LIMIT 20", false),
     ];
-    compare("read-owner-list", 1.10, &mut sides, 60, 200).await;
+    compare("read-owner-list", 1.10, &mut sides, 300, 40).await;
 
     let sql = "SELECT id, title FROM notes WHERE id = ?2 AND (owner = ?1 OR team_id IN \
                (SELECT team_id FROM members WHERE user_id = ?1))";
@@ -88,7 +88,7 @@ pub(crate) async fn read() {
         hand(&plain, "plain again", sql, true),
         ours(&member, "SELECT id, title FROM notes WHERE id = ?1", true),
     ];
-    compare("read-member-key", 1.10, &mut sides, 60, 400).await;
+    compare("read-member-key", 1.10, &mut sides, 300, 80).await;
 
     let sql = "SELECT id, title FROM notes WHERE owner = ?1 OR team_id IN \
                (SELECT team_id FROM members WHERE user_id = ?1) LIMIT 20";
@@ -100,7 +100,7 @@ pub(crate) async fn read() {
         ours(&member, "SELECT id, title FROM notes LIMIT 20", false),
         hand(&plain, "policy as written", text, false),
     ];
-    compare("read-member-list", 1.10, &mut sides, 40, 100).await;
+    compare("read-member-list", 1.10, &mut sides, 300, 20).await;
 }
 
 pub(crate) async fn write() {
@@ -140,7 +140,7 @@ pub(crate) async fn write() {
             }
         })
     }));
-    compare("write-insert", 1.3, &mut [insert("plain"), insert("plain again"), ours], 40, 40).await;
+    compare("write-insert", 1.3, &mut [insert("plain"), insert("plain again"), ours], 300, 8).await;
 
     let three = |name: &'static str| -> Side<'_> {
         let plain = Rc::clone(&plain);
@@ -186,5 +186,5 @@ pub(crate) async fn write() {
             }
         })
     }));
-    compare("write-transaction", 1.3, &mut [three("plain"), three("plain again"), ours], 40, 40).await;
+    compare("write-transaction", 1.3, &mut [three("plain"), three("plain again"), ours], 300, 8).await;
 }

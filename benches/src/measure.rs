@@ -40,11 +40,16 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     sorted[sorted.len() / 2]
 }
 
-/// `of` against `against`, round by round: the median of the quotients, and how far their middle half spreads.
+/// Rounds that make one block; the ratio of a block is that of its medians.
+const BLOCK: usize = 15;
+
+/// `of` against `against`: the median over blocks, and how far the blocks spread (their middle 80%).
 fn quotient(of: &[f64], against: &[f64]) -> (f64, f64) {
-    let mut quotients: Vec<f64> = of.iter().zip(against).map(|(a, b)| a / b).collect();
+    let blocks = of.chunks(BLOCK).zip(against.chunks(BLOCK));
+    let mut quotients: Vec<f64> = blocks.map(|(a, b)| median(a) / median(b)).collect();
     quotients.sort_by(f64::total_cmp);
-    let (low, high) = (quotients[quotients.len() / 4], quotients[quotients.len() * 3 / 4]);
+    let last = quotients.len() - 1;
+    let (low, high) = (quotients[last / 10], quotients[last - last / 10]);
     let middle = quotients[quotients.len() / 2];
     (middle, (high - low) / middle)
 }

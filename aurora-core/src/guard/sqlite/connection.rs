@@ -102,13 +102,23 @@ impl Connection {
         Ok(())
     }
 
+    /// Runs a transaction word of ours, kept prepared.
+    async fn word(&mut self, sql: &'static str) -> Result<()> {
+        self.context.arm_own(OWN_BUDGET);
+        self.in_flight = true;
+        let outcome = sqlx::query(sql).execute(&mut self.inner).await;
+        self.in_flight = false;
+        self.context.disarm();
+        outcome.map(|_| ()).map_err(|error| super::super::error::engine(&self.context.names, error))
+    }
+
     pub(crate) async fn begin(&mut self, immediate: bool) -> Result<()> {
         self.in_transaction = true;
-        self.own(if immediate { "BEGIN IMMEDIATE" } else { "BEGIN DEFERRED" }.to_owned()).await
+        self.word(if immediate { "BEGIN IMMEDIATE" } else { "BEGIN DEFERRED" }).await
     }
 
     pub(crate) async fn commit(&mut self) -> Result<()> {
-        self.own("COMMIT".to_owned()).await?;
+        self.word("COMMIT").await?;
         self.in_transaction = false;
         self.fresh.clear();
         Ok(())
@@ -120,7 +130,7 @@ impl Connection {
             ffi::autocommit(handle.as_raw_handle())
         };
         if !ended {
-            self.own("ROLLBACK".to_owned()).await?;
+            self.word("ROLLBACK").await?;
         }
         self.in_transaction = false;
         for object in self.fresh.drain(..) {
