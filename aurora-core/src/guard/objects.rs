@@ -148,14 +148,16 @@ fn check_triggers(
     for (command, event) in [(Command::Insert, "INSERT"), (Command::Update, "UPDATE")] {
         let mut early = Vec::new();
         let mut late = Vec::new();
+        let mut only_late = false;
         for check in lowered.checks(&table.name, role, command) {
             let text = render(rules, &check.predicate, "NEW", needs);
             if text == "1" {
                 continue;
             }
             let line = raise(&check.message, &text, None);
-            if !reads_late(&check.predicate, table) {
-                early.push(line.clone());
+            match reads_late(&check.predicate, table) {
+                true => only_late = true,
+                false => early.push(line.clone()),
             }
             late.push(line);
         }
@@ -164,8 +166,9 @@ fn check_triggers(
             let text = render(rules, &select, "NEW", needs);
             let reads = format!("{}({})", quote(&names.function("reads")), literal(&table.name));
             let line = raise(&hidden, &text, Some(&reads));
-            if !reads_late(&select, table) {
-                early.push(line.clone());
+            match reads_late(&select, table) {
+                true => only_late = true,
+                false => early.push(line.clone()),
             }
             late.push(line);
         }
@@ -177,7 +180,7 @@ fn check_triggers(
         }
         // NEW is the same before and after but for late columns and what a host's trigger does in between: without
         // those, one check is enough.
-        let once = table.triggers.is_empty() && early.len() >= late.len();
+        let once = table.triggers.is_empty() && !only_late;
         let late = if once { Vec::new() } else { late };
         for (period, lines) in [("BEFORE", early), ("AFTER", late)] {
             push_trigger(rules, table, position, (period, event), &lines, statements);
