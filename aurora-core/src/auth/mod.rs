@@ -16,6 +16,7 @@ mod describe;
 mod devices;
 mod hook;
 mod metadata;
+mod open_session;
 mod refresh;
 mod service;
 mod sign_in;

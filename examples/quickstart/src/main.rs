@@ -1,2 +1,37 @@
-//! Quickstart
-fn main() {}
+//! A notes app with teams: who sees which row stands in `policies.sql`, not in the handlers.
+
+mod notes;
+mod page;
+mod settings;
+mod teams;
+
+use aurora_axum::{Aurora, Database, Profile};
+use axum::Router;
+use axum::routing::get;
+
+use settings::Settings;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let settings = Settings::from_environment()?;
+    let aurora = Aurora::builder()
+        .profile(Profile::Development)
+        .database(Database::url(&settings.database_url)?)
+        .key_file(&settings.key_file)
+        .migrations(sqlx::migrate!("migrations"))
+        .policies("policies.sql", include_str!("../policies.sql"))
+        .build()
+        .await?;
+
+    let private = Router::new()
+        .route("/notes", get(notes::list).post(notes::create))
+        .route("/notes/{id}", get(notes::read).patch(notes::update).delete(notes::delete))
+        .route("/teams", get(teams::list).post(teams::create))
+        .route("/teams/{id}/members", get(teams::members).post(teams::add_member));
+    let public = page::routes().route("/public/notes", get(notes::list));
+    let app = aurora_axum::secure(&aurora, private).public(public);
+
+    settings.greet();
+    aurora_axum::serve(app, settings.address).await?;
+    Ok(())
+}

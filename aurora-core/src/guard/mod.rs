@@ -1,0 +1,30 @@
+//! The principal-scoped handle: host SQL runs as one principal, and the database engine keeps the rows apart.
+//!
+//! 1. A handler that holds only [`Guarded`] acts as one principal, whatever SQL it runs. What sees everything is
+//!    another type, [`Unguarded`], and asks for a reason.
+//! 2. Two walls. Host SQL is parsed, rewritten and printed again; only printed text runs. And SQLite itself asks,
+//!    for every table and column, whether the access comes through one of our views, whose names are secret.
+//! 3. A table that the policy file does not name is invisible.
+//! 4. An expression of the host's never runs on a row its principal may not see.
+//! 5. An identity lives in the connection only while a statement of its principal runs. A cancelled future, a
+//!    panic, a pooled connection never carries it, or an open transaction, over to anybody else.
+//! 6. What a host's schema holds that cannot be guarded is refused by name at start.
+//!
+//! What stays visible, as in PostgreSQL: unique and foreign key violations tell that a hidden row exists, and time
+//! tells how much was read. See `docs/threat-model.md`.
+
+mod error;
+mod executor;
+mod guarded;
+mod names;
+mod objects;
+mod query;
+mod rewrite;
+mod schema;
+mod sqlite;
+mod transaction;
+
+pub use executor::{GuardedExecutor, TransactionExecutor};
+pub use guarded::{Guard, GuardOptions, Guarded, Unguarded};
+pub use query::{Done, FromRecord, Query, QueryAs, RowStream};
+pub use transaction::{Snapshot, Transaction};

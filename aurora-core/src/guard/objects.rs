@@ -1,0 +1,319 @@
+//! The TEMP objects that enforce the policies in the engine: views for reading, triggers for writing.
+
+use sqlparser::ast::{Statement, TriggerEvent, TriggerPeriod};
+
+use crate::policy::{Command, Lowering, Names as PolicyNames, Predicate};
+use crate::types::{Error, Result, Role};
+
+use super::names::{View, quote};
+use super::rewrite::{Need, Rules, parse_schema, rewrite_condition, rewrite_in_trigger};
+use super::schema::{HostTable, not_carried};
+
+/// One object of the guard's as the statements that make it, and what must stand before it.
+#[derive(Debug)]
+pub(super) struct Object {
+    pub(super) statements: Vec<String>,
+    pub(super) needs: Vec<Need>,
+}
+
+/// The object behind `need` for a role.
+pub(super) fn object(rules: Rules<'_>, need: Need) -> Result<Object> {
+    match need {
+        Need::Inner(position, view) => inner(rules, table(rules, position)?, position, view),
+        Need::Outer(position) => outer(rules, table(rules, position)?, position),
+        Need::Triggers(position) => triggers(rules, table(rules, position)?, position),
+    }
+}
+
+fn table(rules: Rules<'_>, position: usize) -> Result<&HostTable> {
+    rules.host.tables.get(position).ok_or_else(|| Error::internal("no such table in the schema"))
+}
+
+/// How lowered policy text names things: `row` is the alias or `NEW`/`OLD` that the guarded row goes by.
+struct Spelling<'a> {
+    rules: Rules<'a>,
+    row: &'a str,
+}
+
+impl PolicyNames for Spelling<'_> {
+    fn row(&self, column: &str) -> String {
+        format!("{}.{}", self.row, quote(column))
+    }
+
+    fn table(&self, table: &str) -> String {
+        let Rules { host, names, role, .. } = self.rules;
+        // A table that is not there reads as a name that does not resolve: the statement fails closed.
+        host.position(table).map_or_else(|| "\"\"".to_owned(), |at| quote(&names.inner(at, role, View::Select)))
+    }
+
+    fn function(&self, name: &str) -> String {
+        quote(&self.rules.names.function(name))
+    }
+}
+
+/// A predicate as text, and the inner views it reads.
+fn render(rules: Rules<'_>, predicate: &Predicate, row: &str, needs: &mut Vec<Need>) -> String {
+    match predicate {
+        Predicate::True => "1".to_owned(),
+        Predicate::False => "0".to_owned(),
+        Predicate::Expr(lowering) => render_lowering(rules, lowering, row, needs),
+    }
+}
+
+fn render_lowering(rules: Rules<'_>, lowering: &Lowering, row: &str, needs: &mut Vec<Need>) -> String {
+    for inner in lowering.tables() {
+        if let Some(position) = rules.host.position(inner) {
+            needs.push(Need::Inner(position, View::Select));
+        }
+    }
+    lowering.render(&Spelling { rules, row })
+}
+
+fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Result<Object> {
+    let Rules { names, lowered, role, .. } = rules;
+    let base = quote(&format!("{}_b", names.visible()));
+    let mut needs = Vec::new();
+    let commands: &[Command] = match view {
+        View::Select => &[Command::Select],
+        View::Update => &[Command::Update],
+        View::UpdateReading => &[Command::Update, Command::Select],
+        View::Delete => &[Command::Delete],
+        View::DeleteReading => &[Command::Delete, Command::Select],
+    };
+    let predicates: Vec<String> = commands
+        .iter()
+        .map(|command| lowered.using(&table.name, role, *command))
+        .filter(|predicate| !matches!(predicate, Predicate::True))
+        .map(|predicate| render(rules, &predicate, &base, &mut needs))
+        .collect();
+    let (visible, filter) = if predicates.is_empty() {
+        ("1".to_owned(), String::new())
+    } else {
+        let all = predicates.iter().map(|text| format!("({text})")).collect::<Vec<_>>().join(" AND ");
+        (format!("(({all}) IS TRUE)"), format!(" WHERE {all}"))
+    };
+    let mut columns: Vec<String> =
+        table.columns.iter().map(|name| format!("{base}.{0} AS {0}", quote(name))).collect();
+    columns.push(format!("{visible} AS {}", quote(&names.visible())));
+    if let Some(rowid) = &table.rowid {
+        columns.push(format!("{base}.{rowid} AS {}", quote(&names.row())));
+    }
+    let statement = format!(
+        "CREATE TEMP VIEW {} AS SELECT {} FROM {}.{} AS {base}{filter}",
+        quote(&names.inner(position, role, view)),
+        columns.join(", "),
+        quote(&names.schema()),
+        quote(&table.name),
+    );
+    Ok(Object { statements: vec![statement], needs })
+}
+
+fn outer(rules: Rules<'_>, table: &HostTable, position: usize) -> Result<Object> {
+    let Rules { names, role, .. } = rules;
+    let columns: Vec<String> = table.columns.iter().map(|name| quote(name)).collect();
+    let statement = format!(
+        "CREATE TEMP VIEW {} AS SELECT {} FROM {}",
+        quote(&names.outer(position, role)),
+        columns.join(", "),
+        quote(&names.inner(position, role, View::Select)),
+    );
+    Ok(Object { statements: vec![statement], needs: vec![Need::Inner(position, View::Select)] })
+}
+
+fn triggers(rules: Rules<'_>, table: &HostTable, position: usize) -> Result<Object> {
+    let mut needs = Vec::new();
+    let mut statements = Vec::new();
+    if rules.role != Role::Service {
+        check_triggers(rules, table, position, &mut statements, &mut needs);
+    }
+    for (index, sql) in table.triggers.iter().enumerate() {
+        statements.push(host_trigger(rules, table, position, index, sql, &mut needs)?);
+    }
+    Ok(Object { statements, needs })
+}
+
+/// WITH CHECK before and after, USING before: the engine's own answer should the rewriting ever miss one.
+fn check_triggers(
+    rules: Rules<'_>,
+    table: &HostTable,
+    position: usize,
+    statements: &mut Vec<String>,
+    needs: &mut Vec<Need>,
+) {
+    let Rules { names, lowered, role, .. } = rules;
+    let using = |command: Command| lowered.using(&table.name, role, command);
+    let hidden = format!("new row violates row-level security policy for table \"{}\"", table.name);
+    let using_failed =
+        format!("new row violates row-level security policy (USING expression) for table \"{}\"", table.name);
+    for (command, event) in [(Command::Insert, "INSERT"), (Command::Update, "UPDATE")] {
+        let mut early = Vec::new();
+        let mut late = Vec::new();
+        for check in lowered.checks(&table.name, role, command) {
+            let text = render(rules, &check.predicate, "NEW", needs);
+            if text == "1" {
+                continue;
+            }
+            let line = raise(&check.message, &text, None);
+            if !reads_late(&check.predicate, table) {
+                early.push(line.clone());
+            }
+            late.push(line);
+        }
+        let select = using(Command::Select);
+        if !matches!(select, Predicate::True) {
+            let text = render(rules, &select, "NEW", needs);
+            let reads = format!("{}({})", quote(&names.function("reads")), literal(&table.name));
+            let line = raise(&hidden, &text, Some(&reads));
+            if !reads_late(&select, table) {
+                early.push(line.clone());
+            }
+            late.push(line);
+        }
+        if command == Command::Update {
+            let text = render(rules, &using(Command::Update), "OLD", needs);
+            if text != "1" {
+                early.insert(0, raise(&using_failed, &text, None));
+            }
+        }
+        for (period, lines) in [("BEFORE", early), ("AFTER", late)] {
+            push_trigger(rules, table, position, (period, event), &lines, statements);
+        }
+    }
+    let text = render(rules, &using(Command::Delete), "OLD", needs);
+    if text != "1" {
+        let line = raise(&using_failed, &text, None);
+        push_trigger(rules, table, position, ("BEFORE", "DELETE"), &[line], statements);
+    }
+}
+
+fn push_trigger(
+    rules: Rules<'_>,
+    table: &HostTable,
+    position: usize,
+    (period, event): (&str, &str),
+    lines: &[String],
+    statements: &mut Vec<String>,
+) {
+    if lines.is_empty() {
+        return;
+    }
+    let Rules { names, role, .. } = rules;
+    let orphaned = if event == "INSERT" { String::new() } else { orphaned(rules, table) };
+    statements.push(format!(
+        "CREATE TEMP TRIGGER {} {period} {event} ON {}.{} WHEN {}(){orphaned} BEGIN {} END",
+        quote(&names.trigger(position, role, &format!("{period}{event}").to_ascii_lowercase())),
+        quote(&names.schema()),
+        quote(&table.name),
+        quote(&names.function(&format!("as_{}", role.as_str()))),
+        lines.join(" "),
+    ));
+}
+
+/// Row policies do not apply to what a foreign key does by itself (PostgreSQL likewise). While SQLite runs such an
+/// action the parent key is already gone, which no other statement can see: keys with actions are immediate.
+fn orphaned(rules: Rules<'_>, table: &HostTable) -> String {
+    let mut text = String::new();
+    for key in table.foreign_keys.iter().filter(|key| key.acts()) {
+        let present: Vec<String> =
+            key.columns.iter().map(|column| format!("OLD.{} IS NOT NULL", quote(column))).collect();
+        let same: Vec<String> = key
+            .columns
+            .iter()
+            .zip(&key.parent_columns)
+            .map(|(column, parent)| format!("p.{} = OLD.{}", quote(parent), quote(column)))
+            .collect();
+        text.push_str(&format!(
+            " AND NOT ({} AND NOT EXISTS (SELECT 1 FROM {}.{} AS p WHERE {}))",
+            present.join(" AND "),
+            quote(&rules.names.schema()),
+            quote(&key.parent),
+            same.join(" AND "),
+        ));
+    }
+    text
+}
+
+fn raise(message: &str, predicate: &str, only_if: Option<&str>) -> String {
+    let gate = only_if.map(|gate| format!("{gate} AND ")).unwrap_or_default();
+    format!(
+        "SELECT RAISE(ABORT, {}) WHERE {gate}(({predicate}) IS NOT TRUE);",
+        literal(&format!("42501 {message}"))
+    )
+}
+
+/// A check over a value that is only known once the row is written cannot run before.
+fn reads_late(predicate: &Predicate, table: &HostTable) -> bool {
+    match predicate {
+        Predicate::Expr(lowering) => lowering
+            .columns()
+            .iter()
+            .any(|column| table.late_columns.iter().any(|late| late.eq_ignore_ascii_case(column))),
+        _ => false,
+    }
+}
+
+/// A trigger of the host's, made again over guarded tables: its statements act as the caller, as PostgreSQL's
+/// trigger functions do.
+fn host_trigger(
+    rules: Rules<'_>,
+    table: &HostTable,
+    position: usize,
+    index: usize,
+    sql: &str,
+    needs: &mut Vec<Need>,
+) -> Result<String> {
+    let refuse = |why: &str| not_carried("the trigger on table", &table.name, why);
+    let trigger = match parse_schema(sql) {
+        Ok(Statement::CreateTrigger(trigger)) => trigger,
+        Ok(_) => return Err(refuse("it does not read as one")),
+        Err(error) => return Err(refuse(error.message())),
+    };
+    let period = match trigger.period {
+        Some(TriggerPeriod::Before) => "BEFORE",
+        Some(TriggerPeriod::After) | None => "AFTER",
+        _ => return Err(refuse("INSTEAD OF triggers belong to views")),
+    };
+    let [event] = trigger.events.as_slice() else { return Err(refuse("it has several events")) };
+    let event = match event {
+        TriggerEvent::Insert => "INSERT".to_owned(),
+        TriggerEvent::Delete => "DELETE".to_owned(),
+        TriggerEvent::Update(columns) if columns.is_empty() => "UPDATE".to_owned(),
+        TriggerEvent::Update(columns) => {
+            let columns: Vec<String> = columns.iter().map(|column| quote(&column.value)).collect();
+            format!("UPDATE OF {}", columns.join(", "))
+        }
+        TriggerEvent::Truncate => return Err(refuse("TRUNCATE")),
+    };
+    let Some(body) = trigger.statements else { return Err(refuse("it has no body")) };
+    let mut lines = Vec::new();
+    for statement in body.statements() {
+        let rewritten = rewrite_in_trigger(rules, statement.clone())
+            .map_err(|error| refuse(&format!("{} (in `{statement}`)", error.message())))?;
+        needs.extend(rewritten.needs);
+        lines.push(format!("{};", rewritten.sql));
+    }
+    let condition = match trigger.condition {
+        Some(mut condition) => {
+            needs.extend(rewrite_condition(rules, &mut condition)?);
+            format!(" AND ({condition})")
+        }
+        None => String::new(),
+    };
+    Ok(format!(
+        "CREATE TEMP TRIGGER {} {period} {event} ON {}.{} WHEN {}(){condition} BEGIN {} END",
+        quote(&rules.names.trigger(position, rules.role, &format!("h{index}"))),
+        quote(&rules.names.schema()),
+        quote(&table.name),
+        quote(&rules.names.function(&format!("as_{}", rules.role.as_str()))),
+        lines.join(" "),
+    ))
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// What goes wrong with an object while the guard opens is a matter of configuration.
+pub(super) fn at_start(error: Error) -> Error {
+    Error::new(crate::types::Code::Configuration, error.message().to_owned())
+}

@@ -1,0 +1,372 @@
+//! Writes: the base table under its secret schema, and only the rows that an inner view shows.
+
+use std::fmt::Write as _;
+
+use sqlparser::ast::{
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, Insert, ObjectNamePart, OnConflictAction, OnInsert,
+    SelectItem, SqliteOnConflict, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind, Value,
+    With,
+};
+
+use crate::policy::Command;
+use crate::types::{Code, Error, Result};
+
+use super::super::names::{View, quote};
+use super::super::schema::HostTable;
+use super::expr::{column, name_of};
+use super::select::guard_conjuncts;
+use super::{Need, Rewriter, Safety, Target, refused, text};
+
+impl Rewriter<'_> {
+    pub(super) fn insert(&mut self, with: Option<With>, insert: Insert) -> Result<String> {
+        let Insert {
+            or, ignore, table, table_alias, columns, overwrite, source, assignments, partitioned, after_columns,
+            on, returning, replace_into, ..
+        } = insert;
+        if overwrite || ignore || !assignments.is_empty() || partitioned.is_some() || !after_columns.is_empty() {
+            return Err(refused("this form of INSERT"));
+        }
+        if replace_into {
+            return Err(refused("REPLACE INTO; write INSERT .. ON CONFLICT (..) DO UPDATE SET .."));
+        }
+        let TableObject::TableName(name) = &table else { return Err(refused("this INSERT target")) };
+        let alias = table_alias.map(|alias| alias.alias.value);
+        let (position, alias) = self.open_target(name, alias, Command::Insert)?;
+        let with = self.open_with(with)?;
+        let mut sql = with.clone();
+        let conflict = conflict_word(or, self.in_trigger)?;
+        write(&mut sql, format_args!("INSERT{conflict} INTO {}", self.base(position, &alias)?));
+        if !columns.is_empty() {
+            let names: Result<Vec<String>> =
+                columns.iter().map(|name| Ok(quote(text::table_name(name)?.1))).collect();
+            write(&mut sql, format_args!(" ({})", names?.join(", ")));
+        }
+        // The source does not read the row that is being made.
+        let target = self.target.take();
+        match source {
+            Some(mut source) => {
+                self.query(&mut source)?;
+                write(&mut sql, format_args!(" {source}"));
+            }
+            None => sql.push_str(" DEFAULT VALUES"),
+        }
+        self.target = target;
+        if let Some(on) = on {
+            let clause = self.on_conflict(on, position, &alias)?;
+            write(&mut sql, format_args!(" {clause}"));
+        }
+        self.returning(&mut sql, returning, position)?;
+        self.close_with(&with);
+        Ok(sql)
+    }
+
+    pub(super) fn update(&mut self, with: Option<With>, update: Update) -> Result<String> {
+        let Update { table, mut assignments, from, selection, returning, or, order_by, limit, output, .. } = update;
+        if !order_by.is_empty() || limit.is_some() || output.is_some() {
+            return Err(refused("ORDER BY, LIMIT or OUTPUT on UPDATE"));
+        }
+        let (name, alias) = single_table(&table)?;
+        let (position, alias) = self.open_target(name, alias, Command::Update)?;
+        let with = self.open_with(with)?;
+        let conflict = conflict_word(or, self.in_trigger)?;
+        let mut sql = format!("{with}UPDATE{conflict} {} SET ", self.base(position, &alias)?);
+        self.assignments(&mut sql, &mut assignments)?;
+        match from {
+            None => {
+                let key = self.key_filter(selection, position, &alias, Command::Update, returning.as_deref())?;
+                write(&mut sql, format_args!(" WHERE {key}"));
+            }
+            Some(UpdateTableFromKind::AfterSet(tables)) => {
+                let clause = self.update_from(tables, selection, position, &alias)?;
+                sql.push_str(&clause);
+            }
+            Some(UpdateTableFromKind::BeforeSet(_)) => return Err(refused("UPDATE FROM before SET")),
+        }
+        self.returning(&mut sql, returning, position)?;
+        self.close_with(&with);
+        Ok(sql)
+    }
+
+    pub(super) fn delete(&mut self, with: Option<With>, delete: Delete) -> Result<String> {
+        let Delete { tables, from, using, selection, returning, order_by, limit, output, .. } = delete;
+        if !tables.is_empty() || using.is_some() || !order_by.is_empty() || limit.is_some() || output.is_some() {
+            return Err(refused("USING, ORDER BY or LIMIT on DELETE; write WHERE .. IN (SELECT ..)"));
+        }
+        let FromTable::WithFromKeyword(tables) = from else { return Err(refused("DELETE without FROM")) };
+        let [table] = tables.as_slice() else { return Err(refused("DELETE from several tables")) };
+        let (name, alias) = single_table(table)?;
+        let (position, alias) = self.open_target(name, alias, Command::Delete)?;
+        let with = self.open_with(with)?;
+        let key = self.key_filter(selection, position, &alias, Command::Delete, returning.as_deref())?;
+        let mut sql = format!("{with}DELETE FROM {} WHERE {key}", self.base(position, &alias)?);
+        self.returning(&mut sql, returning, position)?;
+        self.close_with(&with);
+        Ok(sql)
+    }
+
+    fn open_target(
+        &mut self,
+        name: &sqlparser::ast::ObjectName,
+        alias: Option<String>,
+        command: Command,
+    ) -> Result<(usize, String)> {
+        let (schema, table) = text::table_name(name)?;
+        if !schema.is_none_or(|schema| schema.eq_ignore_ascii_case("main") || schema == "public") {
+            return Err(refused(format_args!("the schema of `{name}`")));
+        }
+        if self.rules.host.view(table).is_some() {
+            return Err(refused(format_args!("writing to the view `{table}`")));
+        }
+        let position = self.table(table, command)?;
+        let known = self.host_table(position)?;
+        let alias = alias.unwrap_or_else(|| table.to_owned());
+        if alias.eq_ignore_ascii_case("excluded") || alias.eq_ignore_ascii_case("new") {
+            return Err(refused(format_args!("the alias `{alias}`")));
+        }
+        self.target =
+            Some(Target { table: known.name.clone(), alias: alias.clone(), columns: known.columns.clone() });
+        self.need(Need::Triggers(position));
+        Ok((position, alias))
+    }
+
+    fn host_table(&self, position: usize) -> Result<&HostTable> {
+        let missing = || Error::new(Code::BadStatement, "no such table");
+        self.rules.host.tables.get(position).ok_or_else(missing)
+    }
+
+    /// `schema.table AS alias`; in a trigger a target has neither.
+    fn base(&self, position: usize, alias: &str) -> Result<String> {
+        let table = quote(&self.host_table(position)?.name);
+        if self.in_trigger {
+            return Ok(table);
+        }
+        Ok(format!("{}.{table} AS {}", quote(&self.rules.names.schema()), quote(alias)))
+    }
+
+    fn open_with(&mut self, with: Option<With>) -> Result<String> {
+        let Some(mut with) = with else { return Ok(String::new()) };
+        if self.in_trigger {
+            return Err(refused("WITH in a trigger"));
+        }
+        let target = self.target.take();
+        let safety = self.with(&mut with)?;
+        self.target = target;
+        // The rest of the statement is not read yet, so the fence stands whatever it holds.
+        self.fence_ctes(Some(&mut with), safety.and(Safety::Watched));
+        Ok(format!("{with} "))
+    }
+
+    fn close_with(&mut self, with: &str) {
+        if !with.is_empty() {
+            self.scopes.pop();
+        }
+    }
+
+    fn assignments(&mut self, sql: &mut String, assignments: &mut [Assignment]) -> Result<()> {
+        for (index, assignment) in assignments.iter_mut().enumerate() {
+            self.expr(&mut assignment.value)?;
+            let simple = |name: &sqlparser::ast::ObjectName| match name.0.as_slice() {
+                [ObjectNamePart::Identifier(column)] => Ok(quote(&column.value)),
+                _ => Err(refused(format_args!("the assignment to `{name}`"))),
+            };
+            let target = match &assignment.target {
+                AssignmentTarget::ColumnName(name) => simple(name)?,
+                AssignmentTarget::Tuple(names) => {
+                    let names: Result<Vec<String>> = names.iter().map(simple).collect();
+                    format!("({})", names?.join(", "))
+                }
+            };
+            let comma = if index == 0 { "" } else { ", " };
+            write(sql, format_args!("{comma}{target} = {}", assignment.value));
+        }
+        Ok(())
+    }
+
+    /// `key IN (SELECT key FROM inner AS alias WHERE ..)`.
+    fn key_filter(
+        &mut self,
+        selection: Option<Expr>,
+        position: usize,
+        alias: &str,
+        command: Command,
+        returning: Option<&[SelectItem]>,
+    ) -> Result<String> {
+        let mut condition = selection;
+        let mut conjuncts = Vec::new();
+        if let Some(condition) = &mut condition {
+            self.condition(condition, &mut conjuncts)?;
+        }
+        // A RETURNING list reads the target unless all of it is constant; it is walked again when printed.
+        if let Some(items) = returning {
+            self.note_returning(items);
+        }
+        let view = self.write_view(position, command)?;
+        if let Some(condition) = &mut condition {
+            let visible = column(alias, &self.rules.names.visible());
+            guard_conjuncts(condition, &visible, &mut conjuncts.into_iter());
+        }
+        let filter = condition.map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
+        self.key_in(position, alias, view, &filter)
+    }
+
+    fn key_in(&mut self, position: usize, alias: &str, view: View, filter: &str) -> Result<String> {
+        self.need(Need::Inner(position, view));
+        let names = self.rules.names;
+        let inner = quote(&names.inner(position, self.rules.role, view));
+        let table = self.host_table(position)?;
+        let (outside, inside) = match &table.rowid {
+            Some(rowid) => (format!("{}.{rowid}", self.target_name(alias)), quote(&names.row())),
+            None => {
+                let own: Vec<String> =
+                    table.primary_key.iter().map(|key| format!("{}.{}", self.target_name(alias), quote(key))).collect();
+                let keys: Vec<String> = table.primary_key.iter().map(|key| quote(key)).collect();
+                (format!("({})", own.join(", ")), keys.join(", "))
+            }
+        };
+        Ok(format!("{outside} IN (SELECT {inside} FROM {inner} AS {}{filter})", quote(alias)))
+    }
+
+    fn target_name(&self, alias: &str) -> String {
+        match &self.target {
+            Some(target) if self.in_trigger => quote(&target.table),
+            _ => quote(alias),
+        }
+    }
+
+    /// The rows a write may touch; a write that reads a column needs them visible too.
+    fn write_view(&mut self, position: usize, command: Command) -> Result<View> {
+        if self.reads_target {
+            let name = self.host_table(position)?.name.clone();
+            self.table(&name, Command::Select)?;
+        }
+        Ok(match (command, self.reads_target) {
+            (Command::Delete, true) => View::DeleteReading,
+            (Command::Delete, false) => View::Delete,
+            (_, true) => View::UpdateReading,
+            (_, false) => View::Update,
+        })
+    }
+
+    fn note_returning(&mut self, items: &[SelectItem]) {
+        for item in items {
+            let constant = match item {
+                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                    matches!(expr, Expr::Value(_))
+                }
+                _ => false,
+            };
+            self.reads_target |= !constant;
+        }
+    }
+
+    /// `UPDATE .. FROM`: the joined tables are read through their views, the target by its key, and the user's
+    /// condition runs behind both.
+    fn update_from(
+        &mut self,
+        mut tables: Vec<TableWithJoins>,
+        selection: Option<Expr>,
+        position: usize,
+        alias: &str,
+    ) -> Result<String> {
+        self.reads_target = true;
+        let view = self.write_view(position, Command::Update)?;
+        let key = self.key_in(position, alias, view, "")?;
+        let clause = self.from_fenced(&mut tables)?;
+        let mut condition = selection.unwrap_or(Expr::value(Value::Number("1".to_owned(), false)));
+        self.expr(&mut condition)?;
+        Ok(format!(" FROM {clause} WHERE {key} AND CASE WHEN {key} THEN ({condition}) END"))
+    }
+
+    fn on_conflict(&mut self, on: OnInsert, position: usize, alias: &str) -> Result<String> {
+        let OnInsert::OnConflict(on) = on else { return Err(refused("ON DUPLICATE KEY UPDATE")) };
+        let target = match &on.conflict_target {
+            None => String::new(),
+            Some(sqlparser::ast::ConflictTarget::Columns(columns)) => {
+                // The proposed row must pass the SELECT policies too, as in PostgreSQL.
+                self.reads_target = true;
+                let names: Vec<String> = columns.iter().map(|name| quote(name_of(name))).collect();
+                format!(" ({})", names.join(", "))
+            }
+            Some(_) => return Err(refused("ON CONFLICT ON CONSTRAINT; name the columns")),
+        };
+        match on.action {
+            OnConflictAction::DoNothing => Ok(format!("ON CONFLICT{target} DO NOTHING")),
+            OnConflictAction::DoUpdate(mut update) => {
+                let name = self.host_table(position)?.name.clone();
+                self.table(&name, Command::Update)?;
+                self.reads_target = true;
+                let view = self.write_view(position, Command::Update)?;
+                let mut sets = String::new();
+                self.assignments(&mut sets, &mut update.assignments)?;
+                let key = self.key_in(position, alias, view, "")?;
+                let condition = match &mut update.selection {
+                    Some(selection) => {
+                        self.expr(selection)?;
+                        selection.to_string()
+                    }
+                    None => "1".to_owned(),
+                };
+                // A hidden row is an error before anything of the user's looks at it.
+                let deny = quote(&self.rules.names.function("deny"));
+                let message = format!(
+                    "42501 new row violates row-level security policy (USING expression) for table \"{name}\""
+                );
+                let message = message.replace('\'', "''");
+                Ok(format!(
+                    "ON CONFLICT{target} DO UPDATE SET {sets} WHERE CASE WHEN {key} THEN ({condition}) \
+                     ELSE {deny}('{message}') END"
+                ))
+            }
+        }
+    }
+
+    fn returning(&mut self, sql: &mut String, items: Option<Vec<SelectItem>>, position: usize) -> Result<()> {
+        let Some(items) = items else { return Ok(()) };
+        if self.in_trigger {
+            return Err(refused("RETURNING in a trigger"));
+        }
+        self.note_returning(&items);
+        if self.reads_target {
+            let name = self.host_table(position)?.name.clone();
+            self.table(&name, Command::Select)?;
+        }
+        let mut printed = Vec::with_capacity(items.len());
+        for mut item in items {
+            match &mut item {
+                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                    self.expr(expr)?;
+                    printed.push(item.to_string());
+                }
+                SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => printed.push("*".to_owned()),
+                other => return Err(refused(format_args!("`{other}` in RETURNING"))),
+            }
+        }
+        write(sql, format_args!(" RETURNING {}", printed.join(", ")));
+        Ok(())
+    }
+}
+
+fn write(sql: &mut String, arguments: std::fmt::Arguments<'_>) {
+    // Writing into a String cannot fail.
+    let _ = sql.write_fmt(arguments);
+}
+
+/// An explicit ABORT overrides what a constraint may say; REPLACE and ROLLBACK reach past the policies.
+fn conflict_word(or: Option<SqliteOnConflict>, in_trigger: bool) -> Result<&'static str> {
+    match or {
+        // Inside a trigger the outer statement's word counts, and that one we wrote.
+        None if in_trigger => Ok(""),
+        None | Some(SqliteOnConflict::Abort) => Ok(" OR ABORT"),
+        Some(SqliteOnConflict::Ignore) => Ok(" OR IGNORE"),
+        Some(other) => Err(refused(format_args!("OR {other}; write ON CONFLICT (..) DO ..."))),
+    }
+}
+
+fn single_table(table: &TableWithJoins) -> Result<(&sqlparser::ast::ObjectName, Option<String>)> {
+    match (&table.relation, table.joins.as_slice()) {
+        (TableFactor::Table { name, alias, args: None, .. }, []) => {
+            Ok((name, alias.as_ref().map(|alias| name_of(&alias.name).to_owned())))
+        }
+        _ => Err(refused("a write to more than one table")),
+    }
+}

@@ -1,0 +1,229 @@
+//! The first wall: host SQL is parsed, checked against a written grammar, rewritten and printed again. Only
+//! printed text runs.
+//!
+//! 1. One statement. Every table is named by us in what is printed; what we cannot name is refused.
+//! 2. A user expression that could fail or be watched never runs on a row its user may not see: in WHERE and ON
+//!    it stands inside `CASE WHEN <row is visible> THEN .. END`, elsewhere a barrier keeps SQLite from moving it.
+//! 3. A write goes to the base table, to the rows that an inner view shows.
+//!
+//! The accepted grammar is written down in `docs/guide/guarded-sql.md`.
+
+mod dml;
+mod expr;
+mod select;
+mod text;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use sqlparser::ast::{Query, SetExpr, Statement};
+
+use crate::policy::{Command, Lowered};
+use crate::types::{Code, Error, Result, Role};
+
+pub(super) use text::parse_schema;
+
+use super::names::{Names, View};
+use super::schema::HostSchema;
+use super::sqlite::Ticket;
+
+/// A statement as it will run.
+#[derive(Debug)]
+pub(super) struct Rewritten {
+    pub(super) sql: Arc<str>,
+    pub(super) writes: bool,
+    pub(super) ticket: Ticket,
+    /// The guard's objects the text names, for the role it was rewritten for.
+    pub(super) needs: Vec<Need>,
+    /// The host tables the statement reaches, lower case, as the parser saw them.
+    pub(super) tables: BTreeSet<String>,
+}
+
+/// An object of the guard's, in the order it must exist.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(super) enum Need {
+    /// An inner view of the table with that position.
+    Inner(usize, View),
+    /// The outer view.
+    Outer(usize),
+    /// The triggers that check writes.
+    Triggers(usize),
+}
+
+/// What the rewriting decides by.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub(super) host: &'a HostSchema,
+    pub(super) names: &'a Names,
+    pub(super) lowered: &'a Lowered,
+    pub(super) role: Role,
+}
+
+/// Rewrites one statement of the host's.
+pub(super) fn rewrite(rules: Rules<'_>, sql: &str) -> Result<Rewritten> {
+    let statement = text::parse(sql)?;
+    let mut rewriter = Rewriter::new(rules);
+    let (sql, writes) = match statement {
+        Statement::Query(mut query) => rewriter.top_query(&mut query)?,
+        Statement::Insert(insert) => (rewriter.insert(None, insert)?, true),
+        Statement::Update(update) => (rewriter.update(None, update)?, true),
+        Statement::Delete(delete) => (rewriter.delete(None, delete)?, true),
+        other => {
+            return Err(refused(format!("`{}` statements", text::first_word(&other.to_string()))));
+        }
+    };
+    Ok(Rewritten {
+        sql: Arc::from(sql),
+        writes,
+        ticket: Ticket {
+            target: rewriter.target.as_ref().map(|target| Arc::from(target.table.as_str())),
+            reads_target: rewriter.reads_target,
+            ..Ticket::default()
+        },
+        needs: rewriter.needs,
+        tables: rewriter.tables,
+    })
+}
+
+/// Rewrites one statement of a host trigger's body for one role; `NEW` and `OLD` stay as they are.
+pub(super) fn rewrite_in_trigger(rules: Rules<'_>, statement: Statement) -> Result<Rewritten> {
+    let mut rewriter = Rewriter::new(rules);
+    rewriter.in_trigger = true;
+    let (sql, writes) = match statement {
+        Statement::Query(mut query) => rewriter.top_query(&mut query)?,
+        Statement::Insert(insert) => (rewriter.insert(None, insert)?, true),
+        Statement::Update(update) => (rewriter.update(None, update)?, true),
+        Statement::Delete(delete) => (rewriter.delete(None, delete)?, true),
+        other => return Err(refused(format!("`{}` in a trigger", text::first_word(&other.to_string())))),
+    };
+    Ok(Rewritten {
+        sql: Arc::from(sql),
+        writes,
+        ticket: Ticket::default(),
+        needs: rewriter.needs,
+        tables: rewriter.tables,
+    })
+}
+
+/// Rewrites the WHEN of a host trigger.
+pub(super) fn rewrite_condition(rules: Rules<'_>, condition: &mut sqlparser::ast::Expr) -> Result<Vec<Need>> {
+    let mut rewriter = Rewriter::new(rules);
+    rewriter.in_trigger = true;
+    rewriter.expr(condition)?;
+    Ok(rewriter.needs)
+}
+
+/// Whether an expression may run on a row before its policy has been asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Safety {
+    /// Cannot fail and cannot be watched, whatever the row holds.
+    Plain,
+    /// Might.
+    Watched,
+}
+
+impl Safety {
+    fn and(self, other: Self) -> Self {
+        if self == Self::Plain { other } else { Self::Watched }
+    }
+}
+
+/// The table a write goes to.
+struct Target {
+    table: String,
+    alias: String,
+    columns: Vec<String>,
+}
+
+struct Rewriter<'a> {
+    rules: Rules<'a>,
+    needs: Vec<Need>,
+    tables: BTreeSet<String>,
+    /// CTE names in scope, innermost last, lower case.
+    scopes: Vec<Vec<String>>,
+    target: Option<Target>,
+    reads_target: bool,
+    in_trigger: bool,
+    /// Some block keeps watched expressions off hidden rows.
+    fenced: bool,
+    /// Views of the host's being read, against circles.
+    views: Vec<String>,
+    depth: usize,
+}
+
+impl<'a> Rewriter<'a> {
+    fn new(rules: Rules<'a>) -> Self {
+        Self {
+            rules,
+            needs: Vec::new(),
+            tables: BTreeSet::new(),
+            scopes: Vec::new(),
+            target: None,
+            reads_target: false,
+            in_trigger: false,
+            fenced: false,
+            views: Vec::new(),
+            depth: 0,
+        }
+    }
+
+    fn top_query(&mut self, query: &mut Query) -> Result<(String, bool)> {
+        if matches!(&*query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_)) {
+            let with = query.with.take();
+            let plain = query.order_by.is_none() && query.limit_clause.is_none() && query.fetch.is_none();
+            if !plain {
+                return Err(refused("ORDER BY or LIMIT on a write"));
+            }
+            let body = std::mem::replace(&mut *query.body, SetExpr::Values(empty_values()));
+            let sql = match body {
+                SetExpr::Insert(Statement::Insert(insert)) => self.insert(with, insert)?,
+                SetExpr::Update(Statement::Update(update)) => self.update(with, update)?,
+                SetExpr::Delete(Statement::Delete(delete)) => self.delete(with, delete)?,
+                _ => return Err(refused("this form of write")),
+            };
+            return Ok((sql, true));
+        }
+        self.query(query)?;
+        Ok((query.to_string(), false))
+    }
+
+    /// The position of a host table the role may use for `command`.
+    fn table(&mut self, name: &str, command: Command) -> Result<usize> {
+        let rules = self.rules;
+        let missing = || Error::new(Code::BadStatement, format!("no such table: {name}"));
+        let position = rules.host.position(name).ok_or_else(missing)?;
+        let table = rules.host.tables.get(position).ok_or_else(missing)?;
+        let named = rules.lowered.names(&table.name);
+        if !named && rules.role != Role::Service {
+            return Err(missing());
+        }
+        if table.refusal.is_some() {
+            return Err(missing());
+        }
+        if let Some(denied) = rules.lowered.denied(&table.name, rules.role, command) {
+            return Err(Error::new(Code::InsufficientPrivilege, denied));
+        }
+        self.tables.insert(table.name.to_ascii_lowercase());
+        Ok(position)
+    }
+
+    fn need(&mut self, need: Need) {
+        if !self.needs.contains(&need) {
+            self.needs.push(need);
+        }
+    }
+
+    fn is_cte(&self, name: &str) -> bool {
+        let lower = name.to_ascii_lowercase();
+        self.scopes.iter().any(|scope| scope.contains(&lower))
+    }
+}
+
+fn empty_values() -> sqlparser::ast::Values {
+    sqlparser::ast::Values { explicit_row: false, value_keyword: false, rows: Vec::new() }
+}
+
+/// The error for a construct that guarded SQL does not carry.
+fn refused(what: impl std::fmt::Display) -> Error {
+    Error::new(Code::StatementNotSupported, format!("guarded SQL does not carry {what}"))
+}

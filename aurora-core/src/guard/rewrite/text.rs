@@ -1,0 +1,145 @@
+//! From text to one syntax tree, and names out of it.
+
+use sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Statement};
+use sqlparser::dialect::SQLiteDialect;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Token, Tokenizer};
+
+use crate::types::{Code, Error, Result};
+
+use super::super::names::Names;
+use super::refused;
+
+/// The longest statement, in bytes.
+const LONGEST: usize = 256 * 1024;
+
+/// The most words and operators: a chain of operators is a tree as deep as it is long, and is walked by recursion.
+const MOST_WORDS: usize = 3_000;
+
+/// How deep a statement may nest.
+const DEEPEST: usize = 64;
+
+/// Parses exactly one statement, with its parameters numbered and our names kept out.
+///
+/// Literals and quoted names are kept as they were written (no unescaping): printing what was unescaped is not
+/// the inverse of reading it for a quote behind a backslash.
+pub(super) fn parse(sql: &str) -> Result<Statement> {
+    if sql.len() > LONGEST {
+        return Err(refused(format_args!("statements over {LONGEST} bytes")));
+    }
+    if sql.contains('\0') {
+        return Err(Error::new(Code::BadStatement, "a statement must not hold a NUL character"));
+    }
+    let dialect = SQLiteDialect {};
+    let mut tokens =
+        Tokenizer::new(&dialect, sql).with_unescape(false).tokenize_with_location().map_err(|error| syntax(&error))?;
+    let mut highest = 0;
+    let mut words = 0;
+    for token in &mut tokens {
+        if !matches!(
+            token.token,
+            Token::Whitespace(_)
+                | Token::Comma
+                | Token::LParen
+                | Token::RParen
+                | Token::Number(..)
+                | Token::SingleQuotedString(_)
+                | Token::Placeholder(_)
+        ) {
+            words += 1;
+        }
+        match &mut token.token {
+            Token::Placeholder(name) => *name = number(name, &mut highest)?,
+            Token::Word(word) => check_identifier(&word.value)?,
+            Token::SingleQuotedString(text) => check_string(text)?,
+            _ => {}
+        }
+    }
+    if words > MOST_WORDS {
+        return Err(refused(format_args!("statements of over {MOST_WORDS} words and operators")));
+    }
+    let mut parser = Parser::new(&dialect).with_recursion_limit(DEEPEST).with_tokens_with_locations(tokens);
+    let statement = parser.parse_statement().map_err(|error| syntax(&error))?;
+    while parser.consume_token(&Token::SemiColon) {}
+    if parser.peek_token().token != Token::EOF {
+        return Err(refused("more than one statement, or text behind one"));
+    }
+    Ok(statement)
+}
+
+/// Parses a statement of the host's own schema (a view, a trigger), with literals kept as they were written.
+pub(in crate::guard) fn parse_schema(sql: &str) -> Result<Statement> {
+    let dialect = SQLiteDialect {};
+    let tokens =
+        Tokenizer::new(&dialect, sql).with_unescape(false).tokenize_with_location().map_err(|error| syntax(&error))?;
+    for token in &tokens {
+        match &token.token {
+            Token::Word(word) => check_identifier(&word.value)?,
+            Token::SingleQuotedString(text) => check_string(text)?,
+            Token::Placeholder(_) => return Err(refused("a parameter in the schema")),
+            _ => {}
+        }
+    }
+    let mut parser = Parser::new(&dialect).with_recursion_limit(DEEPEST).with_tokens_with_locations(tokens);
+    parser.parse_statement().map_err(|error| syntax(&error))
+}
+
+/// Parameters are `?`, `?N` and `$N`; all become `?N`, so that moving an expression cannot renumber them.
+fn number(name: &str, highest: &mut u32) -> Result<String> {
+    let number = match name.strip_prefix(['?', '$']) {
+        Some("") if name == "?" => *highest + 1,
+        Some(digits) => match digits.parse() {
+            Ok(number @ 1..=32_766) => number,
+            _ => return Err(refused(format_args!("the parameter `{name}`; write $1, $2, .."))),
+        },
+        None => return Err(refused(format_args!("the parameter `{name}`; write $1, $2, .."))),
+    };
+    *highest = number.max(*highest);
+    Ok(format!("?{number}"))
+}
+
+fn check_identifier(name: &str) -> Result<()> {
+    if Names::resembles(name) {
+        return Err(refused("an identifier of the guard's own form"));
+    }
+    if name.contains(['"', '`', '[', ']', '\'']) {
+        return Err(refused("an identifier with a quote in it"));
+    }
+    Ok(())
+}
+
+/// In raw form every quote must stand doubled; then printing the literal as it stands is exact.
+fn check_string(raw: &str) -> Result<()> {
+    let mut rest = raw;
+    while let Some((_, behind)) = rest.split_once('\'') {
+        match behind.strip_prefix('\'') {
+            Some(after) => rest = after,
+            None => return Err(refused("this string literal")),
+        }
+    }
+    Ok(())
+}
+
+fn syntax(error: &dyn std::fmt::Display) -> Error {
+    Error::new(Code::BadStatement, format!("syntax: {error}"))
+}
+
+/// The only part of a name that has only one, or the table of `main.table`.
+pub(super) fn table_name(name: &ObjectName) -> Result<(Option<&str>, &str)> {
+    match name.0.as_slice() {
+        [ObjectNamePart::Identifier(table)] => Ok((None, &table.value)),
+        [ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(table)] => {
+            Ok((Some(&schema.value), &table.value))
+        }
+        _ => Err(refused(format_args!("the name `{name}`"))),
+    }
+}
+
+/// `name` as a quoted identifier in the tree.
+pub(super) fn quoted(name: &str) -> Ident {
+    Ident::with_quote('"', name)
+}
+
+pub(super) fn first_word(text: &str) -> String {
+    text.split_whitespace().next().unwrap_or_default().to_owned()
+}

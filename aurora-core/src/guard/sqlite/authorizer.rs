@@ -1,0 +1,128 @@
+//! The second wall: what SQLite itself is about to do, decided without looking at the text.
+
+use std::sync::PoisonError;
+
+use libsqlite3_sys as sys;
+
+use super::context::{Context, Mode, Ticket};
+
+/// One question of SQLite's (<https://www.sqlite.org/c3ref/set_authorizer.html>).
+pub(super) struct Request<'a> {
+    pub(super) action: i32,
+    pub(super) first: Option<&'a str>,
+    pub(super) second: Option<&'a str>,
+    pub(super) schema: Option<&'a str>,
+    /// The innermost view, trigger or CTE; anyone can name a CTE, so only a secret name proves anything.
+    pub(super) accessor: Option<&'a str>,
+}
+
+/// The answer. There is no "pretend NULL": a statement that reaches for something is refused whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    Allow,
+    Deny,
+}
+
+/// Built-in functions that host SQL may call. Left out: what outlives an identity (`last_insert_rowid`,
+/// `changes`, `total_changes`), what reaches outside (`load_extension`, `fts3_tokenizer`), what tells about the
+/// engine (`sqlite_*`), and what allocates at will (`zeroblob`, `randomblob`).
+const FUNCTIONS: &[&str] = &[
+    "->", "->>", "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "avg", "ceil", "ceiling",
+    "char", "coalesce", "concat", "concat_ws", "cos", "cosh", "count", "cume_dist", "current_date",
+    "current_time", "current_timestamp", "date", "datetime", "degrees", "dense_rank", "exp", "first_value",
+    "floor", "format", "glob", "group_concat", "hex", "if", "ifnull", "iif", "instr", "json", "json_array",
+    "json_array_length", "json_error_position", "json_extract", "json_group_array", "json_group_object",
+    "json_insert", "json_object", "json_patch", "json_pretty", "json_quote", "json_remove", "json_replace",
+    "json_set", "json_type", "json_valid", "julianday", "lag", "last_value", "lead", "length", "like",
+    "likelihood", "likely", "ln", "log", "log10", "log2", "lower", "ltrim", "max", "median", "min", "mod",
+    "nth_value", "ntile", "nullif", "octet_length", "percent_rank", "percentile", "percentile_cont",
+    "percentile_disc", "pi", "pow", "power", "printf", "quote", "radians", "random", "rank", "replace", "round",
+    "row_number", "rtrim", "sign", "sin", "sinh", "sqrt", "strftime", "string_agg", "substr", "substring",
+    "sum", "tan", "tanh", "time", "timediff", "total", "trim", "trunc", "typeof", "unhex", "unicode", "unistr",
+    "unistr_quote", "unixepoch", "unlikely", "upper",
+];
+
+/// Table-valued functions that host SQL may read; they see only their own arguments.
+pub(crate) const TABLE_FUNCTIONS: &[&str] = &["json_each", "json_tree"];
+
+pub(super) fn decide(context: &Context, request: &Request<'_>) -> Verdict {
+    let state = context.state();
+    if state.mode == Mode::Own {
+        return Verdict::Allow;
+    }
+    if state.role.is_none() {
+        return Verdict::Deny;
+    }
+    record(context, request);
+    let allowed = match request.action {
+        sys::SQLITE_SELECT | sys::SQLITE_RECURSIVE => true,
+        sys::SQLITE_FUNCTION => function(context, request),
+        sys::SQLITE_READ => read(context, request, &state.ticket),
+        sys::SQLITE_INSERT | sys::SQLITE_UPDATE | sys::SQLITE_DELETE => {
+            write(context, request, state.ticket.target.as_deref())
+        }
+        // DDL, ATTACH, DETACH, PRAGMA, TRANSACTION, SAVEPOINT, ANALYZE, REINDEX, vtables, and what comes next.
+        _ => false,
+    };
+    if allowed { Verdict::Allow } else { Verdict::Deny }
+}
+
+fn function(context: &Context, request: &Request<'_>) -> bool {
+    let Some(name) = request.second else { return false };
+    if context.names.owns(name) {
+        return true;
+    }
+    FUNCTIONS.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+fn read(context: &Context, request: &Request<'_>, ticket: &Ticket) -> bool {
+    let target = ticket.target.as_deref();
+    let (Some(table), Some(schema)) = (request.first, request.schema) else { return false };
+    if schema.eq_ignore_ascii_case(&context.schema) {
+        return match request.accessor {
+            Some(accessor) => context.names.owns(accessor),
+            // A table of which no column is left after flattening (a count, a constant condition) arrives without
+            // its view's name: only tables the statement reads through views may.
+            None if request.second == Some("") => ticket.tables.contains(&lower(table)),
+            None => target.is_some_and(|target| {
+                table.eq_ignore_ascii_case(target)
+                    || request.second.is_some_and(|column| {
+                        context.facts.key_columns.contains(&(lower(table), lower(column)))
+                    })
+            }),
+        };
+    }
+    if schema.eq_ignore_ascii_case("temp") {
+        return context.names.owns(table);
+    }
+    schema.eq_ignore_ascii_case("main") && TABLE_FUNCTIONS.iter().any(|name| name.eq_ignore_ascii_case(table))
+}
+
+fn write(context: &Context, request: &Request<'_>, target: Option<&str>) -> bool {
+    let (Some(table), Some(schema), Some(target)) = (request.first, request.schema, target) else {
+        return false;
+    };
+    if !schema.eq_ignore_ascii_case(&context.schema) {
+        return false;
+    }
+    match request.accessor {
+        Some(accessor) => context.names.owns(accessor),
+        None => {
+            table.eq_ignore_ascii_case(target)
+                || context.facts.cascades.contains(&(lower(target), lower(table)))
+        }
+    }
+}
+
+fn lower(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
+fn record(context: &Context, request: &Request<'_>) {
+    let mut recorder = context.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(seen) = recorder.as_mut() else { return };
+    let (Some(table), Some(schema)) = (request.first, request.schema) else { return };
+    if schema.eq_ignore_ascii_case(&context.schema) {
+        seen.push(lower(table));
+    }
+}

@@ -1,0 +1,59 @@
+//! Row policies: what PostgreSQL's `CREATE POLICY` text means, as SQL that SQLite can run.
+//!
+//! 1. Pure: no I/O, no clock, no randomness. The schema and the claims come in as values.
+//! 2. Policy text never passes through. It is parsed, checked, typed and printed from our own form; every
+//!    column is qualified, every identifier quoted, every inner table given an alias that nothing can capture.
+//! 3. What is outside the subset is refused with file, line, construct and what to write instead; nothing is
+//!    dropped silently, and all errors are reported at once.
+//! 4. PostgreSQL decides what a policy means: permissive policies are ORed, restrictive ones ANDed, none means
+//!    deny, NULL means deny, an inner table answers under its own policies, recursion is an error (42P17).
+//! 5. Where SQLite's values differ from PostgreSQL's, the lowered text calls functions of ours
+//!    ([`functions`]).
+//! 6. A rewriting that changes NULL to false, or back, happens only where no `NOT` stands above.
+//!
+//! ```
+//! use aurora_core::policy::{Column, Command, Names, Policies, Predicate, Schema, Table};
+//! use aurora_core::types::Role;
+//!
+//! struct Plain;
+//! impl Names for Plain {
+//!     fn row(&self, column: &str) -> String { format!("\"notes\".\"{column}\"") }
+//!     fn table(&self, table: &str) -> String { format!("\"{table}\"") }
+//!     fn function(&self, name: &str) -> String { name.to_owned() }
+//! }
+//!
+//! let text = "ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+//!             CREATE POLICY own ON notes FOR SELECT TO authenticated USING (owner = auth.uid());";
+//! let schema = Schema { tables: vec![Table::new("notes", vec![Column::new("owner", "TEXT")])] };
+//! let lowered = Policies::parse(text, "policies.sql").unwrap().lower(&schema).unwrap();
+//!
+//! let Predicate::Expr(own) = lowered.using("notes", Role::Authenticated, Command::Select) else { panic!() };
+//! assert_eq!(own.render(&Plain), r#"("notes"."owner" = (SELECT auth_uid_text()))"#);
+//! assert!(matches!(lowered.using("notes", Role::Anon, Command::Select), Predicate::False));
+//! ```
+
+mod catalog;
+mod check;
+mod coerce;
+mod convert;
+mod error;
+mod expr;
+pub mod functions;
+mod grants;
+mod index;
+mod lower;
+mod optimise;
+mod parse;
+mod query;
+mod raw;
+mod reach;
+mod render;
+mod schema;
+mod values;
+
+pub use error::{PolicyError, PolicyErrors, PolicyWarning};
+pub use lower::{Check, Lowered, Lowering, Predicate};
+pub use parse::Policies;
+pub use index::WantedIndex;
+pub use render::Names;
+pub use schema::{Column, Command, Index, Schema, Table};

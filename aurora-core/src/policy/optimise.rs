@@ -1,0 +1,252 @@
+//! Rewrites that keep every answer: constants are folded, and a membership test that SQLite would run for each
+//! row becomes a list that it reads once.
+//!
+//! `truth` marks places where false and NULL mean the same: a policy as a whole, a subquery's `WHERE`, a `CASE`
+//! condition, and through AND and OR whatever stands in such a place. `NOT` ends it.
+
+use super::expr::{Expr, Select};
+use super::functions::FunctionName;
+use super::raw::Comparison;
+
+pub(super) fn optimise(expr: Expr, truth: bool) -> Expr {
+    match fold(expr, truth) {
+        Expr::Null if truth => Expr::Bool(false),
+        other => other,
+    }
+}
+
+fn fold(expr: Expr, truth: bool) -> Expr {
+    match expr {
+        Expr::And(many) => junction(many, truth, false),
+        Expr::Or(many) => junction(many, truth, true),
+        Expr::Not(one) => match optimise(*one, false) {
+            Expr::Bool(value) => Expr::Bool(!value),
+            Expr::Null => Expr::Null,
+            Expr::Not(inner) => *inner,
+            other => Expr::Not(Box::new(other)),
+        },
+        Expr::IsNull(one) => match optimise(*one, false) {
+            Expr::Null => Expr::Bool(true),
+            Expr::Bool(_) | Expr::Integer(_) | Expr::Text(_) | Expr::Blob(_) => Expr::Bool(false),
+            other => Expr::IsNull(Box::new(other)),
+        },
+        Expr::Is(one, expected) => match optimise(*one, false) {
+            Expr::Null => Expr::Bool(false),
+            Expr::Bool(value) => Expr::Bool(value == expected),
+            other => Expr::Is(Box::new(other), expected),
+        },
+        Expr::Compare { op, left, right, bytes } => {
+            compare(op, optimise(*left, false), optimise(*right, false), bytes)
+        }
+        Expr::InList { left, list, bytes } => match optimise(*left, false) {
+            Expr::Null => Expr::Null,
+            constant @ (Expr::Text(_) | Expr::Integer(_) | Expr::Blob(_)) => Expr::Bool(list.contains(&constant)),
+            left => Expr::InList { left: Box::new(left), list, bytes },
+        },
+        Expr::InSelect { left, select, bytes } => {
+            in_select(optimise(*left, false), subquery(*select), bytes, truth)
+        }
+        Expr::Exists(select) => {
+            let select = subquery(*select);
+            if never(&select) {
+                return Expr::Bool(false);
+            }
+            match decorrelate(&select).filter(|_| truth) {
+                Some(member) => member,
+                None => Expr::Exists(Box::new(select)),
+            }
+        }
+        Expr::Scalar { select, single } => {
+            let select = subquery(*select);
+            if never(&select) { Expr::Null } else { Expr::Scalar { select: Box::new(select), single } }
+        }
+        Expr::Call(name, arguments) => {
+            let arguments: Vec<Expr> = arguments.into_iter().map(|one| optimise(one, false)).collect();
+            // All but the path functions, which are never given NULL, answer NULL to NULL.
+            let null = arguments.contains(&Expr::Null) && name != FunctionName::Raise;
+            if null { Expr::Null } else { Expr::Call(name, arguments) }
+        }
+        Expr::Coalesce(many) => coalesce(many),
+        Expr::Case { arms, otherwise } => case(arms, optimise(*otherwise, false)),
+        Expr::Concat(left, right) => match (optimise(*left, false), optimise(*right, false)) {
+            (Expr::Null, _) | (_, Expr::Null) => Expr::Null,
+            (left, right) => Expr::Concat(Box::new(left), Box::new(right)),
+        },
+        Expr::Digits(one) => match optimise(*one, false) {
+            Expr::Null => Expr::Null,
+            Expr::Integer(value) => Expr::Text(value.to_string()),
+            other => Expr::Digits(Box::new(other)),
+        },
+        leaf => leaf,
+    }
+}
+
+/// AND (`ends` false) or OR (`ends` true), flat and without repetition.
+fn junction(many: Vec<Expr>, truth: bool, ends: bool) -> Expr {
+    let mut kept: Vec<Expr> = Vec::with_capacity(many.len());
+    for one in many {
+        match (optimise(one, truth), ends) {
+            (Expr::Bool(value), _) if value == ends => return Expr::Bool(ends),
+            (Expr::Bool(_), _) => {}
+            (Expr::Or(inner), true) | (Expr::And(inner), false) => {
+                for one in inner {
+                    if !kept.contains(&one) {
+                        kept.push(one);
+                    }
+                }
+            }
+            (other, _) => {
+                if !kept.contains(&other) {
+                    kept.push(other);
+                }
+            }
+        }
+    }
+    match (kept.pop(), ends) {
+        (None, _) => Expr::Bool(!ends),
+        (Some(one), _) if kept.is_empty() => one,
+        (Some(last), true) => {
+            kept.push(last);
+            Expr::Or(kept)
+        }
+        (Some(last), false) => {
+            kept.push(last);
+            Expr::And(kept)
+        }
+    }
+}
+
+fn compare(op: Comparison, left: Expr, right: Expr, bytes: bool) -> Expr {
+    let known = |expr: &Expr| {
+        matches!(expr, Expr::Text(_) | Expr::Integer(_) | Expr::Blob(_) | Expr::Bool(_))
+    };
+    let distinct = matches!(op, Comparison::Distinct | Comparison::NotDistinct);
+    if !distinct && (left == Expr::Null || right == Expr::Null) {
+        return Expr::Null;
+    }
+    if known(&left) && known(&right) {
+        match op {
+            Comparison::Equal | Comparison::NotDistinct => return Expr::Bool(left == right),
+            Comparison::NotEqual | Comparison::Distinct => return Expr::Bool(left != right),
+            _ => {}
+        }
+    }
+    Expr::Compare { op, left: Box::new(left), right: Box::new(right), bytes }
+}
+
+fn coalesce(many: Vec<Expr>) -> Expr {
+    let mut kept = Vec::new();
+    for one in many {
+        match optimise(one, false) {
+            Expr::Null => {}
+            last @ (Expr::Bool(_) | Expr::Integer(_) | Expr::Text(_) | Expr::Blob(_)) => {
+                kept.push(last);
+                break;
+            }
+            other => kept.push(other),
+        }
+    }
+    match kept.len() {
+        0 => Expr::Null,
+        1 => kept.pop().unwrap_or(Expr::Null),
+        _ => Expr::Coalesce(kept),
+    }
+}
+
+fn case(arms: Vec<(Expr, Expr)>, otherwise: Expr) -> Expr {
+    let mut kept = Vec::new();
+    for (when, then) in arms {
+        let then = optimise(then, false);
+        match optimise(when, true) {
+            Expr::Bool(false) => {}
+            Expr::Bool(true) if kept.is_empty() => return then,
+            Expr::Bool(true) => return Expr::Case { arms: kept, otherwise: Box::new(then) },
+            when => kept.push((when, then)),
+        }
+    }
+    if kept.is_empty() { otherwise } else { Expr::Case { arms: kept, otherwise: Box::new(otherwise) } }
+}
+
+/// A row passes a `WHERE` only if it is true, whatever stands above the subquery.
+fn subquery(select: Select) -> Select {
+    let filter = match optimise(Expr::And(select.filter), true) {
+        Expr::And(many) => many,
+        Expr::Bool(true) => Vec::new(),
+        one => vec![one],
+    };
+    Select { sources: select.sources, filter, output: select.output.map(|output| optimise(output, false)) }
+}
+
+fn never(select: &Select) -> bool {
+    select.filter.contains(&Expr::Bool(false))
+}
+
+fn in_select(left: Expr, select: Select, bytes: bool, truth: bool) -> Expr {
+    if never(&select) {
+        return Expr::Bool(false);
+    }
+    if truth {
+        if left == Expr::Null || select.output == Some(Expr::Null) {
+            return Expr::Bool(false);
+        }
+        // `auth.uid() IN (SELECT m.user_id .. WHERE m.team_id = notes.team_id)` asks whether a row exists.
+        if correlated(&select)
+            && left.select().is_none()
+            && let Some(output) = &select.output
+        {
+            let mut asked = select.clone();
+            asked.output = None;
+            let (left, right) = (Box::new(output.clone()), Box::new(left.clone()));
+            asked.filter.push(Expr::Compare { op: Comparison::Equal, left, right, bytes });
+            if let Some(member) = decorrelate(&asked) {
+                return member;
+            }
+        }
+    }
+    Expr::InSelect { left: Box::new(left), select: Box::new(select), bytes }
+}
+
+fn correlated(select: &Select) -> bool {
+    let own = select.own_sources();
+    let mut found = false;
+    select.walk(&mut |expr| {
+        if let Expr::Column { source, .. } = expr
+            && !own.contains(source)
+        {
+            found = true;
+        }
+    });
+    found
+}
+
+/// `EXISTS (SELECT 1 FROM m WHERE m.team = row.team AND rest)` as `row.team IN (SELECT m.team FROM m WHERE rest)`,
+/// if that one equality is all that ties the subquery to the row.
+fn decorrelate(select: &Select) -> Option<Expr> {
+    let own = select.own_sources();
+    let outer = |expr: &Expr| expr.sources().iter().any(|source| !own.contains(source));
+    let mut ties = select.filter.iter().enumerate().filter(|(_, condition)| outer(condition));
+    let (Some((position, tie)), None) = (ties.next(), ties.next()) else { return None };
+    let Expr::Compare { op: Comparison::Equal, left, right, bytes } = tie else { return None };
+    let inner_only = |expr: &Expr| {
+        let sources = expr.sources();
+        !sources.is_empty() && sources.iter().all(|source| own.contains(source))
+    };
+    let outer_only = |expr: &Expr| expr.sources().iter().all(|source| !own.contains(source));
+    let (inner, row) = match (&**left, &**right) {
+        (inner, row) if inner_only(inner) && outer_only(row) => (inner, row),
+        (row, inner) if inner_only(inner) && outer_only(row) => (inner, row),
+        _ => return None,
+    };
+    let plain = |expr: &Expr| {
+        let mut plain = true;
+        expr.walk(&mut |part| plain &= part.select().is_none());
+        plain
+    };
+    if !plain(inner) || !plain(row) {
+        return None;
+    }
+    let mut filter = select.filter.clone();
+    filter.remove(position);
+    let members = Select { sources: select.sources.clone(), filter, output: Some(inner.clone()) };
+    Some(Expr::InSelect { left: Box::new(row.clone()), select: Box::new(members), bytes: *bytes })
+}

@@ -1,0 +1,122 @@
+use aurora_core::types::Code;
+
+use crate::fixture::{ANN, BOB, Fixture};
+
+async fn ids(db: &aurora_core::guard::Guarded, sql: &str) -> Vec<i64> {
+    db.query_as::<(i64,)>(sql).fetch_all().await.unwrap().into_iter().map(|(id,)| id).collect()
+}
+
+#[tokio::test]
+async fn each_sees_their_own_and_their_teams() {
+    let fixture = Fixture::new().await;
+    assert_eq!(ids(&fixture.ann(), "SELECT id FROM notes ORDER BY id").await, [1, 2, 3]);
+    assert_eq!(ids(&fixture.bob(), "SELECT id FROM notes ORDER BY id").await, [3, 4, 5]);
+    assert_eq!(ids(&fixture.anon(), "SELECT id FROM notes").await, [0_i64; 0]);
+    assert_eq!(ids(&fixture.ann(), "SELECT n.id FROM notes n JOIN teams t ON t.id = n.team_id").await, [3]);
+    assert_eq!(ids(&fixture.ann(), "SELECT count(*) FROM notes").await, [3]);
+    assert_eq!(ids(&fixture.ann(), "WITH x AS (SELECT * FROM notes) SELECT id FROM x WHERE id > 1").await, [2, 3]);
+    assert_eq!(
+        ids(&fixture.ann(), "SELECT id FROM notes WHERE json_extract(body, '$.a') > 1 ORDER BY 1").await,
+        [2, 3]
+    );
+    assert_eq!(ids(&fixture.ann(), "SELECT row_number() OVER (ORDER BY id) FROM notes").await, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn writes_go_to_ones_own_rows_only() {
+    let fixture = Fixture::new().await;
+    let ann = fixture.ann();
+    let done = ann.query("UPDATE notes SET stars = 9").execute().await.unwrap();
+    assert_eq!(done.rows_affected(), 2);
+    let done = ann.query("UPDATE notes SET stars = stars + 1 WHERE id IN (1, 3, 4)").execute().await.unwrap();
+    assert_eq!(done.rows_affected(), 1);
+    let done = ann.query("DELETE FROM notes WHERE id = $1").bind(4_i64).execute().await.unwrap();
+    assert_eq!(done.rows_affected(), 0);
+    let (id, title): (i64, String) = ann
+        .query_as("INSERT INTO notes (title, owner) VALUES ($1, $2) RETURNING id, title")
+        .bind("third")
+        .bind(ANN)
+        .fetch_one()
+        .await
+        .unwrap();
+    assert_eq!((id, title.as_str()), (6, "third"));
+    let denied = ann.query("INSERT INTO notes (title, owner) VALUES ('x', $1)").bind(BOB).execute().await;
+    let denied = denied.unwrap_err();
+    assert_eq!(denied.code(), Code::InsufficientPrivilege, "{denied:?}");
+    assert_eq!(denied.message(), "new row violates row-level security policy for table \"notes\"");
+    let denied = ann.query("UPDATE notes SET owner = $1 WHERE id = 1").bind(BOB).execute().await.unwrap_err();
+    assert_eq!(denied.code(), Code::InsufficientPrivilege, "{denied:?}");
+    let hidden = ann
+        .query("INSERT INTO notes (id, title, owner) VALUES (4, 'mine', $1) ON CONFLICT (id) DO UPDATE SET title = 'taken'")
+        .bind(ANN)
+        .execute()
+        .await
+        .unwrap_err();
+    assert_eq!(hidden.code(), Code::InsufficientPrivilege, "{hidden:?}");
+    let own = ann
+        .query("INSERT INTO notes (id, title, owner) VALUES (1, 'again', $1) ON CONFLICT (id) DO UPDATE SET title = excluded.title")
+        .bind(ANN)
+        .execute()
+        .await
+        .unwrap();
+    assert_eq!(own.rows_affected(), 1);
+    assert_eq!(fixture.titles().await, ["again", "ann two", "bob red", "HIDDEN-four", "HIDDEN-five", "third"]);
+    // Insert without the right to see: PostgreSQL needs no SELECT policy for that.
+    fixture.anon().query("INSERT INTO drops (note) VALUES ('psst')").execute().await.unwrap();
+    let denied = fixture.anon().query("INSERT INTO drops (note) VALUES ('psst') RETURNING note").execute().await;
+    assert_eq!(denied.unwrap_err().code(), Code::InsufficientPrivilege);
+}
+
+#[tokio::test]
+async fn a_transaction_commits_rolls_back_and_is_poisoned() {
+    let fixture = Fixture::new().await;
+    let ann = fixture.ann();
+    let mut tx = ann.begin().await.unwrap();
+    tx.query("UPDATE notes SET title = 'kept' WHERE id = 1").execute().await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = ann.begin().await.unwrap();
+    tx.query("UPDATE notes SET title = 'lost' WHERE id = 1").execute().await.unwrap();
+    drop(tx);
+    let mut tx = ann.begin().await.unwrap();
+    tx.query("UPDATE notes SET title = 'lost' WHERE id = 1").execute().await.unwrap();
+    tx.query("INSERT INTO notes (title, owner) VALUES ('x', 'eve')").execute().await.unwrap_err();
+    let poisoned = tx.query("SELECT 1").execute().await.unwrap_err();
+    assert_eq!(poisoned.code(), Code::TransactionPoisoned);
+    assert_eq!(tx.commit().await.unwrap_err().code(), Code::TransactionPoisoned);
+    assert_eq!(fixture.titles().await[0], "kept");
+    let mut snapshot = ann.snapshot().await.unwrap();
+    let (before,): (i64,) = snapshot.query_as("SELECT count(*) FROM notes").fetch_one().await.unwrap();
+    ann.query("DELETE FROM notes WHERE id = 1").execute().await.unwrap();
+    let (after,): (i64,) = snapshot.query_as("SELECT count(*) FROM notes").fetch_one().await.unwrap();
+    assert_eq!((before, after), (3, 3));
+    let refused = snapshot.query_as::<(i64,)>("DELETE FROM notes RETURNING id").fetch_all().await.unwrap_err();
+    assert_eq!(refused.code(), Code::StatementNotSupported);
+}
+
+#[tokio::test]
+async fn the_hosts_own_sqlx_queries_run_guarded() {
+    let fixture = Fixture::new().await;
+    let ann = fixture.ann();
+    let rows: Vec<(i64,)> = sqlx::query_as("SELECT id FROM notes WHERE id > ? ORDER BY id")
+        .bind(1_i64)
+        .fetch_all(ann.sqlite().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(rows, [(2,), (3,)]);
+    let mut builder = sqlx::QueryBuilder::new("INSERT INTO notes (title, owner) ");
+    builder.push_values(["a", "b"], |mut row, title| {
+        row.push_bind(title).push_bind(ANN);
+    });
+    let done = builder.build().execute(ann.sqlite().unwrap()).await.unwrap();
+    assert_eq!(done.rows_affected(), 2);
+    let error = sqlx::query("INSERT INTO notes (title, owner) VALUES ('a', ?)")
+        .bind(ANN)
+        .execute(ann.sqlite().unwrap())
+        .await
+        .unwrap_err();
+    assert!(error.as_database_error().unwrap().is_unique_violation(), "{error}");
+    let mut tx = ann.begin().await.unwrap();
+    sqlx::query("DELETE FROM notes").execute(tx.sqlite().unwrap()).await.unwrap();
+    drop(tx);
+    assert_eq!(fixture.titles().await.len(), 7);
+}

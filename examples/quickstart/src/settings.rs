@@ -1,0 +1,67 @@
+//! What the environment may set: `PORT`, `DATA_DIR`, `DATABASE_URL`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// Where the app listens and keeps its data.
+pub(crate) struct Settings {
+    pub(crate) address: SocketAddr,
+    pub(crate) database_url: String,
+    pub(crate) key_file: PathBuf,
+}
+
+impl Settings {
+    /// Reads the environment and makes the data folder, readable by its owner alone.
+    pub(crate) fn from_environment() -> Result<Self, Box<dyn std::error::Error>> {
+        let port = match variable("PORT") {
+            Some(text) => {
+                text.parse::<u16>().map_err(|_| format!("PORT must be a port number, not `{text}`"))?
+            }
+            None => 8080,
+        };
+        let data = PathBuf::from(variable("DATA_DIR").unwrap_or_else(|| "data".to_owned()));
+        private_folder(&data)
+            .map_err(|error| format!("cannot make DATA_DIR `{}`: {error}", data.display()))?;
+        Ok(Self {
+            // Development listens on loopback only.
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            database_url: variable("DATABASE_URL")
+                .unwrap_or_else(|| format!("sqlite://{}", data.join("quickstart.db").display())),
+            key_file: data.join("aurora.key"),
+        })
+    }
+
+    /// Says where the app is and what to try first.
+    #[expect(clippy::print_stdout, reason = "the greeting is for the person who starts the app")]
+    pub(crate) fn greet(&self) {
+        let url = format!("http://{}", self.address);
+        println!("Aurora notes: {url}");
+        println!("Keys are in {}, outside the database.", self.key_file.display());
+        println!();
+        println!("Sign up, write a note, list your notes:");
+        println!();
+        println!(
+            r#"TOKEN=$(curl -s {url}/auth/v1/signup -H 'Content-Type: application/json' -d '{{"email":"ada-'$(date +%s)'@example.com","password":"quiet harbour lamp 41"}}' | sed -n 's/.*"access_token":"\([^"]*\)".*/\1/p')"#
+        );
+        println!(
+            r#"curl -s {url}/notes -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{{"title":"First light","body":"Only I can read this."}}'"#
+        );
+        println!(r#"curl -s {url}/notes -H "Authorization: Bearer $TOKEN""#);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the binary's own settings; the library reads no environment")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(unix)]
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(path)
+}

@@ -1,0 +1,150 @@
+//! Teams and their members.
+
+use aurora_axum::{CurrentUser, Guarded, Json, Result, Valid};
+use axum::extract::Path;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use validator::Validate;
+
+use crate::notes::{missing, row_id};
+
+/// A team as the API shows it, with the caller's own role in it.
+#[derive(Serialize, sqlx::FromRow)]
+pub(crate) struct Team {
+    id: i64,
+    name: String,
+    owner: String,
+    role: String,
+    created_at: String,
+}
+
+/// One person in a team.
+#[derive(Serialize, sqlx::FromRow)]
+pub(crate) struct Member {
+    team_id: i64,
+    user_id: String,
+    role: String,
+    created_at: String,
+}
+
+/// What a new team is made of.
+#[derive(Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewTeam {
+    #[validate(length(min = 1, max = 100, message = "must be 1 to 100 characters"))]
+    name: String,
+}
+
+/// Who joins a team. An admin may delete every note of the team.
+#[derive(Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewMember {
+    #[validate(length(min = 36, max = 36, message = "must be a user id"))]
+    user_id: String,
+    #[serde(default)]
+    role: Role,
+}
+
+/// What a member may do.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Role {
+    #[default]
+    Member,
+    Admin,
+}
+
+impl Role {
+    fn as_str(self) -> &'static str {
+        match self {
+            Role::Member => "member",
+            Role::Admin => "admin",
+        }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Founded {
+    id: i64,
+    name: String,
+    owner: String,
+    created_at: String,
+}
+
+/// `GET /teams`: the caller's teams.
+pub(crate) async fn list(db: Guarded, user: CurrentUser) -> Result<Json<Vec<Team>>> {
+    let teams = db
+        .query_as(
+            "SELECT t.id, t.name, t.owner, m.role, t.created_at
+             FROM teams t JOIN members m ON m.team_id = t.id AND m.user_id = $1
+             ORDER BY t.name, t.id",
+        )
+        .bind(user.id().to_string())
+        .fetch_all()
+        .await?;
+    Ok(Json(teams))
+}
+
+/// `POST /teams`: the founder owns the team and is its first admin, both or neither.
+pub(crate) async fn create(
+    db: Guarded,
+    user: CurrentUser,
+    Valid(Json(new)): Valid<Json<NewTeam>>,
+) -> Result<(StatusCode, Json<Team>)> {
+    let founder = user.id().to_string();
+    let mut tx = db.begin().await?;
+    let team: Founded = tx
+        .query_as("INSERT INTO teams (name, owner) VALUES ($1, $2) RETURNING id, name, owner, created_at")
+        .bind(new.name)
+        .bind(founder.clone())
+        .fetch_one()
+        .await?;
+    tx.query("INSERT INTO members (team_id, team_owner, user_id, role) VALUES ($1, $2, $2, $3)")
+        .bind(team.id)
+        .bind(founder)
+        .bind(Role::Admin.as_str())
+        .execute()
+        .await?;
+    tx.commit().await?;
+    let Founded { id, name, owner, created_at } = team;
+    Ok((
+        StatusCode::CREATED,
+        Json(Team { id, name, owner, role: Role::Admin.as_str().to_owned(), created_at }),
+    ))
+}
+
+/// `GET /teams/{id}/members`: everybody for the owner, oneself for a member.
+pub(crate) async fn members(db: Guarded, Path(id): Path<String>) -> Result<Json<Vec<Member>>> {
+    let members: Vec<Member> = db
+        .query_as(
+            "SELECT team_id, user_id, role, created_at FROM members
+             WHERE team_id = $1 ORDER BY created_at, user_id",
+        )
+        .bind(row_id(&id, "team")?)
+        .fetch_all()
+        .await?;
+    if members.is_empty() { Err(missing("team")) } else { Ok(Json(members)) }
+}
+
+/// `POST /teams/{id}/members`: the owner adds a person by their user id.
+pub(crate) async fn add_member(
+    db: Guarded,
+    user: CurrentUser,
+    Path(id): Path<String>,
+    Valid(Json(new)): Valid<Json<NewMember>>,
+) -> Result<(StatusCode, Json<Member>)> {
+    let member: Option<Member> = db
+        .query_as(
+            "INSERT INTO members (team_id, team_owner, user_id, role)
+             SELECT t.id, t.owner, $2, $3 FROM teams t WHERE t.id = $1 AND t.owner = $4
+             RETURNING team_id, user_id, role, created_at",
+        )
+        .bind(row_id(&id, "team")?)
+        .bind(new.user_id.to_ascii_lowercase())
+        .bind(new.role.as_str())
+        .bind(user.id().to_string())
+        .fetch_optional()
+        .await?;
+    // No row of teams to insert from: not there, or not theirs.
+    member.map(|member| (StatusCode::CREATED, Json(member))).ok_or_else(|| missing("team"))
+}
