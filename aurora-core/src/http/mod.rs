@@ -27,7 +27,8 @@ mod render;
 mod routes;
 
 pub use admit::{Admitted, Rejection};
-pub use call::Http;
+pub use body::read_json;
+pub use call::{Http, contain};
 pub use peer::Peer;
 pub use render::{ApiVersion, error_response};
 pub use routes::Route;
