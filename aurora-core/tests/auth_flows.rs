@@ -52,13 +52,43 @@ async fn sign_up_is_refused_with_its_reason() {
     let fixture = Fixture::new().await;
     fixture.sign_up("ann@example.com").await;
     let cases = [
-        (json!({ "email": "ANN@example.com", "password": PASSWORD }), 422, "user_already_exists", "User already registered"),
-        (json!({ "email": "bob@example.com", "password": "short" }), 422, "weak_password", "Password should be at least 8 characters."),
-        (json!({ "email": "bob", "password": PASSWORD }), 400, "validation_failed", "Unable to validate email address: invalid format"),
+        (
+            json!({ "email": "ANN@example.com", "password": PASSWORD }),
+            422,
+            "user_already_exists",
+            "User already registered",
+        ),
+        (
+            json!({ "email": "bob@example.com", "password": "short" }),
+            422,
+            "weak_password",
+            "Password should be at least 8 characters.",
+        ),
+        (
+            json!({ "email": "bob", "password": PASSWORD }),
+            400,
+            "validation_failed",
+            "Unable to validate email address: invalid format",
+        ),
         (json!({ "email": "bob@example.com" }), 400, "validation_failed", "Signup requires a valid password"),
-        (json!({ "password": PASSWORD }), 422, "anonymous_provider_disabled", "Anonymous sign-ins are disabled"),
-        (json!({ "phone": "+4912345", "password": PASSWORD }), 400, "validation_failed", "Phone sign-in is not supported"),
-        (json!({ "email": "bob@example.com", "password": PASSWORD, "data": [] }), 400, "validation_failed", "`data` has the wrong type"),
+        (
+            json!({ "password": PASSWORD }),
+            422,
+            "anonymous_provider_disabled",
+            "Anonymous sign-ins are disabled",
+        ),
+        (
+            json!({ "phone": "+4912345", "password": PASSWORD }),
+            400,
+            "validation_failed",
+            "Phone sign-in is not supported",
+        ),
+        (
+            json!({ "email": "bob@example.com", "password": PASSWORD, "data": [] }),
+            400,
+            "validation_failed",
+            "`data` has the wrong type",
+        ),
     ];
     for (body, status, code, message) in cases {
         let reply = fixture.call("POST", "/signup", None, body).await;
@@ -106,7 +136,11 @@ async fn without_autoconfirm_a_taken_address_gives_a_made_up_user() {
     assert_eq!((early.status.as_u16(), early.code()), (400, "email_not_confirmed"));
     assert_eq!(early.json["message"], "Email not confirmed");
     let wrong = fixture.sign_in("ann@example.com", "wrong password").await;
-    assert_eq!(wrong.code(), "invalid_credentials", "only who knows the password learns that it is unconfirmed");
+    assert_eq!(
+        wrong.code(),
+        "invalid_credentials",
+        "only who knows the password learns that it is unconfirmed"
+    );
     fixture.auth.confirm_email(first.user_id().parse().unwrap()).await.unwrap();
     assert_eq!(fixture.sign_in("ann@example.com", PASSWORD).await.status, 200);
 }
@@ -127,10 +161,15 @@ async fn sign_in_and_its_denials() {
         assert_eq!(denied.text, r#"{"code":"invalid_credentials","message":"Invalid login credentials"}"#);
     }
     let records = fixture.audit().await.split_off(before);
-    let seen: Vec<_> = records.iter().map(|row| (row.action.as_str(), row.payload["reason"].as_str())).collect();
+    let seen: Vec<_> =
+        records.iter().map(|row| (row.action.as_str(), row.payload["reason"].as_str())).collect();
     assert_eq!(
         seen,
-        [("login", None), ("login_failed", Some("wrong password")), ("login_failed", Some("unknown address"))]
+        [
+            ("login", None),
+            ("login_failed", Some("wrong password")),
+            ("login_failed", Some("unknown address"))
+        ]
     );
     assert_eq!(records[1].target.as_deref(), Some(user.as_str()));
     assert_eq!(records[1].actor, "anonymous");
@@ -161,7 +200,8 @@ async fn metadata_is_the_user_s_to_change_and_roles_are_not() {
     let body = json!({ "data": { "a": 1, "b": 2 }, "app_metadata": { "admin": true }, "role": "service_role", "id": "x" });
     let changed = fixture.call("PUT", "/user", Some(&reply.access()), body).await;
     assert_eq!(changed.status, 200, "{}", changed.text);
-    let changed = fixture.call("PUT", "/user", Some(&reply.access()), json!({ "data": { "a": null, "c": [3] } })).await;
+    let changed =
+        fixture.call("PUT", "/user", Some(&reply.access()), json!({ "data": { "a": null, "c": [3] } })).await;
     assert_eq!(changed.json["user_metadata"], json!({ "b": 2, "c": [3] }));
     assert_eq!(changed.json["app_metadata"], json!({ "provider": "email", "providers": ["email"] }));
     assert_eq!(changed.json["role"], "authenticated");
@@ -216,17 +256,23 @@ async fn a_new_address_counts_at_once_with_autoconfirm() {
     let fixture = Fixture::new().await;
     fixture.sign_up("bob@example.com").await;
     let ann = fixture.sign_up("ann@example.com").await;
-    let taken = fixture.call("PUT", "/user", Some(&ann.access()), json!({ "email": "BOB@example.com" })).await;
+    let taken =
+        fixture.call("PUT", "/user", Some(&ann.access()), json!({ "email": "BOB@example.com" })).await;
     assert_eq!((taken.status.as_u16(), taken.code()), (422, "email_exists"));
-    let moved = fixture.call("PUT", "/user", Some(&ann.access()), json!({ "email": "ann@new.example.com" })).await;
+    let moved =
+        fixture.call("PUT", "/user", Some(&ann.access()), json!({ "email": "ann@new.example.com" })).await;
     assert_eq!(moved.json["email"], "ann@new.example.com");
     assert_eq!(fixture.sign_in("ann@new.example.com", PASSWORD).await.status, 200);
     assert_eq!(fixture.sign_in("ann@example.com", PASSWORD).await.code(), "invalid_credentials");
     fixture.advance(601);
-    let stale = fixture.call("PUT", "/user", Some(&ann.access()), json!({ "email": "ann@old.example.com" })).await;
+    let stale =
+        fixture.call("PUT", "/user", Some(&ann.access()), json!({ "email": "ann@old.example.com" })).await;
     assert_eq!(stale.code(), "reauthentication_needed");
     let actions = fixture.actions_since(2).await;
-    assert_eq!(actions, ["user_change_failed", "user_modified", "login", "login_failed", "user_change_failed"]);
+    assert_eq!(
+        actions,
+        ["user_change_failed", "user_modified", "login", "login_failed", "user_change_failed"]
+    );
 }
 
 #[tokio::test]
@@ -235,7 +281,8 @@ async fn a_new_address_waits_without_autoconfirm() {
     let id = fixture.sign_up("ann@example.com").await.user_id().parse().unwrap();
     fixture.auth.confirm_email(id).await.unwrap();
     let ann = fixture.sign_in("ann@example.com", PASSWORD).await;
-    let waiting = fixture.call("PUT", "/user", Some(&ann.access()), json!({ "email": "ann@new.example.com" })).await;
+    let waiting =
+        fixture.call("PUT", "/user", Some(&ann.access()), json!({ "email": "ann@new.example.com" })).await;
     assert_eq!(waiting.json["email"], "ann@example.com");
     assert_eq!(waiting.json["new_email"], "ann@new.example.com");
     assert_eq!(fixture.sign_in("ann@new.example.com", PASSWORD).await.code(), "invalid_credentials");
@@ -247,7 +294,9 @@ async fn a_new_address_waits_without_autoconfirm() {
 async fn sign_out_ends_what_its_scope_says_at_once() {
     let fixture = Fixture::new().await;
     fixture.sign_up("ann@example.com").await;
-    for (scope, dead) in [("local", [true, false, false]), ("others", [false, true, true]), ("global", [true, true, true])] {
+    for (scope, dead) in
+        [("local", [true, false, false]), ("others", [false, true, true]), ("global", [true, true, true])]
+    {
         let mut sessions = Vec::new();
         for _ in 0..3 {
             sessions.push(fixture.sign_in("ann@example.com", PASSWORD).await);
@@ -258,7 +307,12 @@ async fn sign_out_ends_what_its_scope_says_at_once() {
         assert_eq!((out.status.as_u16(), out.text.as_str()), (204, ""));
         for (session, dead) in sessions.iter().zip(dead) {
             let user = fixture.user(&session.access()).await;
-            assert_eq!(user.status == 403 && user.code() == "session_not_found", dead, "{scope}: {}", user.text);
+            assert_eq!(
+                user.status == 403 && user.code() == "session_not_found",
+                dead,
+                "{scope}: {}",
+                user.text
+            );
             assert_eq!(fixture.refresh(&session.refresh()).await.status == 400, dead, "{scope}");
         }
         assert_eq!(fixture.actions_since(before).await[0], "logout");
@@ -355,7 +409,10 @@ async fn other_methods_paths_and_shapes() {
     let get = fixture.call("GET", "/logout", None, Value::Null).await;
     assert_eq!((get.status.as_u16(), get.headers["allow"].to_str().unwrap()), (405, "POST, OPTIONS"));
     let options = fixture.call("OPTIONS", "/user", None, Value::Null).await;
-    assert_eq!((options.status.as_u16(), options.headers["allow"].to_str().unwrap()), (204, "GET, PUT, HEAD, OPTIONS"));
+    assert_eq!(
+        (options.status.as_u16(), options.headers["allow"].to_str().unwrap()),
+        (204, "GET, PUT, HEAD, OPTIONS")
+    );
     assert_eq!(fixture.call("POST", "/nowhere", None, Value::Null).await.code(), "not_found");
     // Without the version header: the first shape.
     let request = Request::post("/auth/v1/token?grant_type=password")
@@ -363,7 +420,8 @@ async fn other_methods_paths_and_shapes() {
         .body(br#"{"email":"a@b.c","password":"xxxxxxxx"}"#.to_vec())
         .unwrap();
     let old = fixture.send(request, "192.0.2.1").await;
-    let shape = json!({ "code": 400, "error_code": "invalid_credentials", "msg": "Invalid login credentials" });
+    let shape =
+        json!({ "code": 400, "error_code": "invalid_credentials", "msg": "Invalid login credentials" });
     assert_eq!(old.json, shape);
     assert!(!old.headers.contains_key("x-supabase-api-version"));
     let grant = fixture.call("POST", "/token?grant_type=pkce", None, json!({})).await;
@@ -393,9 +451,18 @@ async fn application_keys_are_matched_by_hash() {
     assert_eq!(admit(&[("authorization", &anon)]).await, (200, "anon".to_owned()));
     assert_eq!(admit(&[("authorization", &service)]).await, (200, "service_role".to_owned()));
     assert_eq!(admit(&[("apikey", common::SERVICE_KEY)]).await, (200, "service_role".to_owned()));
-    assert_eq!(admit(&[("apikey", ANON_KEY), ("authorization", &user)]).await, (200, "authenticated".to_owned()));
+    assert_eq!(
+        admit(&[("apikey", ANON_KEY), ("authorization", &user)]).await,
+        (200, "authenticated".to_owned())
+    );
     assert_eq!(admit(&[("apikey", common::SERVICE_KEY), ("authorization", &user)]).await.1, "authenticated");
-    for denied in [("apikey", "sb_secret_guess"), ("authorization", "Bearer sb_secret_guess"), ("authorization", "Bearer"), ("authorization", "Basic YTpi"), ("authorization", "Bearer a.b.c")] {
+    for denied in [
+        ("apikey", "sb_secret_guess"),
+        ("authorization", "Bearer sb_secret_guess"),
+        ("authorization", "Bearer"),
+        ("authorization", "Basic YTpi"),
+        ("authorization", "Bearer a.b.c"),
+    ] {
         assert_eq!(admit(&[denied]).await.0, 401, "{denied:?}");
     }
     assert_eq!(admit(&[("authorization", &user), ("authorization", &anon)]).await.0, 400);

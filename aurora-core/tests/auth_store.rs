@@ -23,7 +23,11 @@ const SCHEMA: &str = "
 struct Profiles;
 
 impl SignUpHook for Profiles {
-    fn signed_up<'a>(&'a self, mut tx: HostTransaction<'a>, account: &'a Account) -> BoxFuture<'a, Result<()>> {
+    fn signed_up<'a>(
+        &'a self,
+        mut tx: HostTransaction<'a>,
+        account: &'a Account,
+    ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let metadata: Value = serde_json::from_str(account.user_metadata()).map_err(Error::internal)?;
             let name = metadata["name"].as_str().unwrap_or("nobody").to_owned();
@@ -32,7 +36,12 @@ impl SignUpHook for Profiles {
                 return Err(Error::new(Code::ValidationFailed, "that name is taken"));
             }
             let query = sqlx::query("INSERT INTO profiles (user_id, name) VALUES ($1, $2)");
-            query.bind(account.id().to_string()).bind(name).execute(tx.sqlite()?).await.map_err(Error::internal)?;
+            query
+                .bind(account.id().to_string())
+                .bind(name)
+                .execute(tx.sqlite()?)
+                .await
+                .map_err(Error::internal)?;
             let query = sqlx::query("INSERT INTO scores (uid, points) VALUES ($1, 0)");
             let uid = account.id().as_bytes().to_vec();
             query.bind(uid).execute(tx.sqlite()?).await.map_err(Error::internal)?;
@@ -55,9 +64,11 @@ fn wish(email: &str, name: &str) -> SignUp {
 async fn the_host_s_profile_row_is_part_of_the_sign_up() {
     let fixture = hosted().await;
     fixture.auth.sign_up(wish("ann@example.com", "Ann"), &fixture.client()).await.unwrap();
-    let refused = fixture.auth.sign_up(wish("bob@example.com", "refuse"), &fixture.client()).await.unwrap_err();
+    let refused =
+        fixture.auth.sign_up(wish("bob@example.com", "refuse"), &fixture.client()).await.unwrap_err();
     assert_eq!(refused.message(), "that name is taken");
-    let body = serde_json::json!({ "email": "eve@example.com", "password": PASSWORD, "data": { "name": "panic" } });
+    let body =
+        serde_json::json!({ "email": "eve@example.com", "password": PASSWORD, "data": { "name": "panic" } });
     let panicked = fixture.call("POST", "/signup", None, body).await;
     assert_eq!((panicked.status.as_u16(), panicked.code()), (500, "unexpected_failure"));
     for table in [
@@ -80,7 +91,10 @@ async fn host_tables_reference_users_by_text_and_by_blob() {
     sqlx::query("PRAGMA foreign_keys = ON").execute(&mut connection).await.unwrap();
     assert!(orphan.execute(&mut connection).await.is_err());
     fixture.auth.delete_user(ann.parse().unwrap()).await.unwrap();
-    assert_eq!(fixture.count("SELECT (SELECT count(*) FROM profiles) + (SELECT count(*) FROM scores)").await, 0);
+    assert_eq!(
+        fixture.count("SELECT (SELECT count(*) FROM profiles) + (SELECT count(*) FROM scores)").await,
+        0
+    );
 }
 
 /// attack J17 for a host that changes our rows with its own SQL, from wherever: within a second.
@@ -93,7 +107,8 @@ async fn a_host_s_own_delete_and_ban_end_access_tokens() {
         "PRAGMA foreign_keys = ON; DELETE FROM auth_users",
     ] {
         let session = fixture.sign_up("ann@example.com").await;
-        let session = if session.status == 200 { session } else { fixture.sign_in("ann@example.com", PASSWORD).await };
+        let session =
+            if session.status == 200 { session } else { fixture.sign_in("ann@example.com", PASSWORD).await };
         assert_eq!(fixture.user(&session.access()).await.status, 200);
         fixture.execute(statement).await;
         tokio::time::sleep(Duration::from_millis(600)).await;
@@ -137,10 +152,11 @@ async fn contention_is_503() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn flows_dropped_at_any_poll_leave_before_or_after() {
     let fixture = hosted().await;
-    let mut token = match fixture.auth.sign_up(wish("ann@example.com", "Ann"), &fixture.client()).await.unwrap() {
-        aurora_core::auth::SignedUp::Session(session) => session.refresh_token,
-        aurora_core::auth::SignedUp::Pending(_) => unreachable!(),
-    };
+    let mut token =
+        match fixture.auth.sign_up(wish("ann@example.com", "Ann"), &fixture.client()).await.unwrap() {
+            aurora_core::auth::SignedUp::Session(session) => session.refresh_token,
+            aurora_core::auth::SignedUp::Pending(_) => unreachable!(),
+        };
     let (mut refreshes, mut sign_ins, mut sign_ups) = (0, 0, 0);
     for polls in 1.. {
         let client = fixture.client();
@@ -155,7 +171,9 @@ async fn flows_dropped_at_any_poll_leave_before_or_after() {
     for polls in 1.. {
         let client = fixture.client();
         let credentials = Credentials { email: "ann@example.com".to_owned(), password: PASSWORD.into() };
-        if !dropped_at(polls, async { fixture.auth.sign_in(credentials.clone(), &client).await.unwrap() }).await {
+        if !dropped_at(polls, async { fixture.auth.sign_in(credentials.clone(), &client).await.unwrap() })
+            .await
+        {
             sign_ins = polls;
             break;
         }
@@ -164,7 +182,8 @@ async fn flows_dropped_at_any_poll_leave_before_or_after() {
     for polls in 1.. {
         let client = fixture.client();
         let email = format!("user{polls}@example.com");
-        if !dropped_at(polls, async { fixture.auth.sign_up(wish(&email, "x"), &client).await.unwrap() }).await {
+        if !dropped_at(polls, async { fixture.auth.sign_up(wish(&email, "x"), &client).await.unwrap() }).await
+        {
             sign_ups = polls;
             break;
         }
@@ -175,7 +194,10 @@ async fn flows_dropped_at_any_poll_leave_before_or_after() {
     let users = fixture.count("SELECT count(*) FROM auth_users").await;
     assert_eq!(users, fixture.count("SELECT count(*) FROM profiles").await);
     assert_eq!(users, fixture.count("SELECT count(*) FROM auth_identities").await);
-    assert_eq!(users, fixture.count("SELECT count(*) FROM aurora_audit WHERE action = 'user_signedup'").await);
+    assert_eq!(
+        users,
+        fixture.count("SELECT count(*) FROM aurora_audit WHERE action = 'user_signedup'").await
+    );
     let sessions = fixture.count("SELECT count(*) FROM auth_sessions").await;
     let begun = "SELECT count(*) FROM aurora_audit WHERE action IN ('user_signedup', 'login')";
     assert_eq!(sessions, fixture.count(begun).await);

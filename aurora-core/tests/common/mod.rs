@@ -1,5 +1,11 @@
 //! Sign-in and its wire over a scratch SQLite file, on a clock that the test moves.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a failing fixture fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failing fixture fails the test"
+)]
 #![allow(unreachable_pub, reason = "a module of several test programs")]
 #![allow(dead_code, reason = "each test file uses a part")]
 
@@ -204,7 +210,14 @@ impl Fixture {
         self.call_from("192.0.2.1", method, path, token, body).await
     }
 
-    pub async fn call_from(&self, from: &str, method: &str, path: &str, token: Option<&str>, body: Value) -> Reply {
+    pub async fn call_from(
+        &self,
+        from: &str,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Value,
+    ) -> Reply {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("/auth/v1{path}"))
