@@ -17,6 +17,7 @@ use serde_json::Value;
 
 const SCHEMA: &str = "
     CREATE TABLE profiles (user_id TEXT PRIMARY KEY REFERENCES auth_users (id) ON DELETE CASCADE, name TEXT NOT NULL);
+    CREATE TABLE invoices (id INTEGER PRIMARY KEY, user_id TEXT REFERENCES auth_users (id));
     CREATE TABLE scores (uid BLOB REFERENCES auth_users (uid) ON DELETE CASCADE, points INTEGER);";
 
 #[derive(Debug)]
@@ -90,6 +91,15 @@ async fn host_tables_reference_users_by_text_and_by_blob() {
     let mut connection = common::connect(&fixture.database).await;
     sqlx::query("PRAGMA foreign_keys = ON").execute(&mut connection).await.unwrap();
     assert!(orphan.execute(&mut connection).await.is_err());
+    sqlx::query("INSERT INTO invoices (user_id) VALUES ($1)")
+        .bind(&ann)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let kept = fixture.auth.delete_user(ann.parse().unwrap()).await.unwrap_err();
+    assert_eq!(kept.code(), Code::ForeignKeyViolation);
+    assert_eq!(fixture.count("SELECT count(*) FROM auth_sessions").await, 1, "nothing changed");
+    fixture.execute("DELETE FROM invoices").await;
     fixture.auth.delete_user(ann.parse().unwrap()).await.unwrap();
     assert_eq!(
         fixture.count("SELECT (SELECT count(*) FROM profiles) + (SELECT count(*) FROM scores)").await,

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use http::header::{ALLOW, HeaderMap, HeaderValue, USER_AGENT};
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 
 use super::cors::Cors;
@@ -134,8 +135,8 @@ impl Http {
         Ok(())
     }
 
-    pub(super) fn check_origin(&self, method: &Method, headers: &HeaderMap) -> Result<()> {
-        self.0.cors.check(method, headers)
+    pub(super) fn check_origin(&self, head: &Parts) -> Result<()> {
+        self.0.cors.check(&head.method, &head.uri, &head.headers)
     }
 
     fn other_method(

@@ -46,7 +46,11 @@ pub struct Options {
     pub schema: &'static str,
     pub now: Timestamp,
     pub start_key: String,
+    pub wrap: Option<Wrap>,
 }
+
+/// Puts something before the database that sign-in sees.
+pub type Wrap = Box<dyn FnOnce(Arc<dyn Database>) -> Arc<dyn Database>>;
 
 impl Default for Options {
     fn default() -> Self {
@@ -66,6 +70,7 @@ impl Default for Options {
             schema: "",
             now: Timestamp::from_seconds(1_800_000_000),
             start_key: key_text(),
+            wrap: None,
         }
     }
 }
@@ -151,7 +156,10 @@ impl Fixture {
             let mut connection = connect(&database).await;
             sqlx::raw_sql(options.schema).execute(&mut connection).await.unwrap();
         }
-        let shared: Arc<dyn Database> = Arc::new(database.clone());
+        let mut shared: Arc<dyn Database> = Arc::new(database.clone());
+        if let Some(wrap) = options.wrap {
+            shared = wrap(shared);
+        }
         let provider = KeyTextProvider::new(&options.start_key.as_str().into(), entropy.clone()).unwrap();
         let keys = DatabaseKeys::new(Arc::clone(&shared));
         let keyring = Keyring::open(&provider, &keys, &*clock, entropy.clone()).await.unwrap();
