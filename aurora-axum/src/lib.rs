@@ -1,1 +1,57 @@
-//! Aurora on axum
+//! Aurora on axum: lock the router, extract the user, serve.
+//!
+//! ```no_run
+//! use aurora_axum::{Aurora, CurrentUser, Database, Guarded, Json, Profile, Result};
+//! use axum::{Router, routing::get};
+//!
+//! #[derive(serde::Serialize, sqlx::FromRow)]
+//! struct Note { id: i64, title: String }
+//!
+//! async fn list(db: Guarded) -> Result<Json<Vec<Note>>> {
+//!     Ok(Json(db.query_as("SELECT id, title FROM notes").fetch_all().await?))
+//! }
+//! async fn me(user: CurrentUser) -> String { user.id().to_string() }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<()> {
+//!     let aurora = Aurora::builder()
+//!         .profile(Profile::Development)
+//!         .database(Database::url("sqlite://app.db")?)
+//!         .policies("policies.sql", "ALTER TABLE notes ENABLE ROW LEVEL SECURITY;")
+//!         .build().await?;
+//!     let private = Router::new().route("/notes", get(list)).route("/me", get(me));
+//!     let public = Router::new().route("/", get(|| async { "hello" }));
+//!     aurora_axum::serve(aurora_axum::secure(&aurora, private).public(public), "127.0.0.1:8080").await
+//! }
+//! ```
+//!
+//! 1. What is not declared public is behind the lock: routes, nested routers, services, fallbacks, every method, and
+//!    paths that do not exist (401 without a token, so that nobody maps them). [`Secured`] has no `.route()`.
+//! 2. A public route and a private one with the same path and method do not start. A public `/{*path}` takes only
+//!    what no other route takes. A public fallback takes unknown paths out of the lock: it was declared public.
+//! 3. Our own routes (`/auth/v1`) and CORS preflights are answered before any of the host's.
+//! 4. In a public route [`Guarded`] and [`Caller`] are anonymous without a token; a token that is wrong is 401.
+//! 5. Every error of a handler, and a panic in one, is answered in core's shape with the request's id.
+//!
+//! Layers: [`Secured::layer`] wraps everything, outermost last: compression, then trace. Let Aurora answer CORS
+//! (`Settings::cors_origins`), or put another CORS layer outermost. Layers of one route stand inside the lock: add
+//! them to the router before [`secure`]. A layer that rewrites paths belongs around the server, not in here: axum has
+//! chosen the route before any layer runs.
+
+mod error;
+mod extract;
+mod layer;
+mod secured;
+mod serve;
+
+pub use error::{Error, Result};
+pub use extract::{Caller, Claims, CurrentUser, Guarded, Valid};
+pub use layer::{AuroraLayer, AuroraService};
+pub use secured::{Secured, secure};
+pub use serve::{serve, serve_on};
+
+pub use aurora_core::config::Profile;
+pub use aurora_core::http::Peer;
+pub use aurora_core::types::{Code, Principal, Secret, SessionId, UserId};
+pub use aurora_core::{Aurora, Database, Migrations};
+pub use axum::Json;

@@ -1,38 +1,25 @@
 //! Root key, data keys and sealed values, through the public surface.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
+
+mod crypto_support;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use aurora_core::crypto::{
     KeyFile, KeyFileProvider, KeyProvider, KeyStore, KeyTextProvider, Keyring, Purpose, WrappedKey,
 };
-use aurora_core::env::{Entropy, SystemClock, SystemEntropy};
-use aurora_core::types::{BoxFuture, Code, Error, Result};
-
-#[derive(Clone, Debug, Default)]
-struct Memory(Arc<Mutex<Vec<WrappedKey>>>);
-
-impl KeyStore for Memory {
-    fn load_all(&self) -> BoxFuture<'_, Result<Vec<WrappedKey>>> {
-        Box::pin(async { Ok(self.0.lock().unwrap().clone()) })
-    }
-
-    fn insert(&self, key: WrappedKey) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async move {
-            let mut keys = self.0.lock().unwrap();
-            if keys.iter().any(|known| known.id == key.id) {
-                return Err(Error::new(Code::UniqueViolation, "taken"));
-            }
-            keys.push(key);
-            Ok(())
-        })
-    }
-}
-
-fn entropy() -> Arc<dyn Entropy> {
-    Arc::new(SystemEntropy)
-}
+use aurora_core::env::{SystemClock, SystemEntropy};
+use aurora_core::types::{BoxFuture, Code, Result};
+use crypto_support::{Memory, entropy};
 
 fn folder(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("aurora-{}-{name}", std::process::id()));

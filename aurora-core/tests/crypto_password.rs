@@ -1,41 +1,23 @@
 //! Password hashes, through the public surface.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
 
-use std::sync::{Arc, Mutex};
+mod crypto_support;
+
 use std::time::{Duration, Instant};
 
-use aurora_core::crypto::{
-    KeyStore, KeyTextProvider, Keyring, PasswordHasher, PasswordParams, PasswordPool, Verdict, WrappedKey,
-};
-use aurora_core::env::{Entropy, SystemClock, SystemEntropy};
-use aurora_core::types::{BoxFuture, Code, Result, Secret};
-
-#[derive(Debug, Default)]
-struct Memory(Mutex<Vec<WrappedKey>>);
-
-impl KeyStore for Memory {
-    fn load_all(&self) -> BoxFuture<'_, Result<Vec<WrappedKey>>> {
-        Box::pin(async { Ok(self.0.lock().unwrap().clone()) })
-    }
-
-    fn insert(&self, key: WrappedKey) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async move {
-            self.0.lock().unwrap().push(key);
-            Ok(())
-        })
-    }
-}
-
-async fn ring(name: &str) -> Keyring {
-    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let path = std::env::temp_dir().join(format!("aurora-{}-{name}.key", std::process::id()));
-    let _ = std::fs::remove_file(&path);
-    let key = aurora_core::crypto::KeyFile::create_new(&path, &SystemEntropy).unwrap();
-    let provider = KeyTextProvider::new(&key.to_text(), Arc::clone(&entropy)).unwrap();
-    Keyring::open(&provider, &Memory::default(), &SystemClock, entropy).await.unwrap()
-}
+use aurora_core::crypto::{Keyring, PasswordHasher, PasswordParams, PasswordPool, Verdict};
+use aurora_core::types::{Code, Secret};
+use crypto_support::{entropy, ring};
 
 fn hasher(ring: &Keyring, params: PasswordParams, pool: PasswordPool) -> PasswordHasher {
-    PasswordHasher::new(ring, params, pool, Arc::new(SystemEntropy)).unwrap()
+    PasswordHasher::new(ring, params, pool, entropy()).unwrap()
 }
 
 async fn default_hasher(name: &str) -> PasswordHasher {

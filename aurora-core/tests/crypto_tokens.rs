@@ -1,76 +1,41 @@
 //! Access tokens under attack, through the public surface. Rows J01 to J16.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
 
-use std::sync::{Arc, Mutex};
+mod crypto_support;
+
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aurora_core::crypto::{KeyFile, KeyStore, KeyTextProvider, Keyring, WrappedKey};
-use aurora_core::env::{Entropy, ManualClock, SystemEntropy};
+use aurora_core::crypto::Keyring;
+use aurora_core::env::ManualClock;
 use aurora_core::session::token::{
-    AccessClaims, AuthenticationMethod, SigningKeyRecord, SigningKeyState, SigningKeyStore, TokenKeys,
-    TokenOptions, VerifyKey,
+    AccessClaims, AuthenticationMethod, SigningKeyState, SigningKeyStore, TokenKeys, TokenOptions, VerifyKey,
 };
-use aurora_core::types::{BoxFuture, Code, Error, Result, Secret, SessionId, Timestamp, UserId};
+use aurora_core::types::{Code, Secret, SessionId, Timestamp, UserId};
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
+use crypto_support::{Signing, ring};
 use serde_json::{Value, json};
 
 const NOW: i64 = 1_790_000_000;
 const ISSUER: &str = "https://app.example.com/auth/v1";
 const SECRET: &str = "9tQ2xVw0nB4mLk7sJd1hGf5aPz8oIu3yRe6";
 
-#[derive(Debug, Default)]
-struct Wrapped(Mutex<Vec<WrappedKey>>);
-
-impl KeyStore for Wrapped {
-    fn load_all(&self) -> BoxFuture<'_, Result<Vec<WrappedKey>>> {
-        Box::pin(async { Ok(self.0.lock().unwrap().clone()) })
-    }
-
-    fn insert(&self, key: WrappedKey) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async move {
-            self.0.lock().unwrap().push(key);
-            Ok(())
-        })
-    }
-}
-
-#[derive(Debug, Default)]
-struct Signing(Mutex<Vec<SigningKeyRecord>>);
-
-impl SigningKeyStore for Signing {
-    fn load_all(&self) -> BoxFuture<'_, Result<Vec<SigningKeyRecord>>> {
-        Box::pin(async { Ok(self.0.lock().unwrap().clone()) })
-    }
-
-    fn insert(&self, key: SigningKeyRecord) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async move {
-            let mut keys = self.0.lock().unwrap();
-            if keys.iter().any(|known| known.id == key.id) {
-                return Err(Error::new(Code::UniqueViolation, "taken"));
-            }
-            keys.push(key);
-            Ok(())
-        })
-    }
-}
-
 fn now() -> Timestamp {
     Timestamp::from_seconds(NOW)
 }
 
-async fn ring(name: &str) -> Keyring {
-    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let path = std::env::temp_dir().join(format!("aurora-{}-token-{name}.key", std::process::id()));
-    let _ = std::fs::remove_file(&path);
-    let key = KeyFile::create_new(&path, &SystemEntropy).unwrap();
-    let provider = KeyTextProvider::new(&key.to_text(), Arc::clone(&entropy)).unwrap();
-    Keyring::open(&provider, &Wrapped::default(), &ManualClock::new(now()), entropy).await.unwrap()
-}
-
 async fn open(name: &str, configured: Vec<VerifyKey>) -> (TokenKeys, Arc<Signing>, Keyring) {
-    let (ring, store) = (ring(name).await, Arc::new(Signing::default()));
+    let (ring, store) = (ring(&format!("token-{name}")).await, Arc::new(Signing::default()));
     let options = TokenOptions::new(ISSUER);
     let clock = ManualClock::new(now());
     let keys = TokenKeys::open(&ring, Arc::clone(&store) as _, configured, options, &clock);
@@ -497,7 +462,7 @@ async fn a_rotated_key_verifies_until_it_is_removed() {
             TokenKeys::open(&ring, tampered, Vec::new(), options.clone(), &ManualClock::new(now())).await;
         assert_eq!(opened.unwrap_err().code(), Code::Configuration, "change {change}");
     }
-    let elsewhere = self::ring("elsewhere").await;
+    let elsewhere = crypto_support::ring("elsewhere").await;
     let opened = TokenKeys::open(&elsewhere, store, Vec::new(), options, &ManualClock::new(now())).await;
     assert_eq!(opened.unwrap_err().code(), Code::Configuration);
 }

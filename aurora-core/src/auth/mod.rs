@@ -10,6 +10,29 @@
 //! 6. A person who knows an address can use up the guesses for it, and cannot thereby sign anyone out: sessions
 //!    and refreshes do not depend on them, and an address with a live session of the account guesses under a key
 //!    of its own.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> aurora_core::types::Result<()> {
+//! # use aurora_core::{Aurora, Database, config::Profile, testing::TestClient};
+//! # let dir = std::env::temp_dir().join(format!("aurora-doc-auth-{}", std::process::id()));
+//! # std::fs::create_dir_all(&dir).unwrap();
+//! # let url = format!("sqlite://{}", dir.join("app.db").display());
+//! # let aurora = Aurora::builder().profile(Profile::Development).database(Database::url(&url)?).build().await?;
+//! use aurora_core::auth::{Credentials, SignUp};
+//! use aurora_core::session::Client;
+//! use aurora_core::types::{Code, RequestId};
+//! let client = Client::new([127, 0, 0, 1].into(), RequestId::from_bytes([7; 16]));
+//! let wish = SignUp { email: "ann@example.com".into(), password: "correct horse".into(), data: None };
+//! aurora.auth().sign_up(wish, &client).await?;
+//! let right = Credentials { email: "Ann@Example.com".into(), password: "correct horse".into() };
+//! assert!(aurora.auth().sign_in(right, &client).await.is_ok());
+//! let wrong = Credentials { email: "ann@example.com".into(), password: "correct house".into() };
+//! assert_eq!(aurora.auth().sign_in(wrong, &client).await.unwrap_err().code(), Code::InvalidCredentials);
+//! # std::fs::remove_dir_all(&dir).unwrap();
+//! # Ok(())
+//! # }
+//! ```
 
 mod account;
 mod describe;

@@ -86,7 +86,8 @@ impl Auth {
         self.change(user, Action::SESSION_REVOKED, true, |_| Ok(())).await
     }
 
-    /// Deletes a user with all that is theirs in Aurora's tables, and in the host's by its foreign keys.
+    /// Deletes a user with all that is theirs in Aurora's tables, and in the host's where its foreign keys cascade.
+    /// [`Code::ForeignKeyViolation`] where they do not: nothing changed then.
     pub async fn delete_user(&self, user: UserId) -> Result<()> {
         let mut transaction = self.database().begin().await?;
         let Some(ended) = transaction.delete_user(user, self.now()).await? else { return Err(unknown()) };

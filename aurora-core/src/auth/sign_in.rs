@@ -29,17 +29,41 @@ impl Auth {
         let email: Email = email.parse().map_err(|_| invalid_credentials())?;
         let found = self.database().read().await?.user_by_email(&email).await?;
         let guess = self.guess(&email, found.as_ref(), client).await?;
-        let stored = found.as_ref().and_then(|user| user.password.as_deref());
-        let verdict = self.0.passwords.verify(&password, stored).await?;
-        let (Some(user), Verdict::Match { needs_rehash }) = (found.as_ref(), verdict) else {
-            let reason = if found.is_some() { "wrong password" } else { "unknown address" };
-            return Err(self.refuse(found.as_ref(), reason, invalid_credentials(), client).await);
-        };
+        let (mut user, mut rehashed) = self.prove(found, &password, client).await?;
         guess.succeeded();
-        self.may_enter(user, client).await?;
-        // A rehash that fails does not fail the sign-in; the next one tries again.
-        let rehashed = if needs_rehash { self.0.passwords.hash(&password).await.ok() } else { None };
-        self.enter(user, rehashed, client).await
+        // Another sign-in may have rehashed the password meanwhile, or its owner changed it: then what was proved
+        // is about a hash that is gone, and is proved again.
+        for _ in 0..3 {
+            if let Some(session) = self.enter(&user, rehashed, client).await? {
+                return Ok(session);
+            }
+            let current = self.database().read().await?.user_by_email(&email).await?;
+            (user, rehashed) = self.prove(current, &password, client).await?;
+        }
+        Err(Error::overloaded(1))
+    }
+
+    /// The user, if the password is theirs and nothing keeps them out; with a new hash where the old one is weak.
+    async fn prove(
+        &self,
+        found: Option<User>,
+        password: &Secret,
+        client: &Client,
+    ) -> Result<(User, Option<String>)> {
+        let stored = found.as_ref().and_then(|user| user.password.as_deref());
+        let verdict = self.0.passwords.verify(password, stored).await?;
+        match (found, verdict) {
+            (Some(user), Verdict::Match { needs_rehash }) => {
+                self.may_enter(&user, client).await?;
+                // A rehash that fails does not fail the sign-in; the next one tries again.
+                let hash = if needs_rehash { self.0.passwords.hash(password).await.ok() } else { None };
+                Ok((user, hash))
+            }
+            (Some(user), _) => {
+                Err(self.refuse(Some(&user), "wrong password", invalid_credentials(), client).await)
+            }
+            (None, _) => Err(self.refuse(None, "unknown address", invalid_credentials(), client).await),
+        }
     }
 
     /// Pays for a guess at the account's password: under the account's own key, or, when that is used up, under a
@@ -78,23 +102,19 @@ impl Auth {
         Ok(())
     }
 
+    /// Opens the session. `None` if the user is not the one any more whose password was proved: hashing takes its
+    /// time, in which the password may be changed, the user banned or deleted.
     async fn enter(
         &self,
-        verified: &User,
+        proved: &User,
         rehashed: Option<String>,
         client: &Client,
-    ) -> Result<IssuedSession> {
+    ) -> Result<Option<IssuedSession>> {
         let mut transaction = self.database().begin().await?;
-        let current = transaction.user(verified.id).await?;
-        // Hashing takes its time: the password may have been changed, the user banned or deleted meanwhile.
+        let current = transaction.user(proved.id).await?;
         let unchanged =
-            current.filter(|user| user.password == verified.password && !user.is_banned(self.now()));
-        let Some(mut user) = unchanged else {
-            drop(transaction);
-            return Err(self
-                .refuse(Some(verified), "changed meanwhile", invalid_credentials(), client)
-                .await);
-        };
+            current.filter(|user| user.password == proved.password && !user.is_banned(self.now()));
+        let Some(mut user) = unchanged else { return Ok(None) };
         let now = self.now();
         if rehashed.is_some() {
             user.password = rehashed;
@@ -109,7 +129,7 @@ impl Auth {
         }
         let record = self.record(Actor::User(user.id), Action::LOGIN, client).target(user.id);
         self.0.audit.write(&mut *transaction, record.with("provider", "email")).await?;
-        self.open(transaction, user, client).await
+        self.open(transaction, user, client).await.map(Some)
     }
 
     async fn refuse(

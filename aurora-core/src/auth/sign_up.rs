@@ -74,10 +74,10 @@ impl Auth {
         client: &Client,
     ) -> Result<SignedUp> {
         let mut record = self.record(Actor::Anonymous, Action::USER_REPEATED_SIGN_UP, client);
-        if let Some(email) = &user.email {
-            if let Some(owner) = transaction.user_by_email(email).await? {
-                record = record.target(owner.id);
-            }
+        if let Some(email) = &user.email
+            && let Some(owner) = transaction.user_by_email(email).await?
+        {
+            record = record.target(owner.id);
         }
         self.0.audit.write(&mut *transaction, record).await?;
         transaction.commit().await?;

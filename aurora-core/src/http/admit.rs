@@ -8,7 +8,7 @@ use super::render::{ApiVersion, error_response};
 use super::{Http, Peer};
 use crate::load::client_address;
 use crate::observe::request_id;
-use crate::types::{Code, Error, Principal, RequestId, Result, Role};
+use crate::types::{Code, Error, Principal, RequestId, Result, Role, SessionId, UserId};
 
 /// A request of the host's own routes that may go on, as this principal.
 #[derive(Clone, Debug)]
@@ -35,6 +35,24 @@ impl Admitted {
         self.address
     }
 
+    /// The lock of a private route: whoever is neither a signed-in user nor the service itself is refused.
+    pub fn locked(self) -> Result<Self, Rejection> {
+        match self.principal.role() {
+            Role::Authenticated | Role::Service => Ok(self),
+            Role::Anon => Err(self.rejection(no_bearer())),
+        }
+    }
+
+    /// The signed-in user and their session. The service itself is no user.
+    pub fn user(&self) -> Result<(UserId, SessionId), Rejection> {
+        let user = self.principal.user_id().zip(self.principal.session_id());
+        user.ok_or_else(|| self.rejection(no_bearer()))
+    }
+
+    fn rejection(&self, error: Error) -> Rejection {
+        Rejection { error, request: self.request, version: self.version }
+    }
+
     /// The response to an error of the host's own handler.
     pub fn error_response(&self, error: &Error) -> Response<Vec<u8>> {
         error_response(error, self.version, self.request)
@@ -53,6 +71,11 @@ impl Rejection {
     /// Why.
     pub fn error(&self) -> &Error {
         &self.error
+    }
+
+    /// Why, for an adapter whose own errors carry it.
+    pub fn into_error(self) -> Error {
+        self.error
     }
 
     /// The request's id.
@@ -100,7 +123,9 @@ impl Http {
         }
     }
 
-    pub(super) fn request_id(&self, headers: &HeaderMap) -> RequestId {
+    /// The request's id: the one its headers carry, or a fresh one. An adapter writes it into the headers, so that
+    /// everything after it speaks of the same request.
+    pub fn request_id(&self, headers: &HeaderMap) -> RequestId {
         let entropy = &self.auth().sessions().parts().entropy;
         request_id(headers, &**entropy).unwrap_or(RequestId::from_bytes([0; 16]))
     }

@@ -38,8 +38,9 @@ pub(super) struct UserBody {
     pub(super) data: Option<Map<String, Value>>,
 }
 
-/// Reads a body that says it is JSON.
-pub(super) fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T> {
+/// Reads a body that says it is JSON and holds an object, strictly
+/// ([`strict_json`](crate::validate::strict_json())): the error names the field.
+pub fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T> {
     if !is_json(headers) {
         return Err(Error::new(Code::UnsupportedMediaType, "Content-Type must be application/json"));
     }
@@ -86,7 +87,7 @@ mod tests {
     #[test]
     fn only_json_that_says_so() {
         let code = |content_type, body: &[u8]| {
-            read::<PasswordBody>(&typed(content_type), body).err().map(|e| e.code())
+            read_json::<PasswordBody>(&typed(content_type), body).err().map(|e| e.code())
         };
         assert_eq!(code("application/json;charset=UTF-8", b"{\"email\":\"a@b\"}"), None);
         assert_eq!(code("Application/JSON", b" {}"), None);

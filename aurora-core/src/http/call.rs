@@ -1,10 +1,12 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 
 use http::header::{ALLOW, HeaderMap, HeaderValue, USER_AGENT};
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 
 use super::cors::Cors;
@@ -13,6 +15,7 @@ use super::render::{ApiVersion, empty_response, error_response, finish};
 use super::routes::{Match, ROUTES, find};
 use super::{Peer, Route};
 use crate::auth::Auth;
+use crate::config::Profile;
 use crate::observe::{record_outcome, request_span};
 use crate::session::Client;
 use crate::types::{Code, Error, RequestId, Result};
@@ -122,8 +125,18 @@ impl Http {
         response
     }
 
-    pub(super) fn check_origin(&self, method: &Method, headers: &HeaderMap) -> Result<()> {
-        self.0.cors.check(method, headers)
+    /// Whether a server may listen on `address`: development is for this machine alone.
+    pub fn check_address(&self, address: SocketAddr) -> Result<()> {
+        if self.0.auth.settings().profile == Profile::Development && !address.ip().is_loopback() {
+            let text =
+                format!("development does not listen on {address}: bind to 127.0.0.1, or set up production");
+            return Err(Error::new(Code::Configuration, text));
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_origin(&self, head: &Parts) -> Result<()> {
+        self.0.cors.check(&head.method, &head.uri, &head.headers)
     }
 
     fn other_method(
@@ -145,8 +158,9 @@ impl Http {
     }
 }
 
-/// Runs `work` and turns a panic in it (a host's hook) into an error: its transaction was dropped and rolled back.
-async fn contain<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+/// Runs `work` and turns a panic in it (a handler's, a hook's) into an error: its transaction was dropped and rolled
+/// back.
+pub async fn contain<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let mut work = pin!(work);
     poll_fn(|context| {
         catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)))

@@ -3,7 +3,7 @@ use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
 };
-use http::{Method, Response, StatusCode};
+use http::{Method, Response, StatusCode, Uri};
 
 use super::render::empty_response;
 use crate::config::{Origin, Settings};
@@ -69,14 +69,15 @@ impl Cors {
     }
 
     /// Refuses a change that a page of a foreign origin asks for, `null` included. Programs send no origin.
-    pub(super) fn check(&self, method: &Method, headers: &HeaderMap) -> Result<()> {
+    pub(super) fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<()> {
         if method.is_safe() || !headers.contains_key(ORIGIN) {
             return Ok(());
         }
         let refused = || Error::new(Code::OriginNotAllowed, "This origin is not allowed");
         let origin = one(headers, ORIGIN).ok_or_else(refused)?;
         let same = |site: &Origin| site.as_str() == origin;
-        let host = one(headers, HOST);
+        // HTTP/2 names the host in the request's target instead.
+        let host = one(headers, HOST).or_else(|| uri.authority().map(|authority| authority.as_str()));
         let own = origin.split_once("://").is_some_and(|(_, authority)| host == Some(authority));
         if self.allows(origin) || self.site.as_ref().is_some_and(same) || own {
             return Ok(());
@@ -116,11 +117,17 @@ mod tests {
     fn origins_are_compared_whole() {
         let cors = cors();
         let asks = |origin: &str| {
-            cors.check(&Method::POST, &headers(&[("origin", origin), ("host", "10.0.0.7:8080")]))
+            cors.check(
+                &Method::POST,
+                &Uri::from_static("/auth/v1/token"),
+                &headers(&[("origin", origin), ("host", "10.0.0.7:8080")]),
+            )
         };
         for origin in ["https://spa.example.com", "https://app.example.com", "http://10.0.0.7:8080"] {
             assert!(asks(origin).is_ok(), "{origin}");
         }
+        let h2 = Uri::from_static("https://www.example.com/auth/v1/token");
+        assert!(cors.check(&Method::POST, &h2, &headers(&[("origin", "https://www.example.com")])).is_ok());
         for origin in [
             "null",
             "https://evil.test",
@@ -135,7 +142,7 @@ mod tests {
             cors.decorate(&headers(&[("origin", origin)]), &mut response);
             assert!(!response.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
         }
-        assert!(cors.check(&Method::POST, &headers(&[])).is_ok());
+        assert!(cors.check(&Method::POST, &Uri::from_static("/auth/v1/token"), &headers(&[])).is_ok());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::admit::{Presented, no_bearer};
-use super::body::{PasswordBody, RefreshBody, SignUpBody, UserBody, parameter, read};
+use super::body::{PasswordBody, RefreshBody, SignUpBody, UserBody, parameter, read_json};
 use super::render::{empty_response, json_response};
 use super::routes::Operation;
 use super::{Http, Route};
@@ -27,7 +27,7 @@ impl Http {
         if body.len() > self.body_limit() {
             return Err(Error::new(Code::PayloadTooLarge, "Request body is too large"));
         }
-        self.check_origin(&head.method, &head.headers)?;
+        self.check_origin(head)?;
         let grant = parameter(head.uri.query(), "grant_type")?;
         // A refresh has a limit of its own, which is told apart from a refusal.
         if !(route.operation == Operation::Token && grant == Some("refresh_token")) {
@@ -74,7 +74,7 @@ impl Http {
 
     async fn sign_up(&self, head: &Parts, body: &[u8], client: &Client) -> Answer {
         self.presented(&head.headers)?;
-        let body: SignUpBody = read(&head.headers, body)?;
+        let body: SignUpBody = read_json(&head.headers, body)?;
         let email = address(body.email, body.phone.as_deref())?
             .ok_or_else(|| Error::new(Code::AnonymousProviderDisabled, "Anonymous sign-ins are disabled"))?;
         let password = body
@@ -92,14 +92,14 @@ impl Http {
         match grant {
             Some("password") => {
                 self.presented(&head.headers)?;
-                let body: PasswordBody = read(&head.headers, body)?;
+                let body: PasswordBody = read_json(&head.headers, body)?;
                 let missing = || Error::new(Code::ValidationFailed, "missing email or phone");
                 let email = address(body.email, body.phone.as_deref())?.ok_or_else(missing)?;
                 let password = body.password.unwrap_or_else(|| Secret::new(String::new()));
                 ok(self.auth().sign_in(Credentials { email, password }, client).await?.to_json()?)
             }
             Some("refresh_token") => {
-                let body: RefreshBody = read(&head.headers, body)?;
+                let body: RefreshBody = read_json(&head.headers, body)?;
                 let token = body
                     .refresh_token
                     .filter(|token| !token.expose().is_empty())
@@ -112,7 +112,7 @@ impl Http {
 
     async fn update_user(&self, head: &Parts, body: &[u8], client: &Client) -> Answer {
         let principal = self.signed_in(head).await?;
-        let body: UserBody = read(&head.headers, body)?;
+        let body: UserBody = read_json(&head.headers, body)?;
         let email = address(body.email, body.phone.as_deref())?;
         let data = body.data.map(|data| Value::Object(data).to_string());
         let change =

@@ -15,6 +15,26 @@
 //! 8. On a refresh overload, contention and limits are 503: the official client signs its user out on a 4xx.
 //!
 //! Behind a proxy that was not declared, every client has the proxy's address and shares its limits.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> aurora_core::types::Result<()> {
+//! # use aurora_core::{Aurora, Database, config::Profile, testing::TestClient};
+//! # let dir = std::env::temp_dir().join(format!("aurora-doc-http-{}", std::process::id()));
+//! # std::fs::create_dir_all(&dir).unwrap();
+//! # let url = format!("sqlite://{}", dir.join("app.db").display());
+//! # let aurora = Aurora::builder().profile(Profile::Development).database(Database::url(&url)?).build().await?;
+//! use aurora_core::http::Peer;
+//! let ann = TestClient::new(&aurora).sign_in("ann@example.com").await?;
+//! let peer = Peer::from(std::net::IpAddr::from([127, 0, 0, 1]));
+//! let ask = http::Request::get("/auth/v1/user").header("authorization", ann.authorization());
+//! assert_eq!(aurora.http().call(ask.body(Vec::new()).unwrap(), peer).await.status(), 200);
+//! let ask = http::Request::get("/auth/v1/user").body(Vec::new()).unwrap();
+//! assert_eq!(aurora.http().call(ask, peer).await.status(), 401);
+//! # std::fs::remove_dir_all(&dir).unwrap();
+//! # Ok(())
+//! # }
+//! ```
 
 mod admit;
 mod body;
@@ -27,7 +47,8 @@ mod render;
 mod routes;
 
 pub use admit::{Admitted, Rejection};
-pub use call::Http;
+pub use body::read_json;
+pub use call::{Http, contain};
 pub use peer::Peer;
 pub use render::{ApiVersion, error_response};
 pub use routes::Route;

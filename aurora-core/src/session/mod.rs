@@ -12,7 +12,26 @@
 //! 5. A token that was seen and verified is not verified again; the cache is keyed by its hash and asks rule 1
 //!    every time.
 //!
-//! A clock that steps back does not revive anything but tokens whose expiry it steps behind.
+//! A clock that steps back does not revive anything but tokens whose expiry it steps behind. A family forgets tokens
+//! that were used longer ago than its idle lifetime: presented again they are unknown, not replayed.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> aurora_core::types::Result<()> {
+//! # use aurora_core::{Aurora, Database, config::Profile, testing::TestClient};
+//! # let dir = std::env::temp_dir().join(format!("aurora-doc-session-{}", std::process::id()));
+//! # std::fs::create_dir_all(&dir).unwrap();
+//! # let url = format!("sqlite://{}", dir.join("app.db").display());
+//! # let aurora = Aurora::builder().profile(Profile::Development).database(Database::url(&url)?).build().await?;
+//! let ann = TestClient::new(&aurora).sign_in("ann@example.com").await?;
+//! let sessions = aurora.auth().sessions();
+//! assert_eq!(sessions.admit(ann.token().expose()).await?.user_id(), Some(ann.user()));
+//! aurora.auth().end_sessions_of(ann.user()).await?;
+//! assert!(sessions.admit(ann.token().expose()).await.is_err());
+//! # std::fs::remove_dir_all(&dir).unwrap();
+//! # Ok(())
+//! # }
+//! ```
 
 mod client;
 mod record;

@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn the_rules() {
         let lifetimes = config::Tokens::default();
-        let at = |seconds| Timestamp::from_seconds(1_000 + seconds);
+        let at = |seconds: i64| Timestamp::from_seconds(1_000 + seconds);
         let idle = 30 * 86_400;
         // (place, newest, successor used at, now) -> decision
         let rules = [

@@ -60,7 +60,8 @@ pub trait Transaction: Reader {
     /// Adds an identity, or renews its last sign-in and change.
     async fn put_identity(&mut self, user: UserId, identity: &Identity) -> Result<()>;
 
-    /// Deletes a user with all that is theirs and answers which sessions ended. `None` if there is no such user.
+    /// Deletes a user with all that is theirs and answers which sessions ended. `None` if there is no such user;
+    /// [`Code::ForeignKeyViolation`] if a host's rows refer to them and do not go with them.
     async fn delete_user(&mut self, id: UserId, now: Timestamp) -> Result<Option<Vec<SessionId>>>;
 
     /// Adds a session with its first refresh token.

@@ -36,6 +36,7 @@ impl SqliteDatabase {
     /// not exist, and brings Aurora's own tables up to date.
     pub async fn open(url: &str, clock: &dyn Clock) -> Result<Self> {
         let path = file(url)?;
+        create_private(&path)?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -86,6 +87,21 @@ impl SqliteDatabase {
             Ok(SqliteWrite::new(transaction, permit))
         });
         begun.await.map_err(Error::internal)?
+    }
+}
+
+/// Creates the file for its owner alone: password hashes are nobody else's. SQLite gives the journal the same mode.
+fn create_private(path: &Path) -> Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            let sentence = format!("cannot create the database `{}`: {error}", path.display());
+            Err(Error::new(Code::Configuration, sentence).with_source(error))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -164,6 +180,22 @@ mod tests {
         Box::new(write).commit().await.unwrap();
         let refused = SqliteDatabase::open(path.to_str().unwrap(), &SystemClock).await.unwrap_err();
         assert_eq!(refused.code(), Code::Configuration);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn the_file_is_its_owner_s_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let path = scratch("mode");
+        SqliteDatabase::open(path.to_str().unwrap(), &SystemClock).await.unwrap();
+        for file in [path.clone(), path.with_extension("db-wal"), path.with_extension("db-shm")] {
+            assert_eq!(
+                std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+                0o600,
+                "{}",
+                file.display()
+            );
+        }
     }
 
     #[tokio::test]

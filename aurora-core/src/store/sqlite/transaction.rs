@@ -7,7 +7,7 @@ use crate::store::{
     AuditRow, HostTransaction, Identity, KeyRow, Reader, RefreshToken, Revocation, Session, SigningKeyRow,
     Transaction, User, WriterPermit,
 };
-use crate::types::{Error, Result, SessionId, Timestamp, UserId};
+use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
 
 pub(super) struct SqliteReader(PoolConnection<Sqlite>);
@@ -173,8 +173,16 @@ impl Transaction for SqliteWrite {
     async fn delete_user(&mut self, id: UserId, now: Timestamp) -> Result<Option<Vec<SessionId>>> {
         let ended = self.end_sessions_of(id, None, now).await?;
         let query = sqlx::query(statements::DELETE_USER).bind(id.to_string());
-        let done = query.execute(self.connection()).await.map_err(failure)?;
-        Ok((done.rows_affected() == 1).then_some(ended))
+        match query.execute(self.connection()).await {
+            Ok(done) => Ok((done.rows_affected() == 1).then_some(ended)),
+            Err(error)
+                if error.as_database_error().is_some_and(|database| database.is_foreign_key_violation()) =>
+            {
+                let sentence = "Rows of other tables still refer to this user";
+                Err(Error::new(Code::ForeignKeyViolation, sentence).with_source(error))
+            }
+            Err(error) => Err(failure(error)),
+        }
     }
 
     async fn insert_session(&mut self, session: &Session, token: &[u8; 32]) -> Result<()> {

@@ -1,0 +1,176 @@
+use std::fmt::Write as _;
+use std::ops::Deref;
+
+use aurora_core::http::{Admitted, read_json};
+use aurora_core::types::{self, Code, Principal, SessionId, UserId};
+use aurora_core::{Aurora, guard};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use validator::{Validate, ValidationErrors, ValidationErrorsKind};
+
+use crate::error::Error;
+use crate::layer::peer;
+
+/// Who asks: anonymous without a token, in public routes.
+#[derive(Clone, Debug)]
+pub struct Caller(pub Principal);
+
+impl Deref for Caller {
+    type Target = Principal;
+
+    fn deref(&self) -> &Principal {
+        &self.0
+    }
+}
+
+/// The signed-in user, with the claims of their token read as `C`. Anonymous: 401.
+#[derive(Clone, Debug)]
+pub struct CurrentUser<C = Claims> {
+    user: UserId,
+    session: SessionId,
+    claims: C,
+}
+
+/// The claims that most handlers ask for. `user_metadata` is not among them: the user writes it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Claims {
+    /// The address; empty when there is none.
+    #[serde(default)]
+    pub email: String,
+    /// Signed in without an address.
+    #[serde(default)]
+    pub is_anonymous: bool,
+    /// `aal2` after a second factor.
+    #[serde(default)]
+    pub aal: String,
+}
+
+impl<C> CurrentUser<C> {
+    /// `sub`.
+    pub fn id(&self) -> UserId {
+        self.user
+    }
+
+    /// `session_id`.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// The claims.
+    pub fn claims(&self) -> &C {
+        &self.claims
+    }
+}
+
+/// The database as the caller sees it: [`aurora_core::guard::Guarded`], no connection yet.
+#[derive(Clone, Debug)]
+pub struct Guarded(guard::Guarded);
+
+impl Deref for Guarded {
+    type Target = guard::Guarded;
+
+    fn deref(&self) -> &guard::Guarded {
+        &self.0
+    }
+}
+
+/// A body that was read strictly and validated: `Valid(Json(new)): Valid<Json<NewNote>>`. The error names each field.
+#[derive(Clone, Copy, Debug)]
+pub struct Valid<T>(pub T);
+
+/// Core's answer to who asks, given once a request.
+async fn admitted(parts: &mut Parts) -> Result<Admitted, Error> {
+    if let Some(admitted) = parts.extensions.get::<Admitted>() {
+        return Ok(admitted.clone());
+    }
+    let admitted = aurora(parts)?.http().admit(parts, peer(&parts.extensions)).await;
+    let admitted = admitted.map_err(|rejection| Error::from(rejection.into_error()))?;
+    parts.extensions.insert(admitted.clone());
+    Ok(admitted)
+}
+
+fn aurora(parts: &Parts) -> Result<Aurora, Error> {
+    let missing =
+        || types::Error::internal("this route is served outside of aurora_axum::secure or AuroraLayer");
+    Ok(parts.extensions.get::<Aurora>().cloned().ok_or_else(missing)?)
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        Ok(Self(admitted(parts).await?.principal().clone()))
+    }
+}
+
+impl<S: Sync, C: DeserializeOwned> FromRequestParts<S> for CurrentUser<C> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        let admitted = admitted(parts).await?;
+        let (user, session) = admitted.user().map_err(|rejection| Error::from(rejection.into_error()))?;
+        let claims = serde_json::from_str(admitted.principal().claims()).map_err(types::Error::internal)?;
+        Ok(Self { user, session, claims })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Guarded {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        let principal = admitted(parts).await?.principal().clone();
+        Ok(Self(aurora(parts)?.guarded(principal)))
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Validate> FromRequest<S> for Valid<Json<T>> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        let headers = request.headers().clone();
+        let body =
+            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => {
+                    Error::new(Code::PayloadTooLarge, "Request body is too large")
+                }
+                _ => Error::new(Code::BadJson, "Could not read the request body"),
+            })?;
+        let value: T = read_json(&headers, &body)?;
+        match value.validate() {
+            Ok(()) => Ok(Self(Json(value))),
+            Err(errors) => {
+                let mut told = String::new();
+                tell(&errors, "", &mut told);
+                Err(Error::new(Code::ValidationFailed, told))
+            }
+        }
+    }
+}
+
+/// Every field with what is wrong, in the order of their names; never the value.
+fn tell(errors: &ValidationErrors, path: &str, told: &mut String) {
+    let mut fields: Vec<_> = errors.errors().iter().collect();
+    fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (name, kind) in fields {
+        let field = if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
+        match kind {
+            ValidationErrorsKind::Struct(inner) => tell(inner, &field, told),
+            ValidationErrorsKind::List(items) => {
+                items.iter().for_each(|(at, inner)| tell(inner, &format!("{field}[{at}]"), told));
+            }
+            ValidationErrorsKind::Field(wrong) => {
+                for error in wrong {
+                    let what =
+                        error.message.clone().unwrap_or_else(|| format!("fails `{}`", error.code).into());
+                    let comma = if told.is_empty() { "" } else { "; " };
+                    let _infallible = write!(told, "{comma}`{field}` {what}");
+                }
+            }
+        }
+    }
+}

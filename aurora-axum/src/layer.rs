@@ -1,0 +1,192 @@
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use aurora_core::Aurora;
+use aurora_core::http::{Admitted, ApiVersion, Http, Peer, contain, error_response};
+use aurora_core::observe::{REQUEST_ID, record_outcome, request_span};
+use aurora_core::types::{Code, Error, RequestId};
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{ConnectInfo, MatchedPath};
+use axum::http::{Extensions, HeaderValue, Request, Response, request::Parts};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tower::{BoxError, Layer, Service};
+use tracing::{Instrument, Span};
+
+use crate::error::Carried;
+
+/// The whole door as a plain layer, for those who compose themselves (hyper, tonic, a part of a router): answers
+/// our routes and preflights, locks everything else, and leaves [`Admitted`] and [`Aurora`] in the request's
+/// extensions, where the extractors of this crate look.
+///
+/// Its limits: it locks only what it wraps, so whatever is added outside is open ([`secure`](crate::secure) has no
+/// outside); there are no public routes in it; the client's address comes from a `ConnectInfo<SocketAddr>` or a
+/// [`Peer`] in the extensions, and without either every client is one; errors of gRPC come as HTTP status codes.
+#[derive(Clone, Debug)]
+pub struct AuroraLayer {
+    aurora: Aurora,
+    part: Part,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Part {
+    Front,
+    Lock,
+    Whole,
+}
+
+impl AuroraLayer {
+    /// The door of `aurora`.
+    pub fn new(aurora: &Aurora) -> Self {
+        Self { aurora: aurora.clone(), part: Part::Whole }
+    }
+
+    /// Our routes, preflights, spans and errors, without the lock.
+    pub(crate) fn front(aurora: &Aurora) -> Self {
+        Self { aurora: aurora.clone(), part: Part::Front }
+    }
+
+    /// The lock alone; a front stands before it.
+    pub(crate) fn lock(aurora: &Aurora) -> Self {
+        Self { aurora: aurora.clone(), part: Part::Lock }
+    }
+}
+
+impl<S> Layer<S> for AuroraLayer {
+    type Service = AuroraService<S>;
+
+    fn layer(&self, inner: S) -> AuroraService<S> {
+        AuroraService { aurora: self.aurora.clone(), part: self.part, inner }
+    }
+}
+
+/// What [`AuroraLayer`] makes of a service.
+#[derive(Clone, Debug)]
+pub struct AuroraService<S> {
+    aurora: Aurora,
+    part: Part,
+    inner: S,
+}
+
+impl<S, B, R> Service<Request<B>> for AuroraService<S>
+where
+    S: Service<Request<B>, Response = Response<R>, Future: Send, Error: Send> + Clone + Send + 'static,
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    R: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The ready one goes with the request; its clone may not be ready yet.
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        let (aurora, part) = (self.aurora.clone(), self.part);
+        Box::pin(async move {
+            match part {
+                Part::Lock => lock(&aurora, inner, request).await,
+                Part::Front => front(&aurora, inner, request).await,
+                Part::Whole => front(&aurora, AuroraLayer::lock(&aurora).layer(inner), request).await,
+            }
+        })
+    }
+}
+
+/// Nobody passes without a token that verifies.
+async fn lock<S, B, R>(aurora: &Aurora, mut inner: S, request: Request<B>) -> Result<Response<Body>, S::Error>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let (mut head, body) = request.into_parts();
+    match aurora.http().admit(&head, peer(&head.extensions)).await.and_then(Admitted::locked) {
+        Ok(admitted) => head.extensions.insert(admitted),
+        Err(rejection) => {
+            record_outcome(&Span::current(), rejection.error().status(), None, Some(rejection.error()));
+            return Ok(rejection.into_response().map(Body::from));
+        }
+    };
+    Ok(inner.call(Request::from_parts(head, body)).await?.map(Body::new))
+}
+
+async fn front<S, B, R>(
+    aurora: &Aurora,
+    mut inner: S,
+    request: Request<B>,
+) -> Result<Response<Body>, S::Error>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    R: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let http = aurora.http();
+    let (mut head, body) = request.into_parts();
+    let id = http.request_id(&head.headers);
+    let shown = HeaderValue::from_str(&id.to_string());
+    if let Ok(shown) = &shown {
+        head.headers.insert(REQUEST_ID, shown.clone());
+    }
+    if is_ours(http, head.uri.path()) {
+        return Ok(ours(http, head, body).await);
+    }
+    if let Some(response) = http.preflight(&head.method, &head.headers) {
+        return Ok(response.map(Body::from));
+    }
+    head.extensions.insert(aurora.clone());
+    let route = head.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let span = request_span(id, &head.method, route);
+    let headers = head.headers.clone();
+    let answer = async { Ok(inner.call(Request::from_parts(head, body)).await) };
+    let mut response = match contain(answer.instrument(span.clone())).await {
+        Ok(response) => response?.map(Body::new),
+        Err(panicked) => said(&panicked, ApiVersion::of(&headers), id, &span),
+    };
+    match response.extensions_mut().remove::<Carried>() {
+        Some(Carried(error)) => response = said(&error, ApiVersion::of(&headers), id, &span),
+        None => record_outcome(&span, response.status(), None, None),
+    }
+    if let Ok(shown) = shown {
+        response.headers_mut().insert(REQUEST_ID, shown);
+    }
+    http.decorate(&headers, response.headers_mut());
+    Ok(response)
+}
+
+fn said(error: &Error, version: ApiVersion, id: RequestId, span: &Span) -> Response<Body> {
+    record_outcome(span, error.status(), None, Some(error));
+    error_response(error, version, id).map(Body::from)
+}
+
+fn is_ours(http: &Http, path: &str) -> bool {
+    path.strip_prefix(http.prefix()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A request of the sign-in protocol, read up to its limit.
+async fn ours<B>(http: &Http, head: Parts, body: B) -> Response<Body>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+{
+    let peer = peer(&head.extensions);
+    let response = match Limited::new(body, http.body_limit()).collect().await {
+        Ok(body) => http.call(Request::from_parts(head, body.to_bytes().into()), peer).await,
+        Err(error) if error.is::<LengthLimitError>() => http.too_large(&head.headers),
+        Err(error) => {
+            let error = Error::new(Code::BadJson, "Could not read the request body").with_source(error);
+            error_response(&error, ApiVersion::of(&head.headers), http.request_id(&head.headers))
+        }
+    };
+    response.map(Body::from)
+}
+
+/// The other end of the socket. Without it every client is one, which limits more and not less.
+pub(crate) fn peer(extensions: &Extensions) -> Peer {
+    let socket = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| Peer::from(info.0));
+    let nobody = || Peer::from(std::net::IpAddr::from(Ipv4Addr::UNSPECIFIED));
+    socket.or_else(|| extensions.get::<Peer>().copied()).unwrap_or_else(nobody)
+}

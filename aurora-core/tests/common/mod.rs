@@ -1,0 +1,302 @@
+//! Sign-in and its wire over a scratch SQLite file, on a clock that the test moves.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failing fixture fails the test"
+)]
+#![allow(unreachable_pub, reason = "a module of several test programs")]
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use aurora_core::audit::{AuditSink, DatabaseAudit};
+use aurora_core::auth::{Auth, AuthParts, SignUpHook};
+use aurora_core::config::Settings;
+use aurora_core::crypto::{
+    DatabaseKeys, KeyTextProvider, Keyring, PasswordHasher, PasswordParams, PasswordPool,
+};
+use aurora_core::env::{Clock, ManualClock, SystemEntropy};
+use aurora_core::http::{Http, Peer};
+use aurora_core::load::{Limiter, Limits, Quota};
+use aurora_core::session::token::{TokenKeys, TokenOptions};
+use aurora_core::session::{Client, DatabaseSigningKeys, Sessions, SessionsParts};
+use aurora_core::store::{Database, SqliteDatabase};
+use aurora_core::types::{RequestId, Timestamp};
+use http::{HeaderMap, Request, StatusCode};
+use serde_json::{Value, json};
+use sqlx::{Connection, Row, SqliteConnection};
+
+pub const PASSWORD: &str = "correct horse battery";
+pub const ANON_KEY: &str = "sb_publishable_for_tests";
+pub const SERVICE_KEY: &str = "sb_secret_8fJ2kQ0vN5xY7zT1wB4mC6dR9aLs";
+
+/// What may be chosen before the fixture stands.
+pub struct Options {
+    pub settings: Settings,
+    pub limits: Limits,
+    pub hook: Option<Arc<dyn SignUpHook>>,
+    pub audit: Option<Arc<dyn AuditSink>>,
+    pub path: PathBuf,
+    pub schema: &'static str,
+    pub now: Timestamp,
+    pub start_key: String,
+    pub wrap: Option<Wrap>,
+}
+
+/// Puts something before the database that sign-in sees.
+pub type Wrap = Box<dyn FnOnce(Arc<dyn Database>) -> Arc<dyn Database>>;
+
+impl Default for Options {
+    fn default() -> Self {
+        let mut settings = Settings::development();
+        settings.api_keys.anon.push(ANON_KEY.into());
+        settings.api_keys.service.push(SERVICE_KEY.into());
+        settings.cors_origins.push("https://spa.example.com".parse().unwrap());
+        let mut limits = Limits::default();
+        let roomy = Quota::new(10_000, Duration::from_secs(60));
+        (limits.request, limits.sign_up, limits.sign_in, limits.refresh) = (roomy, roomy, roomy, roomy);
+        Self {
+            settings,
+            limits,
+            hook: None,
+            audit: None,
+            path: scratch(),
+            schema: "",
+            now: Timestamp::from_seconds(1_800_000_000),
+            start_key: key_text(),
+            wrap: None,
+        }
+    }
+}
+
+fn key_text() -> String {
+    use aurora_core::crypto::KeyFile;
+    let path = scratch().with_extension("key");
+    let key = KeyFile::create_new(&path, &SystemEntropy).unwrap();
+    key.to_text().expose().to_owned()
+}
+
+/// A path in a fresh directory.
+pub fn scratch() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::SeqCst);
+    let directory = std::env::temp_dir().join(format!("aurora-auth-{}-{number}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).unwrap();
+    directory.join("app.db")
+}
+
+#[derive(Clone)]
+pub struct Fixture {
+    pub http: Http,
+    pub auth: Auth,
+    pub clock: Arc<ManualClock>,
+    pub database: SqliteDatabase,
+    pub keyring: Keyring,
+    pub tokens: TokenKeys,
+}
+
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub json: Value,
+    pub text: String,
+}
+
+impl Reply {
+    pub fn code(&self) -> &str {
+        self.json["code"].as_str().or(self.json["error_code"].as_str()).unwrap_or_default()
+    }
+
+    pub fn access(&self) -> String {
+        self.json["access_token"].as_str().unwrap_or_else(|| panic!("no session: {}", self.text)).to_owned()
+    }
+
+    pub fn refresh(&self) -> String {
+        self.json["refresh_token"].as_str().unwrap_or_else(|| panic!("no session: {}", self.text)).to_owned()
+    }
+
+    pub fn user_id(&self) -> String {
+        self.json["user"]["id"].as_str().or(self.json["id"].as_str()).expect("user").to_owned()
+    }
+}
+
+/// One row of the audit table.
+#[derive(Clone, Debug)]
+pub struct Row_ {
+    pub actor: String,
+    pub kind: String,
+    pub action: String,
+    pub target: Option<String>,
+    pub request: Option<String>,
+    pub payload: Value,
+    pub sequence: Option<i64>,
+}
+
+impl Fixture {
+    pub async fn new() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub async fn with(options: Options) -> Self {
+        let clock = Arc::new(ManualClock::new(options.now));
+        Self::on(options, clock).await
+    }
+
+    pub async fn on(options: Options, clock: Arc<ManualClock>) -> Self {
+        let entropy = Arc::new(SystemEntropy);
+        let database = SqliteDatabase::open(options.path.to_str().unwrap(), &*clock).await.unwrap();
+        if !options.schema.is_empty() {
+            let mut connection = connect(&database).await;
+            sqlx::raw_sql(options.schema).execute(&mut connection).await.unwrap();
+        }
+        let mut shared: Arc<dyn Database> = Arc::new(database.clone());
+        if let Some(wrap) = options.wrap {
+            shared = wrap(shared);
+        }
+        let provider = KeyTextProvider::new(&options.start_key.as_str().into(), entropy.clone()).unwrap();
+        let keys = DatabaseKeys::new(Arc::clone(&shared));
+        let keyring = Keyring::open(&provider, &keys, &*clock, entropy.clone()).await.unwrap();
+        let mut token_options = TokenOptions::new(options.settings.issuer());
+        token_options.lifetime = options.settings.tokens.access_lifetime;
+        let signing = Arc::new(DatabaseSigningKeys::new(Arc::clone(&shared)));
+        let tokens = TokenKeys::open(&keyring, signing, Vec::new(), token_options, &*clock).await.unwrap();
+        let passwords = &options.settings.passwords;
+        let params = PasswordParams::new(8_192, 5, 1).unwrap();
+        let pool = PasswordPool::new(2, 512, Duration::from_secs(60));
+        assert_eq!(passwords.lanes, 1);
+        let passwords = PasswordHasher::new(&keyring, params, pool, entropy.clone()).unwrap();
+        let sessions = Sessions::open(SessionsParts {
+            lifetimes: options.settings.tokens.clone(),
+            database: shared,
+            keyring: keyring.clone(),
+            tokens: tokens.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+        })
+        .await
+        .unwrap();
+        let auth = Auth::new(AuthParts {
+            settings: Arc::new(options.settings),
+            sessions,
+            passwords,
+            limiter: Limiter::new(options.limits, &SystemEntropy).unwrap(),
+            audit: options.audit.unwrap_or_else(|| Arc::new(DatabaseAudit::new(entropy))),
+            sign_up_hook: options.hook,
+        });
+        Self { http: Http::new(auth.clone()), auth, clock, database, keyring, tokens }
+    }
+
+    pub fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new("192.0.2.1".parse().unwrap(), RequestId::from_bytes([1; 16])).with_user_agent("test")
+    }
+
+    pub async fn send(&self, request: Request<Vec<u8>>, from: &str) -> Reply {
+        let address: IpAddr = from.parse().unwrap();
+        let response = self.http.call(request, Peer::from(address)).await;
+        let (head, body) = response.into_parts();
+        let text = String::from_utf8(body).unwrap();
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Reply { status: head.status, headers: head.headers, json, text }
+    }
+
+    pub async fn call(&self, method: &str, path: &str, token: Option<&str>, body: Value) -> Reply {
+        self.call_from("192.0.2.1", method, path, token, body).await
+    }
+
+    pub async fn call_from(
+        &self,
+        from: &str,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Value,
+    ) -> Reply {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/auth/v1{path}"))
+            .header("apikey", ANON_KEY)
+            .header("user-agent", "test-agent/1.0")
+            .header("x-supabase-api-version", "2024-01-01");
+        request = request.header("authorization", format!("Bearer {}", token.unwrap_or(ANON_KEY)));
+        let body = if body.is_null() {
+            Vec::new()
+        } else {
+            request = request.header("content-type", "application/json;charset=UTF-8");
+            body.to_string().into_bytes()
+        };
+        self.send(request.body(body).unwrap(), from).await
+    }
+
+    pub async fn sign_up(&self, email: &str) -> Reply {
+        self.call("POST", "/signup", None, json!({ "email": email, "password": PASSWORD })).await
+    }
+
+    pub async fn sign_in(&self, email: &str, password: &str) -> Reply {
+        let body = json!({ "email": email, "password": password });
+        self.call("POST", "/token?grant_type=password", None, body).await
+    }
+
+    pub async fn refresh(&self, token: &str) -> Reply {
+        self.call("POST", "/token?grant_type=refresh_token", None, json!({ "refresh_token": token })).await
+    }
+
+    pub async fn user(&self, token: &str) -> Reply {
+        self.call("GET", "/user", Some(token), Value::Null).await
+    }
+
+    pub async fn audit(&self) -> Vec<Row_> {
+        let mut connection = connect(&self.database).await;
+        let rows = sqlx::query(
+            "SELECT actor, kind, action, target, request_id, payload, sequence FROM aurora_audit ORDER BY rowid",
+        )
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+        rows.iter()
+            .map(|row| Row_ {
+                actor: row.get(0),
+                kind: row.get(1),
+                action: row.get(2),
+                target: row.get(3),
+                request: row.get(4),
+                payload: serde_json::from_str(row.get(5)).unwrap(),
+                sequence: row.get(6),
+            })
+            .collect()
+    }
+
+    /// The actions recorded since `before` records.
+    pub async fn actions_since(&self, before: usize) -> Vec<String> {
+        self.audit().await.into_iter().skip(before).map(|row| row.action).collect()
+    }
+
+    pub async fn count(&self, statement: &'static str) -> i64 {
+        sqlx::query_scalar(statement).fetch_one(&mut connect(&self.database).await).await.unwrap()
+    }
+
+    pub async fn execute(&self, statement: &'static str) {
+        sqlx::raw_sql(statement).execute(&mut connect(&self.database).await).await.unwrap();
+    }
+}
+
+pub async fn connect(database: &SqliteDatabase) -> SqliteConnection {
+    let mut connection =
+        SqliteConnection::connect(&format!("sqlite://{}", database.path().display())).await.unwrap();
+    sqlx::query("PRAGMA busy_timeout = 5000").execute(&mut connection).await.unwrap();
+    connection
+}
