@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .profile(Profile::Development)
         .database(Database::url(&settings.database_url)?)
         .key_file(&settings.key_file)
-        .migrations(sqlx::migrate!("migrations"))
+        .migrations(sqlx::migrate!("./migrations"))
         .policies("policies.sql", include_str!("../policies.sql"))
         .build()
         .await?;
