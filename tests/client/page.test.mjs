@@ -284,7 +284,7 @@ for (const colorScheme of ['light', 'dark']) {
   test(`it fits a phone, ${colorScheme}`, async (t) => {
     const page = await visit(t, { viewport: { width: 360, height: 740 }, colorScheme, hasTouch: true, isMobile: true });
     await shoot(page, `08-phone-${colorScheme}-door`);
-    await signUp(page, someone('a-rather-long-name-for-a-small-screen'));
+    await signUp(page, someone('a-long-name-for-phones'));
     await write(page, 'Averyveryverylongwordwithoutanyspace'.repeat(4), 'Text');
     await shoot(page, `09-phone-${colorScheme}`);
     const sizes = await page.evaluate(() => ({

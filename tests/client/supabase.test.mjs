@@ -220,19 +220,19 @@ test('GET /sessions shows the devices, and DELETE ends one at once', async () =>
   const token = ada.session.access_token;
   const list = await http('GET', '/auth/v1/sessions', { token });
   assert.equal(list.status, 200);
-  assert.equal(list.json.length, 2);
-  assert.deepEqual(list.json.map((entry) => entry.current).sort(), [false, true]);
-  for (const entry of list.json) {
+  assert.equal(list.json.sessions.length, 2);
+  assert.deepEqual(list.json.sessions.map((entry) => entry.current).sort(), [false, true]);
+  for (const entry of list.json.sessions) {
     assert.ok(Date.parse(entry.created_at) > 0);
     assert.ok(Date.parse(entry.last_used_at) > 0);
     assert.ok('device' in entry && 'address' in entry);
   }
-  const other = list.json.find((entry) => !entry.current);
+  const other = list.json.sessions.find((entry) => !entry.current);
   const foreign = await http('DELETE', `/auth/v1/sessions/${other.id}`, { token: bob.session.access_token });
   assert.equal(foreign.status, 404, 'the session of another user does not exist');
   await assertAlive(phone.session.access_token);
   const ended = await http('DELETE', `/auth/v1/sessions/${other.id}`, { token });
   assert.equal(ended.status, 204);
   await assertEnded(phone.session.access_token);
-  assert.equal((await http('GET', '/auth/v1/sessions', { token })).json.length, 1);
+  assert.equal((await http('GET', '/auth/v1/sessions', { token })).json.sessions.length, 1);
 });

@@ -271,7 +271,7 @@ $('copy-id').addEventListener('click', (event) =>
 );
 
 async function paintSessions() {
-  const sessions = await call('/auth/v1/sessions');
+  const { sessions } = await call('/auth/v1/sessions');
   $('session-list').replaceChildren(...sessions.map(sessionItem));
 }
 
