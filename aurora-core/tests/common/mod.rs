@@ -50,7 +50,7 @@ pub struct Options {
 }
 
 /// Puts something before the database that sign-in sees.
-pub type Wrap = Box<dyn FnOnce(Arc<dyn Database>) -> Arc<dyn Database>>;
+pub type Wrap = Box<dyn FnOnce(Arc<dyn Database>) -> Arc<dyn Database> + Send>;
 
 impl Default for Options {
     fn default() -> Self {
