@@ -100,6 +100,22 @@ async fn a_warm_token_ends_with_its_session() {
     assert_eq!(fixture.user(&other.access()).await.code(), "bad_jwt", "J08: and no longer");
 }
 
+/// attack J16, asvs(V11.2.2): what a retired key signed holds, what a removed key signed does not, warm or cold.
+#[tokio::test]
+async fn a_removed_key_ends_what_it_signed() {
+    let fixture = Fixture::new().await;
+    let old = fixture.sign_up("ann@example.com").await;
+    fixture.tokens.rotate(&*fixture.clock).await.unwrap();
+    let new = fixture.refresh(&old.refresh()).await;
+    for token in [old.access(), new.access()] {
+        assert_eq!(fixture.user(&token).await.status, 200);
+    }
+    fixture.execute("DELETE FROM aurora_signing_keys WHERE id = 1").await;
+    fixture.auth.sessions().reload_keys().await.unwrap();
+    assert_eq!(fixture.user(&old.access()).await.code(), "bad_jwt");
+    assert_eq!(fixture.user(&new.access()).await.status, 200);
+}
+
 /// attack J19, asvs(V14.2.1)
 #[tokio::test]
 async fn a_token_counts_in_its_header_only_and_once() {
