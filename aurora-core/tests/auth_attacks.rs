@@ -6,7 +6,6 @@ mod common;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aurora_core::load::Quota;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::{ANON_KEY, Fixture, Options, PASSWORD};
@@ -99,6 +98,22 @@ async fn a_warm_token_ends_with_its_session() {
     assert_eq!(fixture.user(&other.access()).await.status, 200, "J08: valid to its last second");
     fixture.advance(1);
     assert_eq!(fixture.user(&other.access()).await.code(), "bad_jwt", "J08: and no longer");
+}
+
+/// attack J16, asvs(V11.2.2): what a retired key signed holds, what a removed key signed does not, warm or cold.
+#[tokio::test]
+async fn a_removed_key_ends_what_it_signed() {
+    let fixture = Fixture::new().await;
+    let old = fixture.sign_up("ann@example.com").await;
+    fixture.tokens.rotate(&*fixture.clock).await.unwrap();
+    let new = fixture.refresh(&old.refresh()).await;
+    for token in [old.access(), new.access()] {
+        assert_eq!(fixture.user(&token).await.status, 200);
+    }
+    fixture.execute("DELETE FROM aurora_signing_keys WHERE id = 1").await;
+    fixture.auth.sessions().reload_keys().await.unwrap();
+    assert_eq!(fixture.user(&old.access()).await.code(), "bad_jwt");
+    assert_eq!(fixture.user(&new.access()).await.status, 200);
 }
 
 /// attack J19, asvs(V14.2.1)
@@ -223,84 +238,6 @@ async fn imported_hashes_verify_and_are_rehashed() {
             "{hostile}"
         );
     }
-}
-
-/// attacks P09, P10, P11: asvs(V6.1.1, V6.3.1)
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn guesses_are_few_and_lock_no_one_out() {
-    let fixture = Arc::new(Fixture::new().await);
-    let victim = fixture.sign_up("ann@example.com").await;
-    let guess = json!({ "email": "ann@example.com", "password": "a wrong guess" });
-    let mut tasks = Vec::new();
-    for number in 0..100 {
-        let (fixture, guess) = (Arc::clone(&fixture), guess.clone());
-        let from = format!("203.0.113.{number}");
-        tasks.push(tokio::spawn(async move {
-            fixture.call_from(&from, "POST", "/token?grant_type=password", None, guess).await.status.as_u16()
-        }));
-    }
-    let mut evaluated = 0;
-    for task in tasks {
-        match task.await.unwrap() {
-            400 => evaluated += 1,
-            429 => {}
-            other => panic!("{other}"),
-        }
-    }
-    assert!(evaluated <= 5, "{evaluated}");
-    // The victim's session goes on, and so does a sign-in from where the victim is signed in.
-    assert_eq!(fixture.user(&victim.access()).await.status, 200);
-    assert_eq!(fixture.refresh(&victim.refresh()).await.status, 200);
-    let stranger = json!({ "email": "ann@example.com", "password": PASSWORD });
-    let limited =
-        fixture.call_from("203.0.113.7", "POST", "/token?grant_type=password", None, stranger).await;
-    assert_eq!((limited.status.as_u16(), limited.code()), (429, "over_request_rate_limit"));
-    assert!(limited.headers.contains_key("retry-after"));
-    assert_eq!(fixture.sign_in("ann@example.com", PASSWORD).await.status, 200, "a known address");
-    // An unknown account is limited alike: the limit does not tell which exist.
-    let ghost = json!({ "email": "ghost@example.com", "password": "a wrong guess" });
-    let mut codes = Vec::new();
-    for _ in 0..7 {
-        let reply =
-            fixture.call_from("203.0.113.9", "POST", "/token?grant_type=password", None, ghost.clone()).await;
-        codes.push(reply.status.as_u16());
-    }
-    assert_eq!(codes, [400, 400, 400, 400, 400, 429, 429]);
-}
-
-/// attack P12 and T01, T02: one source with many accounts is throttled, whatever it says about its address.
-#[tokio::test]
-async fn one_source_is_one_source() {
-    let mut options = Options::default();
-    options.limits.sign_in = Quota::new(10, Duration::from_secs(600));
-    options.settings.trusted_proxies.push("10.0.0.0/8".parse().unwrap());
-    let fixture = Fixture::with(options).await;
-    let attempt = async |from: &str, forwarded: Option<String>, number: usize| {
-        let mut request = post("/token?grant_type=password").header("content-type", "application/json");
-        if let Some(forwarded) = forwarded {
-            request = request.header("x-forwarded-for", forwarded).header("x-real-ip", "9.9.9.9");
-        }
-        let body = json!({ "email": format!("user{number}@example.com"), "password": "password1" });
-        fixture.send(request.body(body.to_string().into_bytes()).unwrap(), from).await.status.as_u16()
-    };
-    let mut limited = 0;
-    for number in 0..20 {
-        let status = attempt("198.51.100.7", Some(format!("1.2.3.{number}")), number).await;
-        limited += usize::from(status == 429);
-    }
-    assert_eq!(limited, 10, "headers of an undeclared peer mean nothing");
-    let mut limited = 0;
-    for number in 0..20 {
-        let status = attempt("10.0.0.1", Some(format!("1.2.3.{number}, 198.51.100.8")), number).await;
-        limited += usize::from(status == 429);
-    }
-    assert_eq!(limited, 10, "behind a declared proxy the last foreign address counts");
-    let mut limited = 0;
-    for number in 0..20 {
-        let status = attempt(&format!("2001:db8:0:1::{number:x}"), None, number).await;
-        limited += usize::from(status == 429);
-    }
-    assert_eq!(limited, 10, "a /64 is one source");
 }
 
 /// attack P14, asvs(V2.3.4)

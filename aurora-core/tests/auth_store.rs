@@ -6,7 +6,7 @@ mod common;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use aurora_core::auth::{Account, Credentials, SignUp, SignUpHook};
@@ -223,7 +223,7 @@ async fn dropped_at<T>(polls: u32, work: impl Future<Output = T>) -> bool {
             std::thread::sleep(Duration::from_micros(200));
             polled
         });
-        if let Poll::Ready(_) = polled {
+        if polled.is_ready() {
             return false;
         }
     }

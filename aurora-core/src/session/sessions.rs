@@ -124,6 +124,13 @@ impl Sessions {
         Ok(Seen::new(&verified).principal)
     }
 
+    /// Reads the signing keys again, and verifies every token again: what a removed key signed ends now.
+    pub async fn reload_keys(&self) -> Result<()> {
+        self.0.parts.tokens.reload().await?;
+        self.0.seen.invalidate_all();
+        Ok(())
+    }
+
     /// Ends the access tokens of sessions that a committed transaction ended.
     pub(crate) fn ended(&self, sessions: &[SessionId]) {
         if !sessions.is_empty() {

@@ -50,7 +50,7 @@ pub struct Options {
 }
 
 /// Puts something before the database that sign-in sees.
-pub type Wrap = Box<dyn FnOnce(Arc<dyn Database>) -> Arc<dyn Database>>;
+pub type Wrap = Box<dyn FnOnce(Arc<dyn Database>) -> Arc<dyn Database> + Send>;
 
 impl Default for Options {
     fn default() -> Self {
@@ -86,7 +86,8 @@ fn key_text() -> String {
 pub fn scratch() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::SeqCst);
-    let directory = std::env::temp_dir().join(format!("aurora-auth-{}-{number}", std::process::id()));
+    let directory =
+        PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("auth-{}-{number}", std::process::id()));
     let _ = std::fs::remove_dir_all(&directory);
     std::fs::create_dir_all(&directory).unwrap();
     directory.join("app.db")

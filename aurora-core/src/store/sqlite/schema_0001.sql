@@ -59,6 +59,7 @@ CREATE TABLE auth_revocations (
     session_id TEXT NOT NULL,
     noted_at INTEGER
 ) STRICT;
+CREATE INDEX auth_revocations_noted ON auth_revocations (noted_at);
 
 CREATE TRIGGER auth_sessions_ended AFTER DELETE ON auth_sessions BEGIN
     INSERT INTO auth_revocations (session_id) VALUES (OLD.id);

@@ -1,0 +1,165 @@
+//! A copy of the database opens no door: every value of every table and every text of the journal is tried as each
+//! kind of credential (promise 3; attack R08, asvs(V6.5.2)).
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aurora_core::load::Quota;
+use aws_lc_rs::{digest, hmac};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use common::{Fixture, Options, PASSWORD};
+use http::Request;
+use serde_json::json;
+use sqlx::Row;
+
+/// Every distinct value, as bytes.
+async fn values(fixture: &Fixture) -> BTreeSet<Vec<u8>> {
+    let mut connection = common::connect(&fixture.database).await;
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND (name LIKE 'auth\\_%' ESCAPE '\\' OR name LIKE 'aurora\\_%' ESCAPE '\\')",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    assert!(tables.len() >= 8, "{tables:?}");
+    let mut found = BTreeSet::new();
+    for table in tables {
+        let columns: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_xinfo($1)")
+            .bind(&table)
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        for column in columns {
+            let statement = format!("SELECT CAST(\"{column}\" AS BLOB) FROM \"{table}\"");
+            let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_all(&mut connection).await.unwrap();
+            found.extend(rows.iter().filter_map(|row| row.get::<Option<Vec<u8>>, _>(0)));
+        }
+    }
+    found
+}
+
+/// The readable texts of a file, as `strings` finds them.
+fn texts(bytes: &[u8]) -> BTreeSet<Vec<u8>> {
+    let runs = bytes.split(|byte| !byte.is_ascii_graphic());
+    runs.filter(|run| (16..4_096).contains(&run.len())).map(<[u8]>::to_vec).collect()
+}
+
+fn spellings(value: &[u8]) -> Vec<String> {
+    let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut all = vec![hex, STANDARD.encode(value), URL_SAFE_NO_PAD.encode(value)];
+    all.extend(String::from_utf8(value.to_vec()));
+    all
+}
+
+async fn is_a_credential(fixture: &Fixture, text: &str) -> Option<&'static str> {
+    for token in [text.to_owned(), format!("art_{text}")] {
+        if fixture.refresh(&token).await.status == 200 {
+            return Some("refresh token");
+        }
+    }
+    let peer = aurora_core::http::Peer::from("192.0.2.1".parse::<std::net::IpAddr>().unwrap());
+    for (name, value) in [("authorization", format!("Bearer {text}")), ("apikey", text.to_owned())] {
+        let Ok(value) = http::HeaderValue::from_str(&value) else { continue };
+        let (head, ()) = Request::get("/").header(name, value).body(()).unwrap().into_parts();
+        if fixture.http.admit(&head, peer).await.is_ok() {
+            return Some("token or key");
+        }
+    }
+    None
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_the_database_opens_no_door() {
+    let path = common::scratch();
+    let mut options = Options { path: path.clone(), ..Options::default() };
+    let roomy = Quota::new(1_000_000, Duration::from_secs(1));
+    (options.limits.guesses, options.limits.refresh, options.limits.sign_in) = (roomy, roomy, roomy);
+    (options.limits.request, options.limits.sign_up) = (roomy, roomy);
+    let fixture = Fixture::with(options).await;
+    let mut live = fixture.sign_up("ann@example.com").await;
+    for _ in 0..3 {
+        live = fixture.refresh(&live.refresh()).await;
+    }
+    fixture.sign_in("ann@example.com", "not the password").await;
+
+    // The search finds what is a credential, and there are values to search.
+    assert_eq!(is_a_credential(&fixture, &live.refresh()).await, Some("refresh token"));
+    assert_eq!(is_a_credential(&fixture, &live.access()).await, Some("token or key"));
+    let mut all = values(&fixture).await;
+    let in_tables = all.len();
+    let mut file = std::fs::read(&path).unwrap();
+    file.extend(std::fs::read(path.with_extension("db-wal")).unwrap());
+    all.extend(texts(&file));
+    println!("{in_tables} values in tables, {} with the texts of file and journal", all.len());
+    assert!(all.contains(b"ann@example.com".as_slice()));
+    for value in &all {
+        for text in spellings(value) {
+            let door = is_a_credential(&fixture, &text).await;
+            assert_eq!(door, None, "{text:.80} is a door");
+        }
+    }
+    opens_no_account(&fixture, &all, in_tables).await;
+    mints_no_token(&fixture, &all, &live).await;
+}
+
+/// Neither as a password, nor by a dictionary: with the hash and the right word, but without the key.
+async fn opens_no_account(fixture: &Fixture, all: &BTreeSet<Vec<u8>>, in_tables: usize) {
+    for value in all.iter().take(in_tables) {
+        let Ok(text) = std::str::from_utf8(value) else { continue };
+        if text.len() >= 8 {
+            assert_eq!(fixture.sign_in("ann@example.com", text).await.status, 400, "{text:.80}");
+        }
+    }
+    let mut connection = common::connect(&fixture.database).await;
+    let stored: String =
+        sqlx::query_scalar("SELECT password FROM auth_users").fetch_one(&mut connection).await.unwrap();
+    let parts: Vec<&str> = stored.split('$').collect();
+    let (salt, hash) = (parts[parts.len() - 2], parts[parts.len() - 1]);
+    let decode = |text: &str| base64::engine::general_purpose::STANDARD_NO_PAD.decode(text).unwrap();
+    let params = argon2::Params::new(8_192, 5, 1, Some(32)).unwrap();
+    let argon = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+    let mut guessed = [0; 32];
+    argon.hash_password_into(PASSWORD.as_bytes(), &decode(salt), &mut guessed).unwrap();
+    assert_ne!(decode(hash), guessed, "a dictionary needs the key");
+}
+
+/// No value is a key: not of an access token, not of the hashes and successors of refresh tokens.
+async fn mints_no_token(fixture: &Fixture, all: &BTreeSet<Vec<u8>>, live: &common::Reply) {
+    let access = live.access();
+    let payload = access.split('.').nth(1).unwrap();
+    let kid =
+        fixture.call("GET", "/.well-known/jwks.json", None, json!(null)).await.json["keys"][0]["kid"].clone();
+    let refresh = live.refresh();
+    let raw = URL_SAFE_NO_PAD.decode(&refresh[4..]).unwrap();
+    let plain = [digest::digest(&digest::SHA256, &raw), digest::digest(&digest::SHA256, refresh.as_bytes())];
+    for hash in plain {
+        assert!(!all.contains(hash.as_ref()), "a plain hash would tell a stolen token from a guess");
+    }
+    for key in all {
+        let header = json!({ "alg": "HS256", "kid": kid, "typ": "JWT" }).to_string();
+        let signed = format!("{}.{payload}", URL_SAFE_NO_PAD.encode(header));
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes());
+        let forged = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag));
+        assert_eq!(fixture.user(&forged).await.code(), "bad_jwt");
+        let successor = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), &raw);
+        let guess = format!("art_{}", URL_SAFE_NO_PAD.encode(successor));
+        assert_eq!(fixture.refresh(&guess).await.status, 400);
+        assert!(!all.contains(successor.as_ref()), "a value is the key of another");
+    }
+}
+
+/// The same file under another key is refused at start, not given new keys.
+#[tokio::test]
+async fn another_key_file_is_refused() {
+    let first = Options::default();
+    let path = first.path.clone();
+    let fixture = Fixture::with(first).await;
+    fixture.sign_up("ann@example.com").await;
+    fixture.database.close().await;
+    let refused = tokio::spawn(Fixture::with(Options { path, ..Options::default() })).await;
+    assert!(refused.is_err());
+}
