@@ -14,9 +14,14 @@
 )]
 
 mod admit;
+mod client;
 mod data;
+mod footprint;
 mod guarded;
 mod measure;
+mod requests;
+mod serve;
+mod sign_in;
 
 use std::process::ExitCode;
 
@@ -24,10 +29,17 @@ const BENCHES: &[(&str, fn())] = &[
     ("guarded-read", || measure::pinned(guarded::read())),
     ("guarded-write", || measure::pinned(guarded::write())),
     ("admit", || measure::pinned(admit::run())),
+    ("sign-in", || measure::free(sign_in::run())),
+    ("requests", || measure::pinned(requests::run())),
+    ("footprint", || measure::free(footprint::run())),
 ];
 
 fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_default();
+    if name == "serve" {
+        serve::child();
+        return ExitCode::SUCCESS;
+    }
     match BENCHES.iter().find(|(known, _)| *known == name) {
         Some((_, bench)) => {
             bench();

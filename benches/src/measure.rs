@@ -17,6 +17,31 @@ pub(crate) fn pinned(bench: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(bench);
 }
 
+/// Runs a bench on every core: where the peer is the whole machine.
+pub(crate) fn free(bench: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(bench);
+}
+
+/// Prints a ratio that has to be at least, or at most, `limit`.
+pub(crate) fn verdict(name: &str, ratio: f64, limit: f64, at_least: bool, spread: f64) {
+    let met = if at_least { ratio >= limit } else { ratio <= limit };
+    let word = if at_least { "at least" } else { "at most" };
+    if spread > 0.10 {
+        println!("ratio {name} void (spread {:.0}%, median {ratio:.3})", spread * 100.0);
+    } else {
+        let verdict = if met { "met" } else { "NOT met" };
+        println!("ratio {name} {ratio:.3} ({word} {limit}, {verdict}, spread {:.0}%)", spread * 100.0);
+    }
+}
+
+/// The middle value, and how far the values spread around it.
+pub(crate) fn middle(values: &[f64]) -> (f64, f64) {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted[sorted.len() / 2];
+    (middle, (sorted[sorted.len() - 1] - sorted[0]) / middle)
+}
+
 /// Nanoseconds per operation of each side, round by round; the order changes with every round.
 pub(crate) async fn rounds(sides: &mut [Side<'_>], rounds: usize, per_round: u32) -> Vec<Vec<f64>> {
     let mut times = vec![Vec::with_capacity(rounds); sides.len()];
