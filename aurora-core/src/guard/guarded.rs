@@ -19,7 +19,7 @@ use super::objects::{self, object};
 use super::query::{FromRecord, Query, QueryAs, Runner};
 use super::rewrite::{Need, Rewritten, Rules, rewrite};
 use super::schema::{HostSchema, not_carried};
-use super::sqlite::{Caller, Connection, Lease, Pool, engine_version};
+use super::sqlite::{Caller, Connection, Lease, Pool, Probe, engine_version};
 use super::transaction::{Snapshot, Transaction};
 
 /// Rewritten statements kept per process; a rewrite costs 6 to 30 microseconds.
@@ -40,6 +40,9 @@ pub struct GuardOptions {
     pub longest_transaction: Duration,
     /// How long a statement waits for a connection. Default 5 s; then 503.
     pub acquire_deadline: Duration,
+    /// Recording functions for tests.
+    #[doc(hidden)]
+    pub probe: Option<Probe>,
 }
 
 impl Default for GuardOptions {
@@ -50,6 +53,7 @@ impl Default for GuardOptions {
             statement_budget: Duration::from_secs(5),
             longest_transaction: Duration::from_secs(5),
             acquire_deadline: Duration::from_secs(5),
+            probe: None,
         }
     }
 }
@@ -99,10 +103,12 @@ impl Guard {
             .map_err(|errors| Error::new(Code::Configuration, errors.to_string()))?;
         let names = Names::draw(entropy)?;
         check_carried(&host, &names, &lowered)?;
+        let mut facts = host.facts();
+        facts.probe = options.probe.clone();
         let pool = Pool::new(
             path.to_owned(),
             names.clone(),
-            Arc::new(host.facts()),
+            Arc::new(facts),
             options.readers,
             writer,
             options.acquire_deadline,
@@ -288,6 +294,8 @@ impl Guarded {
         let mut lease = guard.lease(&rewritten).await?;
         let connection = lease.connection()?;
         guard.prepare(connection, caller.role, &rewritten.needs).await?;
+        // A statement that sqlx prepared before is not asked about again.
+        connection.forget().await?;
         connection.record(true);
         let explained: Arc<str> = Arc::clone(&rewritten.sql);
         let run = super::sqlite::Run {

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use libsqlite3_sys as sys;
 
 use super::context::{Context, Mode, Ticket};
+use super::probe::Probe;
 
 /// One question of SQLite's (<https://www.sqlite.org/c3ref/set_authorizer.html>).
 pub(super) struct Request<'a> {
@@ -70,6 +71,9 @@ pub(super) fn decide(context: &Context, request: &Request<'_>) -> Verdict {
 fn function(context: &Context, request: &Request<'_>) -> bool {
     let Some(name) = request.second else { return false };
     if context.names.owns(name) {
+        return true;
+    }
+    if context.facts.probe.is_some() && Probe::NAMES.contains(&name) {
         return true;
     }
     FUNCTIONS.iter().any(|known| known.eq_ignore_ascii_case(name))

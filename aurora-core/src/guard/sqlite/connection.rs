@@ -193,6 +193,11 @@ impl Connection {
         Ok(())
     }
 
+    /// Lets go of every prepared statement.
+    pub(crate) async fn forget(&mut self) -> Result<()> {
+        self.inner.clear_cached_statements().await.map_err(Error::internal)
+    }
+
     pub(crate) fn names(&self) -> &Names {
         &self.context.names
     }

@@ -19,6 +19,7 @@ use crate::types::{Error, Result};
 
 use super::authorizer::{self, Request, Verdict};
 use super::context::Context;
+use super::probe::Probe;
 
 /// Installs walls and functions on an open connection whose worker is idle.
 pub(super) fn install(handle: NonNull<sys::sqlite3>, context: &Arc<Context>, functions: &[Function]) -> Result<()> {
@@ -40,6 +41,11 @@ pub(super) fn install(handle: NonNull<sys::sqlite3>, context: &Arc<Context>, fun
     register_boxed(db, &name, 1, sys::SQLITE_INNOCUOUS, Box::new(Arc::clone(context)), reads_call)?;
     let name = context.names.function("deny");
     register_boxed(db, &name, 1, sys::SQLITE_INNOCUOUS, Box::new(Arc::clone(context)), deny_call)?;
+    if let Some(probe) = &context.facts.probe {
+        for (name, flags) in Probe::NAMES.into_iter().zip([sys::SQLITE_DETERMINISTIC, 0]) {
+            register_boxed(db, name, 1, flags | sys::SQLITE_INNOCUOUS, Box::new(probe.clone()), probe_call)?;
+        }
+    }
 
     let data = Arc::as_ptr(context).cast_mut().cast::<c_void>();
     // SAFETY: `db` is open and idle (its worker is locked by the caller); `data` outlives the connection by
@@ -201,6 +207,16 @@ unsafe extern "C" fn deny_call(ctx: *mut sys::sqlite3_context, argc: c_int, argv
             Some(Value::Text(message)) => fail(ctx, message),
             _ => fail(ctx, "42501"),
         }
+    }
+}
+
+unsafe extern "C" fn probe_call(ctx: *mut sys::sqlite3_context, argc: c_int, argv: *mut *mut sys::sqlite3_value) {
+    // SAFETY: SQLite passes the user data of this registration, a live `Probe`, and the one value that the arity
+    // asks for; `ctx` is live for the length of this call.
+    unsafe {
+        let probe = &*sys::sqlite3_user_data(ctx).cast::<Probe>();
+        let _ = catch_unwind(AssertUnwindSafe(|| arguments(argc, argv).into_iter().for_each(|value| probe.note(value))));
+        sys::sqlite3_result_value(ctx, *argv);
     }
 }
 
