@@ -15,18 +15,20 @@ pub(crate) const USERS: [Option<&str>; 3] = [Some(ANN), Some(BOB), None];
 pub(crate) struct Tally {
     pub(crate) cases: u64,
     pub(crate) invalid: u64,
-    pub(crate) refused: BTreeMap<String, u64>,
+    /// Counts by reason, with an example.
+    pub(crate) refused: BTreeMap<String, (u64, String)>,
     pub(crate) rows: u64,
     pub(crate) failures: Vec<String>,
 }
 
 impl Tally {
-    pub(crate) fn refuse(&mut self, error: &Error) {
-        *self.refused.entry(reason(error)).or_default() += 1;
+    pub(crate) fn refuse(&mut self, error: &Error, sql: &str) {
+        let entry = self.refused.entry(reason(error)).or_insert_with(|| (0, format!("{}: {sql}", error.message())));
+        entry.0 += 1;
     }
 
     pub(crate) fn report(&self, name: &str) {
-        let refused: u64 = self.refused.values().sum();
+        let refused: u64 = self.refused.values().map(|(count, _)| count).sum();
         println!(
             "{name}: {} cases, {} rows, {} dropped (plain SQLite refuses them), {refused} refused by the guard ({:.2}%)",
             self.cases,
@@ -34,8 +36,8 @@ impl Tally {
             self.invalid,
             refused as f64 * 100.0 / self.cases.max(1) as f64
         );
-        for (reason, count) in &self.refused {
-            println!("  {count:6}  {reason}");
+        for (reason, (count, example)) in &self.refused {
+            println!("  {count:6}  {reason}\n          {}", example.chars().take(400).collect::<String>());
         }
         let failed = self.failures.len();
         assert!(failed == 0, "{name}: {failed} failures, the first:\n{}", self.failures.iter().take(4).cloned().collect::<Vec<_>>().join("\n\n"));
@@ -95,7 +97,7 @@ async fn check(world: &World, user: Option<&str>, plain: &mut SqliteConnection, 
     let guarded: Vec<AnyRow> = match db.query_as(&read.sql).fetch_all().await {
         Ok(rows) => rows,
         Err(error) if is_refusal(&error) => {
-            tally.refuse(&error);
+            tally.refuse(&error, &read.sql);
             return;
         }
         Err(error) => {

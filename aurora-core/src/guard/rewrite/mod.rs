@@ -13,7 +13,7 @@ mod expr;
 mod select;
 mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use sqlparser::ast::{Query, SetExpr, Statement};
@@ -78,6 +78,7 @@ pub(super) fn rewrite(rules: Rules<'_>, sql: &str) -> Result<Rewritten> {
         ticket: Ticket {
             target: rewriter.target.as_ref().map(|target| Arc::from(target.table.as_str())),
             reads_target: rewriter.reads_target,
+            ctes: Arc::new(rewriter.ctes),
             ..Ticket::default()
         },
         needs: rewriter.needs,
@@ -139,6 +140,8 @@ struct Rewriter<'a> {
     rules: Rules<'a>,
     needs: Vec<Need>,
     tables: BTreeSet<String>,
+    /// Every CTE name.
+    ctes: HashSet<String>,
     /// CTE names in scope, innermost last, lower case.
     scopes: Vec<Vec<String>>,
     target: Option<Target>,
@@ -157,6 +160,7 @@ impl<'a> Rewriter<'a> {
             rules,
             needs: Vec::new(),
             tables: BTreeSet::new(),
+            ctes: HashSet::new(),
             scopes: Vec::new(),
             target: None,
             reads_target: false,

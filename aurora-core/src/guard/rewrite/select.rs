@@ -86,7 +86,9 @@ impl Rewriter<'_> {
 
     /// Opens a scope; the caller pops it.
     pub(super) fn with(&mut self, with: &mut With) -> Result<Safety> {
-        let names = with.cte_tables.iter().map(|cte| name_of(&cte.alias.name).to_ascii_lowercase()).collect();
+        let names: Vec<String> =
+            with.cte_tables.iter().map(|cte| name_of(&cte.alias.name).to_ascii_lowercase()).collect();
+        self.ctes.extend(names.iter().cloned());
         self.scopes.push(names);
         let mut safety = Safety::Plain;
         for cte in &mut with.cte_tables {
@@ -512,13 +514,33 @@ fn fenced(view: &str, alias: &str) -> Result<TableFactor> {
 /// Keeps SQLite from moving terms of the outer query into this one: a LIMIT does (optimisation "WHERE-clause
 /// push-down" and "query flattening", rules 19 and 6).
 fn barrier(query: &mut Query) {
-    if query.limit_clause.is_none() {
+    // Nothing that is moved into VALUES meets a row of a table.
+    if query.limit_clause.is_none() && !matches!(*query.body, SetExpr::Values(_)) {
+        wrap_last_values(&mut query.body);
         let everything = Expr::UnaryOp {
             op: UnaryOperator::Minus,
             expr: Box::new(Expr::value(Value::Number("1".to_owned(), false))),
         };
         query.limit_clause =
             Some(LimitClause::LimitOffset { limit: Some(everything), offset: None, limit_by: Vec::new() });
+    }
+}
+
+/// A LIMIT cannot follow VALUES: as the last arm of a compound they become `SELECT * FROM (VALUES ..)`.
+fn wrap_last_values(body: &mut SetExpr) {
+    match body {
+        SetExpr::SetOperation { right, .. } => wrap_last_values(right),
+        SetExpr::Values(_) => {
+            let statement = sqlparser::parser::Parser::parse_sql(&sqlparser::dialect::SQLiteDialect {}, "SELECT * FROM (VALUES (1))");
+            if let Ok(Some(sqlparser::ast::Statement::Query(mut outer))) = statement.map(|mut list| list.pop())
+                && let SetExpr::Select(select) = &mut *outer.body
+                && let Some(TableFactor::Derived { subquery, .. }) = select.from.first_mut().map(|from| &mut from.relation)
+            {
+                mem::swap(&mut *subquery.body, body);
+                *body = *outer.body;
+            }
+        }
+        _ => {}
     }
 }
 

@@ -3,7 +3,8 @@
 use sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Statement};
 use sqlparser::dialect::SQLiteDialect;
 use sqlparser::parser::Parser;
-use sqlparser::tokenizer::{Token, Tokenizer};
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::types::{Code, Error, Result};
 
@@ -58,6 +59,7 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
     if words > MOST_WORDS {
         return Err(refused(format_args!("statements of over {MOST_WORDS} words and operators")));
     }
+    let tokens = in_the_parsers_words(tokens);
     let mut parser = Parser::new(&dialect).with_recursion_limit(DEEPEST).with_tokens_with_locations(tokens);
     let statement = parser.parse_statement().map_err(|error| syntax(&error))?;
     while parser.consume_token(&Token::SemiColon) {}
@@ -65,6 +67,52 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
         return Err(refused("more than one statement, or text behind one"));
     }
     Ok(statement)
+}
+
+/// What SQLite says its own way, said as the parser knows it: `a IS b` between any two values is `IS NOT DISTINCT
+/// FROM`, and whether a common table expression is MATERIALIZED is a hint that changes no answer.
+fn in_the_parsers_words(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut said: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let mut tokens = tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).peekable();
+    while let Some(token) = tokens.next() {
+        match keyword(&token) {
+            Some(Keyword::IS) => {
+                said.push(token);
+                let not = tokens.next_if(|next| keyword(next) == Some(Keyword::NOT));
+                let known = tokens.peek().and_then(keyword).is_some_and(|next| {
+                    matches!(next, Keyword::NULL | Keyword::TRUE | Keyword::FALSE | Keyword::DISTINCT)
+                });
+                let negated = not.is_some();
+                if known {
+                    said.extend(not);
+                } else {
+                    let words = ["NOT", "DISTINCT", "FROM"];
+                    let words = words.iter().skip(usize::from(negated));
+                    said.extend(words.map(|word| TokenWithSpan::wrap(Token::make_keyword(word))));
+                }
+            }
+            Some(Keyword::AS) => {
+                said.push(token);
+                let not = tokens.next_if(|next| keyword(next) == Some(Keyword::NOT));
+                if tokens.next_if(|next| keyword(next) == Some(Keyword::MATERIALIZED)).is_none() {
+                    said.extend(not);
+                } else if tokens.peek().is_none_or(|next| next.token != Token::LParen) {
+                    // An alias of that name.
+                    said.extend(not);
+                    said.push(TokenWithSpan::wrap(Token::make_word("MATERIALIZED", Some('"'))));
+                }
+            }
+            _ => said.push(token),
+        }
+    }
+    said
+}
+
+fn keyword(token: &TokenWithSpan) -> Option<Keyword> {
+    match &token.token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
+        _ => None,
+    }
 }
 
 /// Parses a statement of the host's own schema (a view, a trigger), with literals kept as they were written.

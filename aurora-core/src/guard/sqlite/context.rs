@@ -20,6 +20,8 @@ pub(crate) struct Ticket {
     pub(crate) reads_target: bool,
     /// The base tables that the statement reads through views, lower case.
     pub(crate) tables: Arc<HashSet<String>>,
+    /// The common table expressions that it names, lower case.
+    pub(crate) ctes: Arc<HashSet<String>>,
 }
 
 /// For whom a connection runs statements.
