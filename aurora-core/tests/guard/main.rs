@@ -1,5 +1,6 @@
 //! The guard on SQLite: what a principal sees and may change, and what an attacker with SQL gets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod attacks_grammar;
 mod basics;
 mod fixture;

@@ -8,8 +8,11 @@
 //!
 //! The accepted grammar is written down in `docs/guide/guarded-sql.md`.
 
+mod dialect;
 mod dml;
 mod expr;
+mod fence;
+mod from;
 mod select;
 mod text;
 
@@ -61,7 +64,7 @@ pub(super) struct Rules<'a> {
 
 /// Rewrites one statement of the host's.
 pub(super) fn rewrite(rules: Rules<'_>, sql: &str) -> Result<Rewritten> {
-    let statement = text::parse(sql)?;
+    let statement = text::parse(rules.names, sql)?;
     let mut rewriter = Rewriter::new(rules);
     let (sql, writes) = match statement {
         Statement::Query(mut query) => rewriter.top_query(&mut query)?,
@@ -136,6 +139,32 @@ struct Target {
     columns: Vec<String>,
 }
 
+/// One item of a FROM clause.
+#[derive(Clone)]
+struct Item {
+    alias: String,
+    /// The position of a guarded table; `None` for anything else.
+    table: Option<usize>,
+    /// Something named a column that only the inner view has.
+    inner: bool,
+    /// The table a write goes to, read by its inner view.
+    target: bool,
+}
+
+/// The FROM clause whose names an expression may use.
+#[derive(Clone, Default)]
+struct Block {
+    items: Vec<Item>,
+    /// A parenthesised join stands in it.
+    nested: bool,
+    /// A table-valued function stands in it.
+    arguments: bool,
+    /// A join keeps rows without a partner.
+    one_sided: bool,
+    /// Columns are merged by USING or NATURAL.
+    merged: bool,
+}
+
 struct Rewriter<'a> {
     rules: Rules<'a>,
     needs: Vec<Need>,
@@ -146,12 +175,17 @@ struct Rewriter<'a> {
     scopes: Vec<Vec<String>>,
     target: Option<Target>,
     reads_target: bool,
+    /// The FROM clauses in sight, innermost last.
+    blocks: Vec<Block>,
+    in_returning: bool,
     in_trigger: bool,
     /// Some block keeps watched expressions off hidden rows.
     fenced: bool,
     /// Views of the host's being read, against circles.
     views: Vec<String>,
+    /// How deep the expression, and how deep the query, that is being read.
     depth: usize,
+    queries: usize,
 }
 
 impl<'a> Rewriter<'a> {
@@ -164,10 +198,13 @@ impl<'a> Rewriter<'a> {
             scopes: Vec::new(),
             target: None,
             reads_target: false,
+            blocks: Vec::new(),
+            in_returning: false,
             in_trigger: false,
             fenced: false,
             views: Vec::new(),
             depth: 0,
+            queries: 0,
         }
     }
 

@@ -127,6 +127,7 @@ impl Rewriter<'_> {
                     return Err(refused("a compound this long"));
                 }
                 let safety = self.set_expr(left)?.and(self.set_expr(right)?);
+                super::fence::selected(right)?;
                 self.depth -= 1;
                 Ok(safety)
             }
@@ -206,7 +207,7 @@ impl Rewriter<'_> {
         for item in projection {
             match item {
                 SelectItem::UnnamedExpr(expr) => {
-                    let written = match expr {
+                    let written = match &*expr {
                         Expr::CompoundIdentifier(parts) => {
                             parts.last().map(|part| part.value.clone()).unwrap_or_default()
                         }
@@ -238,7 +239,7 @@ impl Rewriter<'_> {
     }
 
     /// The ON clauses of a FROM item, in the order in which [`Rewriter::keep`] guards them.
-    fn joined_on(&mut self, from: &mut TableWithJoins, conjuncts: &mut Vec<Safety>) -> Result<()> {
+    pub(super) fn joined_on(&mut self, from: &mut TableWithJoins, conjuncts: &mut Vec<Safety>) -> Result<()> {
         if let TableFactor::NestedJoin { table_with_joins, .. } = &mut from.relation {
             self.joined_on(table_with_joins, conjuncts)?;
         }
