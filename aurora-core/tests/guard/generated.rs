@@ -18,6 +18,8 @@ pub(crate) struct Tally {
     /// Counts by reason, with an example.
     pub(crate) refused: BTreeMap<String, (u64, String)>,
     pub(crate) rows: u64,
+    /// Writes whose outcome was held against plain SQLite's.
+    pub(crate) compared: u64,
     pub(crate) failures: Vec<String>,
 }
 
@@ -30,9 +32,10 @@ impl Tally {
     pub(crate) fn report(&self, name: &str) {
         let refused: u64 = self.refused.values().map(|(count, _)| count).sum();
         println!(
-            "{name}: {} cases, {} rows, {} dropped (plain SQLite refuses them), {refused} refused by the guard ({:.2}%)",
+            "{name}: {} cases, {} rows, {} compared, {} dropped (plain SQLite refuses them), {refused} refused by the guard ({:.2}%)",
             self.cases,
             self.rows,
+            self.compared,
             self.invalid,
             refused as f64 * 100.0 / self.cases.max(1) as f64
         );
@@ -106,6 +109,7 @@ async fn check(world: &World, user: Option<&str>, plain: &mut SqliteConnection, 
         }
     };
     tally.rows += guarded.len() as u64;
+    tally.compared += 1;
     let same = if read.ordered {
         guarded.iter().map(|row| &row.cells).eq(expected.iter().map(|row| &row.cells))
     } else {

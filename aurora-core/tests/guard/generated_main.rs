@@ -3,4 +3,6 @@
 #![allow(clippy::print_stdout, reason = "each suite prints what it ran")]
 
 mod generated;
+mod generated_writes;
 mod generator;
+mod recording;

@@ -11,7 +11,7 @@ pub(crate) mod world;
 mod write;
 
 pub(crate) use rng::Rng;
-pub(crate) use write::Write;
+pub(crate) use write::{Verb, Write};
 
 /// What an expression gives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -6,7 +6,9 @@ pub(crate) struct Write {
     pub(crate) sql: String,
     pub(crate) table: &'static str,
     pub(crate) verb: Verb,
-    /// Rows that the statement returns can be compared.
+    /// Rows that an INSERT proposes; 0 where a query does.
+    pub(crate) proposed: usize,
+    /// Whether it returns rows.
     pub(crate) returning: bool,
 }
 
@@ -30,12 +32,12 @@ impl Gen {
         let target = *self.rng.pick(TARGETS);
         let owner = if self.rng.chance(75) { user } else { *self.rng.pick(others) };
         let with = if self.rng.chance(15) { self.write_with() } else { String::new() };
-        let (sql, verb) = match self.rng.below(10) {
+        let (sql, verb, proposed) = match self.rng.below(10) {
             0..=3 => self.insert(target, owner),
-            4..=7 => (self.update(target), Verb::Update),
-            _ => (self.delete(target), Verb::Delete),
+            4..=7 => (self.update(target), Verb::Update, 0),
+            _ => (self.delete(target), Verb::Delete, 0),
         };
-        Write { sql: format!("{with}{sql}"), table: target, verb, returning: sql.contains(" RETURNING ") }
+        Write { sql: format!("{with}{sql}"), table: target, verb, proposed, returning: sql.contains(" RETURNING ") }
     }
 
     fn write_with(&mut self) -> String {
@@ -46,7 +48,7 @@ impl Gen {
         format!("WITH {name} AS ({text}) ")
     }
 
-    fn insert(&mut self, target: &'static str, owner: &str) -> (String, Verb) {
+    fn insert(&mut self, target: &'static str, owner: &str) -> (String, Verb, usize) {
         let columns = match target {
             "teams" => "id, name, owner, size",
             "members" => "team_id, user_id, role, points",
@@ -90,7 +92,7 @@ impl Gen {
             }
         }
         let tail = self.returning(target, target);
-        (format!("{sql}{tail}"), verb)
+        (format!("{sql}{tail}"), verb, if plain { rows } else { 0 })
     }
 
     fn row(&mut self, target: &str, owner: &str) -> String {
