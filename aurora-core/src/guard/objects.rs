@@ -129,6 +129,12 @@ fn triggers(rules: Rules<'_>, table: &HostTable, position: usize) -> Result<Obje
     for (index, sql) in table.triggers.iter().enumerate() {
         statements.push(host_trigger(rules, table, position, index, sql, &mut needs)?);
     }
+    // A foreign key action changes the child, and what hangs on the child must be there.
+    for (child, other) in rules.host.tables.iter().enumerate() {
+        if other.foreign_keys.iter().any(|key| key.acts() && key.parent.eq_ignore_ascii_case(&table.name)) {
+            needs.push(Need::Triggers(child));
+        }
+    }
     Ok(Object { statements, needs })
 }
 
@@ -213,6 +219,7 @@ fn push_trigger(
 /// action the parent key is already gone, which no other statement can see: keys with actions are immediate.
 fn orphaned(rules: Rules<'_>, table: &HostTable) -> String {
     let mut text = String::new();
+    let direct = quote(&rules.names.function("direct"));
     for key in table.foreign_keys.iter().filter(|key| key.acts()) {
         let present: Vec<String> =
             key.columns.iter().map(|column| format!("OLD.{} IS NOT NULL", quote(column))).collect();
@@ -223,7 +230,8 @@ fn orphaned(rules: Rules<'_>, table: &HostTable) -> String {
             .map(|(column, parent)| format!("p.{} = OLD.{}", quote(parent), quote(column)))
             .collect();
         text.push_str(&format!(
-            " AND NOT ({} AND NOT EXISTS (SELECT 1 FROM {}.{} AS p WHERE {}))",
+            " AND NOT (NOT {direct}({}) AND {} AND NOT EXISTS (SELECT 1 FROM {}.{} AS p WHERE {}))",
+            literal(&table.name),
             present.join(" AND "),
             quote(&rules.names.schema()),
             quote(&key.parent),
@@ -287,10 +295,17 @@ fn host_trigger(
     let Some(body) = trigger.statements else { return Err(refuse("it has no body")) };
     let mut lines = Vec::new();
     for statement in body.statements() {
-        let rewritten = rewrite_in_trigger(rules, statement.clone())
-            .map_err(|error| refuse(&format!("{} (in `{statement}`)", error.message())))?;
-        needs.extend(rewritten.needs);
-        lines.push(format!("{};", rewritten.sql));
+        match rewrite_in_trigger(rules, statement.clone()) {
+            Ok(rewritten) => {
+                needs.extend(rewritten.needs);
+                lines.push(format!("{};", rewritten.sql));
+            }
+            // The role lacks a grant: as in PostgreSQL, that is an error of the statement that sets it off.
+            Err(error) if error.code() == crate::types::Code::InsufficientPrivilege => {
+                lines.push(raise(error.message(), "0", None));
+            }
+            Err(error) => return Err(refuse(&format!("{} (in `{statement}`)", error.message()))),
+        }
     }
     let condition = match trigger.condition {
         Some(mut condition) => {

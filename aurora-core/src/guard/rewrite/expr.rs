@@ -169,6 +169,9 @@ impl Rewriter<'_> {
             }
             _ => return Err(refused(format_args!("the function `{}`", function.name))),
         };
+        if name == "raise" && (!self.in_trigger || function.args.to_string().to_ascii_uppercase().starts_with("(ROLLBACK")) {
+            return Err(refused("RAISE(ROLLBACK, ..), or RAISE outside a trigger; write RAISE(ABORT, ..)"));
+        }
         if function.uses_odbc_syntax
             || function.parameters != FunctionArguments::None
             || !function.within_group.is_empty()

@@ -235,11 +235,17 @@ impl<'a> Rewriter<'a> {
         let position = rules.host.position(name).ok_or_else(missing)?;
         let table = rules.host.tables.get(position).ok_or_else(missing)?;
         let named = rules.lowered.names(&table.name);
-        if !named && rules.role != Role::Service {
-            return Err(missing());
-        }
-        if table.refusal.is_some() {
-            return Err(missing());
+        // A trigger is the host's own text, read at start: there the reason may be told.
+        match &table.refusal {
+            Some(why) if self.in_trigger => return Err(refused(format_args!("`{name}`: {why}"))),
+            Some(_) => return Err(missing()),
+            None if named || rules.role == Role::Service => {}
+            None if self.in_trigger => {
+                return Err(refused(format_args!(
+                    "`{name}`, which the policy file does not name; enable row level security on it and write a policy"
+                )));
+            }
+            None => return Err(missing()),
         }
         if let Some(denied) = rules.lowered.denied(&table.name, rules.role, command) {
             return Err(Error::new(Code::InsufficientPrivilege, denied));
