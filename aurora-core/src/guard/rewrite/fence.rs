@@ -27,11 +27,11 @@ pub(super) enum Keep {
 }
 
 /// `a.visible IS NOT 0 AND b.visible IS NOT 0`; NULL is the empty side of an outer join.
-pub(super) fn visible(names: &Names, items: &[Item]) -> Option<Expr> {
+pub(super) fn visible<'i>(names: &Names, items: impl IntoIterator<Item = &'i Item>) -> Option<Expr> {
     let visible = names.visible();
     let zero = || Expr::value(Value::Number("0".to_owned(), false));
     items
-        .iter()
+        .into_iter()
         .filter(|item| item.table.is_some())
         .map(|item| Expr::IsDistinctFrom(Box::new(column(&item.alias, &visible)), Box::new(zero())))
         .reduce(|left, right| Expr::BinaryOp {

@@ -4,7 +4,7 @@ use std::mem;
 
 use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, Select, TableAlias, TableFactor,
-    TableWithJoins,
+    TableFunctionArgs, TableWithJoins, visit_expressions,
 };
 
 use crate::policy::Command;
@@ -182,6 +182,7 @@ impl Rewriter<'_> {
         }
         if !view.columns.is_empty() {
             query = super::fence::with_columns(query, &view.columns)?;
+            self.ctes.insert("~v".to_owned());
         }
         Ok(TableFactor::Derived { lateral: false, subquery: query, alias: Some(plain_alias(alias)), sample: None })
     }
@@ -235,8 +236,15 @@ impl Rewriter<'_> {
     fn place(&mut self, factor: &mut TableFactor, block: &Block, keep: Keep) -> Result<()> {
         let (names, role) = (self.rules.names, self.rules.role);
         match factor {
-            TableFactor::Table { args: Some(args), .. } => {
-                if let (Keep::Case, Some(visible)) = (keep, visible(names, &block.items)) {
+            TableFactor::Table { args: Some(args), alias, .. } => {
+                // What stands to the right may depend on this item, unless its arguments speak of it.
+                let shown = alias.as_ref().map(|alias| name_of(&alias.name)).unwrap_or_default();
+                let before = block.items.iter().position(|item| item.alias == shown).unwrap_or(block.items.len());
+                let spoken = spoken_of(args);
+                let near = block.items.iter().enumerate().filter(|(at, item)| {
+                    *at < before || spoken.iter().any(|name| name.eq_ignore_ascii_case(&item.alias))
+                });
+                if let (Keep::Case, Some(visible)) = (keep, visible(names, near.map(|(_, item)| item))) {
                     wrap_arguments(&mut args.args, &visible);
                 }
             }
@@ -312,4 +320,18 @@ pub(super) fn constraint(operator: &mut JoinOperator) -> Result<Option<&mut Join
         | JoinOperator::CrossJoin(constraint) => Some(constraint),
         _ => return Err(refused("this kind of JOIN")),
     })
+}
+
+/// The aliases that the arguments of a table-valued function name.
+fn spoken_of(args: &TableFunctionArgs) -> Vec<String> {
+    let mut names = Vec::new();
+    let _ = visit_expressions(&args.args, |expr| {
+        if let Expr::CompoundIdentifier(parts) = expr
+            && let [table, _] = parts.as_slice()
+        {
+            names.push(table.value.clone());
+        }
+        std::ops::ControlFlow::<()>::Continue(())
+    });
+    names
 }

@@ -92,6 +92,7 @@ impl Rewriter<'_> {
                 return Err(refused("a write inside WITH"));
             }
             cte.alias.name = self.cte_name(name_of(&cte.alias.name))?;
+            self.ctes.insert(name_of(&cte.alias.name).to_ascii_lowercase());
             safety = safety.and(self.query(&mut cte.query)?);
         }
         Ok(safety)
