@@ -222,14 +222,7 @@ impl World {
         let mut conn = plain(&path).await;
         run(&mut conn, format!("{SCHEMA};{}", rows())).await.unwrap();
         sqlx::Connection::close(conn).await.unwrap();
-        let policies = Policies::parse(&scenario.policies(), "policies.sql").unwrap();
-        let probe = Probe::default();
-        let mut options = GuardOptions::default();
-        options.probe = Some(probe.clone());
-        change(&mut options);
-        let lock = WriterLock::new(Duration::from_secs(5));
-        let guard =
-            Guard::open(&path, &policies, lock, Arc::new(SystemClock), &SystemEntropy, options).await.unwrap();
+        let (guard, probe) = open(&path, scenario, change).await;
         Self { scenario, guard, probe, path, dir }
     }
 
@@ -262,6 +255,18 @@ impl World {
         sql.push_str("COMMIT;");
         run(conn, sql).await.unwrap();
     }
+}
+
+/// A guard over a file that is there.
+pub(crate) async fn open(path: &Path, scenario: Scenario, change: impl FnOnce(&mut GuardOptions)) -> (Guard, Probe) {
+    let policies = Policies::parse(&scenario.policies(), "policies.sql").unwrap();
+    let probe = Probe::default();
+    let mut options = GuardOptions::default();
+    options.probe = Some(probe.clone());
+    change(&mut options);
+    let lock = WriterLock::new(Duration::from_secs(5));
+    let guard = Guard::open(path, &policies, lock, Arc::new(SystemClock), &SystemEntropy, options).await.unwrap();
+    (guard, probe)
 }
 
 /// What [`Scenario::means`] calls the row.
