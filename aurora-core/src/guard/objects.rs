@@ -99,7 +99,7 @@ fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Re
         columns.push(format!("{base}.{rowid} AS {}", quote(&names.row())));
     }
     let statement = format!(
-        "CREATE TEMP VIEW {} AS SELECT {} FROM {}.{} AS {base}{filter}",
+        "CREATE TEMP VIEW IF NOT EXISTS {} AS SELECT {} FROM {}.{} AS {base}{filter}",
         quote(&names.inner(position, role, view)),
         columns.join(", "),
         quote(&names.schema()),
@@ -112,7 +112,7 @@ fn outer(rules: Rules<'_>, table: &HostTable, position: usize) -> Result<Object>
     let Rules { names, role, .. } = rules;
     let columns: Vec<String> = table.columns.iter().map(|name| quote(name)).collect();
     let statement = format!(
-        "CREATE TEMP VIEW {} AS SELECT {} FROM {}",
+        "CREATE TEMP VIEW IF NOT EXISTS {} AS SELECT {} FROM {}",
         quote(&names.outer(position, role)),
         columns.join(", "),
         quote(&names.inner(position, role, View::Select)),
@@ -206,7 +206,7 @@ fn push_trigger(
     let Rules { names, role, .. } = rules;
     let orphaned = if event == "INSERT" { String::new() } else { orphaned(rules, table) };
     statements.push(format!(
-        "CREATE TEMP TRIGGER {} {period} {event} ON {}.{} WHEN {}(){orphaned} BEGIN {} END",
+        "CREATE TEMP TRIGGER IF NOT EXISTS {} {period} {event} ON {}.{} WHEN {}(){orphaned} BEGIN {} END",
         quote(&names.trigger(position, role, &format!("{period}{event}").to_ascii_lowercase())),
         quote(&names.schema()),
         quote(&table.name),
@@ -315,7 +315,7 @@ fn host_trigger(
         None => String::new(),
     };
     Ok(format!(
-        "CREATE TEMP TRIGGER {} {period} {event} ON {}.{} WHEN {}(){condition} BEGIN {} END",
+        "CREATE TEMP TRIGGER IF NOT EXISTS {} {period} {event} ON {}.{} WHEN {}(){condition} BEGIN {} END",
         quote(&rules.names.trigger(position, rules.role, &format!("h{index}"))),
         quote(&rules.names.schema()),
         quote(&table.name),

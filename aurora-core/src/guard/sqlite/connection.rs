@@ -90,7 +90,7 @@ impl Connection {
         self.made.contains(&(role, need))
     }
 
-    /// Makes an object of the guard's.
+    /// Makes an object of the guard's. Its text says IF NOT EXISTS: a future dropped here leaves it made and unmarked.
     pub(crate) async fn make(&mut self, role: Role, need: Need, statements: &[String]) -> Result<()> {
         if !statements.is_empty() {
             self.own(statements.join(";\n")).await?;
