@@ -31,6 +31,8 @@ impl<F: Future> Future for CancelAt<F> {
 
 const MORE: &str = "UPDATE notes SET stars = stars + 1";
 const SLOW: &str = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 3000000) SELECT count(*), (SELECT max(title) FROM notes) FROM c";
+/// Ended by nothing but a drop or the statement budget.
+const ENDLESS: &str = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*), (SELECT max(title) FROM notes) FROM c";
 const SLOW_WRITE: &str = "UPDATE notes SET stars = stars + 1 + (WITH RECURSIVE c(n) AS
   (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 300000) SELECT 0 * count(*) FROM c)";
 
@@ -39,6 +41,7 @@ enum Call {
     Read,
     One,
     SlowRead,
+    Endless,
     Write,
     Returning,
     SlowWrite,
@@ -54,7 +57,7 @@ enum Call {
 }
 
 use Call::{
-    Begin, Commit, Executor, ExecutorInTransaction, ExecutorWrite, One, Read, Returning, Rollback, SlowRead, SlowWrite,
+    Begin, Commit, Endless, Executor, ExecutorInTransaction, ExecutorWrite, One, Read, Returning, Rollback, SlowRead, SlowWrite,
     Snapshot, Stream, Whole, Write,
 };
 
@@ -64,6 +67,7 @@ async fn call(db: &Guarded, what: Call) {
         Read => drop(db.query_as::<AnyRow>(read).fetch_all().await.unwrap()),
         One => drop(db.query_as::<AnyRow>(read).fetch_one().await.unwrap()),
         SlowRead => drop(db.query_as::<AnyRow>(SLOW).fetch_all().await),
+        Endless => drop(db.query_as::<AnyRow>(ENDLESS).fetch_all().await),
         Write => drop(db.query(MORE).execute().await.unwrap()),
         Returning => {
             let sql = format!("{MORE} RETURNING id");
@@ -138,14 +142,18 @@ async fn dropped_anywhere_nothing_is_carried_over() {
         Read, One, SlowRead, Write, Returning, SlowWrite, Stream, Begin, Commit, Whole, Rollback, Snapshot, Executor,
         ExecutorWrite, ExecutorInTransaction,
     ];
-    let world = World::with(Scenario::Owner, |options| options.readers = 1).await;
-    let (ann, bob) = (world.as_user(Some(ANN)), world.as_user(Some(BOB)));
-    for what in calls {
+    let mut world = World::with(Scenario::Owner, |options| options.readers = 1).await;
+    for (what, cold) in calls.into_iter().flat_map(|what| [(what, true), (what, false)]) {
         let mut sum = stars(&world).await;
         let mut n = 1;
         loop {
-            let db = ann.clone();
-            let future = async move { call(&db, what).await };
+            if cold {
+                // Connections are opened and our views made anew.
+                world = World::with(Scenario::Owner, |options| options.readers = 1).await;
+                sum = stars(&world).await;
+            }
+            let (ann, bob) = (world.as_user(Some(ANN)), world.as_user(Some(BOB)));
+            let future = async move { call(&ann, what).await };
             let done = CancelAt { inner: Box::pin(future), left: n }.await.is_some();
             another(&world, &bob, &format!("{what:?} at {n}")).await;
             let now = stars(&world).await;
@@ -160,7 +168,8 @@ async fn dropped_anywhere_nothing_is_carried_over() {
             n += 1;
             assert!(n < 2_000, "{what:?} never ends");
         }
-        println!("cancel: {what:?} dropped at every poll up to {n}");
+        let state = if cold { "cold" } else { "warm" };
+        println!("cancel: {what:?}, {state}, dropped at every poll up to {n}");
     }
 }
 
@@ -172,7 +181,7 @@ async fn dropped_after_a_while_too() {
     let mut sum = stars(&world).await;
     let mut cut = 0;
     for micros in (0..40).map(|step| step * step * 60) {
-        for what in [SlowRead, SlowWrite, Whole, Read] {
+        for what in [Endless, SlowWrite, Whole, Read] {
             let outcome = tokio::time::timeout(Duration::from_micros(micros), call(&ann, what)).await;
             cut += u32::from(outcome.is_err());
             another(&world, &bob, &format!("{what:?} after {micros} us")).await;
