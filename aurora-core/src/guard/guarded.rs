@@ -19,11 +19,14 @@ use super::objects::{self, object};
 use super::query::{FromRecord, Query, QueryAs, Runner};
 use super::rewrite::{Need, Rewritten, Rules, rewrite};
 use super::schema::{HostSchema, not_carried};
-use super::sqlite::{Caller, Connection, Lease, Pool, engine_version};
+use super::sqlite::{Caller, Connection, Lease, Pool, Probe, engine_version};
 use super::transaction::{Snapshot, Transaction};
 
 /// Rewritten statements kept per process; a rewrite costs 6 to 30 microseconds.
 const REWRITES: usize = 2_048;
+
+/// The longest statement that is kept, in bytes: many long ones must not fill the memory.
+const LONGEST_KEPT: usize = 8 * 1024;
 
 /// The oldest SQLite the guard runs on: before it, the WAL-reset bug loses commits.
 const OLDEST_ENGINE: i32 = 3_051_003;
@@ -40,6 +43,9 @@ pub struct GuardOptions {
     pub longest_transaction: Duration,
     /// How long a statement waits for a connection. Default 5 s; then 503.
     pub acquire_deadline: Duration,
+    /// Recording functions for tests.
+    #[doc(hidden)]
+    pub probe: Option<Probe>,
 }
 
 impl Default for GuardOptions {
@@ -50,6 +56,7 @@ impl Default for GuardOptions {
             statement_budget: Duration::from_secs(5),
             longest_transaction: Duration::from_secs(5),
             acquire_deadline: Duration::from_secs(5),
+            probe: None,
         }
     }
 }
@@ -99,10 +106,12 @@ impl Guard {
             .map_err(|errors| Error::new(Code::Configuration, errors.to_string()))?;
         let names = Names::draw(entropy)?;
         check_carried(&host, &names, &lowered)?;
+        let mut facts = host.facts();
+        facts.probe = options.probe.clone();
         let pool = Pool::new(
             path.to_owned(),
             names.clone(),
-            Arc::new(host.facts()),
+            Arc::new(facts),
             options.readers,
             writer,
             options.acquire_deadline,
@@ -135,6 +144,22 @@ impl Guard {
     pub(super) fn inner(&self) -> &Inner {
         &self.0
     }
+
+    /// The names that this process keeps secret, for tests that give them to the attacker: the schema, then each
+    /// table's outer view, inner view and trigger for `authenticated`, the hidden columns and a function.
+    #[doc(hidden)]
+    pub fn secret_names_for_tests(&self) -> Vec<String> {
+        let names = &self.0.names;
+        let mut secrets = vec![names.schema()];
+        for position in 0..self.0.host.tables.len() {
+            let role = Role::Authenticated;
+            secrets.push(names.outer(position, role));
+            secrets.push(names.inner(position, role, View::Select));
+            secrets.push(names.trigger(position, role, "beforeinsert"));
+        }
+        secrets.extend([names.visible(), names.row(), names.function("auth_uid"), names.function("deny")]);
+        secrets
+    }
 }
 
 impl Inner {
@@ -152,6 +177,7 @@ impl Inner {
 
     pub(super) fn rewrite(&self, role: Role, sql: &str) -> Result<Arc<Rewritten>> {
         let key = (role, Box::<str>::from(sql));
+        let short = sql.len() <= LONGEST_KEPT;
         if let Some(known) = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(known));
         }
@@ -167,7 +193,9 @@ impl Inner {
         rewritten.ticket.tables = Arc::new(reached.iter().filter_map(table).collect());
         rewritten.needs = reached;
         let rewritten = Arc::new(rewritten);
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(key, Arc::clone(&rewritten));
+        if short {
+            self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(key, Arc::clone(&rewritten));
+        }
         Ok(rewritten)
     }
 
@@ -288,6 +316,8 @@ impl Guarded {
         let mut lease = guard.lease(&rewritten).await?;
         let connection = lease.connection()?;
         guard.prepare(connection, caller.role, &rewritten.needs).await?;
+        // A statement that sqlx prepared before is not asked about again.
+        connection.forget().await?;
         connection.record(true);
         let explained: Arc<str> = Arc::clone(&rewritten.sql);
         let run = super::sqlite::Run {

@@ -90,6 +90,11 @@ impl Names {
         })
     }
 
+    /// Whether any name of this process's stands in `text`.
+    pub(super) fn within(&self, text: &str) -> bool {
+        text.as_bytes().windows(self.stem.len()).any(|window| window.eq_ignore_ascii_case(self.stem.as_bytes()))
+    }
+
     /// Whether `name` is one of this process's.
     pub(super) fn owns(&self, name: &str) -> bool {
         name.get(..self.stem.len()).is_some_and(|head| head.eq_ignore_ascii_case(&self.stem))

@@ -99,7 +99,7 @@ fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Re
         columns.push(format!("{base}.{rowid} AS {}", quote(&names.row())));
     }
     let statement = format!(
-        "CREATE TEMP VIEW {} AS SELECT {} FROM {}.{} AS {base}{filter}",
+        "CREATE TEMP VIEW IF NOT EXISTS {} AS SELECT {} FROM {}.{} AS {base}{filter}",
         quote(&names.inner(position, role, view)),
         columns.join(", "),
         quote(&names.schema()),
@@ -112,7 +112,7 @@ fn outer(rules: Rules<'_>, table: &HostTable, position: usize) -> Result<Object>
     let Rules { names, role, .. } = rules;
     let columns: Vec<String> = table.columns.iter().map(|name| quote(name)).collect();
     let statement = format!(
-        "CREATE TEMP VIEW {} AS SELECT {} FROM {}",
+        "CREATE TEMP VIEW IF NOT EXISTS {} AS SELECT {} FROM {}",
         quote(&names.outer(position, role)),
         columns.join(", "),
         quote(&names.inner(position, role, View::Select)),
@@ -128,6 +128,12 @@ fn triggers(rules: Rules<'_>, table: &HostTable, position: usize) -> Result<Obje
     }
     for (index, sql) in table.triggers.iter().enumerate() {
         statements.push(host_trigger(rules, table, position, index, sql, &mut needs)?);
+    }
+    // A foreign key action changes the child, and what hangs on the child must be there.
+    for (child, other) in rules.host.tables.iter().enumerate() {
+        if other.foreign_keys.iter().any(|key| key.acts() && key.parent.eq_ignore_ascii_case(&table.name)) {
+            needs.push(Need::Triggers(child));
+        }
     }
     Ok(Object { statements, needs })
 }
@@ -207,7 +213,7 @@ fn push_trigger(
     let Rules { names, role, .. } = rules;
     let orphaned = if event == "INSERT" { String::new() } else { orphaned(rules, table) };
     statements.push(format!(
-        "CREATE TEMP TRIGGER {} {period} {event} ON {}.{} WHEN {}(){orphaned} BEGIN {} END",
+        "CREATE TEMP TRIGGER IF NOT EXISTS {} {period} {event} ON {}.{} WHEN {}(){orphaned} BEGIN {} END",
         quote(&names.trigger(position, role, &format!("{period}{event}").to_ascii_lowercase())),
         quote(&names.schema()),
         quote(&table.name),
@@ -220,6 +226,7 @@ fn push_trigger(
 /// action the parent key is already gone, which no other statement can see: keys with actions are immediate.
 fn orphaned(rules: Rules<'_>, table: &HostTable) -> String {
     let mut text = String::new();
+    let direct = quote(&rules.names.function("direct"));
     for key in table.foreign_keys.iter().filter(|key| key.acts()) {
         let present: Vec<String> =
             key.columns.iter().map(|column| format!("OLD.{} IS NOT NULL", quote(column))).collect();
@@ -230,7 +237,8 @@ fn orphaned(rules: Rules<'_>, table: &HostTable) -> String {
             .map(|(column, parent)| format!("p.{} = OLD.{}", quote(parent), quote(column)))
             .collect();
         text.push_str(&format!(
-            " AND NOT ({} AND NOT EXISTS (SELECT 1 FROM {}.{} AS p WHERE {}))",
+            " AND NOT (NOT {direct}({}) AND {} AND NOT EXISTS (SELECT 1 FROM {}.{} AS p WHERE {}))",
+            literal(&table.name),
             present.join(" AND "),
             quote(&rules.names.schema()),
             quote(&key.parent),
@@ -294,10 +302,17 @@ fn host_trigger(
     let Some(body) = trigger.statements else { return Err(refuse("it has no body")) };
     let mut lines = Vec::new();
     for statement in body.statements() {
-        let rewritten = rewrite_in_trigger(rules, statement.clone())
-            .map_err(|error| refuse(&format!("{} (in `{statement}`)", error.message())))?;
-        needs.extend(rewritten.needs);
-        lines.push(format!("{};", rewritten.sql));
+        match rewrite_in_trigger(rules, statement.clone()) {
+            Ok(rewritten) => {
+                needs.extend(rewritten.needs);
+                lines.push(format!("{};", rewritten.sql));
+            }
+            // The role lacks a grant: as in PostgreSQL, that is an error of the statement that sets it off.
+            Err(error) if error.code() == crate::types::Code::InsufficientPrivilege => {
+                lines.push(raise(error.message(), "0", None));
+            }
+            Err(error) => return Err(refuse(&format!("{} (in `{statement}`)", error.message()))),
+        }
     }
     let condition = match trigger.condition {
         Some(mut condition) => {
@@ -307,7 +322,7 @@ fn host_trigger(
         None => String::new(),
     };
     Ok(format!(
-        "CREATE TEMP TRIGGER {} {period} {event} ON {}.{} WHEN {}(){condition} BEGIN {} END",
+        "CREATE TEMP TRIGGER IF NOT EXISTS {} {period} {event} ON {}.{} WHEN {}(){condition} BEGIN {} END",
         quote(&rules.names.trigger(position, rules.role, &format!("h{index}"))),
         quote(&rules.names.schema()),
         quote(&table.name),

@@ -256,7 +256,10 @@ async fn read_foreign_keys(conn: &mut SqliteConnection, name: &str) -> Result<Ve
         }
         let to = match to {
             Some(to) => Some(to),
-            None => primary_key_of(conn, &parent).await?,
+            None => {
+                let at = keys.last().map_or(0, |(_, key)| key.columns.len());
+                primary_key_of(conn, &parent, at).await?
+            }
         };
         if let Some((_, key)) = keys.last_mut() {
             key.columns.push(from);
@@ -266,10 +269,12 @@ async fn read_foreign_keys(conn: &mut SqliteConnection, name: &str) -> Result<Ve
     Ok(keys.into_iter().map(|(_, key)| key).collect())
 }
 
-async fn primary_key_of(conn: &mut SqliteConnection, table: &str) -> Result<Option<String>> {
+/// The column of the parent's primary key that an omitted name stands for.
+async fn primary_key_of(conn: &mut SqliteConnection, table: &str, at: usize) -> Result<Option<String>> {
     let row: Option<(String,)> =
-        sqlx::query_as("SELECT name FROM pragma_table_xinfo(?1) WHERE pk > 0 ORDER BY pk LIMIT 1")
+        sqlx::query_as("SELECT name FROM pragma_table_xinfo(?1) WHERE pk = ?2")
             .bind(table)
+            .bind(i64::try_from(at + 1).unwrap_or(i64::MAX))
             .fetch_optional(conn)
             .await
             .map_err(Error::internal)?;

@@ -1,5 +1,8 @@
 //! The guard on SQLite: what a principal sees and may change, and what an attacker with SQL gets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod attacks;
+mod attacks_errors;
+mod attacks_grammar;
 mod basics;
 mod fixture;

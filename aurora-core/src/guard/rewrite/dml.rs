@@ -14,16 +14,26 @@ use crate::types::{Code, Error, Result};
 use super::super::names::{View, quote};
 use super::super::schema::HostTable;
 use super::expr::{column, name_of};
-use super::select::guard_conjuncts;
-use super::{Need, Rewriter, Safety, Target, refused, text};
+use super::fence::guard_conjuncts;
+use super::{Block, Item, Need, Rewriter, Safety, Target, refused, text};
 
 impl Rewriter<'_> {
     pub(super) fn insert(&mut self, with: Option<With>, insert: Insert) -> Result<String> {
         let Insert {
             or, ignore, table, table_alias, columns, overwrite, source, assignments, partitioned, after_columns,
-            on, returning, replace_into, ..
+            on, returning, replace_into, output, insert_alias, settings, format_clause, multi_table_insert_type,
+            has_table_keyword, priority, into, ..
         } = insert;
-        if overwrite || ignore || !assignments.is_empty() || partitioned.is_some() || !after_columns.is_empty() {
+        let odd = overwrite
+            || ignore
+            || !into
+            || has_table_keyword
+            || !assignments.is_empty()
+            || !after_columns.is_empty()
+            || multi_table_insert_type.is_some()
+            || priority.is_some();
+        let clause = partitioned.is_some() || output.is_some() || insert_alias.is_some() || settings.is_some();
+        if odd || clause || format_clause.is_some() {
             return Err(refused("this form of INSERT"));
         }
         if replace_into {
@@ -55,7 +65,7 @@ impl Rewriter<'_> {
             let clause = self.on_conflict(on, position, &alias)?;
             write(&mut sql, format_args!(" {clause}"));
         }
-        self.returning(&mut sql, returning, position)?;
+        sql.push_str(&self.returning(returning, position)?);
         self.close_with(&with);
         Ok(sql)
     }
@@ -71,9 +81,10 @@ impl Rewriter<'_> {
         let conflict = conflict_word(or, self.in_trigger)?;
         let mut sql = format!("{with}UPDATE{conflict} {} SET ", self.base(position, &alias)?);
         self.assignments(&mut sql, &mut assignments)?;
+        let returned = self.returning(returning, position)?;
         match from {
             None => {
-                let key = self.key_filter(selection, position, &alias, Command::Update, returning.as_deref())?;
+                let key = self.key_filter(selection, position, &alias, Command::Update)?;
                 write(&mut sql, format_args!(" WHERE {key}"));
             }
             Some(UpdateTableFromKind::AfterSet(tables)) => {
@@ -82,7 +93,7 @@ impl Rewriter<'_> {
             }
             Some(UpdateTableFromKind::BeforeSet(_)) => return Err(refused("UPDATE FROM before SET")),
         }
-        self.returning(&mut sql, returning, position)?;
+        sql.push_str(&returned);
         self.close_with(&with);
         Ok(sql)
     }
@@ -97,9 +108,9 @@ impl Rewriter<'_> {
         let (name, alias) = single_table(table)?;
         let (position, alias) = self.open_target(name, alias, Command::Delete)?;
         let with = self.open_with(with)?;
-        let key = self.key_filter(selection, position, &alias, Command::Delete, returning.as_deref())?;
-        let mut sql = format!("{with}DELETE FROM {} WHERE {key}", self.base(position, &alias)?);
-        self.returning(&mut sql, returning, position)?;
+        let returned = self.returning(returning, position)?;
+        let key = self.key_filter(selection, position, &alias, Command::Delete)?;
+        let sql = format!("{with}DELETE FROM {} WHERE {key}{returned}", self.base(position, &alias)?);
         self.close_with(&with);
         Ok(sql)
     }
@@ -111,7 +122,7 @@ impl Rewriter<'_> {
         command: Command,
     ) -> Result<(usize, String)> {
         let (schema, table) = text::table_name(name)?;
-        if !schema.is_none_or(|schema| schema.eq_ignore_ascii_case("main") || schema == "public") {
+        if !schema.is_none_or(text::is_own_schema) {
             return Err(refused(format_args!("the schema of `{name}`")));
         }
         if self.rules.host.view(table).is_some() {
@@ -120,7 +131,7 @@ impl Rewriter<'_> {
         let position = self.table(table, command)?;
         let known = self.host_table(position)?;
         let alias = alias.unwrap_or_else(|| table.to_owned());
-        if alias.eq_ignore_ascii_case("excluded") || alias.eq_ignore_ascii_case("new") {
+        if ["excluded", "new", "old"].iter().any(|word| alias.eq_ignore_ascii_case(word)) || alias.contains(['"', '\'']) {
             return Err(refused(format_args!("the alias `{alias}`")));
         }
         self.target =
@@ -189,16 +200,13 @@ impl Rewriter<'_> {
         position: usize,
         alias: &str,
         command: Command,
-        returning: Option<&[SelectItem]>,
     ) -> Result<String> {
         let mut condition = selection;
         let mut conjuncts = Vec::new();
         if let Some(condition) = &mut condition {
+            self.blocks.push(Block { items: vec![target_item(alias, position)], ..Block::default() });
             self.condition(condition, &mut conjuncts)?;
-        }
-        // A RETURNING list reads the target unless all of it is constant; it is walked again when printed.
-        if let Some(items) = returning {
-            self.note_returning(items);
+            self.blocks.pop();
         }
         let view = self.write_view(position, command)?;
         if let Some(condition) = &mut condition {
@@ -247,18 +255,6 @@ impl Rewriter<'_> {
         })
     }
 
-    fn note_returning(&mut self, items: &[SelectItem]) {
-        for item in items {
-            let constant = match item {
-                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
-                    matches!(expr, Expr::Value(_))
-                }
-                _ => false,
-            };
-            self.reads_target |= !constant;
-        }
-    }
-
     /// `UPDATE .. FROM`: the joined tables are read through their views, the target by its key, and the user's
     /// condition runs behind both.
     fn update_from(
@@ -271,9 +267,12 @@ impl Rewriter<'_> {
         self.reads_target = true;
         let view = self.write_view(position, Command::Update)?;
         let key = self.key_in(position, alias, view, "")?;
-        let clause = self.from_fenced(&mut tables)?;
+        let (clause, block) = self.from_fenced(&mut tables, &key, target_item(alias, position))?;
         let mut condition = selection.unwrap_or(Expr::value(Value::Number("1".to_owned(), false)));
+        self.blocks.push(Block { items: vec![target_item(alias, position)], ..Block::default() });
+        self.blocks.push(block);
         self.expr(&mut condition)?;
+        self.blocks.truncate(self.blocks.len().saturating_sub(2));
         Ok(format!(" FROM {clause} WHERE {key} AND CASE WHEN {key} THEN ({condition}) END"))
     }
 
@@ -284,6 +283,8 @@ impl Rewriter<'_> {
             Some(sqlparser::ast::ConflictTarget::Columns(columns)) => {
                 // The proposed row must pass the SELECT policies too, as in PostgreSQL.
                 self.reads_target = true;
+                let name = self.host_table(position)?.name.clone();
+                self.table(&name, Command::Select)?;
                 let names: Vec<String> = columns.iter().map(|name| quote(name_of(name))).collect();
                 format!(" ({})", names.join(", "))
             }
@@ -320,30 +321,36 @@ impl Rewriter<'_> {
         }
     }
 
-    fn returning(&mut self, sql: &mut String, items: Option<Vec<SelectItem>>, position: usize) -> Result<()> {
-        let Some(items) = items else { return Ok(()) };
+    /// ` RETURNING ..`, with its reads noted: call it before what depends on them.
+    fn returning(&mut self, items: Option<Vec<SelectItem>>, position: usize) -> Result<String> {
+        let Some(mut items) = items else { return Ok(String::new()) };
         if self.in_trigger {
             return Err(refused("RETURNING in a trigger"));
         }
-        self.note_returning(&items);
+        self.in_returning = true;
+        self.projection(&mut items)?;
+        self.in_returning = false;
+        let mut printed = Vec::with_capacity(items.len());
+        for item in items {
+            match &item {
+                SelectItem::Wildcard(_) => {
+                    self.reads_target = true;
+                    printed.push("*".to_owned());
+                }
+                SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => printed.push(item.to_string()),
+                other => return Err(refused(format_args!("`{other}` in RETURNING; write *"))),
+            }
+        }
         if self.reads_target {
             let name = self.host_table(position)?.name.clone();
             self.table(&name, Command::Select)?;
         }
-        let mut printed = Vec::with_capacity(items.len());
-        for mut item in items {
-            match &mut item {
-                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
-                    self.expr(expr)?;
-                    printed.push(item.to_string());
-                }
-                SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => printed.push("*".to_owned()),
-                other => return Err(refused(format_args!("`{other}` in RETURNING"))),
-            }
-        }
-        write(sql, format_args!(" RETURNING {}", printed.join(", ")));
-        Ok(())
+        Ok(format!(" RETURNING {}", printed.join(", ")))
     }
+}
+
+fn target_item(alias: &str, position: usize) -> Item {
+    Item { alias: alias.to_owned(), table: Some(position), inner: true, target: true }
 }
 
 fn write(sql: &mut String, arguments: std::fmt::Arguments<'_>) {

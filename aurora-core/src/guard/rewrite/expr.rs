@@ -6,18 +6,24 @@ use sqlparser::ast::{
     Value, WindowFrameBound, WindowSpec, WindowType,
 };
 
-use crate::types::Result;
+use crate::types::{Code, Error, Result};
 
-use super::{Rewriter, Safety, refused, text};
+use super::{Rewriter, Rules, Safety, refused, text};
 
 /// Built-in functions that cannot fail and cannot be watched, whatever they are given.
+///
+/// Not among them, though they look it: `strftime` (a long format grows past the longest string only where the
+/// date is one), `ntile` and `nth_value` (fail on what is not positive), `sum` (overflows).
 const PLAIN: &[&str] = &[
     "coalesce", "date", "datetime", "ifnull", "iif", "instr", "julianday", "length", "likelihood", "likely",
-    "lower", "ltrim", "max", "min", "nullif", "octet_length", "round", "rtrim", "sign", "strftime", "substr",
+    "lower", "ltrim", "max", "min", "nullif", "octet_length", "round", "rtrim", "sign", "substr",
     "substring", "time", "trim", "typeof", "unicode", "unixepoch", "unlikely", "upper", "count", "avg", "total",
-    "row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "first_value",
+    "row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "lag", "lead", "first_value",
     "last_value", "current_timestamp", "current_date", "current_time",
 ];
+
+/// The longest pattern that LIKE and GLOB take, in bytes; the engine is told the same.
+const LONGEST_PATTERN: usize = 1_000;
 
 impl Rewriter<'_> {
     /// Checks and rewrites an expression in place.
@@ -34,17 +40,10 @@ impl Rewriter<'_> {
     fn expr_inner(&mut self, expr: &mut Expr) -> Result<Safety> {
         use Safety::{Plain, Watched};
         Ok(match expr {
-            Expr::Identifier(ident) => {
-                self.note_column(None, &ident.value);
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
+                self.name(expr)?;
                 Plain
             }
-            Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-                [table, column] => {
-                    self.note_column(Some(&table.value), &column.value);
-                    Plain
-                }
-                _ => return Err(refused(format_args!("the name `{expr}`"))),
-            },
             Expr::Value(value) => match value.value {
                 Value::Number(..) | Value::SingleQuotedString(_) | Value::HexStringLiteral(_) => Plain,
                 Value::Null | Value::Boolean(_) | Value::Placeholder(_) => Plain,
@@ -71,10 +70,10 @@ impl Rewriter<'_> {
                 own.and(self.expr(left)?).and(self.expr(right)?)
             }
             Expr::Like { any: false, expr, pattern, escape_char, .. } => {
-                // A pattern that is too long fails; one from a column would tell its length.
-                let own = if is_constant(pattern) { Plain } else { Watched };
+                // A pattern that is too long fails, and only where a row is looked at.
+                let own = if is_short(pattern, LONGEST_PATTERN) { Plain } else { Watched };
                 let escape = match escape_char {
-                    Some(escape) if is_constant(escape) => self.expr(escape)?,
+                    Some(escape) if is_short(escape, 1) => self.expr(escape)?,
                     Some(escape) => Watched.and(self.expr(escape)?),
                     None => Plain,
                 };
@@ -87,7 +86,13 @@ impl Rewriter<'_> {
                 }
                 self.expr(expr)?
             }
-            Expr::Cast { kind: CastKind::Cast, expr, format: None, .. } => self.expr(expr)?,
+            Expr::Cast { kind: CastKind::Cast, expr, data_type, format: None, .. } => {
+                let simple = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ' ' | '(' | ')' | ',');
+                if !data_type.to_string().chars().all(simple) {
+                    return Err(refused(format_args!("a cast to `{data_type}`")));
+                }
+                self.expr(expr)?
+            }
             Expr::Collate { expr, collation } => {
                 let known = ["binary", "nocase", "rtrim"];
                 if !known.contains(&collation.to_string().to_ascii_lowercase().trim_matches('"')) {
@@ -164,6 +169,9 @@ impl Rewriter<'_> {
             }
             _ => return Err(refused(format_args!("the function `{}`", function.name))),
         };
+        if name == "raise" && (!self.in_trigger || function.args.to_string().to_ascii_uppercase().starts_with("(ROLLBACK")) {
+            return Err(refused("RAISE(ROLLBACK, ..), or RAISE outside a trigger; write RAISE(ABORT, ..)"));
+        }
         if function.uses_odbc_syntax
             || function.parameters != FunctionArguments::None
             || !function.within_group.is_empty()
@@ -244,16 +252,99 @@ impl Rewriter<'_> {
         Ok(Safety::Plain)
     }
 
-    /// Whether the write reads its target; naming one of its columns anywhere counts.
-    pub(super) fn note_column(&mut self, qualifier: Option<&str>, column: &str) {
-        let Some(target) = &self.target else { return };
-        let reads = match qualifier {
-            Some(qualifier) => qualifier.eq_ignore_ascii_case(&target.alias),
-            None => {
-                is_rowid(column) || target.columns.iter().any(|known| known.eq_ignore_ascii_case(column))
-            }
+    /// A column's name: a schema in front goes, `rowid` becomes what the view calls it, and a read of a write's
+    /// target is noted.
+    fn name(&mut self, expr: &mut Expr) -> Result<()> {
+        if let Expr::CompoundIdentifier(parts) = expr
+            && let [schema, _, _] = parts.as_slice()
+            && text::is_own_schema(&schema.value)
+        {
+            parts.remove(0);
+        }
+        let (qualifier, name) = match &*expr {
+            Expr::Identifier(name) => (None, name.value.clone()),
+            Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+                [table, name] => (Some(table.value.clone()), name.value.clone()),
+                _ => return Err(refused(format_args!("the name `{expr}`"))),
+            },
+            _ => return Ok(()),
         };
-        self.reads_target |= reads;
+        self.note_column(qualifier.as_deref(), &name);
+        if is_rowid(&name)
+            && let Some(known) = self.rowid(qualifier.as_deref(), &name)?
+        {
+            *expr = known;
+        } else if let (true, Some(qualifier), Some(target)) = (self.in_returning, qualifier, &self.target)
+            && qualifier.eq_ignore_ascii_case(&target.alias)
+            && !self.in_sight(&qualifier)
+        {
+            // SQLite's RETURNING knows the table's name only.
+            if self.in_sight(&target.table) {
+                return Err(refused(format_args!("`{}` as another table's alias", target.table)));
+            }
+            *expr = column(&target.table, &name);
+        }
+        Ok(())
+    }
+
+    fn in_sight(&self, alias: &str) -> bool {
+        self.blocks.iter().flat_map(|block| &block.items).any(|item| item.alias.eq_ignore_ascii_case(alias))
+    }
+
+    /// Whether the write reads its target: the name is looked up from the inside out, as the engine does.
+    fn note_column(&mut self, qualifier: Option<&str>, column: &str) {
+        let Some(target) = &self.target else { return };
+        if self.reads_target {
+            return;
+        }
+        let has = |columns: &[String]| columns.iter().any(|known| known.eq_ignore_ascii_case(column));
+        for item in self.blocks.iter().rev().flat_map(|block| &block.items) {
+            let found = match (qualifier, item.table.and_then(|position| self.rules.host.tables.get(position))) {
+                (Some(qualifier), _) => qualifier.eq_ignore_ascii_case(&item.alias),
+                (None, Some(table)) => has(&table.columns),
+                (None, None) => false,
+            };
+            if found {
+                self.reads_target |= item.target;
+                return;
+            }
+        }
+        self.reads_target |= match qualifier {
+            Some(qualifier) => qualifier.eq_ignore_ascii_case(&target.alias),
+            None => is_rowid(column) || has(&target.columns),
+        };
+    }
+
+    /// What `rowid` stands for. Views have none, and a name that the inside does not know the engine looks up
+    /// outside, in the end on the base table of a write: so it is settled here, or refused.
+    fn rowid(&mut self, qualifier: Option<&str>, word: &str) -> Result<Option<Expr>> {
+        let Rules { host, names, .. } = self.rules;
+        let settled = self.target.is_none();
+        for block in self.blocks.iter_mut().rev() {
+            let item = match qualifier {
+                Some(alias) => block.items.iter_mut().find(|item| item.alias.eq_ignore_ascii_case(alias)),
+                None => match block.items.as_mut_slice() {
+                    [] => None,
+                    [item] => Some(item),
+                    _ => return Err(refused(format_args!("`{word}` beside several tables; write table.{word}"))),
+                },
+            };
+            let Some(item) = item else { continue };
+            return match item.table.and_then(|position| host.tables.get(position)) {
+                None if settled => Ok(None),
+                None => Err(refused(format_args!("`{word}` of what is not a table"))),
+                Some(table) if table.columns.iter().any(|known| known.eq_ignore_ascii_case(word)) => Ok(None),
+                Some(table) => match (table.rowid.is_some(), table.primary_key.as_slice()) {
+                    (true, [key]) if table.late_columns.contains(key) => Ok(Some(column(&item.alias, key))),
+                    (true, _) => {
+                        item.inner = true;
+                        Ok(Some(column(&item.alias, &names.row())))
+                    }
+                    (false, _) => Err(Error::new(Code::BadStatement, format!("no such column: {word}"))),
+                },
+            };
+        }
+        Ok(None)
     }
 }
 
@@ -267,15 +358,23 @@ fn operator(op: &BinaryOperator, right: &Expr) -> Result<Safety> {
         Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo => Safety::Plain,
         Op::Gt | Op::Lt | Op::GtEq | Op::LtEq | Op::Eq | Op::NotEq | Op::And | Op::Or => Safety::Plain,
         Op::BitwiseAnd | Op::BitwiseOr | Op::PGBitwiseShiftLeft | Op::PGBitwiseShiftRight => Safety::Plain,
-        Op::Glob if is_constant(right) => Safety::Plain,
+        Op::Glob if is_short(right, LONGEST_PATTERN) => Safety::Plain,
         // A concatenation can outgrow the longest string, JSON operators fail on text that is not JSON.
         Op::Glob | Op::StringConcat | Op::Arrow | Op::LongArrow => Safety::Watched,
         other => return Err(refused(format_args!("the operator `{other}`"))),
     })
 }
 
-fn is_constant(expr: &Expr) -> bool {
-    matches!(expr, Expr::Value(_))
+/// A literal of at most so many bytes; a parameter may hold anything.
+fn is_short(expr: &Expr, longest: usize) -> bool {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            // As it was written: a quote stands doubled in it.
+            Value::SingleQuotedString(text) => !text.is_empty() && text.replace("''", "'").len() <= longest,
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 /// `ident` as an expression.

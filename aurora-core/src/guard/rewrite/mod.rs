@@ -8,12 +8,15 @@
 //!
 //! The accepted grammar is written down in `docs/guide/guarded-sql.md`.
 
+mod dialect;
 mod dml;
 mod expr;
+mod fence;
+mod from;
 mod select;
 mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use sqlparser::ast::{Query, SetExpr, Statement};
@@ -61,7 +64,7 @@ pub(super) struct Rules<'a> {
 
 /// Rewrites one statement of the host's.
 pub(super) fn rewrite(rules: Rules<'_>, sql: &str) -> Result<Rewritten> {
-    let statement = text::parse(sql)?;
+    let statement = text::parse(rules.names, sql)?;
     let mut rewriter = Rewriter::new(rules);
     let (sql, writes) = match statement {
         Statement::Query(mut query) => rewriter.top_query(&mut query)?,
@@ -78,6 +81,7 @@ pub(super) fn rewrite(rules: Rules<'_>, sql: &str) -> Result<Rewritten> {
         ticket: Ticket {
             target: rewriter.target.as_ref().map(|target| Arc::from(target.table.as_str())),
             reads_target: rewriter.reads_target,
+            ctes: Arc::new(rewriter.ctes),
             ..Ticket::default()
         },
         needs: rewriter.needs,
@@ -135,20 +139,53 @@ struct Target {
     columns: Vec<String>,
 }
 
+/// One item of a FROM clause.
+#[derive(Clone)]
+struct Item {
+    alias: String,
+    /// The position of a guarded table; `None` for anything else.
+    table: Option<usize>,
+    /// Something named a column that only the inner view has.
+    inner: bool,
+    /// The table a write goes to, read by its inner view.
+    target: bool,
+}
+
+/// The FROM clause whose names an expression may use.
+#[derive(Clone, Default)]
+struct Block {
+    items: Vec<Item>,
+    /// A parenthesised join stands in it.
+    nested: bool,
+    /// A table-valued function stands in it.
+    arguments: bool,
+    /// A join keeps rows without a partner.
+    one_sided: bool,
+    /// Columns are merged by USING or NATURAL.
+    merged: bool,
+}
+
 struct Rewriter<'a> {
     rules: Rules<'a>,
     needs: Vec<Need>,
     tables: BTreeSet<String>,
+    /// Every CTE name.
+    ctes: HashSet<String>,
     /// CTE names in scope, innermost last, lower case.
     scopes: Vec<Vec<String>>,
     target: Option<Target>,
     reads_target: bool,
+    /// The FROM clauses in sight, innermost last.
+    blocks: Vec<Block>,
+    in_returning: bool,
     in_trigger: bool,
     /// Some block keeps watched expressions off hidden rows.
     fenced: bool,
     /// Views of the host's being read, against circles.
     views: Vec<String>,
+    /// How deep the expression, and how deep the query, that is being read.
     depth: usize,
+    queries: usize,
 }
 
 impl<'a> Rewriter<'a> {
@@ -157,13 +194,17 @@ impl<'a> Rewriter<'a> {
             rules,
             needs: Vec::new(),
             tables: BTreeSet::new(),
+            ctes: HashSet::new(),
             scopes: Vec::new(),
             target: None,
             reads_target: false,
+            blocks: Vec::new(),
+            in_returning: false,
             in_trigger: false,
             fenced: false,
             views: Vec::new(),
             depth: 0,
+            queries: 0,
         }
     }
 
@@ -194,11 +235,17 @@ impl<'a> Rewriter<'a> {
         let position = rules.host.position(name).ok_or_else(missing)?;
         let table = rules.host.tables.get(position).ok_or_else(missing)?;
         let named = rules.lowered.names(&table.name);
-        if !named && rules.role != Role::Service {
-            return Err(missing());
-        }
-        if table.refusal.is_some() {
-            return Err(missing());
+        // A trigger is the host's own text, read at start: there the reason may be told.
+        match &table.refusal {
+            Some(why) if self.in_trigger => return Err(refused(format_args!("`{name}`: {why}"))),
+            Some(_) => return Err(missing()),
+            None if named || rules.role == Role::Service => {}
+            None if self.in_trigger => {
+                return Err(refused(format_args!(
+                    "`{name}`, which the policy file does not name; enable row level security on it and write a policy"
+                )));
+            }
+            None => return Err(missing()),
         }
         if let Some(denied) = rules.lowered.denied(&table.name, rules.role, command) {
             return Err(Error::new(Code::InsufficientPrivilege, denied));

@@ -1,13 +1,14 @@
 //! From text to one syntax tree, and names out of it.
 
 use sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Statement};
-use sqlparser::dialect::SQLiteDialect;
 use sqlparser::parser::Parser;
-use sqlparser::tokenizer::{Token, Tokenizer};
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::types::{Code, Error, Result};
 
 use super::super::names::Names;
+use super::dialect::GuardedSql;
 use super::refused;
 
 /// The longest statement, in bytes.
@@ -23,16 +24,14 @@ const DEEPEST: usize = 64;
 ///
 /// Literals and quoted names are kept as they were written (no unescaping): printing what was unescaped is not
 /// the inverse of reading it for a quote behind a backslash.
-pub(super) fn parse(sql: &str) -> Result<Statement> {
+pub(super) fn parse(names: &Names, sql: &str) -> Result<Statement> {
     if sql.len() > LONGEST {
         return Err(refused(format_args!("statements over {LONGEST} bytes")));
     }
     if sql.contains('\0') {
         return Err(Error::new(Code::BadStatement, "a statement must not hold a NUL character"));
     }
-    let dialect = SQLiteDialect {};
-    let mut tokens =
-        Tokenizer::new(&dialect, sql).with_unescape(false).tokenize_with_location().map_err(|error| syntax(&error))?;
+    let mut tokens = tokens(sql)?;
     let mut highest = 0;
     let mut words = 0;
     for token in &mut tokens {
@@ -51,6 +50,9 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
         match &mut token.token {
             Token::Placeholder(name) => *name = number(name, &mut highest)?,
             Token::Word(word) => check_identifier(&word.value)?,
+            Token::SingleQuotedString(text) if names.within(text) => {
+                return Err(refused("a name of the guard's own"));
+            }
             Token::SingleQuotedString(text) => check_string(text)?,
             _ => {}
         }
@@ -58,7 +60,8 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
     if words > MOST_WORDS {
         return Err(refused(format_args!("statements of over {MOST_WORDS} words and operators")));
     }
-    let mut parser = Parser::new(&dialect).with_recursion_limit(DEEPEST).with_tokens_with_locations(tokens);
+    let tokens = in_the_parsers_words(tokens);
+    let mut parser = Parser::new(&GuardedSql).with_recursion_limit(DEEPEST).with_tokens_with_locations(tokens);
     let statement = parser.parse_statement().map_err(|error| syntax(&error))?;
     while parser.consume_token(&Token::SemiColon) {}
     if parser.peek_token().token != Token::EOF {
@@ -67,11 +70,55 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
     Ok(statement)
 }
 
+/// What SQLite says its own way, said as the parser knows it: `a IS b` between any two values is `IS NOT DISTINCT
+/// FROM`, and whether a common table expression is MATERIALIZED is a hint that changes no answer.
+fn in_the_parsers_words(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut said: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let mut tokens = tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).peekable();
+    while let Some(token) = tokens.next() {
+        match keyword(&token) {
+            Some(Keyword::IS) => {
+                said.push(token);
+                let not = tokens.next_if(|next| keyword(next) == Some(Keyword::NOT));
+                let known = tokens.peek().and_then(keyword).is_some_and(|next| {
+                    matches!(next, Keyword::NULL | Keyword::TRUE | Keyword::FALSE | Keyword::DISTINCT)
+                });
+                let negated = not.is_some();
+                if known {
+                    said.extend(not);
+                } else {
+                    let words = ["NOT", "DISTINCT", "FROM"];
+                    let words = words.iter().skip(usize::from(negated));
+                    said.extend(words.map(|word| TokenWithSpan::wrap(Token::make_keyword(word))));
+                }
+            }
+            Some(Keyword::AS) => {
+                said.push(token);
+                let not = tokens.next_if(|next| keyword(next) == Some(Keyword::NOT));
+                if tokens.next_if(|next| keyword(next) == Some(Keyword::MATERIALIZED)).is_none() {
+                    said.extend(not);
+                } else if tokens.peek().is_none_or(|next| next.token != Token::LParen) {
+                    // An alias of that name.
+                    said.extend(not);
+                    said.push(TokenWithSpan::wrap(Token::make_word("MATERIALIZED", Some('"'))));
+                }
+            }
+            _ => said.push(token),
+        }
+    }
+    said
+}
+
+fn keyword(token: &TokenWithSpan) -> Option<Keyword> {
+    match &token.token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
+        _ => None,
+    }
+}
+
 /// Parses a statement of the host's own schema (a view, a trigger), with literals kept as they were written.
 pub(in crate::guard) fn parse_schema(sql: &str) -> Result<Statement> {
-    let dialect = SQLiteDialect {};
-    let tokens =
-        Tokenizer::new(&dialect, sql).with_unescape(false).tokenize_with_location().map_err(|error| syntax(&error))?;
+    let tokens = tokens(sql)?;
     for token in &tokens {
         match &token.token {
             Token::Word(word) => check_identifier(&word.value)?,
@@ -80,8 +127,78 @@ pub(in crate::guard) fn parse_schema(sql: &str) -> Result<Statement> {
             _ => {}
         }
     }
-    let mut parser = Parser::new(&dialect).with_recursion_limit(DEEPEST).with_tokens_with_locations(tokens);
+    let mut parser = Parser::new(&GuardedSql).with_recursion_limit(DEEPEST).with_tokens_with_locations(tokens);
     parser.parse_statement().map_err(|error| syntax(&error))
+}
+
+fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>> {
+    let mut tokens = Tokenizer::new(&GuardedSql, sql)
+        .with_unescape(false)
+        .tokenize_with_location()
+        .map_err(|error| syntax(&error))?;
+    for token in &mut tokens {
+        // The parser takes 0x1F for the blob X'1F'; here it is a number, as SQLite has it.
+        if let Token::HexStringLiteral(digits) = &token.token
+            && starts_with_zero(sql, token)
+        {
+            token.token = Token::Number(format!("0x{digits}"), false);
+        }
+    }
+    hexadecimal(&mut tokens)?;
+    Ok(without_hints(tokens))
+}
+
+fn starts_with_zero(sql: &str, token: &TokenWithSpan) -> bool {
+    let at = token.span.start;
+    let line = usize::try_from(at.line).ok().and_then(|line| sql.split('\n').nth(line.saturating_sub(1)));
+    let column = usize::try_from(at.column).unwrap_or(0);
+    line.and_then(|line| line.chars().nth(column.saturating_sub(1))) == Some('0')
+}
+
+/// `0XfF` arrives as a number and a word; a word right behind any other number is no SQL.
+fn hexadecimal(tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
+    let mut merged: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for token in tokens.drain(..) {
+        if let (Token::Word(word), Some(last)) = (&token.token, merged.last_mut())
+            && let Token::Number(number, _) = &last.token
+            && last.span.end == token.span.start
+        {
+            let digits = word.value.strip_prefix(['x', 'X']).unwrap_or_default();
+            if number != "0" || digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+                return Err(Error::new(Code::BadStatement, format!("unrecognized token: {number}{}", word.value)));
+            }
+            last.token = Token::Number(format!("0x{digits}"), false);
+            continue;
+        }
+        merged.push(token);
+    }
+    *tokens = merged;
+    Ok(())
+}
+
+/// `AS [NOT] MATERIALIZED (` is a hint that the parser does not read for SQLite, and fences override.
+fn without_hints(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let solid = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
+    let is = |token: &TokenWithSpan, keyword| matches!(&token.token, Token::Word(word) if word.keyword == keyword);
+    let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let mut rest = tokens.into_iter().filter(|token| solid(&token)).peekable();
+    while let Some(token) = rest.next() {
+        let opens = |next: Option<&TokenWithSpan>| next.is_some_and(|next| next.token == Token::LParen);
+        if is(&token, Keyword::MATERIALIZED) && opens(rest.peek()) {
+            if kept.last().is_some_and(|last| is(last, Keyword::AS)) {
+                continue;
+            }
+            if let [.., as_word, not] = kept.as_slice()
+                && is(as_word, Keyword::AS)
+                && is(not, Keyword::NOT)
+            {
+                kept.pop();
+                continue;
+            }
+        }
+        kept.push(token);
+    }
+    kept
 }
 
 /// Parameters are `?`, `?N` and `$N`; all become `?N`, so that moving an expression cannot renumber them.
@@ -138,6 +255,11 @@ pub(super) fn table_name(name: &ObjectName) -> Result<(Option<&str>, &str)> {
 /// `name` as a quoted identifier in the tree.
 pub(super) fn quoted(name: &str) -> Ident {
     Ident::with_quote('"', name)
+}
+
+/// Whether a qualified name may carry this schema: SQLite's `main`, PostgreSQL's `public`.
+pub(super) fn is_own_schema(name: &str) -> bool {
+    name.eq_ignore_ascii_case("main") || name.eq_ignore_ascii_case("public")
 }
 
 pub(super) fn first_word(text: &str) -> String {

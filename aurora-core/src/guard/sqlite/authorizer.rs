@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use libsqlite3_sys as sys;
 
 use super::context::{Context, Mode, Ticket};
+use super::probe::Probe;
 
 /// One question of SQLite's (<https://www.sqlite.org/c3ref/set_authorizer.html>).
 pub(super) struct Request<'a> {
@@ -72,18 +73,27 @@ fn function(context: &Context, request: &Request<'_>) -> bool {
     if context.names.owns(name) {
         return true;
     }
+    if context.facts.probe.is_some() && Probe::NAMES.contains(&name) {
+        return true;
+    }
     FUNCTIONS.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 fn read(context: &Context, request: &Request<'_>, ticket: &Ticket) -> bool {
     let target = ticket.target.as_deref();
-    let (Some(table), Some(schema)) = (request.first, request.schema) else { return false };
+    let Some(table) = request.first else { return false };
+    let Some(schema) = request.schema else {
+        // A FROM item of which no column is left (a count, a constant condition), asked about by the name that
+        // stands in the text: one of our views, a common table expression, a table-valued function.
+        return request.second == Some("")
+            && (context.names.owns(table) || is_table_function(table) || ticket.ctes.contains(&lower(table)));
+    };
     if schema.eq_ignore_ascii_case(&context.schema) {
         return match request.accessor {
-            Some(accessor) => context.names.owns(accessor),
-            // A table of which no column is left after flattening (a count, a constant condition) arrives without
-            // its view's name: only tables the statement reads through views may.
-            None if request.second == Some("") => ticket.tables.contains(&lower(table)),
+            Some(accessor) if context.names.owns(accessor) => true,
+            // The same after flattening, without its view's name: only tables the statement reads through views.
+            _ if request.second == Some("") => ticket.tables.contains(&lower(table)),
+            Some(_) => false,
             None => target.is_some_and(|target| {
                 table.eq_ignore_ascii_case(target)
                     || request.second.is_some_and(|column| {
@@ -95,7 +105,11 @@ fn read(context: &Context, request: &Request<'_>, ticket: &Ticket) -> bool {
     if schema.eq_ignore_ascii_case("temp") {
         return context.names.owns(table);
     }
-    schema.eq_ignore_ascii_case("main") && TABLE_FUNCTIONS.iter().any(|name| name.eq_ignore_ascii_case(table))
+    schema.eq_ignore_ascii_case("main") && is_table_function(table)
+}
+
+fn is_table_function(name: &str) -> bool {
+    TABLE_FUNCTIONS.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 fn write(context: &Context, request: &Request<'_>, target: Option<&str>) -> bool {

@@ -90,7 +90,7 @@ impl Connection {
         self.made.contains(&(role, need))
     }
 
-    /// Makes an object of the guard's.
+    /// Makes an object of the guard's. Its text says IF NOT EXISTS: a future dropped here leaves it made and unmarked.
     pub(crate) async fn make(&mut self, role: Role, need: Need, statements: &[String]) -> Result<()> {
         if !statements.is_empty() {
             self.own(statements.join(";\n")).await?;
@@ -201,6 +201,11 @@ impl Connection {
         self.rollback().await?;
         self.context.disarm();
         Ok(())
+    }
+
+    /// Lets go of every prepared statement.
+    pub(crate) async fn forget(&mut self) -> Result<()> {
+        self.inner.clear_cached_statements().await.map_err(Error::internal)
     }
 
     pub(crate) fn names(&self) -> &Names {

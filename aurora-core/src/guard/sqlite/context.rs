@@ -9,6 +9,7 @@ use crate::policy::functions::Claims;
 use crate::types::{Role, Timestamp};
 
 use super::super::names::Names;
+use super::probe::Probe;
 
 /// What the second wall lets through while one statement is prepared and runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub(crate) struct Ticket {
     pub(crate) reads_target: bool,
     /// The base tables that the statement reads through views, lower case.
     pub(crate) tables: Arc<HashSet<String>>,
+    /// The common table expressions that it names, lower case.
+    pub(crate) ctes: Arc<HashSet<String>>,
 }
 
 /// For whom a connection runs statements.
@@ -46,6 +49,8 @@ pub(crate) struct Facts {
     pub(crate) cascades: HashSet<(String, String)>,
     /// Columns that table constraints, generated columns and indexes of a table read by themselves.
     pub(crate) tables: HashSet<String>,
+    /// The tests' recording functions, where they asked for them.
+    pub(crate) probe: Option<Probe>,
 }
 
 /// The state shared between a connection's owner and the callbacks on SQLite's worker thread.

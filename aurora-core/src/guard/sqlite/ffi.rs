@@ -19,6 +19,14 @@ use crate::types::{Error, Result};
 
 use super::authorizer::{self, Request, Verdict};
 use super::context::Context;
+use super::probe::Probe;
+
+/// How many steps of its machine SQLite makes before it asks whether to go on.
+const STEPS: c_int = 250;
+
+/// What all of SQLite's allocations in this process may come to before a guarded statement is ended, in bytes: a
+/// statement may sort or collect without end, and the process must live.
+const MOST_MEMORY: i64 = 512 * 1024 * 1024;
 
 /// Installs walls and functions on an open connection whose worker is idle.
 pub(super) fn install(handle: NonNull<sys::sqlite3>, context: &Arc<Context>, functions: &[Function]) -> Result<()> {
@@ -38,15 +46,22 @@ pub(super) fn install(handle: NonNull<sys::sqlite3>, context: &Arc<Context>, fun
     }
     let name = context.names.function("reads");
     register_boxed(db, &name, 1, sys::SQLITE_INNOCUOUS, Box::new(Arc::clone(context)), reads_call)?;
+    let name = context.names.function("direct");
+    register_boxed(db, &name, 1, sys::SQLITE_INNOCUOUS, Box::new(Arc::clone(context)), direct_call)?;
     let name = context.names.function("deny");
     register_boxed(db, &name, 1, sys::SQLITE_INNOCUOUS, Box::new(Arc::clone(context)), deny_call)?;
+    if let Some(probe) = &context.facts.probe {
+        for (name, flags) in Probe::NAMES.into_iter().zip([sys::SQLITE_DETERMINISTIC, 0]) {
+            register_boxed(db, name, 1, flags | sys::SQLITE_INNOCUOUS, Box::new(probe.clone()), probe_call)?;
+        }
+    }
 
     let data = Arc::as_ptr(context).cast_mut().cast::<c_void>();
     // SAFETY: `db` is open and idle (its worker is locked by the caller); `data` outlives the connection by
     // invariant 1.
     unsafe {
         check(db, sys::sqlite3_set_authorizer(db, Some(authorize), data))?;
-        sys::sqlite3_progress_handler(db, 2_000, Some(progress), data);
+        sys::sqlite3_progress_handler(db, STEPS, Some(progress), data);
     }
     Ok(())
 }
@@ -194,6 +209,23 @@ unsafe extern "C" fn reads_call(ctx: *mut sys::sqlite3_context, argc: c_int, arg
     unsafe { sys::sqlite3_result_int(ctx, c_int::from(reads)) };
 }
 
+/// Whether the statement itself writes to the table, so that no foreign key action can be what changes its rows.
+unsafe extern "C" fn direct_call(ctx: *mut sys::sqlite3_context, argc: c_int, argv: *mut *mut sys::sqlite3_value) {
+    // SAFETY: SQLite passes the user data of this registration, a live `Arc<Context>`, and `argc` values.
+    let (context, arguments) =
+        unsafe { (&*sys::sqlite3_user_data(ctx).cast::<Arc<Context>>(), arguments(argc, argv)) };
+    let direct = match arguments.first() {
+        Some(Value::Text(table)) => {
+            let lower = table.to_ascii_lowercase();
+            context.state().ticket.target.as_deref() == Some(table.as_str())
+                && !context.facts.cascades.contains(&(lower.clone(), lower))
+        }
+        _ => true,
+    };
+    // SAFETY: `ctx` is live for the length of this call.
+    unsafe { sys::sqlite3_result_int(ctx, c_int::from(direct)) };
+}
+
 unsafe extern "C" fn deny_call(ctx: *mut sys::sqlite3_context, argc: c_int, argv: *mut *mut sys::sqlite3_value) {
     // SAFETY: `argv` holds `argc` values and `ctx` is live for the length of this call.
     unsafe {
@@ -201,6 +233,16 @@ unsafe extern "C" fn deny_call(ctx: *mut sys::sqlite3_context, argc: c_int, argv
             Some(Value::Text(message)) => fail(ctx, message),
             _ => fail(ctx, "42501"),
         }
+    }
+}
+
+unsafe extern "C" fn probe_call(ctx: *mut sys::sqlite3_context, argc: c_int, argv: *mut *mut sys::sqlite3_value) {
+    // SAFETY: SQLite passes the user data of this registration, a live `Probe`, and the one value that the arity
+    // asks for; `ctx` is live for the length of this call.
+    unsafe {
+        let probe = &*sys::sqlite3_user_data(ctx).cast::<Probe>();
+        let _ = catch_unwind(AssertUnwindSafe(|| arguments(argc, argv).into_iter().for_each(|value| probe.note(value))));
+        sys::sqlite3_result_value(ctx, *argv);
     }
 }
 
@@ -273,7 +315,9 @@ unsafe fn fail(ctx: *mut sys::sqlite3_context, message: &str) {
 unsafe extern "C" fn progress(data: *mut c_void) -> c_int {
     // SAFETY: `data` is the live context, by invariant 1.
     let context = unsafe { &*data.cast::<Context>() };
-    c_int::from(catch_unwind(AssertUnwindSafe(|| context.expired())).unwrap_or(true))
+    // SAFETY: reads a counter.
+    let greedy = unsafe { sys::sqlite3_memory_used() } > MOST_MEMORY;
+    c_int::from(greedy || catch_unwind(AssertUnwindSafe(|| context.expired())).unwrap_or(true))
 }
 
 unsafe extern "C" fn authorize(
