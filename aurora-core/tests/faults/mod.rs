@@ -119,7 +119,10 @@ pub(crate) async fn count(connection: &mut SqliteConnection, sql: &str) -> i64 {
 pub(crate) async fn migrations(folder: &Path, steps: &[(&str, &str)]) -> sqlx::migrate::Migrator {
     std::fs::create_dir_all(folder).unwrap();
     for (name, text) in steps {
-        std::fs::write(folder.join(name), text).unwrap();
+        // Children may start at once: none finds a file half written.
+        let (draft, name) = (folder.join(format!("{name}.{}", std::process::id())), folder.join(name));
+        std::fs::write(&draft, text).unwrap();
+        std::fs::rename(&draft, name).unwrap();
     }
     sqlx::migrate::Migrator::new(folder.to_owned()).await.unwrap()
 }
