@@ -132,6 +132,9 @@ pub(crate) const PROFILES: (&str, &str) = (
     "CREATE TABLE profiles (user_id TEXT PRIMARY KEY REFERENCES auth_users (id) ON DELETE CASCADE);",
 );
 
+/// The same behind others.
+pub(crate) const PROFILES_LATER: (&str, &str) = ("0004_profiles.sql", PROFILES.1);
+
 /// Writes a profile row in the sign-up's transaction. Addresses that begin with `panic` make it panic after that.
 #[derive(Debug)]
 pub(crate) struct Profiles;
