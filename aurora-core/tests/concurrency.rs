@@ -14,8 +14,8 @@ use aurora_core::load::Quota;
 use aurora_core::testing::TestClient;
 use aurora_core::types::{Error, Result, SessionId, Timestamp};
 use faults::{
-    Answer, PASSWORD, PROFILES, Place, Profiles, Random, Worker, admits, call, client, count, refresh, say, secret,
-    sign_in, sign_up,
+    Answer, PASSWORD, PROFILES, Place, Profiles, Random, Worker, admits, call, client, count, refresh, say,
+    secret, sign_in, sign_up,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
@@ -25,7 +25,9 @@ use serde_json::{Value, json};
 fn child() {
     let Some(role) = faults::role() else { return };
     let runtime = faults::runtime();
-    let aurora = runtime.block_on(faults::builder(&faults::given_folder()).build()).unwrap();
+    let builder = faults::builder(&faults::given_folder());
+    let builder = if role == "full" { builder.policies("policies.sql", OWN_NOTES) } else { builder };
+    let aurora = runtime.block_on(builder.build()).unwrap();
     say("READY");
     match role.as_str() {
         "refresh" => {
@@ -35,7 +37,11 @@ fn child() {
                     async move { refresh(&aurora, &token).await }
                 }));
                 for answer in answers {
-                    say(&format!("{} {}", answer.status, answer.json["refresh_token"].as_str().unwrap_or(answer.code())));
+                    say(&format!(
+                        "{} {}",
+                        answer.status,
+                        answer.json["refresh_token"].as_str().unwrap_or(answer.code())
+                    ));
                 }
                 say("DONE");
             }
@@ -49,6 +55,10 @@ fn child() {
         other => panic!("no role {other}"),
     }
 }
+
+const NOTES: &str = "CREATE TABLE notes (id INTEGER PRIMARY KEY, title TEXT NOT NULL, owner TEXT NOT NULL)";
+const OWN_NOTES: &str = "ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON notes FOR ALL TO authenticated USING (owner = auth.uid()::text) WITH CHECK (owner = auth.uid()::text);";
 
 /// Runs so many tasks at once.
 async fn many<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
@@ -87,7 +97,11 @@ async fn a_hundred_refreshes_of_one_token_give_one_successor() {
     let successors: BTreeSet<String> = answers.iter().map(|answer| answer.text("refresh_token")).collect();
     assert_eq!(successors.len(), 1, "one successor");
     let mut connection = place.plain().await;
-    assert_eq!(count(&mut connection, "SELECT count(*) FROM auth_refresh_tokens").await, 2, "one successor row");
+    assert_eq!(
+        count(&mut connection, "SELECT count(*) FROM auth_refresh_tokens").await,
+        2,
+        "one successor row"
+    );
     for answer in &answers {
         assert!(admits(&aurora, &answer.text("access_token")).await);
     }
@@ -107,7 +121,8 @@ fn two_processes_refresh_one_token_and_agree() {
         workers.iter_mut().for_each(|worker| worker.tell(&token));
         let mut said = BTreeSet::new();
         for worker in &workers {
-            let lines: Vec<String> = std::iter::repeat_with(|| worker.line()).take_while(|line| line != "DONE").collect();
+            let lines: Vec<String> =
+                std::iter::repeat_with(|| worker.line()).take_while(|line| line != "DONE").collect();
             assert_eq!(lines.len(), 50);
             said.extend(lines);
         }
@@ -128,7 +143,13 @@ async fn fifty_spellings_of_one_address_are_one_account() {
     let place = Place::new("spellings");
     let steps = faults::migrations(&place.path("migrations"), &[PROFILES]).await;
     let aurora = place.builder().migrations(steps).on_sign_up(Arc::new(Profiles)).build().await.unwrap();
-    let foreign = ["ａnn@example.test", "ann@example。test", "ann@EXAMPLE.teſt", "ann\u{200b}@example.test", "аnn@example.test"];
+    let foreign = [
+        "ａnn@example.test",
+        "ann@example。test",
+        "ann@EXAMPLE.teſt",
+        "ann\u{200b}@example.test",
+        "аnn@example.test",
+    ];
     let answers = many(50, |number| {
         let aurora = aurora.clone();
         async move {
@@ -137,7 +158,11 @@ async fn fifty_spellings_of_one_address_are_one_account() {
                 None => "ann@example.test"
                     .chars()
                     .enumerate()
-                    .map(|(at, letter)| if number >> (at % 6) & 1 == 1 { letter.to_ascii_uppercase() } else { letter })
+                    .map(
+                        |(at, letter)| {
+                            if number >> (at % 6) & 1 == 1 { letter.to_ascii_uppercase() } else { letter }
+                        },
+                    )
                     .collect(),
             };
             sign_up(&aurora, &email).await
@@ -187,7 +212,16 @@ fn access_tokens_end_with_their_session_in_every_process() {
     let aurora = runtime.block_on(place.builder().build()).unwrap();
     let mut other = Worker::start("admit", place.folder());
     other.expect("READY");
-    for way in ["sign-out", "sign-out others", "ban", "password", "delete", "end", "revoked by the service", "host's DELETE"] {
+    for way in [
+        "sign-out",
+        "sign-out others",
+        "ban",
+        "password",
+        "delete",
+        "end",
+        "revoked by the service",
+        "host's DELETE",
+    ] {
         let email = format!("{}@example.test", way.replace([' ', '\''], "-"));
         let (session, token, others) = runtime.block_on(async {
             let first = sign_up(&aurora, &email).await;
@@ -211,8 +245,16 @@ fn access_tokens_end_with_their_session_in_every_process() {
             assert!(ended.elapsed() < Duration::from_secs(1), "{way}: in the other process");
             std::thread::sleep(Duration::from_millis(10));
         }
-        println!("{way}: over in the other process after {:?} (the change took {:?})", ended.elapsed(), ended - started);
-        assert_eq!(runtime.block_on(refresh(&aurora, &session)).status, 400, "{way}: nor does its refresh token");
+        println!(
+            "{way}: over in the other process after {:?} (the change took {:?})",
+            ended.elapsed(),
+            ended - started
+        );
+        assert_eq!(
+            runtime.block_on(refresh(&aurora, &session)).status,
+            400,
+            "{way}: nor does its refresh token"
+        );
     }
 }
 
@@ -247,10 +289,14 @@ async fn nobody_ends_the_session_of_another() {
     let place = Place::new("theirs");
     let aurora = place.builder().build().await.unwrap();
     let test = TestClient::new(&aurora);
-    let (ann, bob) = (test.sign_in("ann@example.test").await.unwrap(), test.sign_in("bob@example.test").await.unwrap());
-    let of_ann: SessionId = aurora.auth().sessions().admit(ann.token().expose()).await.unwrap().session_id().unwrap();
+    let (ann, bob) =
+        (test.sign_in("ann@example.test").await.unwrap(), test.sign_in("bob@example.test").await.unwrap());
+    let of_ann: SessionId =
+        aurora.auth().sessions().admit(ann.token().expose()).await.unwrap().session_id().unwrap();
     for id in [of_ann.to_string(), "00000000-0000-4000-8000-000000000000".to_owned(), "x".to_owned()] {
-        let answer = call(&aurora, "DELETE", &format!("/sessions/{id}"), Some(bob.token().expose()), Value::Null).await;
+        let answer =
+            call(&aurora, "DELETE", &format!("/sessions/{id}"), Some(bob.token().expose()), Value::Null)
+                .await;
         assert_eq!((answer.status, answer.code()), (404, "not_found"));
         let nobody = call(&aurora, "DELETE", &format!("/sessions/{id}"), None, Value::Null).await;
         assert_eq!(nobody.status, 401);
@@ -286,7 +332,10 @@ async fn a_refresh_that_races_with_a_sign_out_revives_nothing() {
         match answer.status {
             200 => {
                 refreshed_first += 1;
-                assert!(!admits(&aurora, &answer.text("access_token")).await, "an access token of an ended session");
+                assert!(
+                    !admits(&aurora, &answer.text("access_token")).await,
+                    "an access token of an ended session"
+                );
                 assert_eq!(refresh(&aurora, &answer.text("refresh_token")).await.status, 400);
             }
             400 => late += 1,
@@ -383,7 +432,8 @@ async fn without_randomness_nothing_weak_is_made() {
     let aurora = place.builder().environment(Arc::new(SystemClock), entropy.clone()).build().await.unwrap();
     assert_eq!(sign_up(&aurora, "ann@example.test").await.status, 200);
     let ann = sign_in(&aurora, "ann@example.test", PASSWORD).await;
-    let rows = "SELECT (SELECT count(*) FROM auth_users) || ' ' || (SELECT count(*) FROM auth_sessions) || ' ' ||
+    let rows =
+        "SELECT (SELECT count(*) FROM auth_users) || ' ' || (SELECT count(*) FROM auth_sessions) || ' ' ||
         (SELECT count(*) FROM auth_refresh_tokens) || ' ' || (SELECT count(*) FROM aurora_audit)";
     let mut connection = place.plain().await;
     let before: String = sqlx::query_scalar(rows).fetch_one(&mut connection).await.unwrap();
@@ -412,6 +462,7 @@ async fn without_randomness_nothing_weak_is_made() {
 #[test]
 fn a_full_disk_fails_cleanly_and_recovers() {
     let place = Place::new("full");
+    faults::runtime().block_on(async { faults::run(&mut place.plain().await, NOTES).await });
     // The limit on file sizes makes every write fail with EFBIG, for root too; ignored, its signal kills nobody.
     let worker = Worker::start_in_shell("trap '' XFSZ; exec \"$0\" \"$@\"", "full", place.folder());
     worker.expect("READY");
@@ -419,7 +470,8 @@ fn a_full_disk_fails_cleanly_and_recovers() {
     worker.finish();
     faults::runtime().block_on(async {
         let mut connection = place.plain().await;
-        let integrity: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut connection).await.unwrap();
+        let integrity: String =
+            sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut connection).await.unwrap();
         assert_eq!(integrity, "ok");
     });
 }
@@ -428,6 +480,11 @@ async fn with_a_full_disk(aurora: &aurora_core::Aurora) {
     assert_eq!(sign_up(aurora, "ann@example.test").await.status, 200);
     let ann = sign_in(aurora, "ann@example.test", PASSWORD).await;
     let (token, access) = (ann.text("refresh_token"), ann.text("access_token"));
+    let db = aurora.guarded(aurora.auth().sessions().admit(&access).await.unwrap());
+    let owner = db.principal().user_id().unwrap().to_string();
+    let insert =
+        || db.query("INSERT INTO notes (title, owner) VALUES ('a note', $1)").bind(owner.clone()).execute();
+    insert().await.unwrap();
     let whole = getrlimit(Resource::Fsize);
     setrlimit(Resource::Fsize, Rlimit { current: Some(0), maximum: whole.maximum }).unwrap();
     // Not a word through the pipe meanwhile: it is no file, but let nothing depend on it.
@@ -439,6 +496,18 @@ async fn with_a_full_disk(aurora: &aurora_core::Aurora) {
         seen.push(("wrong", sign_in(aurora, "ann@example.test", "wrong password").await));
         seen.push(("sign-out", call(aurora, "POST", "/logout", Some(&access), Value::Null).await));
     }
+    let mut guarded = Vec::new();
+    for _ in 0..3 {
+        guarded.push(insert().await);
+        let mut transaction = db.begin().await.unwrap();
+        let text = "INSERT INTO notes (title, owner) VALUES ('another', $1)";
+        let written = transaction.query(text).bind(owner.clone()).execute().await.map(|_| ());
+        guarded.push(match written {
+            Ok(()) => transaction.commit().await.map(|()| panic!("a commit without room")),
+            Err(error) => Err(error),
+        });
+    }
+    let notes = db.query_as::<(i64,)>("SELECT id FROM notes").fetch_all().await;
     let reading = call(aurora, "GET", "/user", Some(&access), Value::Null).await;
     let listing = call(aurora, "GET", "/sessions", Some(&access), Value::Null).await;
     setrlimit(Resource::Fsize, whole).unwrap();
@@ -447,20 +516,29 @@ async fn with_a_full_disk(aurora: &aurora_core::Aurora) {
         assert!(answer.headers.contains_key("retry-after"), "{what}");
         assert!(answer.json.get("refresh_token").is_none(), "never an unrotated token");
     }
-    assert_eq!((reading.status, listing.status), (200, 200), "reads go on");
+    for answer in guarded {
+        let error = answer.err().expect("a write without room");
+        assert_eq!((error.status().as_u16(), error.retry_after().is_some()), (503, true), "{error:?}");
+    }
+    assert_eq!((reading.status, listing.status, notes.unwrap().len()), (200, 200, 1), "reads go on");
+    insert().await.unwrap();
     assert!(admits(aurora, &access).await);
     let next = refresh(aurora, &token).await;
     assert_eq!(next.status, 200, "the same token, once there is room: {next:?}");
-    assert_eq!(sign_up(aurora, "bob@example.test").await.status, 200, "nothing of the failed sign-ups stayed");
+    assert_eq!(
+        sign_up(aurora, "bob@example.test").await.status,
+        200,
+        "nothing of the failed sign-ups stayed"
+    );
     let json = json!({ "data": { "colour": "blue" } });
     assert_eq!(call(aurora, "PUT", "/user", Some(&next.text("access_token")), json).await.status, 200);
     say("RECOVERED");
 }
 
-/// A database that cannot be written does not start, and says which.
+/// A database that cannot be opened does not start, and says which.
 #[test]
-fn a_read_only_folder_stops_the_start_with_its_name() {
-    let place = Place::new("read-only");
+fn a_database_that_cannot_be_opened_stops_the_start_with_its_name() {
+    let place = Place::new("no-folder");
     let missing = place.path("nowhere");
     let error = faults::runtime().block_on(faults::builder(&missing).build()).unwrap_err();
     println!("{error}");
@@ -486,14 +564,19 @@ async fn a_hook_that_panics_costs_one_sign_up() {
     let plain = tokio::spawn({
         let aurora = aurora.clone();
         async move {
-            let wish = SignUp { email: "panic@example.test".to_owned(), password: secret(PASSWORD), data: None };
+            let wish =
+                SignUp { email: "panic@example.test".to_owned(), password: secret(PASSWORD), data: None };
             aurora.auth().sign_up(wish, &client()).await.map(|_| ())
         }
     });
     assert!(plain.await.unwrap_err().is_panic());
     let mut connection = place.plain().await;
     for table in ["auth_users", "auth_identities", "profiles", "auth_sessions"] {
-        assert_eq!(count(&mut connection, &format!("SELECT count(*) FROM {table}")).await, 10, "{table}: rolled back");
+        assert_eq!(
+            count(&mut connection, &format!("SELECT count(*) FROM {table}")).await,
+            10,
+            "{table}: rolled back"
+        );
     }
     let records = "SELECT count(*) FROM aurora_audit WHERE action = 'user_signedup'";
     assert_eq!(count(&mut connection, records).await, 10);

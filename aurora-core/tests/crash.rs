@@ -10,7 +10,9 @@ use std::time::Duration;
 use aurora_core::Aurora;
 use aurora_core::auth::{SignUp, SignedUp};
 use aurora_core::testing::TestClient;
-use faults::{PASSWORD, PROFILES, Place, Profiles, Random, Worker, admits, client, count, refresh, role, say, secret};
+use faults::{
+    PASSWORD, PROFILES, Place, Profiles, Random, Worker, admits, client, count, refresh, role, say, secret,
+};
 use sqlx::SqliteConnection;
 
 const CLIENTS: usize = 4;
@@ -56,7 +58,11 @@ async fn refresh_until_killed() {
                 let next = if turn % 3 == 2 {
                     let (one, two) = tokio::join!(one, aurora.auth().refresh(&old, &here));
                     let (one, two) = (one.unwrap(), two.unwrap());
-                    assert_eq!(one.refresh_token.expose(), two.refresh_token.expose(), "two tabs, one successor");
+                    assert_eq!(
+                        one.refresh_token.expose(),
+                        two.refresh_token.expose(),
+                        "two tabs, one successor"
+                    );
                     one
                 } else {
                     one.await.unwrap()
@@ -106,7 +112,8 @@ async fn sign_up_until_killed() {
 }
 
 async fn assert_sound(connection: &mut SqliteConnection) {
-    let integrity: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut *connection).await.unwrap();
+    let integrity: String =
+        sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut *connection).await.unwrap();
     assert_eq!(integrity, "ok");
     assert_eq!(count(connection, "SELECT count(*) FROM pragma_foreign_key_check").await, 0, "foreign keys");
     let wrong = count(
@@ -119,7 +126,10 @@ async fn assert_sound(connection: &mut SqliteConnection) {
                 AND a.action = 'token_refreshed' AND a.payload NOT LIKE '%reissued%')",
     )
     .await;
-    assert_eq!(wrong, 0, "each session has one chain, one unused token, and an audit record for each rotation");
+    assert_eq!(
+        wrong, 0,
+        "each session has one chain, one unused token, and an audit record for each rotation"
+    );
 }
 
 /// What the world was told about refresh tokens.
@@ -239,7 +249,8 @@ async fn no_token_is_revived(place: &Place, ledger: &Ledger) {
         assert!(!admits(&aurora, &token).await, "an access token of a revoked family, after a restart");
     }
     let mut connection = place.plain().await;
-    let noted = count(&mut connection, "SELECT count(*) FROM aurora_audit WHERE action = 'token_revoked'").await;
+    let noted =
+        count(&mut connection, "SELECT count(*) FROM aurora_audit WHERE action = 'token_revoked'").await;
     assert_eq!(noted, CLIENTS as i64);
     aurora.close().await;
 }
@@ -318,21 +329,27 @@ fn killed_in_the_middle_of_sign_ups() {
         assert_eq!(count(&mut connection, recorded).await, whole, "no record without its user");
         aurora.close().await;
     });
-    println!("{rounds} kills: {} sign-ups acknowledged, {whole} whole, {none} left nothing", acknowledged.len());
+    println!(
+        "{rounds} kills: {} sign-ups acknowledged, {whole} whole, {none} left nothing",
+        acknowledged.len()
+    );
 }
 
 async fn role_is_whole(connection: &mut SqliteConnection, user: &str, acknowledged: bool) {
-    let changed: i64 = sqlx::query_scalar("SELECT count(*) FROM auth_users WHERE id = $1 AND app_metadata->>'role' = 'editor'")
-        .bind(user)
-        .fetch_one(&mut *connection)
-        .await
-        .unwrap();
-    let recorded: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM aurora_audit WHERE target = $1 AND action = 'user_modified'")
-            .bind(user)
-            .fetch_one(&mut *connection)
-            .await
-            .unwrap();
+    let changed: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM auth_users WHERE id = $1 AND app_metadata->>'role' = 'editor'",
+    )
+    .bind(user)
+    .fetch_one(&mut *connection)
+    .await
+    .unwrap();
+    let recorded: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM aurora_audit WHERE target = $1 AND action = 'user_modified'",
+    )
+    .bind(user)
+    .fetch_one(&mut *connection)
+    .await
+    .unwrap();
     assert_eq!(changed, recorded, "a role and its record");
     assert!(changed == 1 || !acknowledged, "an acknowledged role is there");
 }
@@ -360,7 +377,8 @@ fn killed_in_the_middle_of_the_first_start() {
                 }
             }
             let aurora = service(place.folder()).await;
-            let aurora = aurora.unwrap_or_else(|error| panic!("round {round}: no start after a kill: {error}"));
+            let aurora =
+                aurora.unwrap_or_else(|error| panic!("round {round}: no start after a kill: {error}"));
             assert_eq!(faults::sign_up(&aurora, "first@example.test").await.status, 200);
             aurora.close().await;
             service(place.folder()).await.unwrap().close().await;
@@ -386,7 +404,8 @@ fn processes_that_start_together_agree() {
             assert_eq!(count(&mut connection, "SELECT count(*) FROM aurora_signing_keys").await, 1);
             assert_eq!(count(&mut connection, "SELECT count(*) FROM _sqlx_migrations").await, 1);
             let files = std::fs::read_dir(place.folder()).unwrap();
-            let drafts = files.filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
+            let drafts =
+                files.filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
             assert_eq!(drafts.count(), 0, "drafts of key files");
             service(place.folder()).await.unwrap();
         });

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use aurora_core::auth::{NewUser, UserChange};
-use aurora_core::crypto::{DatabaseKeys, KeyFile, KeyFileProvider, KeyProvider, Keyring, Purpose, SecretBytes};
+use aurora_core::crypto::{
+    DatabaseKeys, KeyFile, KeyFileProvider, KeyProvider, Keyring, Purpose, SecretBytes,
+};
 use aurora_core::env::{Entropy, SystemClock, SystemEntropy};
 use aurora_core::http::Peer;
 use aurora_core::store::{Database as _, SqliteDatabase};
@@ -107,8 +109,10 @@ async fn live(aurora: &Aurora) -> Live {
 /// The bytes of every value of every table.
 async fn values(place: &Place, folder: &std::path::Path) -> BTreeSet<Vec<u8>> {
     let mut connection = plain(&folder.join("app.db")).await;
-    let tables: Vec<String> =
-        sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table'").fetch_all(&mut connection).await.unwrap();
+    let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
     assert!(tables.len() > 8, "{tables:?} of {}", place.folder().display());
     let mut found = BTreeSet::new();
     for table in tables {
@@ -161,7 +165,8 @@ async fn opens(aurora: &Aurora, text: &str) -> bool {
     let peer = Peer::from(std::net::IpAddr::from([127, 0, 0, 1]));
     for (name, value) in [("authorization", format!("Bearer {text}")), ("apikey", text.to_owned())] {
         let Ok(value) = http::HeaderValue::from_str(&value) else { continue };
-        let head = http::Request::builder().uri("/notes").header(name, value).body(()).unwrap().into_parts().0;
+        let head =
+            http::Request::builder().uri("/notes").header(name, value).body(()).unwrap().into_parts().0;
         if let Ok(admitted) = aurora.http().admit(&head, peer).await {
             let anyone = admitted.principal().role() == aurora_core::types::Role::Anon;
             if !anyone || name == "apikey" {
@@ -199,7 +204,8 @@ async fn a_dump_opens_no_door() {
     let values = values(&place, &stolen).await;
 
     let mut candidates: BTreeSet<String> = BTreeSet::new();
-    let pieces: BTreeSet<Vec<u8>> = values.iter().flat_map(|value| parts(value)).chain(values.iter().cloned()).collect();
+    let pieces: BTreeSet<Vec<u8>> =
+        values.iter().flat_map(|value| parts(value)).chain(values.iter().cloned()).collect();
     for piece in &pieces {
         let decoded = [STANDARD_NO_PAD.decode(piece).ok(), URL_SAFE_NO_PAD.decode(piece).ok()];
         for bytes in decoded.into_iter().flatten().chain([piece.clone()]) {
@@ -242,7 +248,9 @@ async fn a_dump_opens_no_door() {
         raw.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
     );
     // The same trial lets the real ones in.
-    for text in live.access.iter().chain([&live.refresh[0]]).map(String::as_str).chain([SERVICE_KEY, ANON_KEY]) {
+    for text in
+        live.access.iter().chain([&live.refresh[0]]).map(String::as_str).chain([SERVICE_KEY, ANON_KEY])
+    {
         assert!(opens(&aurora, text).await, "a live credential");
     }
     for (email, password) in &live.passwords {
@@ -252,7 +260,8 @@ async fn a_dump_opens_no_door() {
 
 /// Every value as the password of a user, raw and in hex.
 async fn as_passwords(aurora: &Aurora, values: &BTreeSet<Vec<u8>>) -> usize {
-    let mut guesses: BTreeSet<String> = values.iter().filter_map(|value| String::from_utf8(value.clone()).ok()).collect();
+    let mut guesses: BTreeSet<String> =
+        values.iter().filter_map(|value| String::from_utf8(value.clone()).ok()).collect();
     guesses.extend(values.iter().filter(|value| value.len() >= 16).map(|value| hex(value)));
     guesses.retain(|guess| guess.len() <= 200 && guess.len() >= 8);
     let guesses: Vec<String> = guesses.into_iter().collect();
@@ -301,7 +310,10 @@ fn search(raw: &[(&str, Vec<u8>)], live: &Live, place: &Place) -> usize {
         }
     }
     let address = b"user1@example.test";
-    assert!(raw.iter().any(|(_, bytes)| bytes.windows(address.len()).any(|window| window == address)), "the search sees");
+    assert!(
+        raw.iter().any(|(_, bytes)| bytes.windows(address.len()).any(|window| window == address)),
+        "the search sees"
+    );
     needles.len()
 }
 
@@ -358,15 +370,21 @@ async fn nothing_in_a_dump_mints_a_token_or_opens_a_sealed_value() {
     let real = Keyring::open(&provider, &keys, &SystemClock, entropy()).await.unwrap();
 
     let mut connection = place.plain().await;
-    let hashes: Vec<Vec<u8>> = sqlx::query_scalar("SELECT hash FROM auth_refresh_tokens").fetch_all(&mut connection).await.unwrap();
-    let families: Vec<String> = sqlx::query_scalar("SELECT family FROM auth_sessions").fetch_all(&mut connection).await.unwrap();
+    let hashes: Vec<Vec<u8>> =
+        sqlx::query_scalar("SELECT hash FROM auth_refresh_tokens").fetch_all(&mut connection).await.unwrap();
+    let families: Vec<String> =
+        sqlx::query_scalar("SELECT family FROM auth_sessions").fetch_all(&mut connection).await.unwrap();
     let families: Vec<FamilyId> = families.iter().map(|family| family.parse().unwrap()).collect();
     let minted = |ring: &Keyring, from: &[u8]| -> Vec<[u8; 32]> {
         let label = "refresh token successor";
         families.iter().map(|family| ring.mac(Purpose::Session, label, &[family.as_bytes(), from])).collect()
     };
-    let secrets: BTreeSet<Vec<u8>> =
-        live.refresh.iter().chain(live.chains.iter().flatten()).map(|token| URL_SAFE_NO_PAD.decode(&token[4..]).unwrap()).collect();
+    let secrets: BTreeSet<Vec<u8>> = live
+        .refresh
+        .iter()
+        .chain(live.chains.iter().flatten())
+        .map(|token| URL_SAFE_NO_PAD.decode(&token[4..]).unwrap())
+        .collect();
     // With the key file all of this works: so these are the right derivations to try.
     for chain in &live.chains {
         let bytes = |at: usize| URL_SAFE_NO_PAD.decode(&chain[at][4..]).unwrap();
@@ -388,7 +406,10 @@ async fn nothing_in_a_dump_mints_a_token_or_opens_a_sealed_value() {
         let guess = Guess { root: root.clone(), key: *key };
         let ring = Keyring::open(&guess, &keys, &SystemClock, entropy()).await.unwrap();
         rings += 1;
-        assert!(ring.unseal(Purpose::Signing, &context, &signing.sealed).is_err(), "a value of the dump unseals");
+        assert!(
+            ring.unseal(Purpose::Signing, &context, &signing.sealed).is_err(),
+            "a value of the dump unseals"
+        );
         for from in &hashes {
             for next in minted(&ring, from) {
                 derived += 1;
@@ -397,7 +418,9 @@ async fn nothing_in_a_dump_mints_a_token_or_opens_a_sealed_value() {
         }
     }
     // Access tokens signed with whatever stands there, under our key's name.
-    let payload: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(live.access[1].split('.').nth(1).unwrap()).unwrap()).unwrap();
+    let payload: Value =
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(live.access[1].split('.').nth(1).unwrap()).unwrap())
+            .unwrap();
     for value in values.iter().map(Vec::as_slice).chain(candidates.iter().map(<[u8; 32]>::as_slice)) {
         for algorithm in [Jws::HS256, Jws::HS384] {
             let header = Header { kid: Some(signing.kid.clone()), ..Header::new(algorithm) };
@@ -407,9 +430,12 @@ async fn nothing_in_a_dump_mints_a_token_or_opens_a_sealed_value() {
         }
     }
     let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let unsigned = format!("{}.{}.", encode(json!({"alg": "none", "kid": signing.kid, "typ": "JWT"})), encode(payload));
+    let unsigned =
+        format!("{}.{}.", encode(json!({"alg": "none", "kid": signing.kid, "typ": "JWT"})), encode(payload));
     assert!(!faults::admits(&aurora, &unsigned).await);
-    println!("{rings} key rings from values of the dump: none unseals; {derived} successors, {forged} signatures: none works");
+    println!(
+        "{rings} key rings from values of the dump: none unseals; {derived} successors, {forged} signatures: none works"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -423,7 +449,8 @@ async fn password_hashes_do_not_fall_to_a_dictionary() {
             .fetch_all(&mut connection)
             .await
             .unwrap();
-    let blobs: Vec<Vec<u8>> = values(&place, place.folder()).await.into_iter().filter(|value| value.len() == 32).take(40).collect();
+    let blobs: Vec<Vec<u8>> =
+        values(&place, place.folder()).await.into_iter().filter(|value| value.len() == 32).take(40).collect();
     let database = SqliteDatabase::open(place.database().to_str().unwrap(), &SystemClock).await.unwrap();
     let provider = KeyFileProvider::open(&place.key(), entropy()).unwrap();
     let keys = DatabaseKeys::new(Arc::new(database));
@@ -449,7 +476,9 @@ async fn password_hashes_do_not_fall_to_a_dictionary() {
         let bytes = std::fs::read(place.path(name)).unwrap();
         assert!(!bytes.windows(7).any(|window| window == b"$2b$04$"), "an imported hash stands in {name}");
     }
-    println!("{keyed} Argon2id hashes, the right password, {tried} secrets: none matches without the key file");
+    println!(
+        "{keyed} Argon2id hashes, the right password, {tried} secrets: none matches without the key file"
+    );
 }
 
 fn argon2_matches(hash: &str, password: &str, secret: &[u8]) -> bool {
@@ -458,7 +487,8 @@ fn argon2_matches(hash: &str, password: &str, secret: &[u8]) -> bool {
         let found = parts[3].split(',').find_map(|part| part.strip_prefix(name));
         found.unwrap().parse().unwrap()
     };
-    let (salt, wanted) = (STANDARD_NO_PAD.decode(parts[4]).unwrap(), STANDARD_NO_PAD.decode(parts[5]).unwrap());
+    let (salt, wanted) =
+        (STANDARD_NO_PAD.decode(parts[4]).unwrap(), STANDARD_NO_PAD.decode(parts[5]).unwrap());
     let params = Params::new(number("m="), number("t="), number("p="), Some(wanted.len())).unwrap();
     let argon2 = Argon2::new_with_secret(secret, Algorithm::Argon2id, Version::V0x13, params).unwrap();
     let mut out = vec![0; wanted.len()];

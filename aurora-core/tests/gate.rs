@@ -180,7 +180,10 @@ async fn a_key_file_that_is_missing_cut_open_or_another_is_refused() {
         for mode in [0o640, 0o604, 0o666] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             let open = refused(start()).await;
-            assert_eq!(open, format!("key file `{shown}` is open to others (mode {mode:o}): chmod 600 {shown}"));
+            assert_eq!(
+                open,
+                format!("key file `{shown}` is open to others (mode {mode:o}): chmod 600 {shown}")
+            );
         }
 
         std::fs::remove_file(&path).unwrap();
@@ -247,7 +250,11 @@ async fn a_handle_outside_requests_leaves_its_reason_first() {
     );
     aurora.close().await;
     let silent = place.builder().audit(Arc::new(NoAudit)).build().await.unwrap();
-    assert_eq!(silent.unguarded("a reason").await.unwrap_err().code(), Code::OverCapacity, "no record, no handle");
+    assert_eq!(
+        silent.unguarded("a reason").await.unwrap_err().code(),
+        Code::OverCapacity,
+        "no record, no handle"
+    );
     assert!(silent.acting_as(Principal::anonymous(), "a reason").await.is_err());
 }
 
@@ -267,7 +274,8 @@ async fn a_service_that_ran_its_migrations_adopts_aurora() {
     let mut connection = place.plain().await;
     let before = migrations(&place.path("migrations"), &HOST).await;
     before.run(&mut connection).await.unwrap();
-    let stamp = "SELECT group_concat(version || ':' || hex(checksum) || ':' || installed_on) FROM _sqlx_migrations
+    let stamp =
+        "SELECT group_concat(version || ':' || hex(checksum) || ':' || installed_on) FROM _sqlx_migrations
                  WHERE version < 3";
     let was: String = sqlx::query_scalar(stamp).fetch_one(&mut connection).await.unwrap();
     let after = || async { migrations(&place.path("migrations"), &[HOST[0], HOST[1], REFERENCES]).await };
@@ -285,7 +293,8 @@ async fn a_service_that_ran_its_migrations_adopts_aurora() {
 #[tokio::test]
 async fn a_failing_migration_of_the_host_names_itself_and_stops_the_start() {
     let place = Place::new("gate-broken");
-    let broken = migrations(&place.path("migrations"), &[HOST[0], ("0002_broken.sql", "CREATE TABLE (")]).await;
+    let broken =
+        migrations(&place.path("migrations"), &[HOST[0], ("0002_broken.sql", "CREATE TABLE (")]).await;
     let text = refused(place.builder().migrations(broken)).await;
     assert!(text.starts_with("the host's migrations failed: while executing migration 2"), "{text}");
 }
@@ -317,6 +326,10 @@ async fn host_tables_reference_users_by_text_and_by_blob() {
     assert_eq!(count(&mut connection, "SELECT count(*) FROM profiles").await, 1);
     aurora.auth().delete_user(ann.user()).await.unwrap();
     for table in ["by_text", "by_uid", "profiles"] {
-        assert_eq!(count(&mut connection, &format!("SELECT count(*) FROM {table}")).await, 0, "{table} went with her");
+        assert_eq!(
+            count(&mut connection, &format!("SELECT count(*) FROM {table}")).await,
+            0,
+            "{table} went with her"
+        );
     }
 }

@@ -140,7 +140,11 @@ pub(crate) const PROFILES_LATER: (&str, &str) = ("0004_profiles.sql", PROFILES.1
 pub(crate) struct Profiles;
 
 impl SignUpHook for Profiles {
-    fn signed_up<'a>(&'a self, mut tx: HostTransaction<'a>, account: &'a Account) -> BoxFuture<'a, Result<()>> {
+    fn signed_up<'a>(
+        &'a self,
+        mut tx: HostTransaction<'a>,
+        account: &'a Account,
+    ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             sqlx::query("INSERT INTO profiles (user_id) VALUES ($1)")
                 .bind(account.id().to_string())
@@ -172,7 +176,13 @@ impl Answer {
     }
 }
 
-pub(crate) async fn call(aurora: &Aurora, method: &str, path: &str, bearer: Option<&str>, body: Value) -> Answer {
+pub(crate) async fn call(
+    aurora: &Aurora,
+    method: &str,
+    path: &str,
+    bearer: Option<&str>,
+    body: Value,
+) -> Answer {
     let mut request = Request::builder()
         .method(method)
         .uri(format!("/auth/v1{path}"))
