@@ -1,6 +1,15 @@
 //! Many at once, in one process and in two: refreshes, sign-ups, guesses, sign-outs; and what fails underneath: no
 //! room on disk, no randomness, no writer's turn, no hashing thread, a hook that panics.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may fail; clippy exempts the test functions, not what they call"
+)]
+
 mod faults;
 
 use std::collections::BTreeSet;
@@ -517,7 +526,7 @@ async fn with_a_full_disk(aurora: &aurora_core::Aurora) {
         assert!(answer.json.get("refresh_token").is_none(), "never an unrotated token");
     }
     for answer in guarded {
-        let error = answer.err().expect("a write without room");
+        let error = answer.expect_err("a write without room");
         assert_eq!((error.status().as_u16(), error.retry_after().is_some()), (503, true), "{error:?}");
     }
     assert_eq!((reading.status, listing.status, notes.unwrap().len()), (200, 200, 1), "reads go on");

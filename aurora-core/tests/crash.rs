@@ -2,6 +2,15 @@
 //! and tells what was acknowledged, kills it at a random moment, and compares a ledger with what is left.
 //! `AURORA_ROUNDS=500` for the long run, `AURORA_SEED` to repeat one.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may fail; clippy exempts the test functions, not what they call"
+)]
+
 mod faults;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -202,7 +211,7 @@ fn killed_in_the_middle_of_refreshes() {
             sqlx::Connection::close(connection).await.unwrap();
             // Half the clients come back to the process that starts next, half to the one that asks here.
             let aurora = service(place.folder()).await.unwrap();
-            for number in (0..CLIENTS).filter(|number| (*number as u64 + round) % 2 == 0) {
+            for number in (0..CLIENTS).filter(|number| (*number as u64 + round).is_multiple_of(2)) {
                 let token = ledger.given[number].last().unwrap().clone();
                 let first = refresh(&aurora, &token).await;
                 assert_eq!(first.status, 200, "round {round}, client {number}: {first:?}");

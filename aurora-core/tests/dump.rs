@@ -1,6 +1,15 @@
 //! A dump of the database opens no door: every value of every table, and every text in the bytes of file, WAL and
 //! shm, is tried as each kind of credential; nothing in it mints one or falls to a dictionary without the key file.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may fail; clippy exempts the test functions, not what they call"
+)]
+
 mod faults;
 
 use std::collections::BTreeSet;

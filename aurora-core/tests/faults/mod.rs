@@ -306,10 +306,10 @@ impl Worker {
             for line in out.lines() {
                 let Ok(line) = line else { return };
                 // A line that was cut by the kill has no end; `lines` gives it all the same, and no reader takes it.
-                if let Some((_, said)) = line.split_once('@') {
-                    if sender.send(said.to_owned()).is_err() {
-                        return;
-                    }
+                if let Some((_, said)) = line.split_once('@')
+                    && sender.send(said.to_owned()).is_err()
+                {
+                    return;
                 }
             }
         });
