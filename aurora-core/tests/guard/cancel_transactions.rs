@@ -11,7 +11,8 @@ use aurora_core::types::{Code, Principal, UserId};
 use crate::generator::world::{ANN, BOB, Scenario, World, open};
 
 async fn stars_of(db: &Guarded, id: i64) -> i64 {
-    let (stars,): (i64,) = db.query_as("SELECT stars FROM notes WHERE id = $1").bind(id).fetch_one().await.unwrap();
+    let (stars,): (i64,) =
+        db.query_as("SELECT stars FROM notes WHERE id = $1").bind(id).fetch_one().await.unwrap();
     stars
 }
 
@@ -64,7 +65,9 @@ async fn every_kind_of_error_poisons() {
 
 #[tokio::test]
 async fn who_holds_the_writer_too_long_loses_it() {
-    let world = World::with(Scenario::Owner, |options| options.longest_transaction = Duration::from_millis(150)).await;
+    let world =
+        World::with(Scenario::Owner, |options| options.longest_transaction = Duration::from_millis(150))
+            .await;
     let (ann, bob) = (world.as_user(Some(ANN)), world.as_user(Some(BOB)));
     let mut tx = ann.begin().await.unwrap();
     tx.query("UPDATE notes SET stars = 60").execute().await.unwrap();

@@ -95,11 +95,70 @@ pub(crate) const CORPUS: &[&str] = &[
 ];
 
 const TOKENS: &[&str] = &[
-    "notes", "main.", "secrets", "members", "SELECT", "FROM", "WHERE", "(", ")", ",", "*", "OR 1=1", "--", "/*", "*/", "'", "\"",
-    "`", "[", "]", ";", "AS", "WITH", "UNION ALL SELECT title FROM notes", "RETURNING *", "IN", "NOT", "NULL", "rowid", "probe(",
-    "title", "body", "json_extract(body,'$')", "abs(stars)", "CASE WHEN", "END", "LIMIT 1", "OFFSET", "JOIN", "LEFT JOIN notes AS z ON",
-    "NATURAL", "USING (id)", "EXISTS", "ON CONFLICT DO NOTHING", "OR REPLACE", "excluded.", "new.", "old.", "||", "->>", "COLLATE NOCASE",
-    "OVER ()", "FILTER (WHERE", "GROUP BY", "HAVING", "INDEXED BY", "temp.", "sqlite_master", "x'00'", "?1", "$1", "~w1", "~v", "~0",
+    "notes",
+    "main.",
+    "secrets",
+    "members",
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "(",
+    ")",
+    ",",
+    "*",
+    "OR 1=1",
+    "--",
+    "/*",
+    "*/",
+    "'",
+    "\"",
+    "`",
+    "[",
+    "]",
+    ";",
+    "AS",
+    "WITH",
+    "UNION ALL SELECT title FROM notes",
+    "RETURNING *",
+    "IN",
+    "NOT",
+    "NULL",
+    "rowid",
+    "probe(",
+    "title",
+    "body",
+    "json_extract(body,'$')",
+    "abs(stars)",
+    "CASE WHEN",
+    "END",
+    "LIMIT 1",
+    "OFFSET",
+    "JOIN",
+    "LEFT JOIN notes AS z ON",
+    "NATURAL",
+    "USING (id)",
+    "EXISTS",
+    "ON CONFLICT DO NOTHING",
+    "OR REPLACE",
+    "excluded.",
+    "new.",
+    "old.",
+    "||",
+    "->>",
+    "COLLATE NOCASE",
+    "OVER ()",
+    "FILTER (WHERE",
+    "GROUP BY",
+    "HAVING",
+    "INDEXED BY",
+    "temp.",
+    "sqlite_master",
+    "x'00'",
+    "?1",
+    "$1",
+    "~w1",
+    "~v",
+    "~0",
 ];
 
 /// One to three changes to a text, of bytes or of words.
@@ -115,7 +174,8 @@ fn words(rng: &mut Rng, text: &str) -> String {
     let mut words: Vec<String> = Vec::new();
     for c in text.chars() {
         let same = words.last().and_then(|word| word.chars().last()).is_some_and(|last| {
-            (last.is_alphanumeric() || last == '_') == (c.is_alphanumeric() || c == '_') && (c.is_alphanumeric() || c == '_')
+            (last.is_alphanumeric() || last == '_') == (c.is_alphanumeric() || c == '_')
+                && (c.is_alphanumeric() || c == '_')
         });
         match words.last_mut() {
             Some(word) if same => word.push(c),
@@ -236,9 +296,17 @@ fn the_policy_parser_never_panics() {
                 one = words(&mut rng, &one);
             }
             let grant = *rng.pick(&["", "GRANT SELECT ON notes TO anon;", "REVOKE ALL ON notes FROM anon;"]);
-            let head = *rng.pick(&["FOR ALL", "FOR SELECT", "AS RESTRICTIVE FOR UPDATE TO authenticated", "FOR DELETE TO anon", ""]);
+            let head = *rng.pick(&[
+                "FOR ALL",
+                "FOR SELECT",
+                "AS RESTRICTIVE FOR UPDATE TO authenticated",
+                "FOR DELETE TO anon",
+                "",
+            ]);
             let word = *rng.pick(&["AND", "OR", "AND NOT"]);
-            format!("{grant} ALTER TABLE notes ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON notes {head} USING (({one}) {word} ({two}));")
+            format!(
+                "{grant} ALTER TABLE notes ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON notes {head} USING (({one}) {word} ({two}));"
+            )
         } else {
             words(&mut rng, &base)
         };
