@@ -111,6 +111,8 @@ const PLACES: &[&str] = &[
     "SELECT n.title FROM notes n JOIN json_each(n.body) j ON {e}",
     "SELECT n.title FROM notes n JOIN json_each(json_array({e})) j LEFT JOIN teams t ON t.id = n.team_id",
     "SELECT n.title FROM json_each(n.body) j, notes n",
+    "SELECT n.title FROM json_each(body) j, notes n",
+    "SELECT n.title FROM json_each(json_array(body)) j JOIN notes n ON {e}",
     "VALUES ((SELECT {e} FROM notes n WHERE {e}))",
     "SELECT n.title FROM notes n LIMIT (SELECT 5 FROM notes n WHERE {e})",
     "SELECT rowid FROM notes n WHERE {e} AND rowid > 0",

@@ -10,3 +10,5 @@ mod attacks_reach;
 mod attacks_spoof;
 mod basics;
 mod fixture;
+mod schema;
+mod semantics;
