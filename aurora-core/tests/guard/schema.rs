@@ -58,6 +58,15 @@ async fn triggers_run_as_the_caller() {
     let denied = fixture.ann().query("UPDATE t SET n = 9").execute().await.unwrap_err();
     assert_eq!((denied.code(), denied.message()), (Code::InsufficientPrivilege, "permission denied for table log"));
     assert_eq!(fixture.ann().query("UPDATE t SET updated = 9").execute().await.unwrap().rows_affected(), 1);
+    // RAISE(IGNORE) leaves the row, RAISE(FAIL) fails the statement.
+    let raise = format!(
+        "{T} CREATE TRIGGER a BEFORE DELETE ON t WHEN OLD.n = 1 BEGIN SELECT RAISE(IGNORE); END;
+         CREATE TRIGGER b BEFORE DELETE ON t WHEN OLD.n = 2 BEGIN SELECT RAISE(FAIL, 'not two'); END;"
+    );
+    let data = "INSERT INTO t (id, owner, n) VALUES (1, 'ANN', 1), (2, 'ANN', 2), (3, 'ANN', 3)";
+    let fixture = open(&raise, data, &own("t")).await.unwrap();
+    assert_eq!(fixture.ann().query("DELETE FROM t WHERE id <> 2").execute().await.unwrap().rows_affected(), 1);
+    assert_eq!(fixture.ann().query("DELETE FROM t").execute().await.unwrap_err().message(), "not two");
     // A trigger that gives a row away meets WITH CHECK.
     let give = format!("{T} CREATE TRIGGER give AFTER INSERT ON t BEGIN UPDATE t SET owner = 'x' WHERE id = NEW.id; END;");
     let fixture = open(&give, "", &own("t")).await.unwrap();

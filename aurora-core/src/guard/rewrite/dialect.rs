@@ -75,11 +75,11 @@ impl Dialect for GuardedSql {
         true
     }
 
-    fn parse_statement(&self, parser: &mut Parser) -> Option<Result<sqlparser::ast::Statement, ParserError>> {
+    fn parse_statement(&self, parser: &mut Parser<'_>) -> Option<Result<sqlparser::ast::Statement, ParserError>> {
         SQLITE.parse_statement(parser)
     }
 
-    fn parse_infix(&self, parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+    fn parse_infix(&self, parser: &mut Parser<'_>, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
         if is(parser, 0, Keyword::NOT) && is(parser, 1, Keyword::GLOB) {
             parser.next_token();
             parser.next_token();
@@ -94,6 +94,6 @@ impl Dialect for GuardedSql {
     }
 }
 
-fn is(parser: &Parser, ahead: usize, keyword: Keyword) -> bool {
+fn is(parser: &Parser<'_>, ahead: usize, keyword: Keyword) -> bool {
     matches!(&parser.peek_nth_token_ref(ahead).token, Token::Word(word) if word.keyword == keyword)
 }

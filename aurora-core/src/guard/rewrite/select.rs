@@ -29,7 +29,8 @@ impl Rewriter<'_> {
             Some(with) => {
                 let own = self.with(with)?;
                 // A recursion in an expression could be made to take long on the rows of the attacker's choice.
-                if self.queries > 1 { Safety::Watched } else { own }
+                let inside = self.queries > 1 || self.target.is_some() || !self.blocks.is_empty();
+                if inside { Safety::Watched } else { own }
             }
             None => Safety::Plain,
         };
