@@ -10,7 +10,8 @@ use argon2::Block;
 use zeroize::Zeroizing;
 
 use crate::env::{Entropy, random};
-use crate::types::{Code, Error, Result, Secret};
+use crate::types::{Error, Result, Secret};
+use crate::validate::NewPassword;
 
 use super::{Keyring, Purpose};
 use pool::Pool;
@@ -18,9 +19,6 @@ use stored::Stored;
 
 pub use params::PasswordParams;
 pub use pool::PasswordPool;
-
-/// Longer passwords are refused before any work: hashing them is what the sender wants (CVE-2013-1443).
-const MAX_BYTES: usize = 1024;
 
 /// What checking a password came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,7 +48,7 @@ struct Inner {
 }
 
 impl PasswordHasher {
-    /// Starts the pool's threads. [`Code::Configuration`] when a parameter is out of bounds.
+    /// Starts the pool's threads. `Code::Configuration` when a parameter is out of bounds.
     pub fn new(
         keyring: &Keyring,
         params: PasswordParams,
@@ -73,9 +71,11 @@ impl PasswordHasher {
 
     /// A new hash, as a PHC string of under 160 bytes.
     ///
-    /// [`Code::OverCapacity`] when the queue is full or the deadline over; [`Code::WeakPassword`] over 1024 bytes.
+    /// `Code::OverCapacity` when the queue is full or the deadline over; `Code::ValidationFailed` over 1024
+    /// bytes ([`NewPassword::bounded`]).
     pub async fn hash(&self, password: &Secret) -> Result<String> {
-        let password = within_limit(password)?;
+        NewPassword::bounded(password)?;
+        let password = password.clone();
         let salt = random::<16>(&*self.0.entropy)?;
         let engine = Arc::clone(&self.0.engine);
         self.0.pool.run(move |memory| engine.hash(password.expose().as_bytes(), &salt, memory)).await?
@@ -84,21 +84,15 @@ impl PasswordHasher {
     /// Whether `password` is the one that `stored` was made from. `None`, for an unknown user, and a hash that
     /// cannot be used cost the same work and are a [`Verdict::Mismatch`].
     ///
-    /// [`Code::OverCapacity`] when the queue is full or the deadline over; [`Code::WeakPassword`] over 1024 bytes.
+    /// `Code::OverCapacity` when the queue is full or the deadline over; `Code::ValidationFailed` over 1024
+    /// bytes ([`NewPassword::bounded`]).
     pub async fn verify(&self, password: &Secret, stored: Option<&str>) -> Result<Verdict> {
-        let password = within_limit(password)?;
+        NewPassword::bounded(password)?;
+        let password = password.clone();
         let stored = Stored::parse(stored.unwrap_or_default(), &self.0.engine.params);
         let engine = Arc::clone(&self.0.engine);
         self.0.pool.run(move |memory| engine.verify(password.expose().as_bytes(), &stored, memory)).await
     }
-}
-
-fn within_limit(password: &Secret) -> Result<Secret> {
-    if password.expose().len() > MAX_BYTES {
-        let text = "Password cannot be longer than 1024 bytes";
-        return Err(Error::new(Code::WeakPassword, text).with_status(http::StatusCode::BAD_REQUEST));
-    }
-    Ok(password.clone())
 }
 
 /// The work itself, on a thread of the pool.
