@@ -25,7 +25,8 @@ pub use pool::PasswordPool;
 pub enum Verdict {
     /// The password is the one.
     Match {
-        /// The stored hash has other parameters, another secret or another algorithm than a new one would.
+        /// The stored hash has less memory, fewer passes, no secret or another algorithm than a new one would. One
+        /// that has more stays, so that a machine that calibrates lower does not undo what another raised.
         needs_rehash: bool,
     },
     /// It is not, or there was no hash to compare with.
@@ -129,10 +130,15 @@ impl Engine {
                     return self.dummy(password, memory);
                 }
                 if !bool::from(out.ct_eq(&hash.output)) {
+                    // A hash from before the parameters were raised must not tell by its speed that it is there.
+                    if let Some(missing) = hash.params.missing_to(&self.params) {
+                        self.burn(&missing, password, memory);
+                    }
                     return Verdict::Mismatch;
                 }
-                let current = hash.params == self.params && secret.is_some() && hash.output.len() == 32;
-                Verdict::Match { needs_rehash: !current }
+                let weak =
+                    hash.params.is_weaker_than(&self.params) || secret.is_none() || hash.output.len() < 32;
+                Verdict::Match { needs_rehash: weak }
             }
             // bcrypt reads no further than 72 bytes: a longer password could match by its beginning.
             Stored::Bcrypt(hash) if password.len() <= 72 => match bcrypt::verify(password, hash) {
@@ -146,9 +152,13 @@ impl Engine {
 
     /// The work of a real check, for nothing.
     fn dummy(&self, password: &[u8], memory: &mut Vec<Block>) -> Verdict {
-        let mut out = [0; 32];
-        let worked = self.params.run(Some(&*self.secret), password, &[0; 16], &mut out, memory);
-        std::hint::black_box((worked.is_ok(), out));
+        self.burn(&self.params, password, memory);
         Verdict::Mismatch
+    }
+
+    fn burn(&self, params: &PasswordParams, password: &[u8], memory: &mut Vec<Block>) {
+        let mut out = [0; 32];
+        let worked = params.run(Some(&*self.secret), password, &[0; 16], &mut out, memory);
+        std::hint::black_box((worked.is_ok(), out));
     }
 }

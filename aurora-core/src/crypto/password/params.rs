@@ -60,6 +60,20 @@ impl PasswordParams {
         Self::new(self.memory_kib, passes.clamp(self.iterations, most), self.parallelism)
     }
 
+    /// Whether a hash of these costs less than one of `other` in memory or in passes. More passes do not make up for
+    /// less memory. Lanes are no cost: one thread works them all.
+    pub(super) fn is_weaker_than(&self, other: &Self) -> bool {
+        self.memory_kib < other.memory_kib || self.iterations < other.iterations
+    }
+
+    /// What a hash of `other` costs beyond one of these, as parameters to burn; `None` when that is less than a pass.
+    pub(super) fn missing_to(&self, other: &Self) -> Option<Self> {
+        let work = |params: &Self| u64::from(params.memory_kib) * u64::from(params.iterations);
+        let passes = work(other).saturating_sub(work(self)) / u64::from(other.memory_kib.max(1));
+        let iterations = u32::try_from(passes).ok().filter(|passes| *passes > 0)?;
+        Some(Self { iterations, ..*other })
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         let bounds = [
             ("memory_kib", self.memory_kib, Self::MEMORY),
