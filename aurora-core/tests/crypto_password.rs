@@ -189,29 +189,6 @@ async fn raised_parameters_ask_for_a_rehash() {
 }
 
 #[tokio::test]
-async fn a_hash_from_before_a_raise_takes_as_long_to_refuse_as_no_hash() {
-    // P01, P08
-    let ring = ring("topped").await;
-    let one = |passes| {
-        let params = PasswordParams::new(19_456, passes, 1).unwrap();
-        hasher(&ring, params, PasswordPool::new(1, 4, Duration::from_secs(9)))
-    };
-    let (before, after) = (one(2), one(8));
-    let old = before.hash(&"right".into()).await.unwrap();
-    let time = async |stored: Option<&str>| {
-        let mut best = Duration::MAX;
-        for _ in 0..7 {
-            let start = Instant::now();
-            assert_eq!(after.verify(&"wrong".into(), stored).await.unwrap(), Verdict::Mismatch);
-            best = best.min(start.elapsed());
-        }
-        best
-    };
-    let (old, none) = (time(Some(&old)).await, time(None).await);
-    assert!(old * 10 > none * 8 && old * 8 < none * 10, "{old:?} against {none:?}");
-}
-
-#[tokio::test]
 async fn parameters_have_bounds_and_calibration_keeps_them() {
     for (memory, passes, lanes) in
         [(8, 2, 1), (19_456, 0, 1), (19_456, 17, 1), (1 << 21, 2, 1), (19_456, 2, 0), (8_192, 1, 1)]

@@ -121,3 +121,22 @@ impl PasswordParams {
         argon2.map_err(failed)?.hash_password_into_with_memory(password, salt, out, memory).map_err(failed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// attacks P01, P08
+    #[test]
+    fn an_older_hash_is_topped_up_to_todays_work() {
+        let params = |memory_kib, iterations| PasswordParams { memory_kib, iterations, parallelism: 1 };
+        let missing = |old: PasswordParams, new| old.missing_to(&new).map(|more| (more.memory_kib, more.iterations));
+        let new = params(19_456, 4);
+        assert_eq!(missing(params(19_456, 2), new), Some((19_456, 2)));
+        assert_eq!(missing(params(8_192, 5), new), Some((19_456, 1)));
+        assert_eq!(missing(new, new), None);
+        assert_eq!(missing(params(19_456, 5), new), None);
+        assert!(params(19_456, 3).is_weaker_than(&new) && params(8_192, 16).is_weaker_than(&new));
+        assert!(!new.is_weaker_than(&new) && !params(65_536, 8).is_weaker_than(&new));
+    }
+}
