@@ -166,12 +166,21 @@ impl TokenKeys {
     /// Makes a new key that signs from now on; the former ones verify until they are removed from the store.
     /// [`Code::Configuration`] with a shared secret.
     pub async fn rotate(&self, clock: &dyn Clock) -> Result<()> {
-        let Source::Sealed { keyring, store } = &self.0.source else {
-            return Err(Error::new(Code::Configuration, "a shared secret is rotated where it is configured"));
-        };
+        let Source::Sealed { keyring, store } = &self.0.source else { return Err(shared_secret()) };
         let records = add_key(keyring, &**store, clock.now()).await?;
         self.replace(KeySet::sealed(keyring, &records, &self.0.configured)?);
         Ok(())
+    }
+
+    /// The key that would sign next, for whoever stores it in a transaction of their own and reloads.
+    pub(crate) async fn next_key(&self, now: Timestamp) -> Result<SigningKeyRecord> {
+        let Source::Sealed { keyring, store } = &self.0.source else { return Err(shared_secret()) };
+        new_key(keyring, &store.load_all().await?, now)
+    }
+
+    /// Whether tokens of the key `kid` verify.
+    pub(crate) fn knows(&self, kid: &str) -> bool {
+        self.set().verify.contains_key(kid)
     }
 
     /// Reads the store again: keys that another process added are known from now on, removed ones no longer.
@@ -255,13 +264,29 @@ fn header(algorithm: Algorithm, kid: &str) -> String {
     URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{algorithm}","kid":"{kid}","typ":"JWT"}}"#))
 }
 
+fn shared_secret() -> Error {
+    Error::new(Code::Configuration, "a shared secret is rotated where it is configured")
+}
+
 /// Makes a key, seals it, stores it, and reads the store again.
 async fn add_key(
     keyring: &Keyring,
     store: &dyn SigningKeyStore,
     now: Timestamp,
 ) -> Result<Vec<SigningKeyRecord>> {
-    let known = store.load_all().await?;
+    let record = new_key(keyring, &store.load_all().await?, now)?;
+    let id = record.id;
+    let inserted = store.insert(record).await;
+    let records = store.load_all().await?;
+    // Another process may have been first; then its key is the key.
+    if let (Err(error), false) = (inserted, records.iter().any(|record| record.id == id)) {
+        return Err(error);
+    }
+    Ok(records)
+}
+
+/// A key beside those that are known, sealed.
+fn new_key(keyring: &Keyring, known: &[SigningKeyRecord], now: Timestamp) -> Result<SigningKeyRecord> {
     let id = known.iter().map(|record| record.id).max().unwrap_or(0).saturating_add(1);
     let failed = |_| Error::internal("key generation failed");
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(failed)?;
@@ -271,14 +296,7 @@ async fn add_key(
     let sealed = keyring.seal(Purpose::Signing, &context("ES256", &kid), pkcs8.as_ref())?;
     let public_jwk = public.public.as_ref().map(Jwk::to_json).transpose()?.unwrap_or_default();
     let (algorithm, state) = ("ES256".to_owned(), SigningKeyState::Active);
-    let record = SigningKeyRecord { id, kid, algorithm, sealed, public_jwk, state, created: now };
-    let inserted = store.insert(record).await;
-    let records = store.load_all().await?;
-    // Another process may have been first; then its key is the key.
-    if let (Err(error), false) = (inserted, records.iter().any(|record| record.id == id)) {
-        return Err(error);
-    }
-    Ok(records)
+    Ok(SigningKeyRecord { id, kid, algorithm, sealed, public_jwk, state, created: now })
 }
 
 fn unseal(keyring: &Keyring, record: &SigningKeyRecord) -> Result<(crate::crypto::SecretBytes, VerifyKey)> {
