@@ -171,6 +171,11 @@ impl Record {
         serde_json::to_string(&self.details).unwrap_or_else(|_| "{}".to_owned())
     }
 
+    /// The detail of that name.
+    pub fn detail(&self, name: &str) -> Option<&str> {
+        self.details.get(name).map(String::as_str)
+    }
+
     /// When it happened.
     pub fn at(&self) -> Timestamp {
         self.at
