@@ -81,7 +81,7 @@ impl From<sqlx::migrate::Migrator> for Migrations {
 #[must_use = "nothing happens before build()"]
 pub struct Builder {
     profile: Profile,
-    changes: Vec<Box<dyn FnOnce(&mut Settings) + Send>>,
+    changes: Vec<Change>,
     database: Option<Database>,
     migrations: Option<Migrations>,
     policies: Option<(String, String)>,
@@ -95,6 +95,8 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
+
+type Change = Box<dyn FnOnce(&mut Settings) + Send>;
 
 enum Key {
     File(PathBuf),

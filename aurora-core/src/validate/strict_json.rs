@@ -139,6 +139,10 @@ impl<'de> Names<'de> {
         if self.few.contains(&name) || self.many.contains(&name) {
             return Err(E::custom(format!("{TWICE}{name}`")));
         }
+        if self.few.is_empty() {
+            // A token's claims in one allocation.
+            self.few.reserve(16);
+        }
         if self.few.len() < Self::FEW {
             self.few.push(name);
         } else {

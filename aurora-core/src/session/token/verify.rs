@@ -68,7 +68,9 @@ impl<'de> Visitor<'de> for PayloadVisitor {
                 "exp" => exp = Some(map.next_value()?),
                 "iat" => iat = Some(map.next_value()?),
                 "nbf" => nbf = Some(map.next_value()?),
-                _ => drop(map.next_value::<NoDuplicates>()?),
+                _ => {
+                    map.next_value::<NoDuplicates>()?;
+                }
             }
             names.add(name)?;
         }
