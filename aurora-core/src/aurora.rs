@@ -429,7 +429,7 @@ fn hasher(settings: &Settings, keyring: &Keyring, entropy: &Arc<dyn Entropy>) ->
     let chosen = &settings.passwords;
     let mut params = PasswordParams::new(chosen.memory_kib, chosen.passes, chosen.lanes)?;
     if let Some(target) = chosen.calibrate_to {
-        params = params.calibrate(target, 16)?;
+        params = params.calibrate(target, chosen.most_passes)?;
     }
     let threads = match chosen.permits {
         0 => PasswordPool::default().threads,

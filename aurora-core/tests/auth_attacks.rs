@@ -105,7 +105,15 @@ async fn a_warm_token_ends_with_its_session() {
 async fn a_removed_key_ends_what_it_signed() {
     let fixture = Fixture::new().await;
     let old = fixture.sign_up("ann@example.com").await;
-    fixture.tokens.rotate(&*fixture.clock).await.unwrap();
+    assert_eq!(fixture.user(&old.access()).await.status, 200);
+    let before = fixture.audit().await.len();
+    let kid = fixture.auth.rotate_signing_key().await.unwrap();
+    let row = fixture.audit().await.swap_remove(before);
+    assert_eq!((row.action.as_str(), row.actor.as_str()), ("signing_key_rotated", "service"));
+    assert_eq!(row.target.as_deref(), Some(kid.as_str()));
+    let jwks = fixture.call("GET", "/.well-known/jwks.json", None, Value::Null).await.json;
+    let kids: Vec<_> = jwks["keys"].as_array().unwrap().iter().filter_map(|key| key["kid"].as_str()).collect();
+    assert!(kids.len() == 2 && kids.contains(&kid.as_str()), "{kids:?}");
     let new = fixture.refresh(&old.refresh()).await;
     for token in [old.access(), new.access()] {
         assert_eq!(fixture.user(&token).await.status, 200);

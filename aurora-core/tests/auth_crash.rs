@@ -1,4 +1,5 @@
-//! kill -9 in the middle of refresh and sign-up (faults K01, K02).
+//! kill -9 in the middle of refresh and sign-up (faults K01, K02). `AURORA_LONG=1` kills 500 and 60 times. When a
+//! process is killed is computed from the round, so that both runs try the same moments from the first on.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods, reason = "tests")]
 
 mod common;
@@ -14,8 +15,10 @@ use aurora_core::store::HostTransaction;
 use aurora_core::types::{BoxFuture, Error, Result};
 use common::{Fixture, Options};
 
-const REFRESH_KILLS: u64 = 500;
-const SIGN_UP_KILLS: u64 = 60;
+/// How often the refresh and the sign-up are killed.
+fn kills() -> (u64, u64) {
+    if std::env::var_os("AURORA_LONG").is_some() { (500, 60) } else { (30, 8) }
+}
 
 #[derive(Debug)]
 struct Profiles;
@@ -94,8 +97,8 @@ async fn a_client_survives_a_kill_in_the_middle_of_its_refresh() {
     let options = Options::default();
     let (path, key) = (options.path.clone(), options.start_key.clone());
     let mut token = open(path.clone(), &key).await.sign_up("ann@example.com").await.refresh();
-    let mut steps = 0;
-    for round in 0..REFRESH_KILLS {
+    let (kills, mut steps) = (kills().0, 0);
+    for round in 0..kills {
         let heard =
             run_and_kill("refresh", &path, &key, &token, Duration::from_micros(500 + round * 7_919 % 30_000));
         steps += heard.len();
@@ -116,15 +119,15 @@ async fn a_client_survives_a_kill_in_the_middle_of_its_refresh() {
         assert_eq!(rotations, fixture.count(records).await, "each rotation has its record");
         fixture.database.close().await;
     }
-    println!("{REFRESH_KILLS} kills, {steps} acknowledged refreshes");
+    println!("{kills} kills, {steps} acknowledged refreshes");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_in_the_middle_of_a_sign_up_leaves_all_or_nothing() {
     let options = Options::default();
     let (path, key) = (options.path.clone(), options.start_key.clone());
-    let mut acknowledged = Vec::new();
-    for round in 0..SIGN_UP_KILLS {
+    let (kills, mut acknowledged) = (kills().1, Vec::new());
+    for round in 0..kills {
         let after = Duration::from_micros(5_000 + round * 7_919 % 60_000);
         acknowledged.extend(run_and_kill(&format!("r{round}x"), &path, &key, "", after));
     }
@@ -143,5 +146,5 @@ async fn a_kill_in_the_middle_of_a_sign_up_leaves_all_or_nothing() {
     let there: Vec<String> =
         sqlx::query_scalar("SELECT id FROM auth_users").fetch_all(&mut connection).await.unwrap();
     assert!(acknowledged.iter().all(|user| there.contains(user)), "nothing acknowledged is lost");
-    println!("{SIGN_UP_KILLS} kills, {} acknowledged sign-ups, {users} users", acknowledged.len());
+    println!("{kills} kills, {} acknowledged sign-ups, {users} users", acknowledged.len());
 }

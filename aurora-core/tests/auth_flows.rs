@@ -147,7 +147,7 @@ async fn without_autoconfirm_a_taken_address_gives_a_made_up_user() {
 
 #[tokio::test]
 async fn sign_in_and_its_denials() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::with(Options::in_production()).await;
     let user = fixture.sign_up("ann@example.com").await.user_id();
     let before = fixture.audit().await.len();
     let reply = fixture.sign_in("ANN@Example.com", PASSWORD).await;
@@ -405,7 +405,7 @@ async fn every_route_that_needs_a_user_refuses_without_one() {
 
 #[tokio::test]
 async fn other_methods_paths_and_shapes() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::with(Options::in_production()).await;
     let get = fixture.call("GET", "/logout", None, Value::Null).await;
     assert_eq!((get.status.as_u16(), get.headers["allow"].to_str().unwrap()), (405, "POST, OPTIONS"));
     let options = fixture.call("OPTIONS", "/user", None, Value::Null).await;

@@ -229,3 +229,40 @@ async fn dropped_at<T>(polls: u32, work: impl Future<Output = T>) -> bool {
     }
     true
 }
+
+/// A trigger that changes its own row would fire itself without end, were recursion on.
+#[tokio::test]
+async fn a_host_s_trigger_on_its_own_table_fires_once_in_the_hook() {
+    #[derive(Debug)]
+    struct Named;
+
+    impl SignUpHook for Named {
+        fn signed_up<'a>(
+            &'a self,
+            mut tx: HostTransaction<'a>,
+            account: &'a Account,
+        ) -> BoxFuture<'a, Result<()>> {
+            Box::pin(async move {
+                for statement in [
+                    "INSERT INTO names (user_id) VALUES ($1)",
+                    "UPDATE names SET name = 'new' WHERE user_id = $1",
+                ] {
+                    let query = sqlx::query(statement).bind(account.id().to_string());
+                    query.execute(tx.sqlite()?).await.map_err(Error::internal)?;
+                }
+                Ok(())
+            })
+        }
+    }
+
+    let schema = "
+        CREATE TABLE names (user_id TEXT PRIMARY KEY REFERENCES auth_users (id), name TEXT, changes INT DEFAULT 0);
+        CREATE TRIGGER names_changed AFTER UPDATE ON names BEGIN
+            UPDATE names SET changes = changes + 1 WHERE user_id = NEW.user_id;
+        END;";
+    let hook: Option<Arc<dyn SignUpHook>> = Some(Arc::new(Named));
+    let fixture = Fixture::with(Options { schema, hook, ..Options::default() }).await;
+    let reply = fixture.sign_up("ann@example.com").await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert_eq!(fixture.count("SELECT changes FROM names WHERE name = 'new'").await, 1);
+}

@@ -96,6 +96,8 @@ impl Action {
     pub const TOKEN_REFRESH_FAILED: Self = Self(Cow::Borrowed("token_refresh_failed"));
     /// One of the user's own sessions was ended from another.
     pub const SESSION_REVOKED: Self = Self(Cow::Borrowed("session_revoked"));
+    /// A new key signs access tokens.
+    pub const SIGNING_KEY_ROTATED: Self = Self(Cow::Borrowed("signing_key_rotated"));
     /// A handle past every policy was taken.
     pub const UNGUARDED: Self = Self(Cow::Borrowed("unguarded_access"));
     /// Someone acted as another principal outside a request.
@@ -167,6 +169,11 @@ impl Record {
     /// The details as canonical JSON: one object, members sorted, no spaces, texts only.
     pub fn payload(&self) -> String {
         serde_json::to_string(&self.details).unwrap_or_else(|_| "{}".to_owned())
+    }
+
+    /// The detail of that name.
+    pub fn detail(&self, name: &str) -> Option<&str> {
+        self.details.get(name).map(String::as_str)
     }
 
     /// When it happened.

@@ -133,8 +133,13 @@ impl Auth {
             .with("address", client.address())
     }
 
-    /// Records a denial, committed on its own, and answers with it.
+    /// Records a denial, committed on its own, and answers with it. The recorded reason is its cause, which no
+    /// answer shows outside of development.
     async fn deny(&self, record: Record, denial: Error) -> Error {
+        let denial = match record.detail("reason") {
+            Some(reason) => denial.with_source(reason.to_owned()),
+            None => denial,
+        };
         let record = record.with("code", denial.code());
         deny(self.database(), &*self.0.audit, record, denial).await
     }

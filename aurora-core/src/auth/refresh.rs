@@ -107,7 +107,7 @@ impl Auth {
         match ended.await {
             Ok(()) => {
                 self.0.sessions.ended(&[session.id]);
-                denial
+                denial.with_source(reason)
             }
             Err(error) => error,
         }

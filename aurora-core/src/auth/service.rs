@@ -19,7 +19,7 @@ pub struct NewUser {
     pub app_metadata: Option<String>,
 }
 
-/// What the service does with accounts. Nothing here asks who is calling: that is the host's own code.
+/// What the service does with accounts and keys. Nothing here asks who is calling: that is the host's own code.
 impl Auth {
     /// Adds a user. [`Code::EmailExists`] if the address is taken.
     pub async fn create_user(&self, new: NewUser) -> Result<Account> {
@@ -97,6 +97,26 @@ impl Auth {
         transaction.commit().await?;
         self.0.sessions.ended(&ended);
         Ok(())
+    }
+
+    /// Makes a new key that signs access tokens from now on, and answers its name (`kid`). Nobody is signed out: the
+    /// former keys verify, and stay in the JWKS, so that what they signed holds until it expires.
+    ///
+    /// Verifiers that cache the JWKS (ten minutes) look it up again for a name they do not know. Another process on
+    /// the same file learns of the key by [`Sessions::reload_keys`](crate::session::Sessions::reload_keys) or at its
+    /// next start, and refuses its tokens until then. [`Code::Configuration`] with a shared secret.
+    pub async fn rotate_signing_key(&self) -> Result<String> {
+        let sessions = &self.0.sessions;
+        let mut transaction = self.database().begin().await?;
+        let kid = sessions.add_signing_key(&mut *transaction).await?;
+        let record = Record::security(self.now(), Actor::Service, Action::SIGNING_KEY_ROTATED).target(&kid);
+        self.0.audit.write(&mut *transaction, record).await?;
+        transaction.commit().await?;
+        sessions.reload_keys().await?;
+        if !sessions.parts().tokens.knows(&kid) {
+            return Err(Error::internal("the signing keys of these sessions lie in another database"));
+        }
+        Ok(kid)
     }
 
     async fn change(

@@ -80,8 +80,11 @@ pub struct Passwords {
     pub passes: u32,
     /// Argon2id lanes. 1: one hash keeps one core.
     pub lanes: u32,
-    /// Passes are raised at start until one hash takes about so long, at most 16. `None` takes `passes` as written.
+    /// Passes are raised at start, never lowered, until one hash takes about so long. 30 ms in production: a fast
+    /// machine guesses fast, too. `None` takes `passes` as written, as development does.
     pub calibrate_to: Option<Duration>,
+    /// Passes are raised to no more than so many (and never past 16). 4: sign-ins per second at most halve.
+    pub most_passes: u32,
     /// Hashes that run at once; 0 takes the number of cores. Memory at most `permits * memory_kib`.
     pub permits: usize,
     /// Sign-ins that may wait for a permit before the next one is told to come back (503).
@@ -97,7 +100,8 @@ impl Default for Passwords {
             memory_kib: 19_456,
             passes: 2,
             lanes: 1,
-            calibrate_to: None,
+            calibrate_to: Some(Duration::from_millis(30)),
+            most_passes: 4,
             permits: 0,
             queue: 64,
             deadline: Duration::from_secs(5),
@@ -157,11 +161,12 @@ impl Settings {
         }
     }
 
-    /// Development's defaults: autoconfirm, on loopback.
+    /// Development's defaults: autoconfirm, on loopback; passwords cost the same on every machine.
     pub fn development() -> Self {
         Self {
             profile: Profile::Development,
             sign_ups: SignUps { autoconfirm: Autoconfirm::On, disabled: false },
+            passwords: Passwords { calibrate_to: None, ..Passwords::default() },
             ..Self::production("http://127.0.0.1:8080")
         }
     }

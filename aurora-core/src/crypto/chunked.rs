@@ -108,7 +108,8 @@ pub(super) fn open(
 
 #[cfg(test)]
 mod tests {
-    use super::super::cipher::{AwsLc, Portable};
+    use super::super::cipher::AwsLc;
+    use super::super::portable::Portable;
     use super::*;
 
     fn wycheproof(cipher: &dyn Cipher) -> (usize, usize) {

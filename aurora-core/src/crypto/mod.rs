@@ -3,7 +3,7 @@
 //! 1. One root key, held outside the database by a [`KeyProvider`]; everything else hangs from it. Data keys, one
 //!    or more per [`Purpose`], lie wrapped in the database ([`KeyStore`]); a root that does not match the wrapped
 //!    keys is an error, never the occasion for a new key.
-//! 2. A sealed value is an eight-byte header and a message of C2SP chunked encryption, Cobblestone-256
+//! 2. A sealed value is a nine-byte header and a message of C2SP chunked encryption, Cobblestone-256
 //!    (<https://c2sp.org/chunked-encryption>): AES-256-GCM, key-committing, no nonce to keep books on. What the
 //!    value belongs to (table, column, row) is part of its key derivation: moved elsewhere it does not open.
 //! 3. Everything that can fail in opening fails with one and the same error, and no plaintext leaves the buffer.
@@ -24,6 +24,8 @@ mod key_file;
 mod key_store;
 mod keyring;
 mod password;
+#[cfg(any(test, feature = "portable"))]
+mod portable;
 mod provider;
 mod secret_bytes;
 
@@ -36,5 +38,5 @@ pub use password::{PasswordHasher, PasswordParams, PasswordPool, Verdict};
 pub use provider::{KeyFileProvider, KeyProvider, KeyTextProvider};
 pub use secret_bytes::SecretBytes;
 
-#[cfg(feature = "portable")]
-pub use cipher::Portable;
+#[cfg(any(test, feature = "portable"))]
+pub use portable::Portable;

@@ -4,7 +4,8 @@ use http::header::{AUTHORIZATION, HeaderMap};
 use http::request::Parts;
 use http::{Response, StatusCode};
 
-use super::render::{ApiVersion, error_response};
+use super::reason::Reasons;
+use super::render::{ApiVersion, render};
 use super::{Http, Peer};
 use crate::load::client_address;
 use crate::observe::request_id;
@@ -17,6 +18,7 @@ pub struct Admitted {
     request: RequestId,
     address: IpAddr,
     version: ApiVersion,
+    reasons: Reasons,
 }
 
 impl Admitted {
@@ -50,12 +52,12 @@ impl Admitted {
     }
 
     fn rejection(&self, error: Error) -> Rejection {
-        Rejection { error, request: self.request, version: self.version }
+        Rejection { error, request: self.request, version: self.version, reasons: self.reasons }
     }
 
-    /// The response to an error of the host's own handler.
+    /// The response to an error of the host's own handler. Tells why in development.
     pub fn error_response(&self, error: &Error) -> Response<Vec<u8>> {
-        error_response(error, self.version, self.request)
+        render(error, self.version, self.request, self.reasons)
     }
 }
 
@@ -65,6 +67,7 @@ pub struct Rejection {
     error: Error,
     request: RequestId,
     version: ApiVersion,
+    reasons: Reasons,
 }
 
 impl Rejection {
@@ -85,7 +88,7 @@ impl Rejection {
 
     /// What to answer.
     pub fn into_response(self) -> Response<Vec<u8>> {
-        error_response(&self.error, self.version, self.request)
+        render(&self.error, self.version, self.request, self.reasons)
     }
 }
 
@@ -104,7 +107,7 @@ impl Http {
     /// No token: anonymous. A token that does not verify, has expired or whose session ended: 401, never
     /// anonymous. Two `Authorization` headers: 400.
     pub async fn admit(&self, head: &Parts, peer: Peer) -> Result<Admitted, Rejection> {
-        let version = ApiVersion::of(&head.headers);
+        let (version, reasons) = (ApiVersion::of(&head.headers), self.reasons());
         let address = self.client_address(peer, &head.headers);
         let request = self.request_id(&head.headers);
         let admitted = async {
@@ -118,8 +121,8 @@ impl Http {
             }
         };
         match admitted.await {
-            Ok(principal) => Ok(Admitted { principal, request, address, version }),
-            Err(error) => Err(Rejection { error, request, version }),
+            Ok(principal) => Ok(Admitted { principal, request, address, version, reasons }),
+            Err(error) => Err(Rejection { error, request, version, reasons }),
         }
     }
 

@@ -11,7 +11,8 @@ use http::{Method, Request, Response, StatusCode};
 
 use super::cors::Cors;
 use super::keys::Keys;
-use super::render::{ApiVersion, empty_response, error_response, finish};
+use super::reason::Reasons;
+use super::render::{ApiVersion, empty_response, finish, render};
 use super::routes::{Match, ROUTES, find};
 use super::{Peer, Route};
 use crate::auth::Auth;
@@ -28,6 +29,7 @@ struct Inner {
     auth: Auth,
     keys: Keys,
     cors: Cors,
+    reasons: Reasons,
 }
 
 impl fmt::Debug for Http {
@@ -43,7 +45,8 @@ impl Http {
     /// The wire of these flows.
     pub fn new(auth: Auth) -> Self {
         let (keys, cors) = (Keys::new(&auth.settings().api_keys), Cors::new(auth.settings()));
-        Self(Arc::new(Inner { auth, keys, cors }))
+        let reasons = Reasons::of(auth.settings().profile);
+        Self(Arc::new(Inner { auth, keys, cors, reasons }))
     }
 
     /// Where our routes are mounted.
@@ -83,7 +86,7 @@ impl Http {
         let path = head.uri.path().strip_prefix(self.prefix());
         let found = path.map_or(Match::Nothing, |path| find(&head.method, path));
         let mut response = match found {
-            Match::Nothing => error_response(&Error::new(Code::NotFound, "No such route"), version, id),
+            Match::Nothing => self.render(&Error::new(Code::NotFound, "No such route"), version, id),
             Match::Method(allow) => self.other_method(&head.method, &allow, version, id),
             Match::Route(route, segment) => {
                 let span = request_span(id, &head.method, route.path());
@@ -97,7 +100,7 @@ impl Http {
                 };
                 let response = match &handled {
                     Ok(response) => response.clone(),
-                    Err(error) => error_response(error, version, id),
+                    Err(error) => self.render(error, version, id),
                 };
                 record_outcome(&span, response.status(), None, handled.as_ref().err());
                 response
@@ -122,10 +125,23 @@ impl Http {
         self.0.cors.decorate(request, response);
     }
 
+    /// The response to a failure of the host's own routes, for a request of these headers. Tells why in development.
+    pub fn error_response(&self, error: &Error, request: &HeaderMap) -> Response<Vec<u8>> {
+        self.render(error, ApiVersion::of(request), self.request_id(request))
+    }
+
+    fn render(&self, error: &Error, version: ApiVersion, id: RequestId) -> Response<Vec<u8>> {
+        render(error, version, id, self.0.reasons)
+    }
+
+    pub(super) fn reasons(&self) -> Reasons {
+        self.0.reasons
+    }
+
     /// What to answer to a body over [`Http::body_limit`].
     pub fn too_large(&self, request: &HeaderMap) -> Response<Vec<u8>> {
         let error = Error::new(Code::PayloadTooLarge, "Request body is too large");
-        let mut response = error_response(&error, ApiVersion::of(request), self.request_id(request));
+        let mut response = self.error_response(&error, request);
         self.decorate(request, response.headers_mut());
         response
     }
@@ -154,7 +170,7 @@ impl Http {
         let mut response = if *method == Method::OPTIONS {
             empty_response(StatusCode::NO_CONTENT)
         } else {
-            error_response(&Error::new(Code::MethodNotAllowed, "Method not allowed"), version, id)
+            self.render(&Error::new(Code::MethodNotAllowed, "Method not allowed"), version, id)
         };
         if let Ok(allow) = HeaderValue::from_str(allow) {
             response.headers_mut().insert(ALLOW, allow);

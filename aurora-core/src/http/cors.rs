@@ -10,7 +10,7 @@ use crate::config::{Origin, Settings};
 use crate::types::{Code, Error, Result};
 
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "x-supabase-api-version, x-sb-error-code, x-request-id, retry-after, link, x-total-count, content-range",
+    "x-supabase-api-version, x-sb-error-code, x-aurora-reason, x-request-id, retry-after, link, x-total-count, content-range",
 );
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 

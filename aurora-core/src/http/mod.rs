@@ -12,7 +12,9 @@
 //!    asking first (CORS). Origins are compared whole.
 //! 6. A preflight is answered before anything else is asked.
 //! 7. No answer may be stored; every failure of ours carries the request's id.
-//! 8. On a refresh overload, contention and limits are 503: the official client signs its user out on a 4xx.
+//! 8. In development every failure says why (`reason`, `x-aurora-reason`): the causes behind the safe sentence, on
+//!    one line, without a secret. Production says the safe sentence alone.
+//! 9. On a refresh overload, contention and limits are 503: the official client signs its user out on a 4xx.
 //!
 //! Behind a proxy that was not declared, every client has the proxy's address and shares its limits.
 //!
@@ -43,6 +45,7 @@ mod cors;
 mod handlers;
 mod keys;
 mod peer;
+mod reason;
 mod render;
 mod routes;
 

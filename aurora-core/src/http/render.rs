@@ -5,11 +5,13 @@ use http::header::{
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::reason::{Reasons, reason};
 use crate::observe::REQUEST_ID;
 use crate::types::{Code, Error, RequestId};
 
 pub(super) const API_VERSION: HeaderName = HeaderName::from_static("x-supabase-api-version");
 pub(super) const ERROR_CODE: HeaderName = HeaderName::from_static("x-sb-error-code");
+const REASON: HeaderName = HeaderName::from_static("x-aurora-reason");
 const NO_SNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
 /// The version whose error shape we speak.
 const NEWEST: HeaderValue = HeaderValue::from_static("2024-01-01");
@@ -38,8 +40,19 @@ impl ApiVersion {
 
 /// The response to a failure: what [`Http::call`](super::Http::call) gives, for the host's own routes.
 ///
-/// The body holds the code and the safe sentence, never the cause. A 5xx names the request as `error_id`.
+/// The body holds the code and the safe sentence, never the cause. A 5xx names the request as `error_id`. In
+/// development [`Http::error_response`](super::Http::error_response) tells the cause, too.
 pub fn error_response(error: &Error, version: ApiVersion, request: RequestId) -> Response<Vec<u8>> {
+    render(error, version, request, Reasons::Hidden)
+}
+
+pub(super) fn render(
+    error: &Error,
+    version: ApiVersion,
+    request: RequestId,
+    reasons: Reasons,
+) -> Response<Vec<u8>> {
+    let told = (reasons == Reasons::Told).then(|| reason(error));
     let status = error.status();
     let code = error.code();
     let mut body = match version {
@@ -56,8 +69,15 @@ pub fn error_response(error: &Error, version: ApiVersion, request: RequestId) ->
             body.insert("weak_password".to_owned(), json!({ "reasons": ["length"] }));
         }
     }
+    if let (Value::Object(body), Some(told)) = (&mut body, &told) {
+        body.insert("reason".to_owned(), json!(told));
+    }
     let mut response = json_response(status, body.to_string());
     let headers = response.headers_mut();
+    if let Some(told) = told {
+        let plain = told.replace(|c: char| !c.is_ascii(), "?");
+        headers.extend(HeaderValue::try_from(plain).ok().map(|told| (REASON, told)));
+    }
     headers.insert(ERROR_CODE, HeaderValue::from_static(code.as_str()));
     if let Some(seconds) = error.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

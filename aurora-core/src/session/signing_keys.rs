@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
+use super::Sessions;
 use super::token::{SigningKeyRecord, SigningKeyState, SigningKeyStore};
-use crate::store::{Database, SigningKeyRow};
+use crate::store::{Database, SigningKeyRow, Transaction};
 use crate::types::{BoxFuture, Code, Error, Result};
 
 /// The signing keys in Aurora's own database.
@@ -25,15 +26,7 @@ impl SigningKeyStore for DatabaseSigningKeys {
 
     fn insert(&self, key: SigningKeyRecord) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            let row = SigningKeyRow {
-                id: key.id,
-                kid: key.kid,
-                algorithm: key.algorithm,
-                sealed: key.sealed,
-                public_jwk: key.public_jwk,
-                state: key.state.as_str().to_owned(),
-                created_at: key.created,
-            };
+            let row = row(key);
             let mut transaction = self.0.begin().await?;
             if !transaction.insert_signing_key(&row).await? {
                 return Err(Error::new(
@@ -43,6 +36,30 @@ impl SigningKeyStore for DatabaseSigningKeys {
             }
             transaction.commit().await
         })
+    }
+}
+
+impl Sessions {
+    /// Adds a signing key within `transaction` and answers its name. It signs after [`Sessions::reload_keys`].
+    pub(crate) async fn add_signing_key(&self, transaction: &mut dyn Transaction) -> Result<String> {
+        let parts = self.parts();
+        let row = row(parts.tokens.next_key(parts.clock.now()).await?);
+        if !transaction.insert_signing_key(&row).await? {
+            return Err(Error::internal("a signing key of that number exists already"));
+        }
+        Ok(row.kid)
+    }
+}
+
+fn row(key: SigningKeyRecord) -> SigningKeyRow {
+    SigningKeyRow {
+        id: key.id,
+        kid: key.kid,
+        algorithm: key.algorithm,
+        sealed: key.sealed,
+        public_jwk: key.public_jwk,
+        state: key.state.as_str().to_owned(),
+        created_at: key.created,
     }
 }
 

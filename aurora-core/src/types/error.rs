@@ -153,7 +153,7 @@ codes! {
     UserAlreadyExists = "user_already_exists", 422;
     /// The new address is taken.
     EmailExists = "email_exists", 422;
-    /// The password is too short, too long, or refused.
+    /// The password is too short, or refused.
     WeakPassword = "weak_password", 422;
     /// The new password equals the old one.
     SamePassword = "same_password", 422;

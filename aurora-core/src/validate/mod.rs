@@ -14,3 +14,5 @@ pub use email::Email;
 pub use password::NewPassword;
 pub use strict_json::strict_json;
 pub use text::printable;
+
+pub(crate) use strict_json::{Names, NoDuplicates, Text};

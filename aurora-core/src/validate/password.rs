@@ -21,7 +21,8 @@ impl NewPassword {
         Ok(Self(password))
     }
 
-    /// Refuses a password that is too long to be anyone's, whether chosen or guessed.
+    /// Refuses a password that is too long to be anyone's, whether chosen or guessed:
+    /// [`Code::ValidationFailed`], as Supabase says it. Too short is [`Code::WeakPassword`].
     pub fn bounded(password: &Secret) -> Result<()> {
         if password.expose().len() > LONGEST {
             return Err(Error::new(Code::ValidationFailed, "Password cannot be longer than 1024 bytes"));

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -66,7 +67,7 @@ fn misfit(path: &str, message: &str) -> String {
 const TWICE: &str = "member twice `";
 
 /// Visits everything, keeps nothing, and fails on the second member of one name.
-struct NoDuplicates;
+pub(crate) struct NoDuplicates;
 
 impl<'de> Deserialize<'de> for NoDuplicates {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -113,14 +114,68 @@ impl<'de> Visitor<'de> for Walk {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<NoDuplicates, A::Error> {
-        let mut seen = HashSet::new();
-        while let Some(name) = map.next_key::<String>()? {
+        let mut names = Names::default();
+        while let Some(Text(name)) = map.next_key()? {
             map.next_value::<NoDuplicates>()?;
-            if let Some(name) = seen.replace(name) {
-                return Err(serde::de::Error::custom(format!("{TWICE}{name}`")));
-            }
+            names.add(name)?;
         }
         Ok(NoDuplicates)
+    }
+}
+
+/// The names of one object's members.
+#[derive(Default)]
+pub(crate) struct Names<'de> {
+    few: Vec<Cow<'de, str>>,
+    many: HashSet<Cow<'de, str>>,
+}
+
+impl<'de> Names<'de> {
+    /// Objects are small: looking through a handful costs less than hashing does.
+    const FEW: usize = 24;
+
+    /// Fails on a name that was there before.
+    pub(crate) fn add<E: serde::de::Error>(&mut self, name: Cow<'de, str>) -> Result<(), E> {
+        if self.few.contains(&name) || self.many.contains(&name) {
+            return Err(E::custom(format!("{TWICE}{name}`")));
+        }
+        if self.few.is_empty() {
+            // A token's claims in one allocation.
+            self.few.reserve(16);
+        }
+        if self.few.len() < Self::FEW {
+            self.few.push(name);
+        } else {
+            self.many.insert(name);
+        }
+        Ok(())
+    }
+}
+
+/// A string, lent by the input where it has no escapes.
+pub(crate) struct Text<'de>(pub(crate) Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Lend)
+    }
+}
+
+struct Lend;
+
+impl<'de> Visitor<'de> for Lend {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
     }
 }
 
@@ -179,6 +234,12 @@ mod tests {
             assert_eq!(told(json).0, Code::BadJson, "{}", &json[..json.len().min(40)]);
         }
         assert!(strict_json::<Note>(b"{\"title\": \"\xff\"}").is_err());
+        let many: String = (0..100).map(|n| format!(r#""m{n}": 0,"#)).collect();
+        assert!(strict_json::<serde_json::Value>(format!(r#"{{{many}"last": 0}}"#).as_bytes()).is_ok());
+        for twice in [0, 23, 24, 99] {
+            let json = format!(r#"{{{many}"m{twice}": 0}}"#);
+            assert!(strict_json::<serde_json::Value>(json.as_bytes()).is_err(), "m{twice}");
+        }
         assert_eq!(told(r#"{"title": "a", "title": "b"}"#).1, "body names `title` twice");
     }
 }

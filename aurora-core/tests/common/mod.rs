@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use aurora_core::audit::{AuditSink, DatabaseAudit};
 use aurora_core::auth::{Auth, AuthParts, SignUpHook};
-use aurora_core::config::Settings;
+use aurora_core::config::{Profile, Settings};
 use aurora_core::crypto::{
     DatabaseKeys, KeyTextProvider, Keyring, PasswordHasher, PasswordParams, PasswordPool,
 };
@@ -72,6 +72,15 @@ impl Default for Options {
             start_key: key_text(),
             wrap: None,
         }
+    }
+}
+
+impl Options {
+    /// Answers as production gives them, autoconfirm all the same.
+    pub fn in_production() -> Self {
+        let mut options = Self::default();
+        options.settings.profile = Profile::Production;
+        options
     }
 }
 

@@ -12,7 +12,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::env::{Entropy, random};
-use crate::types::{Code, Error, Result, Secret};
+use crate::types::{Error, Result, Secret};
+use crate::validate::NewPassword;
 
 use super::{Keyring, Purpose};
 use pool::Pool;
@@ -20,9 +21,6 @@ use stored::Stored;
 
 pub use params::PasswordParams;
 pub use pool::PasswordPool;
-
-/// Longer passwords are refused before any work: hashing them is what the sender wants (CVE-2013-1443).
-const MAX_BYTES: usize = 1024;
 
 /// What stands in front of an imported hash that was sealed.
 const SEALED: &str = "$aurora-sealed-1$";
@@ -33,7 +31,8 @@ const SEALED_CONTEXT: [&[u8]; 1] = [b"imported password hash"];
 pub enum Verdict {
     /// The password is the one.
     Match {
-        /// The stored hash has other parameters, another secret or another algorithm than a new one would.
+        /// The stored hash has less memory, fewer passes, no secret or another algorithm than a new one would. One
+        /// that has more stays, so that a machine that calibrates lower does not undo what another raised.
         needs_rehash: bool,
     },
     /// It is not, or there was no hash to compare with.
@@ -57,7 +56,7 @@ struct Inner {
 }
 
 impl PasswordHasher {
-    /// Starts the pool's threads. [`Code::Configuration`] when a parameter is out of bounds.
+    /// Starts the pool's threads. `Code::Configuration` when a parameter is out of bounds.
     pub fn new(
         keyring: &Keyring,
         params: PasswordParams,
@@ -80,9 +79,11 @@ impl PasswordHasher {
 
     /// A new hash, as a PHC string of under 160 bytes.
     ///
-    /// [`Code::OverCapacity`] when the queue is full or the deadline over; [`Code::WeakPassword`] over 1024 bytes.
+    /// `Code::OverCapacity` when the queue is full or the deadline over; `Code::ValidationFailed` over 1024
+    /// bytes ([`NewPassword::bounded`]).
     pub async fn hash(&self, password: &Secret) -> Result<String> {
-        let password = within_limit(password)?;
+        NewPassword::bounded(password)?;
+        let password = password.clone();
         let salt = random::<16>(&*self.0.entropy)?;
         let engine = Arc::clone(&self.0.engine);
         self.0.pool.run(move |memory| engine.hash(password.expose().as_bytes(), &salt, memory)).await?
@@ -91,9 +92,11 @@ impl PasswordHasher {
     /// Whether `password` is the one that `stored` was made from. `None`, for an unknown user, and a hash that
     /// cannot be used cost the same work and are a [`Verdict::Mismatch`].
     ///
-    /// [`Code::OverCapacity`] when the queue is full or the deadline over; [`Code::WeakPassword`] over 1024 bytes.
+    /// `Code::OverCapacity` when the queue is full or the deadline over; `Code::ValidationFailed` over 1024
+    /// bytes ([`NewPassword::bounded`]).
     pub async fn verify(&self, password: &Secret, stored: Option<&str>) -> Result<Verdict> {
-        let password = within_limit(password)?;
+        NewPassword::bounded(password)?;
+        let password = password.clone();
         let stored = self.unsealed(stored.unwrap_or_default());
         let stored = Stored::parse(&stored, &self.0.engine.params);
         let engine = Arc::clone(&self.0.engine);
@@ -123,14 +126,6 @@ impl PasswordHasher {
         let text = opened.ok().and_then(|opened| String::from_utf8(opened.expose().to_vec()).ok());
         Zeroizing::new(text.unwrap_or_default())
     }
-}
-
-fn within_limit(password: &Secret) -> Result<Secret> {
-    if password.expose().len() > MAX_BYTES {
-        let text = "Password cannot be longer than 1024 bytes";
-        return Err(Error::new(Code::WeakPassword, text).with_status(http::StatusCode::BAD_REQUEST));
-    }
-    Ok(password.clone())
 }
 
 /// The work itself, on a thread of the pool.
@@ -167,10 +162,15 @@ impl Engine {
                     return self.dummy(password, memory);
                 }
                 if !bool::from(out.ct_eq(&hash.output)) {
+                    // A hash from before the parameters were raised must not tell by its speed that it is there.
+                    if let Some(missing) = hash.params.missing_to(&self.params) {
+                        self.burn(&missing, password, memory);
+                    }
                     return Verdict::Mismatch;
                 }
-                let current = hash.params == self.params && secret.is_some() && hash.output.len() == 32;
-                Verdict::Match { needs_rehash: !current }
+                let weak =
+                    hash.params.is_weaker_than(&self.params) || secret.is_none() || hash.output.len() < 32;
+                Verdict::Match { needs_rehash: weak }
             }
             // bcrypt reads no further than 72 bytes: a longer password could match by its beginning.
             Stored::Bcrypt(hash) if password.len() <= 72 => match bcrypt::verify(password, hash) {
@@ -184,9 +184,13 @@ impl Engine {
 
     /// The work of a real check, for nothing.
     fn dummy(&self, password: &[u8], memory: &mut Vec<Block>) -> Verdict {
-        let mut out = [0; 32];
-        let worked = self.params.run(Some(&*self.secret), password, &[0; 16], &mut out, memory);
-        std::hint::black_box((worked.is_ok(), out));
+        self.burn(&self.params, password, memory);
         Verdict::Mismatch
+    }
+
+    fn burn(&self, params: &PasswordParams, password: &[u8], memory: &mut Vec<Block>) {
+        let mut out = [0; 32];
+        let worked = params.run(Some(&*self.secret), password, &[0; 16], &mut out, memory);
+        std::hint::black_box((worked.is_ok(), out));
     }
 }

@@ -60,6 +60,20 @@ impl PasswordParams {
         Self::new(self.memory_kib, passes.clamp(self.iterations, most), self.parallelism)
     }
 
+    /// Whether a hash of these costs less than one of `other` in memory or in passes. More passes do not make up for
+    /// less memory. Lanes are no cost: one thread works them all.
+    pub(super) fn is_weaker_than(&self, other: &Self) -> bool {
+        self.memory_kib < other.memory_kib || self.iterations < other.iterations
+    }
+
+    /// What a hash of `other` costs beyond one of these, as parameters to burn; `None` when that is less than a pass.
+    pub(super) fn missing_to(&self, other: &Self) -> Option<Self> {
+        let work = |params: &Self| u64::from(params.memory_kib) * u64::from(params.iterations);
+        let passes = work(other).saturating_sub(work(self)) / u64::from(other.memory_kib.max(1));
+        let iterations = u32::try_from(passes).ok().filter(|passes| *passes > 0)?;
+        Some(Self { iterations, ..*other })
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         let bounds = [
             ("memory_kib", self.memory_kib, Self::MEMORY),
@@ -105,5 +119,24 @@ impl PasswordParams {
         let secret = secret.map_or(&[][..], |secret| secret.as_slice());
         let argon2 = Argon2::new_with_secret(secret, Algorithm::Argon2id, Version::V0x13, params);
         argon2.map_err(failed)?.hash_password_into_with_memory(password, salt, out, memory).map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// attacks P01, P08
+    #[test]
+    fn an_older_hash_is_topped_up_to_todays_work() {
+        let params = |memory_kib, iterations| PasswordParams { memory_kib, iterations, parallelism: 1 };
+        let missing = |old: PasswordParams, new| old.missing_to(&new).map(|more| (more.memory_kib, more.iterations));
+        let new = params(19_456, 4);
+        assert_eq!(missing(params(19_456, 2), new), Some((19_456, 2)));
+        assert_eq!(missing(params(8_192, 5), new), Some((19_456, 1)));
+        assert_eq!(missing(new, new), None);
+        assert_eq!(missing(params(19_456, 5), new), None);
+        assert!(params(19_456, 3).is_weaker_than(&new) && params(8_192, 16).is_weaker_than(&new));
+        assert!(!new.is_weaker_than(&new) && !params(65_536, 8).is_weaker_than(&new));
     }
 }

@@ -79,6 +79,8 @@ pub(super) struct KeySet {
     algorithm: Algorithm,
     signing: EncodingKey,
     pub(super) verify: HashMap<String, VerifyKey>,
+    /// The first part of a key's tokens, as we write it, and the key's name.
+    headers: HashMap<String, String>,
     jwks: String,
 }
 
@@ -121,7 +123,7 @@ impl TokenKeys {
         let bytes = secret.expose().as_bytes();
         let kid = "hs256".to_owned();
         let key = DecodingKey::from_secret(bytes);
-        let ours = VerifyKey { kid: kid.clone(), algorithm: Algorithm::HS256, key, public: None };
+        let ours = VerifyKey { kid: kid.clone(), algorithm: Algorithm::HS256, key, point: None, public: None };
         let set =
             KeySet::build(kid, Algorithm::HS256, EncodingKey::from_secret(bytes), vec![ours], &configured)?;
         let set = RwLock::new(Arc::new(set));
@@ -133,10 +135,9 @@ impl TokenKeys {
     pub fn issue(&self, claims: &AccessClaims) -> Result<Secret> {
         let set = self.set();
         let payload = claims.to_json(&self.0.options.issuer, self.0.options.lifetime)?;
-        let (algorithm, kid) = (set.algorithm, &set.signing_kid);
-        let header = format!(r#"{{"alg":"{algorithm:?}","kid":"{kid}","typ":"JWT"}}"#);
-        let mut token = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
-        let signature = jsonwebtoken::crypto::sign(token.as_bytes(), &set.signing, algorithm);
+        let header = header(set.algorithm, &set.signing_kid);
+        let mut token = format!("{header}.{}", URL_SAFE_NO_PAD.encode(payload));
+        let signature = jsonwebtoken::crypto::sign(token.as_bytes(), &set.signing, set.algorithm);
         token.push('.');
         token.push_str(&signature.map_err(|_| Error::internal("signing failed"))?);
         if token.len() > MAX_TOKEN {
@@ -165,12 +166,21 @@ impl TokenKeys {
     /// Makes a new key that signs from now on; the former ones verify until they are removed from the store.
     /// [`Code::Configuration`] with a shared secret.
     pub async fn rotate(&self, clock: &dyn Clock) -> Result<()> {
-        let Source::Sealed { keyring, store } = &self.0.source else {
-            return Err(Error::new(Code::Configuration, "a shared secret is rotated where it is configured"));
-        };
+        let Source::Sealed { keyring, store } = &self.0.source else { return Err(shared_secret()) };
         let records = add_key(keyring, &**store, clock.now()).await?;
         self.replace(KeySet::sealed(keyring, &records, &self.0.configured)?);
         Ok(())
+    }
+
+    /// The key that would sign next, for whoever stores it in a transaction of their own and reloads.
+    pub(crate) async fn next_key(&self, now: Timestamp) -> Result<SigningKeyRecord> {
+        let Source::Sealed { keyring, store } = &self.0.source else { return Err(shared_secret()) };
+        new_key(keyring, &store.load_all().await?, now)
+    }
+
+    /// Whether tokens of the key `kid` verify.
+    pub(crate) fn knows(&self, kid: &str) -> bool {
+        self.set().verify.contains_key(kid)
     }
 
     /// Reads the store again: keys that another process added are known from now on, removed ones no longer.
@@ -225,18 +235,37 @@ impl KeySet {
         ours: Vec<VerifyKey>,
         configured: &[VerifyKey],
     ) -> Result<Self> {
-        let mut verify = HashMap::new();
+        let (mut verify, mut headers) = (HashMap::new(), HashMap::new());
         let mut public = Vec::new();
         for key in ours.into_iter().chain(configured.iter().cloned()) {
             public.extend(key.public.as_ref().map(Jwk::to_json).transpose()?);
+            // A name that JSON would have to escape is left to be read.
+            if key.kid.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte)) {
+                headers.insert(header(key.algorithm, &key.kid), key.kid.clone());
+            }
             if let Some(twice) = verify.insert(key.kid.clone(), key) {
                 let text = format!("two verification keys are named `{}`: rename one", twice.kid);
                 return Err(Error::new(Code::Configuration, text));
             }
         }
         let jwks = format!(r#"{{"keys":[{}]}}"#, public.join(","));
-        Ok(Self { signing_kid, algorithm, signing, verify, jwks })
+        Ok(Self { signing_kid, algorithm, signing, verify, headers, jwks })
     }
+
+    /// The key of a token whose header is, byte for byte, one that we would write.
+    pub(super) fn by_header(&self, encoded: &str) -> Option<&VerifyKey> {
+        self.verify.get(self.headers.get(encoded)?)
+    }
+}
+
+/// The first part of a token.
+fn header(algorithm: Algorithm, kid: &str) -> String {
+    let algorithm = super::verify::name(algorithm);
+    URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{algorithm}","kid":"{kid}","typ":"JWT"}}"#))
+}
+
+fn shared_secret() -> Error {
+    Error::new(Code::Configuration, "a shared secret is rotated where it is configured")
 }
 
 /// Makes a key, seals it, stores it, and reads the store again.
@@ -245,7 +274,19 @@ async fn add_key(
     store: &dyn SigningKeyStore,
     now: Timestamp,
 ) -> Result<Vec<SigningKeyRecord>> {
-    let known = store.load_all().await?;
+    let record = new_key(keyring, &store.load_all().await?, now)?;
+    let id = record.id;
+    let inserted = store.insert(record).await;
+    let records = store.load_all().await?;
+    // Another process may have been first; then its key is the key.
+    if let (Err(error), false) = (inserted, records.iter().any(|record| record.id == id)) {
+        return Err(error);
+    }
+    Ok(records)
+}
+
+/// A key beside those that are known, sealed.
+fn new_key(keyring: &Keyring, known: &[SigningKeyRecord], now: Timestamp) -> Result<SigningKeyRecord> {
     let id = known.iter().map(|record| record.id).max().unwrap_or(0).saturating_add(1);
     let failed = |_| Error::internal("key generation failed");
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(failed)?;
@@ -255,14 +296,7 @@ async fn add_key(
     let sealed = keyring.seal(Purpose::Signing, &context("ES256", &kid), pkcs8.as_ref())?;
     let public_jwk = public.public.as_ref().map(Jwk::to_json).transpose()?.unwrap_or_default();
     let (algorithm, state) = ("ES256".to_owned(), SigningKeyState::Active);
-    let record = SigningKeyRecord { id, kid, algorithm, sealed, public_jwk, state, created: now };
-    let inserted = store.insert(record).await;
-    let records = store.load_all().await?;
-    // Another process may have been first; then its key is the key.
-    if let (Err(error), false) = (inserted, records.iter().any(|record| record.id == id)) {
-        return Err(error);
-    }
-    Ok(records)
+    Ok(SigningKeyRecord { id, kid, algorithm, sealed, public_jwk, state, created: now })
 }
 
 fn unseal(keyring: &Keyring, record: &SigningKeyRecord) -> Result<(crate::crypto::SecretBytes, VerifyKey)> {

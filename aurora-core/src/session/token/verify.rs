@@ -1,21 +1,23 @@
+use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
-use serde::{Deserialize, Deserializer};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::claims::AUTHENTICATED;
 use super::keys::KeySet;
 use super::{TokenOptions, VerifiedToken, VerifyKey};
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
-use crate::validate::strict_json;
+use crate::validate::{Names, NoDuplicates, Text, strict_json};
 
 /// The longest token read. Cookies end near there, and nothing of ours comes close.
 pub(super) const MAX_TOKEN: usize = 8 * 1024;
 
 /// Every member that a header may have: one that names a key or a critical extension fails as unknown.
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
     alg: String,
@@ -24,17 +26,66 @@ struct Header {
     kid: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Payload {
-    iss: String,
-    aud: String,
+/// What is read of a payload; every other member is only looked through for names that stand twice.
+struct Payload<'a> {
+    iss: Cow<'a, str>,
+    aud: Cow<'a, str>,
     sub: UserId,
     session_id: SessionId,
-    role: String,
+    role: Cow<'a, str>,
     exp: i64,
     iat: i64,
-    #[serde(default, deserialize_with = "present")]
     nbf: Option<i64>,
+}
+
+impl<'de> Deserialize<'de> for Payload<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PayloadVisitor)
+    }
+}
+
+struct PayloadVisitor;
+
+impl<'de> Visitor<'de> for PayloadVisitor {
+    type Value = Payload<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("claims")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Payload<'de>, A::Error> {
+        let mut names = Names::default();
+        let (mut iss, mut aud, mut role) = (None, None, None);
+        let (mut sub, mut session_id) = (None, None);
+        let (mut exp, mut iat, mut nbf) = (None, None, None);
+        while let Some(Text(name)) = map.next_key()? {
+            match &*name {
+                "iss" => iss = Some(map.next_value::<Text<'_>>()?.0),
+                "aud" => aud = Some(map.next_value::<Text<'_>>()?.0),
+                "role" => role = Some(map.next_value::<Text<'_>>()?.0),
+                "sub" => sub = Some(map.next_value()?),
+                "session_id" => session_id = Some(map.next_value()?),
+                "exp" => exp = Some(map.next_value()?),
+                "iat" => iat = Some(map.next_value()?),
+                "nbf" => nbf = Some(map.next_value()?),
+                _ => {
+                    map.next_value::<NoDuplicates>()?;
+                }
+            }
+            names.add(name)?;
+        }
+        let missing = <A::Error as serde::de::Error>::missing_field;
+        Ok(Payload {
+            iss: iss.ok_or_else(|| missing("iss"))?,
+            aud: aud.ok_or_else(|| missing("aud"))?,
+            sub: sub.ok_or_else(|| missing("sub"))?,
+            session_id: session_id.ok_or_else(|| missing("session_id"))?,
+            role: role.ok_or_else(|| missing("role"))?,
+            exp: exp.ok_or_else(|| missing("exp"))?,
+            iat: iat.ok_or_else(|| missing("iat"))?,
+            nbf,
+        })
+    }
 }
 
 /// A member that is there must have the right type: `null` is not "absent".
@@ -57,22 +108,30 @@ pub(super) fn verify(
     else {
         return Err(refused("not three parts"));
     };
-    let header: Header = read(header)?;
-    let key = find(keys, &header)?;
+    // What we issue is known by its header's spelling; any other header is read member by member.
+    let key = match keys.by_header(header) {
+        Some(key) => key,
+        None => find(keys, &read(header)?)?,
+    };
     let signed = token.get(..token.len() - signature.len() - 1).ok_or_else(|| refused("not three parts"))?;
     if signature.is_empty() || !key.verifies(signed.as_bytes(), signature) {
         return Err(refused("signature does not verify"));
     }
-    let text = decode(payload)?;
-    let claims: Payload = object(&text)?;
+    let text = String::from_utf8(decode(payload)?).map_err(|_| refused("payload is not UTF-8"))?;
+    if !text.starts_with('{') {
+        return Err(refused("not a JSON object"));
+    }
+    let claims: Payload<'_> = serde_json::from_str(&text).map_err(|_| {
+        // Serde's own message would repeat the value.
+        refused("a claim is missing, twice there or of the wrong type")
+    })?;
     check(&claims, options, now)?;
-    let text = String::from_utf8(text).map_err(|_| refused("payload is not UTF-8"))?;
     Ok(VerifiedToken {
         user: claims.sub,
         session: claims.session_id,
         issued_at: Timestamp::from_seconds(claims.iat),
         expires_at: Timestamp::from_seconds(claims.exp),
-        claims: Arc::from(text),
+        claims: Arc::from(text.as_str()),
     })
 }
 
@@ -94,7 +153,7 @@ fn find<'a>(keys: &'a KeySet, header: &Header) -> Result<&'a VerifyKey> {
     Ok(key)
 }
 
-fn name(algorithm: Algorithm) -> &'static str {
+pub(super) fn name(algorithm: Algorithm) -> &'static str {
     match algorithm {
         Algorithm::ES256 => "ES256",
         Algorithm::EdDSA => "EdDSA",
@@ -104,11 +163,11 @@ fn name(algorithm: Algorithm) -> &'static str {
     }
 }
 
-fn check(claims: &Payload, options: &TokenOptions, now: Timestamp) -> Result<()> {
+fn check(claims: &Payload<'_>, options: &TokenOptions, now: Timestamp) -> Result<()> {
     let leeway = i64::try_from(options.leeway.as_secs()).unwrap_or(60);
     let longest = i64::try_from(options.longest.as_secs()).unwrap_or(i64::MAX);
     let now = now.as_seconds();
-    let Payload { exp, iat, nbf, .. } = *claims;
+    let &Payload { exp, iat, nbf, .. } = claims;
     if claims.iss != options.issuer {
         return Err(refused("another issuer"));
     }
@@ -128,16 +187,13 @@ fn check(claims: &Payload, options: &TokenOptions, now: Timestamp) -> Result<()>
     Ok(())
 }
 
-fn read<T: serde::de::DeserializeOwned>(part: &str) -> Result<T> {
-    object(&decode(part)?)
-}
-
 /// Serde would read a struct from an array as well.
-fn object<T: serde::de::DeserializeOwned>(text: &[u8]) -> Result<T> {
+fn read(part: &str) -> Result<Header> {
+    let text = decode(part)?;
     if text.first() != Some(&b'{') {
         return Err(refused("not a JSON object"));
     }
-    strict_json(text).map_err(|error| refused("members").with_source(error.to_string()))
+    strict_json(&text).map_err(|error| refused("members").with_source(error.to_string()))
 }
 
 fn decode(part: &str) -> Result<Vec<u8>> {

@@ -44,7 +44,8 @@ impl SqliteDatabase {
             .foreign_keys(true)
             .busy_timeout(BUSY)
             .pragma("trusted_schema", "OFF")
-            .pragma("recursive_triggers", "ON")
+            // A host's `updated_at` trigger changes its own row; SQLite's default keeps it from firing itself.
+            .pragma("recursive_triggers", "OFF")
             // sqlx logs statements, and a slow one with its text.
             .disable_statement_logging();
         let writers =
