@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sqlparser::ast::{Query, SetExpr, Statement};
+use sqlparser::ast::{FromTable, Query, SetExpr, Statement, TableFactor, TableWithJoins};
 use sqlparser::dialect::SQLiteDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, Tokenizer};
@@ -11,6 +11,7 @@ use sqlx::sqlite::SqliteConnection;
 use crate::policy::{Column, Index, Schema, Table};
 use crate::types::{Code, Error, Result};
 
+use super::names::quote;
 use super::rewrite::parse_schema;
 use super::sqlite::Facts;
 
@@ -20,6 +21,8 @@ pub(super) struct HostSchema {
     pub(super) catalog: Schema,
     pub(super) tables: Vec<HostTable>,
     pub(super) views: Vec<HostView>,
+    /// The name of every table and view in the file, Aurora's own and sqlx's too.
+    names: Vec<String>,
 }
 
 /// What the guard needs to know of a table beyond the policies' [`Table`].
@@ -76,6 +79,7 @@ impl HostSchema {
         .await
         .map_err(Error::internal)?;
         let mut host = Self::default();
+        host.names = rows.iter().filter(|(kind, ..)| kind != "trigger").map(|(_, name, ..)| name.clone()).collect();
         for (kind, name, _, sql) in &rows {
             match kind.as_str() {
                 "table" if !internal(name) => {
@@ -105,10 +109,31 @@ impl HostSchema {
         self.views.iter().find(|view| view.name.eq_ignore_ascii_case(name))
     }
 
+    /// An empty table in `main` for every name in the file: a bare name that the rewriter should ever miss then finds
+    /// that one, which the authorizer refuses, and not the attached table behind it. Left out is what a trigger of
+    /// the host's writes to: a TEMP trigger cannot qualify its target.
+    fn shadows(&self) -> String {
+        let mut written = HashSet::new();
+        for trigger in self.tables.iter().flat_map(|table| &table.triggers) {
+            if let Ok(Statement::CreateTrigger(trigger)) = parse_schema(trigger) {
+                let body = trigger.statements.iter().flat_map(|body| body.statements());
+                written.extend(body.filter_map(target_of).map(|name| name.to_ascii_lowercase()));
+            }
+        }
+        let mut script = String::new();
+        for name in &self.names {
+            let lower = name.to_ascii_lowercase();
+            if !written.contains(&lower) && !lower.starts_with("sqlite_") {
+                script.push_str(&format!("CREATE TABLE IF NOT EXISTS main.{} (x);", quote(name)));
+            }
+        }
+        script
+    }
+
     /// What the authorizer must know.
     pub(super) fn facts(&self) -> Facts {
         let lower = |name: &str| name.to_ascii_lowercase();
-        let mut facts = Facts::default();
+        let mut facts = Facts { shadows: self.shadows(), ..Facts::default() };
         let mut edges: HashSet<(String, String)> = HashSet::new();
         for table in &self.tables {
             for key in &table.foreign_keys {
@@ -331,6 +356,25 @@ fn read_view(name: &str, sql: &str) -> HostView {
         Err(error) => (Vec::new(), Err(error.message().to_owned())),
     };
     HostView { name: name.to_owned(), columns, query }
+}
+
+/// The table that a statement of a trigger writes to.
+fn target_of(statement: &Statement) -> Option<String> {
+    let name = match statement {
+        Statement::Insert(insert) => insert.table.to_string(),
+        Statement::Update(update) => match &update.table.relation {
+            TableFactor::Table { name, .. } => name.to_string(),
+            _ => return None,
+        },
+        Statement::Delete(delete) => match &delete.from {
+            FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables) => match tables.as_slice() {
+                [TableWithJoins { relation: TableFactor::Table { name, .. }, .. }] => name.to_string(),
+                _ => return None,
+            },
+        },
+        _ => return None,
+    };
+    Some(name.trim_matches(['"', '`', '[', ']', '\'']).to_owned())
 }
 
 /// The error that names a table or view the guard cannot carry.

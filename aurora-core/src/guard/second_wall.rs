@@ -134,3 +134,22 @@ async fn a_cte_that_knows_a_name_passes_and_that_is_why_there_are_two_walls() {
     // Wall one refuses the same text.
     assert_eq!(ann.query(&spoof).execute().await.unwrap_err().code(), Code::StatementNotSupported);
 }
+
+/// A bare name that the rewriter missed finds an empty table of ours, not the file's.
+#[tokio::test]
+async fn a_bare_name_reaches_no_table_of_the_file() {
+    let (guard, _folder) = guard().await;
+    let ann = guard.guarded(Principal::user(ANN.parse().unwrap()));
+    let schema = guard.inner().names().schema();
+    let reads = ["(SELECT word FROM t WHERE id = 2)", "(SELECT count(*) FROM t)", "(SELECT rowid FROM t WHERE id = 2)"];
+    for read in reads {
+        for write in [
+            format!("UPDATE \"{schema}\".t SET word = {read} WHERE id = 1"),
+            format!("INSERT INTO \"{schema}\".t (owner, word) VALUES ('{ANN}', {read})"),
+            format!("DELETE FROM \"{schema}\".t WHERE word = {read}"),
+        ] {
+            let outcome = past(&ann, &write, Some("t")).await;
+            assert!(outcome.is_err(), "{write}: {outcome:?}");
+        }
+    }
+}

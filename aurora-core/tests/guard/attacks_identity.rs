@@ -142,3 +142,40 @@ async fn rows_leave_and_enter_sight_by_the_rules() {
     assert_eq!(rows(&ann, "SELECT id FROM notes WHERE id = 4").await.unwrap(), []);
     assert_eq!(rows(&fixture.guard.guarded(Principal::anonymous()), "SELECT id FROM notes").await.unwrap(), []);
 }
+
+/// Identity functions are answered by the guard, so their calls are not walked: nothing may hide in them.
+#[tokio::test]
+async fn nothing_hides_in_the_call_of_an_identity_function() {
+    let fixture = Fixture::new().await;
+    let ann = fixture.ann();
+    let calls = [
+        "auth.jwt((SELECT body FROM notes WHERE id = 4))",
+        "auth.jwt('user_metadata', (SELECT substr(body, 1, 1) FROM notes WHERE id = 4))",
+        "auth.jwt(CASE WHEN team_id = 2 THEN json('{') END)",
+        "auth.jwt(title)",
+        "auth.jwt('a') FILTER (WHERE (SELECT 1 FROM notes))",
+        "auth.jwt('a') OVER (PARTITION BY (SELECT body FROM notes WHERE id = 4))",
+        "auth.jwt(DISTINCT 'a')",
+        "auth.uid((SELECT body FROM notes WHERE id = 4))",
+        "auth.uid() FILTER (WHERE (SELECT 1 FROM notes))",
+        "auth.email(title)",
+        "auth.role((SELECT body FROM notes WHERE id = 4))",
+    ];
+    let mut tried = 0;
+    for call in calls {
+        for statement in [
+            format!("UPDATE notes SET title = coalesce({call}, 'x') WHERE id = 1 RETURNING title"),
+            format!("INSERT INTO notes (title, owner) VALUES ({call}, auth.uid()) RETURNING title"),
+            format!("SELECT id FROM notes WHERE team_id > 0 AND {call} IS NULL"),
+            format!("SELECT {call} FROM notes"),
+            format!("DELETE FROM notes WHERE {call} IS NULL RETURNING id"),
+        ] {
+            let error = ann.query(&statement).execute().await.unwrap_err();
+            assert_eq!(error.code(), aurora_core::types::Code::StatementNotSupported, "{statement}: {error:?}");
+            tried += 1;
+        }
+    }
+    println!("{tried} statements with something hidden in an identity call, all refused");
+    let (id,): (Option<String>,) = ann.query_as("SELECT auth.jwt('sub')").fetch_one().await.unwrap();
+    assert_eq!(id.as_deref(), Some("\"00000000-0000-4000-8000-00000000000a\""));
+}

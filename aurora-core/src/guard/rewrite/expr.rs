@@ -257,12 +257,16 @@ impl Rewriter<'_> {
             "email" => "auth_email",
             "jwt" => "auth_jwt_json",
             "role" => {
+                if let Expr::Function(call) = &*expr {
+                    plain_identity(call, name)?;
+                }
                 *expr = Expr::value(Value::SingleQuotedString(self.rules.role.as_str().to_owned()));
                 return Ok(Safety::Plain);
             }
             _ => return Err(refused(format_args!("the function `auth.{name}`"))),
         };
         if let Expr::Function(call) = expr {
+            plain_identity(call, name)?;
             call.name = ObjectName(vec![ObjectNamePart::Identifier(text::quoted(
                 &self.rules.names.function(function),
             ))]);
@@ -364,6 +368,31 @@ impl Rewriter<'_> {
         }
         Ok(None)
     }
+}
+
+/// Identity functions are answered by us, so what stands in their call is not walked like other expressions: it must
+/// be nothing at all, or for `auth.jwt` a path of literals.
+fn plain_identity(call: &Function, name: &str) -> Result<()> {
+    let bare = !call.uses_odbc_syntax
+        && call.parameters == FunctionArguments::None
+        && call.within_group.is_empty()
+        && call.filter.is_none()
+        && call.null_treatment.is_none()
+        && call.over.is_none();
+    let literal = |argument: &FunctionArg| {
+        matches!(argument, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))
+            if matches!(value.value, Value::SingleQuotedString(_) | Value::Number(..) | Value::Placeholder(_)))
+    };
+    let arguments = match &call.args {
+        FunctionArguments::List(list) if list.duplicate_treatment.is_none() && list.clauses.is_empty() => {
+            list.args.is_empty() || (name == "jwt" && list.args.iter().all(literal))
+        }
+        _ => false,
+    };
+    if bare && arguments {
+        return Ok(());
+    }
+    Err(refused(format_args!("this form of calling `auth.{name}`; its arguments are literals")))
 }
 
 pub(super) fn is_rowid(name: &str) -> bool {

@@ -67,6 +67,7 @@ impl Connection {
             .map_err(|error| Error::internal(names.scrub(&error.to_string())))?;
         let set_up = format!("PRAGMA {schema}.synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON");
         connection.own(set_up).await?;
+        connection.own(facts.shadows.clone()).await?;
         {
             let mut handle = connection.inner.lock_handle().await.map_err(Error::internal)?;
             ffi::install(handle.as_raw_handle(), &connection.context, FUNCTIONS)?;
