@@ -1,4 +1,3 @@
-use std::fmt::Write as _;
 use std::ops::Deref;
 
 use aurora_core::http::{Admitted, read_json};
@@ -20,14 +19,6 @@ use crate::layer::peer;
 #[derive(Clone, Debug)]
 pub struct Caller(pub Principal);
 
-impl Deref for Caller {
-    type Target = Principal;
-
-    fn deref(&self) -> &Principal {
-        &self.0
-    }
-}
-
 /// The signed-in user, with the claims of their token read as `C`. Anonymous: 401.
 #[derive(Clone, Debug)]
 pub struct CurrentUser<C = Claims> {
@@ -37,16 +28,14 @@ pub struct CurrentUser<C = Claims> {
 }
 
 /// The claims that most handlers ask for. `user_metadata` is not among them: the user writes it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct Claims {
     /// The address; empty when there is none.
-    #[serde(default)]
     pub email: String,
     /// Signed in without an address.
-    #[serde(default)]
     pub is_anonymous: bool,
     /// `aal2` after a second factor.
-    #[serde(default)]
     pub aal: String,
 }
 
@@ -141,36 +130,31 @@ impl<S: Send + Sync, T: DeserializeOwned + Validate> FromRequest<S> for Valid<Js
                 _ => Error::new(Code::BadJson, "Could not read the request body"),
             })?;
         let value: T = read_json(&headers, &body)?;
-        match value.validate() {
-            Ok(()) => Ok(Self(Json(value))),
-            Err(errors) => {
-                let mut told = String::new();
-                tell(&errors, "", &mut told);
-                Err(Error::new(Code::ValidationFailed, told))
-            }
-        }
+        let told =
+            |errors: ValidationErrors| Error::new(Code::ValidationFailed, tell(&errors, "").join("; "));
+        value.validate().map_err(told)?;
+        Ok(Self(Json(value)))
     }
 }
 
 /// Every field with what is wrong, in the order of their names; never the value.
-fn tell(errors: &ValidationErrors, path: &str, told: &mut String) {
-    let mut fields: Vec<_> = errors.errors().iter().collect();
-    fields.sort_by(|(a, _), (b, _)| a.cmp(b));
-    for (name, kind) in fields {
-        let field = if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
+fn tell(errors: &ValidationErrors, path: &str) -> Vec<String> {
+    let mut told = Vec::new();
+    for (name, kind) in errors.errors() {
+        let field = format!("{path}{name}");
         match kind {
-            ValidationErrorsKind::Struct(inner) => tell(inner, &field, told),
+            ValidationErrorsKind::Struct(inner) => told.extend(tell(inner, &format!("{field}."))),
             ValidationErrorsKind::List(items) => {
-                items.iter().for_each(|(at, inner)| tell(inner, &format!("{field}[{at}]"), told));
+                told.extend(items.iter().flat_map(|(at, inner)| tell(inner, &format!("{field}[{at}]."))));
             }
             ValidationErrorsKind::Field(wrong) => {
-                for error in wrong {
-                    let what =
-                        error.message.clone().unwrap_or_else(|| format!("fails `{}`", error.code).into());
-                    let comma = if told.is_empty() { "" } else { "; " };
-                    let _infallible = write!(told, "{comma}`{field}` {what}");
-                }
+                told.extend(wrong.iter().map(|error| match &error.message {
+                    Some(message) => format!("`{field}` {message}"),
+                    None => format!("`{field}` fails `{}`", error.code),
+                }))
             }
         }
     }
+    told.sort();
+    told
 }

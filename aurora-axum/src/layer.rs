@@ -5,14 +5,15 @@ use std::task::{Context, Poll};
 
 use aurora_core::Aurora;
 use aurora_core::http::{Admitted, ApiVersion, Http, Peer, contain, error_response};
-use aurora_core::observe::{REQUEST_ID, record_outcome, request_span};
-use aurora_core::types::{Code, Error, RequestId};
+use aurora_core::observe::{record_outcome, request_span, write_request_id};
+use aurora_core::types::{Code, Error};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, MatchedPath};
-use axum::http::{Extensions, HeaderValue, Request, Response, request::Parts};
+use axum::http::{Extensions, Request, Response, request::Parts};
+use axum::response::IntoResponse;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tower::{BoxError, Layer, Service};
-use tracing::{Instrument, Span};
+use tracing::Instrument;
 
 use crate::error::Carried;
 
@@ -25,31 +26,15 @@ use crate::error::Carried;
 /// [`Peer`] in the extensions, and without either every client is one; errors of gRPC come as HTTP status codes.
 #[derive(Clone, Debug)]
 pub struct AuroraLayer {
-    aurora: Aurora,
-    part: Part,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Part {
-    Front,
-    Lock,
-    Whole,
+    pub(crate) aurora: Aurora,
+    /// Public routes have all of the door but the lock.
+    pub(crate) locked: bool,
 }
 
 impl AuroraLayer {
     /// The door of `aurora`.
     pub fn new(aurora: &Aurora) -> Self {
-        Self { aurora: aurora.clone(), part: Part::Whole }
-    }
-
-    /// Our routes, preflights, spans and errors, without the lock.
-    pub(crate) fn front(aurora: &Aurora) -> Self {
-        Self { aurora: aurora.clone(), part: Part::Front }
-    }
-
-    /// The lock alone; a front stands before it.
-    pub(crate) fn lock(aurora: &Aurora) -> Self {
-        Self { aurora: aurora.clone(), part: Part::Lock }
+        Self { aurora: aurora.clone(), locked: true }
     }
 }
 
@@ -57,15 +42,14 @@ impl<S> Layer<S> for AuroraLayer {
     type Service = AuroraService<S>;
 
     fn layer(&self, inner: S) -> AuroraService<S> {
-        AuroraService { aurora: self.aurora.clone(), part: self.part, inner }
+        AuroraService { layer: self.clone(), inner }
     }
 }
 
 /// What [`AuroraLayer`] makes of a service.
 #[derive(Clone, Debug)]
 pub struct AuroraService<S> {
-    aurora: Aurora,
-    part: Part,
+    layer: AuroraLayer,
     inner: S,
 }
 
@@ -87,52 +71,28 @@ where
         // The ready one goes with the request; its clone may not be ready yet.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
-        let (aurora, part) = (self.aurora.clone(), self.part);
-        Box::pin(async move {
-            match part {
-                Part::Lock => lock(&aurora, inner, request).await,
-                Part::Front => front(&aurora, inner, request).await,
-                Part::Whole => front(&aurora, AuroraLayer::lock(&aurora).layer(inner), request).await,
-            }
-        })
+        let layer = self.layer.clone();
+        Box::pin(async move { pass(layer, inner, request).await })
     }
 }
 
-/// Nobody passes without a token that verifies.
-async fn lock<S, B, R>(aurora: &Aurora, mut inner: S, request: Request<B>) -> Result<Response<Body>, S::Error>
-where
-    S: Service<Request<B>, Response = Response<R>>,
-    R: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-{
-    let (mut head, body) = request.into_parts();
-    match aurora.http().admit(&head, peer(&head.extensions)).await.and_then(Admitted::locked) {
-        Ok(admitted) => head.extensions.insert(admitted),
-        Err(rejection) => {
-            record_outcome(&Span::current(), rejection.error().status(), None, Some(rejection.error()));
-            return Ok(rejection.into_response().map(Body::from));
-        }
-    };
-    Ok(inner.call(Request::from_parts(head, body)).await?.map(Body::new))
-}
-
-async fn front<S, B, R>(
-    aurora: &Aurora,
+/// A request's whole way.
+async fn pass<S, B, R>(
+    layer: AuroraLayer,
     mut inner: S,
     request: Request<B>,
 ) -> Result<Response<Body>, S::Error>
 where
     S: Service<Request<B>, Response = Response<R>>,
-    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
     R: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
+    let AuroraLayer { aurora, locked } = layer;
     let http = aurora.http();
     let (mut head, body) = request.into_parts();
     let id = http.request_id(&head.headers);
-    let shown = HeaderValue::from_str(&id.to_string());
-    if let Ok(shown) = &shown {
-        head.headers.insert(REQUEST_ID, shown.clone());
-    }
-    if is_ours(http, head.uri.path()) {
+    write_request_id(&mut head.headers, id);
+    if http.owns(head.uri.path()) {
         return Ok(ours(http, head, body).await);
     }
     if let Some(response) = http.preflight(&head.method, &head.headers) {
@@ -142,29 +102,31 @@ where
     let route = head.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let span = request_span(id, &head.method, route);
     let headers = head.headers.clone();
-    let answer = async { Ok(inner.call(Request::from_parts(head, body)).await) };
-    let mut response = match contain(answer.instrument(span.clone())).await {
-        Ok(response) => response?.map(Body::new),
-        Err(panicked) => said(&panicked, ApiVersion::of(&headers), id, &span),
+    let answer = async {
+        if locked && let Err(refused) = admit(http, &mut head).await {
+            return Ok(Ok(refused.into_response()));
+        }
+        Ok(inner.call(Request::from_parts(head, body)).await.map(|response| response.map(Body::new)))
     };
-    match response.extensions_mut().remove::<Carried>() {
-        Some(Carried(error)) => response = said(&error, ApiVersion::of(&headers), id, &span),
-        None => record_outcome(&span, response.status(), None, None),
+    let mut response = match contain(answer.instrument(span.clone())).await {
+        Ok(response) => response?,
+        Err(panicked) => crate::Error::from(panicked).into_response(),
+    };
+    let carried = response.extensions_mut().remove::<Carried>();
+    if let Some(Carried(error)) = &carried {
+        response = error_response(error, ApiVersion::of(&headers), id).map(Body::from);
     }
-    if let Ok(shown) = shown {
-        response.headers_mut().insert(REQUEST_ID, shown);
-    }
+    record_outcome(&span, response.status(), None, carried.as_ref().map(|carried| &*carried.0));
+    write_request_id(response.headers_mut(), id);
     http.decorate(&headers, response.headers_mut());
     Ok(response)
 }
 
-fn said(error: &Error, version: ApiVersion, id: RequestId, span: &Span) -> Response<Body> {
-    record_outcome(span, error.status(), None, Some(error));
-    error_response(error, version, id).map(Body::from)
-}
-
-fn is_ours(http: &Http, path: &str) -> bool {
-    path.strip_prefix(http.prefix()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// Nobody passes without a token that verifies.
+async fn admit(http: &Http, head: &mut Parts) -> Result<(), crate::Error> {
+    let admitted = http.admit(head, peer(&head.extensions)).await.and_then(Admitted::locked);
+    head.extensions.insert(admitted.map_err(|refused| refused.into_error())?);
+    Ok(())
 }
 
 /// A request of the sign-in protocol, read up to its limit.

@@ -55,3 +55,8 @@ pub use aurora_core::http::Peer;
 pub use aurora_core::types::{Code, Principal, Secret, SessionId, UserId};
 pub use aurora_core::{Aurora, Database, Migrations};
 pub use axum::Json;
+
+/// The README's service compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -22,14 +22,14 @@ use crate::layer::AuroraLayer;
 #[derive(Clone, Debug)]
 #[must_use = "hand it to aurora_axum::serve"]
 pub struct Secured {
-    aurora: Aurora,
-    router: Router,
+    pub(crate) aurora: Aurora,
+    pub(crate) router: Router,
 }
 
 /// Locks `private`: every route, nested router, service and fallback in it, for every method, wants a signed-in user
 /// or the service itself. The host's state is already in it (`.with_state(..)`).
 pub fn secure(aurora: &Aurora, private: Router) -> Secured {
-    Secured { aurora: aurora.clone(), router: private.layer(AuroraLayer::lock(aurora)) }
+    Secured { aurora: aurora.clone(), router: private.layer(AuroraLayer::new(aurora)) }
 }
 
 impl Secured {
@@ -38,20 +38,20 @@ impl Secured {
     /// # Panics
     /// At start, with axum's message, when a path and method stand in both, or both have a fallback.
     pub fn public(self, public: Router) -> Self {
+        let public = public.layer(AuroraLayer { aurora: self.aurora.clone(), locked: false });
         // This way around: of two default fallbacks axum keeps the second one's, and ours is behind the lock.
-        Self { aurora: self.aurora, router: public.merge(self.router) }
+        Self { router: public.merge(self.router), aurora: self.aurora }
     }
 
-    /// Wraps everything, our own routes included: trace, compression, a timeout. The last one added is outermost.
+    /// Wraps everything so far, our own routes included: trace, compression, a timeout. The last one added is
+    /// outermost.
     pub fn layer<L>(self, layer: L) -> Self
     where
         L: Layer<Route, Service: Clone + Send + Sync + 'static> + Clone + Send + Sync + 'static,
         L::Service: Service<Request, Response: IntoResponse + 'static, Future: Send + 'static>,
         <L::Service as Service<Request>>::Error: Into<Infallible> + 'static,
     {
-        let Self { aurora, router } = self;
-        // The front goes inside of the first such layer; a second front inside of another changes nothing.
-        Self { router: router.layer(AuroraLayer::front(&aurora)).layer(layer), aurora }
+        Self { router: self.router.layer(layer), aurora: self.aurora }
     }
 
     /// The application as a service without a router's methods, for other servers and for tests.
@@ -59,11 +59,6 @@ impl Secured {
         self,
     ) -> impl Service<Request<Body>, Response = Response, Error = Infallible, Future: Send> + Clone + Send
     {
-        self.into_parts().1
-    }
-
-    pub(crate) fn into_parts(self) -> (Aurora, Router) {
-        let router = self.router.layer(AuroraLayer::front(&self.aurora));
-        (self.aurora, router)
+        self.router
     }
 }

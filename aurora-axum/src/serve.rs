@@ -36,7 +36,7 @@ async fn serve_until(
     listener: TcpListener,
     ended: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
-    let (aurora, router) = app.into_parts();
+    let Secured { aurora, router } = app;
     aurora.http().check_address(listener.local_addr().map_err(cannot_listen)?)?;
     // Answers are written whole; waiting to join them with later ones only adds 40 ms.
     let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
@@ -79,4 +79,56 @@ async fn interrupted() {
     #[cfg(not(unix))]
     let terminate = std::future::pending::<()>();
     tokio::select! { () = ctrl_c => {}, () = terminate => {} }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::{Aurora, Database, Profile, secure};
+
+    async fn aurora(name: &str) -> Aurora {
+        let folder = std::env::temp_dir().join(format!("aurora-serve-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let url = format!("sqlite://{}", folder.join("app.db").display());
+        let builder = Aurora::builder().profile(Profile::Development).database(Database::url(&url).unwrap());
+        builder.build().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn open_requests_end_before_the_server_does() {
+        let aurora = aurora("drain").await;
+        let slow = get(|| async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            "done"
+        });
+        let app = secure(&aurora, Router::new()).public(Router::new().route("/slow", slow));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (end, ended) = oneshot::channel::<()>();
+        let ended = async move { drop(ended.await) };
+        let server = tokio::spawn(serve_until(app, listener, ended));
+        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        end.send(()).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
+        server.await.unwrap().unwrap();
+        assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn development_listens_on_this_machine_alone() {
+        let app = secure(&aurora("bind").await, Router::new());
+        let error = serve(app, "0.0.0.0:0").await.unwrap_err();
+        assert_eq!(error.code(), Code::Configuration);
+        assert!(error.message().contains("127.0.0.1"), "{error}");
+    }
 }

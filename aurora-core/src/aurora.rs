@@ -338,8 +338,10 @@ impl Builder {
             migrate(&store, &migrations).await?;
         }
         let key = self.key.unwrap_or_else(|| Key::File(store.path().with_extension("key")));
-        let (provider, key_file) = open_key(key, settings.profile, &entropy)?;
         let shared: Arc<dyn crate::store::Database> = Arc::new(store.clone());
+        let first_start = shared.read().await?.keys().await?.is_empty();
+        let may_create = first_start && settings.profile == Profile::Development;
+        let (provider, key_file) = open_key(key, may_create, &entropy)?;
         let keys = DatabaseKeys::new(Arc::clone(&shared));
         let keyring = Keyring::open(&*provider, &keys, &*clock, Arc::clone(&entropy)).await?;
         let mut options = TokenOptions::new(settings.issuer());
@@ -396,18 +398,27 @@ fn refuse(weaknesses: &[Weakness]) -> Result<()> {
     Err(Error::new(Code::Configuration, format!("Aurora does not start:\n{}", lines.join("\n"))))
 }
 
+/// `may_create` a missing file: never beside a database that has keys already, which a new root would not open and
+/// which would hide that the old one has to be restored.
 fn open_key(
     key: Key,
-    profile: Profile,
+    may_create: bool,
     entropy: &Arc<dyn Entropy>,
 ) -> Result<(Arc<dyn KeyProvider>, Option<PathBuf>)> {
     match key {
         Key::Provider(provider) => Ok((provider, None)),
         Key::Text(text) => Ok((Arc::new(KeyTextProvider::new(&text, Arc::clone(entropy))?), None)),
         Key::File(path) => {
-            if profile == Profile::Development && !path.exists() {
-                KeyFile::create_new(&path, &**entropy)?;
-                tracing::info!(path = %path.display(), "created the root key; keep a copy apart from the database");
+            if may_create && !path.exists() {
+                match KeyFile::create_new(&path, &**entropy) {
+                    Ok(_) => tracing::info!(
+                        path = %path.display(),
+                        "created the root key; keep a copy apart from the database"
+                    ),
+                    // Another process started at the same moment and was first.
+                    Err(_) if path.exists() => {}
+                    Err(error) => return Err(error),
+                }
             }
             Ok((Arc::new(KeyFileProvider::open(&path, Arc::clone(entropy))?), Some(path)))
         }
@@ -437,8 +448,29 @@ async fn migrate(store: &SqliteDatabase, migrations: &Migrations) -> Result<()> 
     let _turn = store.writer().acquire().await?;
     let options = SqliteConnectOptions::new().filename(store.path()).foreign_keys(true).disable_statement_logging();
     let mut connection = options.connect().await.map_err(Error::internal)?;
-    let outcome = migrations.sqlite.run(&mut connection).await;
+    // sqlx takes no lock on SQLite: another process that starts now may be applying the same step, and ours fails on
+    // it, rolled back. As long as steps get done the next run begins behind them.
+    let mut applied = applied_steps(&mut connection).await?;
+    let mut outcome = migrations.sqlite.run(&mut connection).await;
+    while outcome.is_err() {
+        let now = applied_steps(&mut connection).await?;
+        if now == applied {
+            break;
+        }
+        applied = now;
+        outcome = migrations.sqlite.run(&mut connection).await;
+    }
     let closed = sqlx::Connection::close(connection).await;
     outcome.map_err(|error| Error::new(Code::Configuration, format!("the host's migrations failed: {error}")))?;
     closed.map_err(Error::internal)
+}
+
+async fn applied_steps(connection: &mut sqlx::SqliteConnection) -> Result<i64> {
+    let table = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '_sqlx_migrations'";
+    let known: i64 = sqlx::query_scalar(table).fetch_one(&mut *connection).await.map_err(Error::internal)?;
+    if known == 0 {
+        return Ok(0);
+    }
+    let steps = "SELECT count(*) FROM _sqlx_migrations";
+    sqlx::query_scalar(steps).fetch_one(connection).await.map_err(Error::internal)
 }

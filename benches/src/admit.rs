@@ -40,47 +40,63 @@ pub(crate) async fn run() {
     let tokens = Rc::new(tokens);
     let jwks: serde_json::Value = serde_json::from_str(&aurora.auth().jwks_json()).unwrap();
     let jwk = &jwks["keys"][0];
-    let key = DecodingKey::from_ec_components(jwk["x"].as_str().unwrap(), jwk["y"].as_str().unwrap()).unwrap();
+    let key =
+        DecodingKey::from_ec_components(jwk["x"].as_str().unwrap(), jwk["y"].as_str().unwrap()).unwrap();
     let key = Rc::new(key);
 
     let bare = |name: &'static str| -> Side<'_> {
         let (tokens, key) = (Rc::clone(&tokens), Rc::clone(&key));
-        (name, Box::new(move |n| {
-            let (tokens, key) = (Rc::clone(&tokens), Rc::clone(&key));
-            Box::pin(async move {
-                for i in 0..n as usize {
-                    let token = &tokens[i % tokens.len()];
-                    let (message, signature) = token.rsplit_once('.').unwrap();
-                    assert!(
-                        jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key, Algorithm::ES256).unwrap()
-                    );
-                }
-            })
-        }))
+        (
+            name,
+            Box::new(move |n| {
+                let (tokens, key) = (Rc::clone(&tokens), Rc::clone(&key));
+                Box::pin(async move {
+                    for i in 0..n as usize {
+                        let token = &tokens[i % tokens.len()];
+                        let (message, signature) = token.rsplit_once('.').unwrap();
+                        assert!(
+                            jsonwebtoken::crypto::verify(
+                                signature,
+                                message.as_bytes(),
+                                &key,
+                                Algorithm::ES256
+                            )
+                            .unwrap()
+                        );
+                    }
+                })
+            }),
+        )
     };
     let cold_next = Rc::new(std::cell::Cell::new(0_usize));
     let sessions = Arc::new(aurora.auth().sessions().clone());
     let (all, next, them) = (Rc::clone(&tokens), Rc::clone(&cold_next), Arc::clone(&sessions));
-    let cold: Side<'_> = ("cold", Box::new(move |n| {
-        let (tokens, next, sessions) = (Rc::clone(&all), Rc::clone(&next), Arc::clone(&them));
-        Box::pin(async move {
-            for _ in 0..n {
-                let at = next.get();
-                next.set(at + 1);
-                sessions.admit(&tokens[at]).await.unwrap();
-            }
-        })
-    }));
+    let cold: Side<'_> = (
+        "cold",
+        Box::new(move |n| {
+            let (tokens, next, sessions) = (Rc::clone(&all), Rc::clone(&next), Arc::clone(&them));
+            Box::pin(async move {
+                for _ in 0..n {
+                    let at = next.get();
+                    next.set(at + 1);
+                    sessions.admit(&tokens[at]).await.unwrap();
+                }
+            })
+        }),
+    );
     compare("admit-cold", 1.2, &mut [bare("bare"), bare("bare again"), cold], ROUNDS, PER_ROUND).await;
 
     let all = Rc::clone(&tokens);
-    let warm: Side<'_> = ("warm", Box::new(move |n| {
-        let (tokens, sessions) = (Rc::clone(&all), Arc::clone(&sessions));
-        Box::pin(async move {
-            for _ in 0..n {
-                sessions.admit(&tokens[0]).await.unwrap();
-            }
-        })
-    }));
+    let warm: Side<'_> = (
+        "warm",
+        Box::new(move |n| {
+            let (tokens, sessions) = (Rc::clone(&all), Arc::clone(&sessions));
+            Box::pin(async move {
+                for _ in 0..n {
+                    sessions.admit(&tokens[0]).await.unwrap();
+                }
+            })
+        }),
+    );
     compare("admit-warm", 0.2, &mut [bare("bare"), bare("bare again"), warm], 300, 50).await;
 }

@@ -44,7 +44,10 @@ impl Client {
                 .find_map(|line| line.strip_prefix("content-length: "))
                 .map_or(0, |text| text.trim().parse::<usize>().unwrap());
             if self.buffer.len() >= end + 4 + length {
-                return (status, String::from_utf8_lossy(&self.buffer[end + 4..end + 4 + length]).into_owned());
+                return (
+                    status,
+                    String::from_utf8_lossy(&self.buffer[end + 4..end + 4 + length]).into_owned(),
+                );
             }
         }
     }

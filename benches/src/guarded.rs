@@ -1,6 +1,5 @@
 //! Guarded statements against the best hand-written WHERE on an equal plain connection.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use sqlx::sqlite::SqliteConnection;
@@ -9,7 +8,7 @@ use crate::data::{self, Folder, USER};
 use crate::measure::{Side, compare};
 
 type Row = (i64, String);
-type Plain = Rc<RefCell<SqliteConnection>>;
+type Plain = Rc<tokio::sync::Mutex<SqliteConnection>>;
 
 /// Keys of rows that the user owns: `(i * 7919) % 1000 = 42`.
 fn keys() -> Vec<i64> {
@@ -23,7 +22,7 @@ fn hand<'a>(plain: &Plain, name: &'a str, sql: &'static str, keyed: bool) -> Sid
         Box::new(move |n| {
             let (plain, keys) = (Rc::clone(&plain), Rc::clone(&keys));
             Box::pin(async move {
-                let mut connection = plain.borrow_mut();
+                let mut connection = plain.lock().await;
                 for i in 0..n as usize {
                     let mut query = sqlx::query_as::<_, Row>(sql).bind(USER);
                     if keyed {
@@ -61,7 +60,7 @@ pub(crate) async fn read() {
     let folder = Folder::new("read");
     let path = folder.0.join("app.db");
     data::fill(&path).await;
-    let plain: Plain = Rc::new(RefCell::new(data::plain(&path, true).await));
+    let plain: Plain = Rc::new(tokio::sync::Mutex::new(data::plain(&path, true).await));
     let owner = data::guarded(&path, data::OWNER).await;
     let member = data::guarded(&path, data::MEMBER).await;
 
@@ -108,83 +107,96 @@ pub(crate) async fn write() {
     let (path, twin) = (folder.0.join("app.db"), folder.0.join("twin.db"));
     data::fill(&path).await;
     data::fill(&twin).await;
-    let plain: Plain = Rc::new(RefCell::new(data::plain(&twin, false).await));
+    let plain: Plain = Rc::new(tokio::sync::Mutex::new(data::plain(&twin, false).await));
     let db = data::guarded(&path, data::MEMBER).await;
 
     let insert = |name: &'static str| -> Side<'_> {
         let plain = Rc::clone(&plain);
-        (name, Box::new(move |n| {
-            let plain = Rc::clone(&plain);
+        (
+            name,
+            Box::new(move |n| {
+                let plain = Rc::clone(&plain);
+                Box::pin(async move {
+                    let mut connection = plain.lock().await;
+                    for _ in 0..n {
+                        sqlx::query("INSERT INTO notes (title, owner, team_id) VALUES ('t', ?1, 42)")
+                            .bind(USER)
+                            .execute(&mut *connection)
+                            .await
+                            .unwrap();
+                    }
+                })
+            }),
+        )
+    };
+    let guarded = db.clone();
+    let ours: Side<'_> = (
+        "guarded",
+        Box::new(move |n| {
+            let db = guarded.clone();
             Box::pin(async move {
-                let mut connection = plain.borrow_mut();
                 for _ in 0..n {
-                    sqlx::query("INSERT INTO notes (title, owner, team_id) VALUES ('t', ?1, 42)")
+                    db.query("INSERT INTO notes (title, owner, team_id) VALUES ('t', ?1, 42)")
                         .bind(USER)
-                        .execute(&mut *connection)
+                        .execute()
                         .await
                         .unwrap();
                 }
             })
-        }))
-    };
-    let guarded = db.clone();
-    let ours: Side<'_> = ("guarded", Box::new(move |n| {
-        let db = guarded.clone();
-        Box::pin(async move {
-            for _ in 0..n {
-                db.query("INSERT INTO notes (title, owner, team_id) VALUES ('t', ?1, 42)")
-                    .bind(USER)
-                    .execute()
-                    .await
-                    .unwrap();
-            }
-        })
-    }));
+        }),
+    );
     compare("write-insert", 1.3, &mut [insert("plain"), insert("plain again"), ours], 300, 8).await;
 
     let three = |name: &'static str| -> Side<'_> {
         let plain = Rc::clone(&plain);
-        (name, Box::new(move |n| {
-            let plain = Rc::clone(&plain);
+        (
+            name,
+            Box::new(move |n| {
+                let plain = Rc::clone(&plain);
+                Box::pin(async move {
+                    let mut connection = plain.lock().await;
+                    for _ in 0..n {
+                        let mut tx =
+                            sqlx::Connection::begin_with(&mut *connection, "BEGIN IMMEDIATE").await.unwrap();
+                        sqlx::query("INSERT INTO notes (title, owner, team_id) VALUES ('t', ?1, 42)")
+                            .bind(USER)
+                            .execute(&mut *tx)
+                            .await
+                            .unwrap();
+                        sqlx::query("UPDATE notes SET title = 'u' WHERE id = 58 AND owner = ?1")
+                            .bind(USER)
+                            .execute(&mut *tx)
+                            .await
+                            .unwrap();
+                        sqlx::query("DELETE FROM notes WHERE id = 200000000 AND owner = ?1")
+                            .bind(USER)
+                            .execute(&mut *tx)
+                            .await
+                            .unwrap();
+                        tx.commit().await.unwrap();
+                    }
+                })
+            }),
+        )
+    };
+    let ours: Side<'_> = (
+        "guarded",
+        Box::new(move |n| {
+            let db = db.clone();
             Box::pin(async move {
-                let mut connection = plain.borrow_mut();
                 for _ in 0..n {
-                    let mut tx = sqlx::Connection::begin_with(&mut *connection, "BEGIN IMMEDIATE").await.unwrap();
-                    sqlx::query("INSERT INTO notes (title, owner, team_id) VALUES ('t', ?1, 42)")
+                    let mut tx = db.begin().await.unwrap();
+                    tx.query("INSERT INTO notes (title, owner, team_id) VALUES ('t', ?1, 42)")
                         .bind(USER)
-                        .execute(&mut *tx)
+                        .execute()
                         .await
                         .unwrap();
-                    sqlx::query("UPDATE notes SET title = 'u' WHERE id = 58 AND owner = ?1")
-                        .bind(USER)
-                        .execute(&mut *tx)
-                        .await
-                        .unwrap();
-                    sqlx::query("DELETE FROM notes WHERE id = 200000000 AND owner = ?1")
-                        .bind(USER)
-                        .execute(&mut *tx)
-                        .await
-                        .unwrap();
+                    tx.query("UPDATE notes SET title = 'u' WHERE id = 58").execute().await.unwrap();
+                    tx.query("DELETE FROM notes WHERE id = 200000000").execute().await.unwrap();
                     tx.commit().await.unwrap();
                 }
             })
-        }))
-    };
-    let ours: Side<'_> = ("guarded", Box::new(move |n| {
-        let db = db.clone();
-        Box::pin(async move {
-            for _ in 0..n {
-                let mut tx = db.begin().await.unwrap();
-                tx.query("INSERT INTO notes (title, owner, team_id) VALUES ('t', ?1, 42)")
-                    .bind(USER)
-                    .execute()
-                    .await
-                    .unwrap();
-                tx.query("UPDATE notes SET title = 'u' WHERE id = 58").execute().await.unwrap();
-                tx.query("DELETE FROM notes WHERE id = 200000000").execute().await.unwrap();
-                tx.commit().await.unwrap();
-            }
-        })
-    }));
+        }),
+    );
     compare("write-transaction", 1.3, &mut [three("plain"), three("plain again"), ours], 300, 8).await;
 }

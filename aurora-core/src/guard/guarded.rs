@@ -103,7 +103,15 @@ impl Guard {
         sqlx::Connection::close(plain).await.map_err(Error::internal)?;
         let lowered = policies
             .lower(&host.catalog)
-            .map_err(|errors| Error::new(Code::Configuration, errors.to_string()))?;
+            .map_err(|errors| {
+                // A table that cannot be guarded at all: that is what its owner must hear first.
+                let text = errors.to_string();
+                let named = |name: &str| text.contains(&format!(" on {name}:"));
+                match host.tables.iter().find(|table| table.refusal.is_some() && named(&table.name)) {
+                    Some(table) => not_carried("table", &table.name, table.refusal.as_deref().unwrap_or_default()),
+                    None => Error::new(Code::Configuration, text),
+                }
+            })?;
         let names = Names::draw(entropy)?;
         check_carried(&host, &names, &lowered)?;
         let mut facts = host.facts();

@@ -21,6 +21,8 @@ mod objects;
 mod query;
 mod rewrite;
 mod schema;
+#[cfg(test)]
+mod second_wall;
 mod sqlite;
 mod transaction;
 

@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{Statement, TriggerEvent, TriggerPeriod};
 
-use crate::policy::{Command, Lowering, Names as PolicyNames, Predicate};
+use crate::policy::{Command, Names as PolicyNames, Predicate};
 use crate::types::{Error, Result, Role};
 
 use super::names::{View, quote};
@@ -33,11 +33,13 @@ fn table(rules: Rules<'_>, position: usize) -> Result<&HostTable> {
 struct Spelling<'a> {
     rules: Rules<'a>,
     row: &'a str,
+    collated: bool,
 }
 
 impl PolicyNames for Spelling<'_> {
     fn row(&self, column: &str) -> String {
-        format!("{}.{}", self.row, quote(column))
+        let binary = if self.collated { " COLLATE BINARY" } else { "" };
+        format!("{}.{}{binary}", self.row, quote(column))
     }
 
     fn table(&self, table: &str) -> String {
@@ -52,21 +54,18 @@ impl PolicyNames for Spelling<'_> {
 }
 
 /// A predicate as text, and the inner views it reads.
-fn render(rules: Rules<'_>, predicate: &Predicate, row: &str, needs: &mut Vec<Need>) -> String {
-    match predicate {
-        Predicate::True => "1".to_owned(),
-        Predicate::False => "0".to_owned(),
-        Predicate::Expr(lowering) => render_lowering(rules, lowering, row, needs),
-    }
-}
-
-fn render_lowering(rules: Rules<'_>, lowering: &Lowering, row: &str, needs: &mut Vec<Need>) -> String {
+fn render(rules: Rules<'_>, table: &HostTable, predicate: &Predicate, row: &str, needs: &mut Vec<Need>) -> String {
+    let lowering = match predicate {
+        Predicate::True => return "1".to_owned(),
+        Predicate::False => return "0".to_owned(),
+        Predicate::Expr(lowering) => lowering,
+    };
     for inner in lowering.tables() {
         if let Some(position) = rules.host.position(inner) {
             needs.push(Need::Inner(position, View::Select));
         }
     }
-    lowering.render(&Spelling { rules, row })
+    lowering.render(&Spelling { rules, row, collated: table.collated })
 }
 
 fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Result<Object> {
@@ -84,7 +83,7 @@ fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Re
         .iter()
         .map(|command| lowered.using(&table.name, role, *command))
         .filter(|predicate| !matches!(predicate, Predicate::True))
-        .map(|predicate| render(rules, &predicate, &base, &mut needs))
+        .map(|predicate| render(rules, table, &predicate, &base, &mut needs))
         .collect();
     let (visible, filter) = if predicates.is_empty() {
         ("1".to_owned(), String::new())
@@ -156,7 +155,7 @@ fn check_triggers(
         let mut late = Vec::new();
         let mut only_late = false;
         for check in lowered.checks(&table.name, role, command) {
-            let text = render(rules, &check.predicate, "NEW", needs);
+            let text = render(rules, table, &check.predicate, "NEW", needs);
             if text == "1" {
                 continue;
             }
@@ -169,7 +168,7 @@ fn check_triggers(
         }
         let select = using(Command::Select);
         if !matches!(select, Predicate::True) {
-            let text = render(rules, &select, "NEW", needs);
+            let text = render(rules, table, &select, "NEW", needs);
             let reads = format!("{}({})", quote(&names.function("reads")), literal(&table.name));
             let line = raise(&hidden, &text, Some(&reads));
             match reads_late(&select, table) {
@@ -179,7 +178,7 @@ fn check_triggers(
             late.push(line);
         }
         if command == Command::Update {
-            let text = render(rules, &using(Command::Update), "OLD", needs);
+            let text = render(rules, table, &using(Command::Update), "OLD", needs);
             if text != "1" {
                 early.insert(0, raise(&using_failed, &text, None));
             }
@@ -192,7 +191,7 @@ fn check_triggers(
             push_trigger(rules, table, position, (period, event), &lines, statements);
         }
     }
-    let text = render(rules, &using(Command::Delete), "OLD", needs);
+    let text = render(rules, table, &using(Command::Delete), "OLD", needs);
     if text != "1" {
         let line = raise(&using_failed, &text, None);
         push_trigger(rules, table, position, ("BEFORE", "DELETE"), &[line], statements);

@@ -34,6 +34,8 @@ pub(super) struct HostTable {
     pub(super) primary_key: Vec<String>,
     pub(super) foreign_keys: Vec<ForeignKey>,
     pub(super) triggers: Vec<String>,
+    /// Some column declares a collation: policies compare by bytes all the same.
+    pub(super) collated: bool,
     /// Why the guard cannot carry it, if so.
     pub(super) refusal: Option<String>,
 }
@@ -206,6 +208,7 @@ async fn read_table(conn: &mut SqliteConnection, name: &str, sql: &str) -> Resul
         primary_key: entry.primary_key.clone(),
         foreign_keys,
         triggers: Vec::new(),
+        collated: keywords(sql).contains(&Keyword::COLLATE),
         refusal,
     };
     Ok((table, entry))

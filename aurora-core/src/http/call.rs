@@ -54,6 +54,11 @@ impl Http {
         &self.0.auth.settings().prefix
     }
 
+    /// Whether a path is ours to answer, known or not.
+    pub fn owns(&self, path: &str) -> bool {
+        path.strip_prefix(self.prefix()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// The largest body of our routes, in bytes. An adapter stops reading there and answers
     /// [`Http::too_large`].
     pub fn body_limit(&self) -> usize {

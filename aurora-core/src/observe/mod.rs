@@ -8,4 +8,4 @@
 
 mod request;
 
-pub use request::{REQUEST_ID, record_outcome, request_id, request_span};
+pub use request::{REQUEST_ID, record_outcome, request_id, request_span, write_request_id};

@@ -1,4 +1,4 @@
-use http::{HeaderMap, HeaderName, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tracing::Span;
 
 use crate::env::{Entropy, random};
@@ -17,6 +17,13 @@ pub fn request_id(headers: &HeaderMap, entropy: &dyn Entropy) -> Result<RequestI
     match only.and_then(|text| text.parse().ok()) {
         Some(id) => Ok(id),
         None => Ok(RequestId::from_random(random(entropy)?)),
+    }
+}
+
+/// Writes the id into a request's or an answer's headers.
+pub fn write_request_id(headers: &mut HeaderMap, id: RequestId) {
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(REQUEST_ID, value);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Well-formed SQL runs: refusing is no defence. The same list stands in `docs/guide/guarded-sql.md`.
 
-use crate::fixture::Fixture;
+use aurora_core::guard::GuardOptions;
+
+use crate::fixture::{Fixture, POLICIES, ROWS, SCHEMA};
 
 /// Statements that any SQLite accepts and the guard must carry.
 pub(crate) const CARRIED: &[&str] = &[
@@ -88,6 +90,13 @@ pub(crate) const CARRIED: &[&str] = &[
     "WITH x AS MATERIALIZED (SELECT id FROM notes), y AS NOT MATERIALIZED (SELECT id FROM x) SELECT x.id FROM x JOIN y USING (id)",
     "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 5) SELECT n FROM c",
     "WITH RECURSIVE c(n) AS (VALUES (1) UNION SELECT n + 1 FROM c WHERE n < 5) SELECT sum(n) FROM c",
+    "WITH c AS (SELECT id FROM notes) SELECT count(*) FROM c",
+    "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 5) SELECT (SELECT count(*) FROM c)",
+    "SELECT count(*) FROM json_each('[1, 2]')",
+    "SELECT 1 FROM notes a, notes b, (SELECT * FROM notes LIMIT 2) c, shown",
+    "SELECT count(*) FROM (SELECT id FROM notes UNION ALL SELECT id FROM teams)",
+    "SELECT count(*) FROM (SELECT * FROM notes LIMIT 2), json_each('[1]')",
+    "SELECT EXISTS (SELECT * FROM notes), (SELECT count(*) FROM teams, members)",
     "WITH notes AS (SELECT 1 AS id) SELECT notes.id FROM notes",
     "WITH n AS (SELECT * FROM notes) SELECT n.title FROM n WHERE n.id = 1 ORDER BY n.id",
     "WITH x AS (SELECT id FROM notes) SELECT id FROM notes WHERE id IN (SELECT id FROM x) AND EXISTS (SELECT 1 FROM x)",
@@ -163,7 +172,8 @@ pub(crate) const CARRIED: &[&str] = &[
 #[tokio::test]
 async fn well_formed_sql_runs() {
     let mut refused = Vec::new();
-    let fixture = Fixture::new().await;
+    let schema = format!("{SCHEMA};CREATE VIEW shown AS SELECT id, title FROM notes");
+    let fixture = Fixture::with(&schema, ROWS, POLICIES, GuardOptions::default()).await.unwrap();
     let ann = fixture.ann();
     for sql in CARRIED {
         let mut tx = ann.begin().await.unwrap();

@@ -57,8 +57,8 @@ enum Call {
 }
 
 use Call::{
-    Begin, Commit, Endless, Executor, ExecutorInTransaction, ExecutorWrite, One, Read, Returning, Rollback, SlowRead, SlowWrite,
-    Snapshot, Stream, Whole, Write,
+    Begin, Commit, Endless, Executor, ExecutorInTransaction, ExecutorWrite, One, Read, Returning, Rollback,
+    SlowRead, SlowWrite, Snapshot, Stream, Whole, Write,
 };
 
 async fn call(db: &Guarded, what: Call) {
@@ -127,20 +127,38 @@ async fn another(world: &World, bob: &Guarded, note: &str) {
         let rows: Vec<(i64,)> = bob.query_as("SELECT id FROM notes ORDER BY id").fetch_all().await.unwrap();
         let ids: Vec<i64> = rows.into_iter().map(|(id,)| id).collect();
         assert_eq!(ids, [6, 7, 8, 9, 10], "{note}");
-        let done = bob.query("UPDATE notes SET public = 1 - public WHERE id IN (1, 6)").execute().await.unwrap();
+        let done =
+            bob.query("UPDATE notes SET public = 1 - public WHERE id IN (1, 6)").execute().await.unwrap();
         assert_eq!(done.rows_affected(), 1, "{note}");
     };
-    tokio::time::timeout(Duration::from_secs(4), own).await.unwrap_or_else(|_| panic!("{note}: somebody holds on"));
+    tokio::time::timeout(Duration::from_secs(4), own)
+        .await
+        .unwrap_or_else(|_| panic!("{note}: somebody holds on"));
     // Nobody's transaction is left open on the file.
     let mut conn = plain(&world.path).await;
-    run(&mut conn, "PRAGMA busy_timeout = 0; BEGIN IMMEDIATE; ROLLBACK".to_owned()).await.unwrap_or_else(|error| panic!("{note}: {error}"));
+    run(&mut conn, "PRAGMA busy_timeout = 0; BEGIN IMMEDIATE; ROLLBACK".to_owned())
+        .await
+        .unwrap_or_else(|error| panic!("{note}: {error}"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropped_anywhere_nothing_is_carried_over() {
     let calls = [
-        Read, One, SlowRead, Write, Returning, SlowWrite, Stream, Begin, Commit, Whole, Rollback, Snapshot, Executor,
-        ExecutorWrite, ExecutorInTransaction,
+        Read,
+        One,
+        SlowRead,
+        Write,
+        Returning,
+        SlowWrite,
+        Stream,
+        Begin,
+        Commit,
+        Whole,
+        Rollback,
+        Snapshot,
+        Executor,
+        ExecutorWrite,
+        ExecutorInTransaction,
     ];
     let mut world = World::with(Scenario::Owner, |options| options.readers = 1).await;
     for (what, cold) in calls.into_iter().flat_map(|what| [(what, true), (what, false)]) {
@@ -158,7 +176,10 @@ async fn dropped_anywhere_nothing_is_carried_over() {
             another(&world, &bob, &format!("{what:?} at {n}")).await;
             let now = stars(&world).await;
             assert!(now == sum || now == sum + 5, "{what:?} at {n}: {sum} became {now}, half a write");
-            let writes = matches!(what, Write | Returning | SlowWrite | Commit | Whole | ExecutorWrite | ExecutorInTransaction);
+            let writes = matches!(
+                what,
+                Write | Returning | SlowWrite | Commit | Whole | ExecutorWrite | ExecutorInTransaction
+            );
             assert!(writes || now == sum, "{what:?} at {n} wrote");
             assert!(!(done && writes) || now == sum + 5, "{what:?} was done and is not there");
             sum = now;

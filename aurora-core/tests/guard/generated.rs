@@ -25,7 +25,8 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn refuse(&mut self, error: &Error, sql: &str) {
-        let entry = self.refused.entry(reason(error)).or_insert_with(|| (0, format!("{}: {sql}", error.message())));
+        let entry =
+            self.refused.entry(reason(error)).or_insert_with(|| (0, format!("{}: {sql}", error.message())));
         entry.0 += 1;
     }
 
@@ -43,7 +44,11 @@ impl Tally {
             println!("  {count:6}  {reason}\n          {}", example.chars().take(400).collect::<String>());
         }
         let failed = self.failures.len();
-        assert!(failed == 0, "{name}: {failed} failures, the first:\n{}", self.failures.iter().take(4).cloned().collect::<Vec<_>>().join("\n\n"));
+        assert!(
+            failed == 0,
+            "{name}: {failed} failures, the first:\n{}",
+            self.failures.iter().take(4).cloned().collect::<Vec<_>>().join("\n\n")
+        );
         assert!(refused * 100 <= self.cases * 5, "{name}: more than 5% refused");
     }
 }
@@ -84,7 +89,13 @@ fn same_names(plain: &[AnyRow], guarded: &[AnyRow]) -> bool {
         && plain.names.iter().zip(&guarded.names).all(|(plain, guarded)| !sure(plain) || plain == guarded)
 }
 
-async fn check(world: &World, user: Option<&str>, plain: &mut SqliteConnection, read: &Read, tally: &mut Tally) {
+async fn check(
+    world: &World,
+    user: Option<&str>,
+    plain: &mut SqliteConnection,
+    read: &Read,
+    tally: &mut Tally,
+) {
     let expected = match rows_of(plain, &read.sql).await {
         Ok(rows) => rows,
         Err(error) => {

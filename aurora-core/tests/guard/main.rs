@@ -3,6 +3,12 @@
 
 mod attacks;
 mod attacks_errors;
+mod attacks_budget;
 mod attacks_grammar;
+mod attacks_identity;
+mod attacks_reach;
+mod attacks_spoof;
 mod basics;
 mod fixture;
+mod schema;
+mod semantics;

@@ -45,9 +45,12 @@ async fn the_parser_and_the_engine_see_the_same_tables() {
                         let asked: BTreeSet<String> = asked.into_iter().collect();
                         let known = reach(scenario, &seen);
                         // SQLite does not look into a common table expression that nothing reads.
-                        let missed = !sql.contains("WITH ") && !seen.iter().all(|table| asked.contains(table));
+                        let missed =
+                            !sql.contains("WITH ") && !seen.iter().all(|table| asked.contains(table));
                         if missed || !asked.is_subset(&known) {
-                            tally.failures.push(format!("{scenario:?} parser {seen:?} engine {asked:?}\n{sql}"));
+                            tally
+                                .failures
+                                .push(format!("{scenario:?} parser {seen:?} engine {asked:?}\n{sql}"));
                         }
                     }
                     Err(error) if is_refusal(&error) => tally.refuse(&error, &sql),
@@ -65,11 +68,17 @@ async fn hidden(world: &World) -> Vec<AnyRow> {
     let mut conn = plain(&world.path).await;
     let mut rows = Vec::new();
     for table in ["teams", "notes"] {
-        rows.extend(rows_of(&mut conn, &format!("SELECT * FROM {table} WHERE owner = '{ZED}' ORDER BY id")).await.unwrap());
+        rows.extend(
+            rows_of(&mut conn, &format!("SELECT * FROM {table} WHERE owner = '{ZED}' ORDER BY id"))
+                .await
+                .unwrap(),
+        );
     }
     rows.extend(rows_of(&mut conn, &format!("SELECT * FROM members WHERE user_id = '{ZED}'")).await.unwrap());
     rows.extend(rows_of(&mut conn, "SELECT * FROM secrets").await.unwrap());
-    rows.extend(rows_of(&mut conn, "SELECT * FROM tags WHERE extra = 'HIDDEN [' ORDER BY 1, 2").await.unwrap());
+    rows.extend(
+        rows_of(&mut conn, "SELECT * FROM tags WHERE extra = 'HIDDEN [' ORDER BY 1, 2").await.unwrap(),
+    );
     rows
 }
 
@@ -110,7 +119,9 @@ async fn a_broken_statement_shows_and_changes_nothing_hidden() {
                 Err(error) => {
                     let text = format!("{error:?} {error}");
                     let secret = text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {
-                        word.len() == 33 && word.starts_with('z') && word.bytes().skip(1).all(|b| b.is_ascii_hexdigit())
+                        word.len() == 33
+                            && word.starts_with('z')
+                            && word.bytes().skip(1).all(|b| b.is_ascii_hexdigit())
                     });
                     if secret || (text.contains("HIDDEN") && !sql.contains("HIDDEN")) {
                         tally.failures.push(format!("{scenario:?} {user:?} said {text}: {sql}"));
@@ -120,14 +131,17 @@ async fn a_broken_statement_shows_and_changes_nothing_hidden() {
             if round % 50 == 0 || round + 1 == rounds {
                 let now: Vec<_> = hidden(&world).await.into_iter().map(|row| row.cells).collect();
                 if now != before {
-                    tally.failures.push(format!("{scenario:?} {user:?} hidden rows changed by one of: {recent:#?}"));
+                    tally
+                        .failures
+                        .push(format!("{scenario:?} {user:?} hidden rows changed by one of: {recent:#?}"));
                     break;
                 }
                 recent.clear();
             }
         }
         // No identity, transaction or broken connection stays behind.
-        let left: Vec<AnyRow> = world.as_user(None).query_as("SELECT count(*) FROM members").fetch_all().await.unwrap();
+        let left: Vec<AnyRow> =
+            world.as_user(None).query_as("SELECT count(*) FROM members").fetch_all().await.unwrap();
         assert_eq!(left.len(), 1);
     }
     println!("broken: {} statements, {accepted} accepted by both walls", tally.cases);

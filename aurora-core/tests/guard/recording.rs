@@ -124,22 +124,25 @@ async fn watch(world: &World, user: Option<&str>, sql: &str, tally: &mut Tally) 
     tally.cases += 1;
     world.probe.take();
     let db = world.as_user(user);
-    let outcome: Result<Vec<AnyRow>, Error> = if sql.contains("SET ") || sql.contains("INTO ") || sql.contains("DELETE ") {
-        // Taken back: a write may make its user a member of a hidden team.
-        let mut tx = db.begin().await.unwrap();
-        let outcome = tx.query_as(sql).fetch_all().await;
-        tx.rollback().await.unwrap();
-        outcome
-    } else {
-        db.query_as(sql).fetch_all().await
-    };
+    let outcome: Result<Vec<AnyRow>, Error> =
+        if sql.contains("SET ") || sql.contains("INTO ") || sql.contains("DELETE ") {
+            // Taken back: a write may make its user a member of a hidden team.
+            let mut tx = db.begin().await.unwrap();
+            let outcome = tx.query_as(sql).fetch_all().await;
+            tx.rollback().await.unwrap();
+            outcome
+        } else {
+            db.query_as(sql).fetch_all().await
+        };
     let seen = world.probe.take();
     tally.compared += seen.len() as u64;
     let mut leaked: Vec<Cell> = seen.into_iter().map(cell).filter(marked).collect();
     leaked.dedup();
     let place = format!("{:?} {user:?}", world.scenario);
     if !leaked.is_empty() {
-        tally.failures.push(format!("{place}: a hidden value was seen: {:?}\n{sql}", &leaked[..leaked.len().min(3)]));
+        tally
+            .failures
+            .push(format!("{place}: a hidden value was seen: {:?}\n{sql}", &leaked[..leaked.len().min(3)]));
     }
     match outcome {
         Err(error) if raised(&error) => tally.failures.push(format!("{place}: {error:?}\n{sql}")),
@@ -176,7 +179,12 @@ async fn listed_places_never_show_a_hidden_row() {
             }
         }
     }
-    println!("recording: {} places x {} expressions x {} policies", PLACES.len(), EXPRESSIONS.len(), Scenario::ALL.len());
+    println!(
+        "recording: {} places x {} expressions x {} policies",
+        PLACES.len(),
+        EXPRESSIONS.len(),
+        Scenario::ALL.len()
+    );
     assert!(tally.compared > 10_000, "the recording function hardly ran: {}", tally.compared);
     tally.report("listed");
 }

@@ -7,6 +7,8 @@ mod stored;
 use std::sync::Arc;
 
 use argon2::Block;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::env::{Entropy, random};
@@ -19,6 +21,10 @@ use stored::Stored;
 
 pub use params::PasswordParams;
 pub use pool::PasswordPool;
+
+/// What stands in front of an imported hash that was sealed.
+const SEALED: &str = "$aurora-sealed-1$";
+const SEALED_CONTEXT: [&[u8]; 1] = [b"imported password hash"];
 
 /// What checking a password came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +43,7 @@ pub enum Verdict {
 ///
 /// Argon2id version 19, with a secret from the [`Keyring`] as Argon2's own secret input, so that a copy of the
 /// database alone is no use to a dictionary. The hash is a PHC string whose `keyid` tells that it is keyed.
-/// bcrypt hashes of imported users verify and ask to be rehashed.
+/// bcrypt hashes of imported users verify and ask to be rehashed; until then they lie sealed.
 #[derive(Clone, Debug)]
 pub struct PasswordHasher(Arc<Inner>);
 
@@ -45,6 +51,7 @@ pub struct PasswordHasher(Arc<Inner>);
 struct Inner {
     engine: Arc<Engine>,
     pool: Pool,
+    keyring: Keyring,
     entropy: Arc<dyn Entropy>,
 }
 
@@ -62,7 +69,7 @@ impl PasswordHasher {
         let key_id = *name.first_chunk().ok_or_else(|| Error::internal("hash too short"))?;
         let engine = Arc::new(Engine { params, secret, key_id });
         let pool = Pool::start(pool, params.blocks())?;
-        Ok(Self(Arc::new(Inner { engine, pool, entropy })))
+        Ok(Self(Arc::new(Inner { engine, pool, keyring: keyring.clone(), entropy })))
     }
 
     /// The parameters that new hashes get.
@@ -90,9 +97,34 @@ impl PasswordHasher {
     pub async fn verify(&self, password: &Secret, stored: Option<&str>) -> Result<Verdict> {
         NewPassword::bounded(password)?;
         let password = password.clone();
-        let stored = Stored::parse(stored.unwrap_or_default(), &self.0.engine.params);
+        let stored = self.unsealed(stored.unwrap_or_default());
+        let stored = Stored::parse(&stored, &self.0.engine.params);
         let engine = Arc::clone(&self.0.engine);
         self.0.pool.run(move |memory| engine.verify(password.expose().as_bytes(), &stored, memory)).await
+    }
+}
+
+impl PasswordHasher {
+    /// An imported hash in the form in which it may be stored: sealed, since it is not keyed and would fall to any
+    /// dictionary. One of this service's own is kept as it is.
+    ///
+    /// # Errors
+    /// When no randomness can be drawn.
+    pub fn seal_imported(&self, hash: &str) -> Result<String> {
+        if Stored::parse(hash, &self.0.engine.params).is_keyed() {
+            return Ok(hash.to_owned());
+        }
+        let sealed = self.0.keyring.seal(Purpose::Password, &SEALED_CONTEXT, hash.as_bytes())?;
+        Ok(format!("{SEALED}{}", STANDARD_NO_PAD.encode(sealed)))
+    }
+
+    /// What does not open is unusable, as any hash that is not understood.
+    fn unsealed(&self, stored: &str) -> Zeroizing<String> {
+        let Some(sealed) = stored.strip_prefix(SEALED) else { return Zeroizing::new(stored.to_owned()) };
+        let sealed = STANDARD_NO_PAD.decode(sealed).unwrap_or_default();
+        let opened = self.0.keyring.unseal(Purpose::Password, &SEALED_CONTEXT, &sealed);
+        let text = opened.ok().and_then(|opened| String::from_utf8(opened.expose().to_vec()).ok());
+        Zeroizing::new(text.unwrap_or_default())
     }
 }
 

@@ -27,6 +27,11 @@ pub(super) struct Argon2idHash {
 }
 
 impl Stored {
+    /// Whether it is keyed, so that it may lie in the database as it is.
+    pub(super) fn is_keyed(&self) -> bool {
+        matches!(self, Self::Argon2id(hash) if hash.key_id.is_some())
+    }
+
     /// `current` bounds the memory that a hash may ask for: no more than a hash of today or 64 MiB.
     pub(super) fn parse(text: &str, current: &PasswordParams) -> Self {
         if text.is_empty() || text.len() > MAX_TEXT || !text.is_ascii() {

@@ -3,12 +3,15 @@
 use std::any::TypeId;
 
 use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
-use sqlparser::dialect::{Dialect, Precedence, SQLiteDialect};
+use sqlparser::dialect::{Dialect, SQLiteDialect};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
-/// SQLite's, with `IS` between any two operands, `ISNULL`, `NOT GLOB`, shifts, and an alias on INSERT.
+/// SQLite's, with `NOT GLOB`, shifts, and an alias on INSERT.
+///
+/// What could be spelled otherwise is, in `text.rs`, before the parser sees it: an operator read here costs a copy
+/// of all that stands to its left.
 #[derive(Debug)]
 pub(super) struct GuardedSql;
 
@@ -72,20 +75,12 @@ impl Dialect for GuardedSql {
         true
     }
 
-    fn parse_statement(&self, parser: &mut Parser) -> Option<Result<sqlparser::ast::Statement, ParserError>> {
+    fn parse_statement(&self, parser: &mut Parser<'_>) -> Option<Result<sqlparser::ast::Statement, ParserError>> {
         SQLITE.parse_statement(parser)
     }
 
-    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
-        is_null_word(&parser.peek_token_ref().token).then(|| Ok(self.prec_value(Precedence::Is)))
-    }
-
-    fn parse_infix(&self, parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
-        if is_null_word(&parser.peek_token_ref().token) {
-            parser.next_token();
-            return Some(Ok(Expr::IsNull(Box::new(left.clone()))));
-        }
-        if is(parser, 0, &[Keyword::NOT]) && is(parser, 1, &[Keyword::GLOB]) {
+    fn parse_infix(&self, parser: &mut Parser<'_>, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        if is(parser, 0, Keyword::NOT) && is(parser, 1, Keyword::GLOB) {
             parser.next_token();
             parser.next_token();
             let (left, op) = (Box::new(left.clone()), BinaryOperator::Glob);
@@ -95,30 +90,10 @@ impl Dialect for GuardedSql {
                 Expr::Nested(Box::new(not))
             }));
         }
-        if is(parser, 0, &[Keyword::IS]) {
-            let not = is(parser, 1, &[Keyword::NOT]);
-            let words = [Keyword::NULL, Keyword::TRUE, Keyword::FALSE, Keyword::DISTINCT];
-            if is(parser, if not { 2 } else { 1 }, &words) {
-                return None;
-            }
-            parser.next_token();
-            if not {
-                parser.next_token();
-            }
-            let left = Box::new(left.clone());
-            return Some(parser.parse_subexpr(precedence).map(|right| {
-                let right = Box::new(right);
-                if not { Expr::IsDistinctFrom(left, right) } else { Expr::IsNotDistinctFrom(left, right) }
-            }));
-        }
         SQLITE.parse_infix(parser, left, precedence)
     }
 }
 
-fn is(parser: &Parser, ahead: usize, words: &[Keyword]) -> bool {
-    matches!(&parser.peek_nth_token_ref(ahead).token, Token::Word(word) if words.contains(&word.keyword))
-}
-
-fn is_null_word(token: &Token) -> bool {
-    matches!(token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("isnull"))
+fn is(parser: &Parser<'_>, ahead: usize, keyword: Keyword) -> bool {
+    matches!(&parser.peek_nth_token_ref(ahead).token, Token::Word(word) if word.keyword == keyword)
 }

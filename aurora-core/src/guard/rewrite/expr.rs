@@ -22,6 +22,9 @@ const PLAIN: &[&str] = &[
     "last_value", "current_timestamp", "current_date", "current_time",
 ];
 
+/// How deep an expression may nest, chains of two-sided operators aside.
+const DEEPEST_EXPRESSION: usize = 70;
+
 /// The longest pattern that LIKE and GLOB take, in bytes; the engine is told the same.
 const LONGEST_PATTERN: usize = 1_000;
 
@@ -29,7 +32,7 @@ impl Rewriter<'_> {
     /// Checks and rewrites an expression in place.
     pub(super) fn expr(&mut self, expr: &mut Expr) -> Result<Safety> {
         self.depth += 1;
-        if self.depth > 200 {
+        if self.depth > DEEPEST_EXPRESSION {
             return Err(refused("an expression this deep"));
         }
         let safety = self.expr_inner(expr);
@@ -44,7 +47,10 @@ impl Rewriter<'_> {
                 self.name(expr)?;
                 Plain
             }
-            Expr::Value(value) => match value.value {
+            Expr::Value(value) => match &value.value {
+                Value::Placeholder(name) if !name.starts_with('?') => {
+                    return Err(refused(format_args!("the parameter `{name}`; write $1, $2, ..")));
+                }
                 Value::Number(..) | Value::SingleQuotedString(_) | Value::HexStringLiteral(_) => Plain,
                 Value::Null | Value::Boolean(_) | Value::Placeholder(_) => Plain,
                 _ => return Err(refused(format_args!("the literal `{value}`"))),
@@ -65,9 +71,15 @@ impl Rewriter<'_> {
             Expr::Between { expr, low, high, .. } => {
                 self.expr(expr)?.and(self.expr(low)?).and(self.expr(high)?)
             }
-            Expr::BinaryOp { left, op, right } => {
-                let own = operator(op, right)?;
-                own.and(self.expr(left)?).and(self.expr(right)?)
+            Expr::BinaryOp { .. } => {
+                // Down the left side in a loop: a chain is as deep as it is long.
+                let mut safety = Plain;
+                let mut rest = expr;
+                while let Expr::BinaryOp { left, op, right } = rest {
+                    safety = safety.and(operator(op, right)?).and(self.expr(right)?);
+                    rest = left;
+                }
+                safety.and(self.expr(rest)?)
             }
             Expr::Like { any: false, expr, pattern, escape_char, .. } => {
                 // A pattern that is too long fails, and only where a row is looked at.
@@ -84,7 +96,13 @@ impl Rewriter<'_> {
                 {
                     return Err(refused(format_args!("the operator `{op}`")));
                 }
-                self.expr(expr)?
+                let safety = self.expr(expr)?;
+                // Two signs in a row would be printed as a comment.
+                if matches!(**expr, Expr::UnaryOp { .. }) {
+                    let inner = std::mem::replace(&mut **expr, Expr::value(Value::Null));
+                    **expr = Expr::Nested(Box::new(inner));
+                }
+                safety
             }
             Expr::Cast { kind: CastKind::Cast, expr, data_type, format: None, .. } => {
                 let simple = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ' ' | '(' | ')' | ',');

@@ -187,6 +187,13 @@ impl Rewriter<'_> {
         Ok(TableFactor::Derived { lateral: false, subquery: query, alias: Some(plain_alias(alias)), sample: None })
     }
 
+    /// Whether the item goes by that name, or has such a column.
+    fn has_name(&self, item: &Item, name: &str) -> bool {
+        let table = item.table.and_then(|position| self.rules.host.tables.get(position));
+        let column = table.is_some_and(|table| table.columns.iter().any(|known| known.eq_ignore_ascii_case(name)));
+        column || item.alias.eq_ignore_ascii_case(name)
+    }
+
     /// Puts views in the place of tables, and keeps watched expressions off hidden rows.
     pub(super) fn keep(&mut self, select: &mut Select, block: &Block, keep: Keep, conjuncts: Vec<Safety>) -> Result<()> {
         let names = self.rules.names;
@@ -242,7 +249,7 @@ impl Rewriter<'_> {
                 let before = block.items.iter().position(|item| item.alias == shown).unwrap_or(block.items.len());
                 let spoken = spoken_of(args);
                 let near = block.items.iter().enumerate().filter(|(at, item)| {
-                    *at < before || spoken.iter().any(|name| name.eq_ignore_ascii_case(&item.alias))
+                    *at < before || spoken.iter().any(|name| self.has_name(item, name))
                 });
                 if let (Keep::Case, Some(visible)) = (keep, visible(names, near.map(|(_, item)| item))) {
                     wrap_arguments(&mut args.args, &visible);
@@ -322,14 +329,14 @@ pub(super) fn constraint(operator: &mut JoinOperator) -> Result<Option<&mut Join
     })
 }
 
-/// The aliases that the arguments of a table-valued function name.
+/// The aliases that the arguments of a table-valued function name, and the columns that stand there alone.
 fn spoken_of(args: &TableFunctionArgs) -> Vec<String> {
     let mut names = Vec::new();
     let _ = visit_expressions(&args.args, |expr| {
-        if let Expr::CompoundIdentifier(parts) = expr
-            && let [table, _] = parts.as_slice()
-        {
-            names.push(table.value.clone());
+        match expr {
+            Expr::CompoundIdentifier(parts) => names.extend(parts.first().map(|table| table.value.clone())),
+            Expr::Identifier(column) => names.push(column.value.clone()),
+            _ => {}
         }
         std::ops::ControlFlow::<()>::Continue(())
     });

@@ -76,7 +76,7 @@ pub(super) fn rewrite(rules: Rules<'_>, sql: &str) -> Result<Rewritten> {
         }
     };
     Ok(Rewritten {
-        sql: Arc::from(sql),
+        sql: Arc::from(text::checked(sql)?),
         writes,
         ticket: Ticket {
             target: rewriter.target.as_ref().map(|target| Arc::from(target.table.as_str())),
@@ -101,7 +101,7 @@ pub(super) fn rewrite_in_trigger(rules: Rules<'_>, statement: Statement) -> Resu
         other => return Err(refused(format!("`{}` in a trigger", text::first_word(&other.to_string())))),
     };
     Ok(Rewritten {
-        sql: Arc::from(sql),
+        sql: Arc::from(text::checked(sql)?),
         writes,
         ticket: Ticket::default(),
         needs: rewriter.needs,
@@ -114,6 +114,7 @@ pub(super) fn rewrite_condition(rules: Rules<'_>, condition: &mut sqlparser::ast
     let mut rewriter = Rewriter::new(rules);
     rewriter.in_trigger = true;
     rewriter.expr(condition)?;
+    text::checked(condition.to_string())?;
     Ok(rewriter.needs)
 }
 

@@ -17,6 +17,12 @@ const LONGEST: usize = 256 * 1024;
 /// The most words and operators: a chain of operators is a tree as deep as it is long, and is walked by recursion.
 const MOST_WORDS: usize = 3_000;
 
+/// The longest chain of operators without a comma or parentheses.
+const LONGEST_CHAIN: usize = 200;
+
+/// The most operators that the parser reads by copying what stands to their left.
+const MOST_COPIED: usize = 32;
+
 /// How deep a statement may nest.
 const DEEPEST: usize = 64;
 
@@ -145,7 +151,75 @@ fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>> {
         }
     }
     hexadecimal(&mut tokens)?;
-    Ok(without_hints(tokens))
+    let tokens = spelled(without_hints(tokens));
+    short_chains(&tokens)?;
+    Ok(tokens)
+}
+
+/// `ISNULL` as `IS NULL`, `a IS b` as `a IS NOT DISTINCT FROM b`: the same in SQLite, and the parser knows them.
+fn spelled(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let keyword = |token: Option<&TokenWithSpan>| match token.map(|token| &token.token) {
+        Some(Token::Word(word)) if word.quote_style.is_none() => Some(word.keyword),
+        _ => None,
+    };
+    let known = [Keyword::NULL, Keyword::TRUE, Keyword::FALSE, Keyword::DISTINCT];
+    let mut spelled: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len() + 8);
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        at += 1;
+        let span = token.span;
+        let mut push = |word: &str| spelled.push(TokenWithSpan::new(Token::make_keyword(word), span));
+        match &token.token {
+            Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("isnull") => {
+                push("IS");
+                push("NULL");
+            }
+            Token::Word(word) if word.quote_style.is_none() && word.keyword == Keyword::IS => {
+                let not = keyword(tokens.get(at)) == Some(Keyword::NOT);
+                let next = keyword(tokens.get(if not { at + 1 } else { at }));
+                push("IS");
+                if next.is_none_or(|next| !known.contains(&next)) {
+                    let words: &[&str] = if not { &["DISTINCT", "FROM"] } else { &["NOT", "DISTINCT", "FROM"] };
+                    words.iter().for_each(|word| push(word));
+                    at += usize::from(not);
+                }
+            }
+            _ => spelled.push(token.clone()),
+        }
+    }
+    spelled
+}
+
+/// A chain of operators is a tree as deep as it is long, and trees are walked, copied and dropped by recursion.
+fn short_chains(tokens: &[TokenWithSpan]) -> Result<()> {
+    const LINKS: &[Keyword] = &[
+        Keyword::AND, Keyword::OR, Keyword::NOT, Keyword::IS, Keyword::NOTNULL, Keyword::COLLATE, Keyword::LIKE,
+        Keyword::IN, Keyword::BETWEEN, Keyword::UNION, Keyword::INTERSECT, Keyword::EXCEPT, Keyword::CASE,
+    ];
+    const COPIED: &[Keyword] = &[Keyword::GLOB, Keyword::MATCH, Keyword::REGEXP];
+    let mut levels = vec![0_usize];
+    let mut copied = 0;
+    for token in tokens {
+        let Some(length) = levels.last_mut() else { break };
+        match &token.token {
+            Token::LParen => levels.push(0),
+            Token::RParen => {
+                if levels.len() > 1 {
+                    levels.pop();
+                }
+            }
+            Token::Comma => *length = 0,
+            Token::Word(word) if COPIED.contains(&word.keyword) => copied += 1,
+            Token::Word(word) if !LINKS.contains(&word.keyword) => {}
+            Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_) | Token::Period => {}
+            Token::HexStringLiteral(_) | Token::SemiColon | Token::EOF => {}
+            _ => *length += 1,
+        }
+        if levels.last().is_some_and(|length| *length > LONGEST_CHAIN) || copied > MOST_COPIED {
+            return Err(refused(format_args!("a chain of over {LONGEST_CHAIN} operators")));
+        }
+    }
+    Ok(())
 }
 
 fn starts_with_zero(sql: &str, token: &TokenWithSpan) -> bool {
@@ -257,6 +331,29 @@ pub(super) fn quoted(name: &str) -> Ident {
     Ident::with_quote('"', name)
 }
 
+/// The last look at what was printed: nothing in it may be read as a comment or as a second statement, which would
+/// cut off what we wrote behind the host's text.
+pub(super) fn checked(sql: String) -> Result<String> {
+    let mut quote = None;
+    let mut last = ' ';
+    for c in sql.chars() {
+        match quote {
+            Some(end) if c == end => quote = None,
+            Some(_) => {}
+            None => match c {
+                '\'' | '"' | '`' => quote = Some(c),
+                '[' => quote = Some(']'),
+                ';' | '\0' => return Err(refused("this text")),
+                '-' if last == '-' => return Err(refused("two signs in a row; write parentheses between them")),
+                '*' if last == '/' => return Err(refused("this text")),
+                _ => {}
+            },
+        }
+        last = c;
+    }
+    if quote.is_some() { Err(refused("this text")) } else { Ok(sql) }
+}
+
 /// Whether a qualified name may carry this schema: SQLite's `main`, PostgreSQL's `public`.
 pub(super) fn is_own_schema(name: &str) -> bool {
     name.eq_ignore_ascii_case("main") || name.eq_ignore_ascii_case("public")
@@ -264,4 +361,19 @@ pub(super) fn is_own_schema(name: &str) -> bool {
 
 pub(super) fn first_word(text: &str) -> String {
     text.split_whitespace().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::checked;
+
+    #[test]
+    fn printed_text_holds_no_comment_and_no_second_statement() {
+        for fine in ["SELECT '--;/*', \"--\", `;`, [/*] - -1", "SELECT a - b", "SELECT 'it''s' /2"] {
+            assert!(checked(fine.to_owned()).is_ok(), "{fine}");
+        }
+        for bad in ["SELECT --1", "SELECT 1;", "SELECT 1 /* */", "SELECT 'x", "SELECT \"x", "SELECT ''--"] {
+            assert!(checked(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
 }

@@ -113,6 +113,12 @@ fn pool(size: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
+        // When a commit fails for want of room, SQLite rolls back by itself and sqlx counts the transaction as open
+        // for ever: no `begin` would work on this connection again. It is given up for a new one.
+        .before_acquire(|connection, _| {
+            let stuck = sqlx::Connection::is_in_transaction(connection);
+            Box::pin(async move { Ok(!stuck) })
+        })
 }
 
 fn file(url: &str) -> Result<PathBuf> {

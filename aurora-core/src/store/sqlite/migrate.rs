@@ -23,7 +23,7 @@ pub(super) async fn migrate(connection: &mut SqliteConnection, now: Timestamp) -
     }
     for (version, step) in (1_i64..).zip(STEPS) {
         if version > done {
-            sqlx::raw_sql(*step).execute(&mut *connection).await.map_err(failure)?;
+            sqlx::raw_sql(*step).execute(&mut *connection).await.map_err(taken)?;
             sqlx::query(statements::RECORD_MIGRATION)
                 .bind(version)
                 .bind(now.as_micros())
@@ -33,4 +33,14 @@ pub(super) async fn migrate(connection: &mut SqliteConnection, now: Timestamp) -
         }
     }
     Ok(())
+}
+
+/// A host's table with a name of ours is the host's to rename; what else fails is what it always is.
+fn taken(error: sqlx::Error) -> Error {
+    let message = error.as_database_error().map(|error| error.message().to_owned()).unwrap_or_default();
+    if !message.contains("already exists") {
+        return failure(error);
+    }
+    let sentence = format!("Aurora's tables cannot be made: {message}; rename it, names with auth_ and aurora_ are ours");
+    Error::new(Code::Configuration, sentence).with_source(error)
 }

@@ -1,6 +1,7 @@
 use super::{Gen, Kind};
 
-const WORDS: &[&str] = &["ann one", "bob", "red", "x", "", "a%", "note 3", "00000000-0000-4000-8000-00000000000a"];
+const WORDS: &[&str] =
+    &["ann one", "bob", "red", "x", "", "a%", "note 3", "00000000-0000-4000-8000-00000000000a"];
 
 impl Gen {
     pub(super) fn expr(&mut self, kind: Kind, depth: usize) -> String {
@@ -20,7 +21,11 @@ impl Gen {
             .iter()
             .flatten()
             .flat_map(|source| {
-                source.columns.iter().filter(|(_, own)| *own == kind).map(|(name, _)| format!("{}.{name}", source.name))
+                source
+                    .columns
+                    .iter()
+                    .filter(|(_, own)| *own == kind)
+                    .map(|(name, _)| format!("{}.{name}", source.name))
             })
             .collect();
         if known.is_empty() { None } else { Some(self.rng.pick(&known).clone()) }
@@ -46,12 +51,22 @@ impl Gen {
         let d = depth - 1;
         let n = self.rng.below(9);
         match self.rng.below(22) {
-            0 | 1 => format!("({} {} {})", self.expr(Kind::Int, d), *self.rng.pick(&["+", "-", "*", "&", "|"]), self.expr(Kind::Int, d)),
+            0 | 1 => format!(
+                "({} {} {})",
+                self.expr(Kind::Int, d),
+                *self.rng.pick(&["+", "-", "*", "&", "|"]),
+                self.expr(Kind::Int, d)
+            ),
             2 => format!("{} % {}", self.leaf(Kind::Int), n + 1),
             3 => format!("length({})", self.expr(Kind::Text, d)),
             4 => format!("abs({})", self.expr(Kind::Int, d)),
             5 => format!("coalesce({}, {n})", self.expr(Kind::Int, d)),
-            6 => format!("CASE WHEN {} THEN {} ELSE {} END", self.pred(d), self.expr(Kind::Int, d), self.expr(Kind::Int, d)),
+            6 => format!(
+                "CASE WHEN {} THEN {} ELSE {} END",
+                self.pred(d),
+                self.expr(Kind::Int, d),
+                self.expr(Kind::Int, d)
+            ),
             7 => format!("json_extract({}, '$.a')", self.expr(Kind::Json, d)),
             8 => format!("CAST({} AS INTEGER)", self.expr(Kind::Text, d)),
             9 => format!("instr({}, 'e')", self.expr(Kind::Text, d)),
@@ -63,7 +78,11 @@ impl Gen {
             15 => format!("({})", self.pred(d)),
             16 => format!("-{}", self.leaf(Kind::Int)),
             17 => format!("unicode({})", self.expr(Kind::Text, d)),
-            18 => format!("CASE {} WHEN {n} THEN 1 WHEN {} THEN 2 END", self.expr(Kind::Int, d), self.leaf(Kind::Int)),
+            18 => format!(
+                "CASE {} WHEN {n} THEN 1 WHEN {} THEN 2 END",
+                self.expr(Kind::Int, d),
+                self.leaf(Kind::Int)
+            ),
             19 => format!("octet_length({})", self.expr(Kind::Text, d)),
             _ => self.scalar(Kind::Int, d),
         }
@@ -101,7 +120,11 @@ impl Gen {
         }
         let d = depth - 1;
         match self.rng.below(6) {
-            0 => format!("json_object('a', {}, 'k', {}, 'l', json_array(1))", self.expr(Kind::Int, d), self.expr(Kind::Text, d)),
+            0 => format!(
+                "json_object('a', {}, 'k', {}, 'l', json_array(1))",
+                self.expr(Kind::Int, d),
+                self.expr(Kind::Text, d)
+            ),
             1 => format!("json_set({}, '$.a', {})", self.expr(Kind::Json, d), self.expr(Kind::Int, d)),
             2 => format!("json_patch({}, '{{\"b\":1}}')", self.expr(Kind::Json, d)),
             3 => format!("json_remove({}, '$.k')", self.expr(Kind::Json, d)),
@@ -138,18 +161,39 @@ impl Gen {
         let d = depth.saturating_sub(1);
         let plain = match self.rng.below(if depth == 0 { 9 } else { 21 }) {
             0..=2 => {
-                let op = *self.rng.pick(&["=", "<>", "<", ">", "<=", ">=", "IS", "IS NOT", "IS DISTINCT FROM"]);
+                let op =
+                    *self.rng.pick(&["=", "<>", "<", ">", "<=", ">=", "IS", "IS NOT", "IS DISTINCT FROM"]);
                 format!("{} {op} {}", self.expr(Kind::Int, d), self.expr(Kind::Int, d))
             }
-            3 => format!("{} {} {}", self.expr(Kind::Text, d), *self.rng.pick(&["=", "<", ">=", "!="]), self.expr(Kind::Text, d)),
-            4 => format!("{} BETWEEN {} AND {}", self.expr(Kind::Int, d), self.rng.below(4), self.leaf(Kind::Int)),
-            5 => format!("{} {}IN (1, 2, {})", self.expr(Kind::Int, d), self.maybe_not(), self.leaf(Kind::Int)),
+            3 => format!(
+                "{} {} {}",
+                self.expr(Kind::Text, d),
+                *self.rng.pick(&["=", "<", ">=", "!="]),
+                self.expr(Kind::Text, d)
+            ),
+            4 => format!(
+                "{} BETWEEN {} AND {}",
+                self.expr(Kind::Int, d),
+                self.rng.below(4),
+                self.leaf(Kind::Int)
+            ),
+            5 => {
+                format!("{} {}IN (1, 2, {})", self.expr(Kind::Int, d), self.maybe_not(), self.leaf(Kind::Int))
+            }
             6 => format!("{} IS {}NULL", self.expr(Kind::Int, d), self.maybe_not()),
-            7 => format!("{} {}LIKE '%{}%'", self.expr(Kind::Text, d), self.maybe_not(), *self.rng.pick(&["o", "n_t", "1"])),
+            7 => format!(
+                "{} {}LIKE '%{}%'",
+                self.expr(Kind::Text, d),
+                self.maybe_not(),
+                *self.rng.pick(&["o", "n_t", "1"])
+            ),
             8 => format!("{} GLOB '*{}*'", self.expr(Kind::Text, d), *self.rng.pick(&["o", "n?", "[0-9]"])),
-            9 | 10 => format!("({} AND {})", self.pred(d), self.pred(d)),
-            11 | 12 => format!("({} OR {})", self.pred(d), self.pred(d)),
-            13 => format!("NOT ({})", self.pred(d)),
+            // Without parentheses too: what binds to what is then for each reader to say.
+            9 => format!("{} AND {}", self.pred(d), self.pred(d)),
+            10 => format!("({} AND {})", self.pred(d), self.pred(d)),
+            11 => format!("{} OR {}", self.pred(d), self.pred(d)),
+            12 => format!("({} OR {})", self.pred(d), self.pred(d)),
+            13 => format!("NOT {}", self.pred(d)),
             14 => format!("json_valid({})", self.expr(Kind::Json, d)),
             15 => format!("{} LIKE 'a!%%' ESCAPE '!'", self.expr(Kind::Text, d)),
             16 => format!("{} COLLATE NOCASE = {}", self.expr(Kind::Text, d), self.expr(Kind::Text, d)),

@@ -25,11 +25,19 @@ impl Gen {
         let ordered = self.rng.chance(50);
         if ordered {
             let order: Vec<String> = (1..=kinds.len())
-                .map(|at| format!("{at}{}", *self.rng.pick(&["", " DESC", " ASC", " DESC NULLS LAST", " NULLS LAST"])))
+                .map(|at| {
+                    format!(
+                        "{at}{}",
+                        *self.rng.pick(&["", " DESC", " ASC", " DESC NULLS LAST", " NULLS LAST"])
+                    )
+                })
                 .collect();
             sql = format!("{sql} ORDER BY {}", order.join(", "));
             let n = self.rng.below(7);
+            // Plain SQLite 3.51.3 forgets the OFFSET where it turns an EXISTS into a join: nothing to compare with.
+            let forgets = sql.contains("EXISTS (");
             match self.rng.below(4) {
+                0..=2 if forgets => sql = format!("{sql} LIMIT {n}"),
                 0 => sql = format!("{sql} LIMIT {n}"),
                 1 => sql = format!("{sql} LIMIT {n} OFFSET 2"),
                 2 => sql = format!("{sql} LIMIT 1, {n}"),
@@ -40,7 +48,9 @@ impl Gen {
     }
 
     fn kinds(&mut self) -> Vec<Kind> {
-        (0..=self.rng.below(3)).map(|_| *self.rng.pick(&[Kind::Int, Kind::Text, Kind::Int, Kind::Json])).collect()
+        (0..=self.rng.below(3))
+            .map(|_| *self.rng.pick(&[Kind::Int, Kind::Text, Kind::Int, Kind::Json]))
+            .collect()
     }
 
     fn with(&mut self) -> String {
@@ -51,7 +61,8 @@ impl Gen {
             let (text, columns) = match self.rng.below(6) {
                 0 => {
                     recursive = true;
-                    let text = format!("{name}(c0) AS (SELECT 1 UNION ALL SELECT c0 + 1 FROM {name} WHERE c0 < 4)");
+                    let text =
+                        format!("{name}(c0) AS (SELECT 1 UNION ALL SELECT c0 + 1 FROM {name} WHERE c0 < 4)");
                     (text, vec![Kind::Int])
                 }
                 1 => {
@@ -113,7 +124,11 @@ impl Gen {
                 })
                 .collect();
             let distinct = if self.rng.chance(12) { "DISTINCT " } else { "" };
-            let window = if named { format!(" WINDOW w AS (PARTITION BY {})", self.expr(Kind::Int, 1)) } else { String::new() };
+            let window = if named {
+                format!(" WINDOW w AS (PARTITION BY {})", self.expr(Kind::Int, 1))
+            } else {
+                String::new()
+            };
             format!("SELECT {distinct}{} FROM {from}{filter}{window}", list.join(", "))
         };
         self.scopes.pop();
@@ -173,15 +188,21 @@ impl Gen {
         self.local = false;
         let sources = self.scopes.last().cloned().unwrap_or_default();
         let total = sources.iter().all(|source| !source.key.is_empty());
-        let keys: Vec<String> =
-            sources.iter().flat_map(|source| source.key.iter().map(|key| format!("{}.{key}", source.name))).collect();
+        let keys: Vec<String> = sources
+            .iter()
+            .flat_map(|source| source.key.iter().map(|key| format!("{}.{key}", source.name)))
+            .collect();
         let keys = keys.join(", ");
         let choice = self.rng.below(9);
         match (choice, total) {
-            (0, true) if kind == Kind::Int => format!("row_number() OVER (PARTITION BY {part} ORDER BY {keys})"),
+            (0, true) if kind == Kind::Int => {
+                format!("row_number() OVER (PARTITION BY {part} ORDER BY {keys})")
+            }
             (1, true) => format!("lag({arg}) OVER (ORDER BY {keys})"),
             (2, true) => format!("first_value({arg}) OVER (PARTITION BY {part} ORDER BY {keys})"),
-            (3, true) => format!("max({arg}) OVER (ORDER BY {keys} ROWS BETWEEN 2 PRECEDING AND CURRENT ROW)"),
+            (3, true) => {
+                format!("max({arg}) OVER (ORDER BY {keys} ROWS BETWEEN 2 PRECEDING AND CURRENT ROW)")
+            }
             (4, _) if kind == Kind::Int => format!("rank() OVER (ORDER BY {sort})"),
             (5, _) if kind == Kind::Int => format!("count(*) OVER (PARTITION BY {part} ORDER BY {sort})"),
             (6, _) => {

@@ -11,7 +11,9 @@ use aurora_core::policy::Policies;
 use aurora_core::store::WriterLock;
 use aurora_core::types::{Principal, UserId};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow};
-use sqlx::{AssertSqlSafe, Column as _, ConnectOptions as _, Decode as _, Row as _, TypeInfo as _, ValueRef as _};
+use sqlx::{
+    AssertSqlSafe, Column as _, ConnectOptions as _, Decode as _, Row as _, TypeInfo as _, ValueRef as _,
+};
 
 pub(crate) const ANN: &str = "00000000-0000-4000-8000-00000000000a";
 pub(crate) const BOB: &str = "00000000-0000-4000-8000-00000000000b";
@@ -102,7 +104,8 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 5] = [Self::Owner, Self::Member, Self::Public, Self::Restrictive, Self::Exists];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Owner, Self::Member, Self::Public, Self::Restrictive, Self::Exists];
 
     pub(crate) fn policies(self) -> String {
         let mut text: String =
@@ -150,9 +153,15 @@ impl Scenario {
     pub(crate) fn means(self, table: &str, does: Does, user: Option<&str>) -> String {
         let notes = |does| self.means("notes", does, user);
         if table == "tags" {
-            let own = if does == Does::Select { "1".to_owned() } else { format!("r.owner = '{}'", user.unwrap_or("-")) };
+            let own = if does == Does::Select {
+                "1".to_owned()
+            } else {
+                format!("r.owner = '{}'", user.unwrap_or("-"))
+            };
             let seen = notes(Does::Select);
-            return format!("EXISTS (SELECT 1 FROM f.notes AS r WHERE r.id = t.note_id AND ({seen}) AND ({own}))");
+            return format!(
+                "EXISTS (SELECT 1 FROM f.notes AS r WHERE r.id = t.note_id AND ({seen}) AND ({own}))"
+            );
         }
         let Some(user) = user else {
             let open = table == "notes" && self == Self::Public && does == Does::Select;
@@ -168,7 +177,9 @@ impl Scenario {
             ("teams", _) => own,
             (_, does) => match (self, does) {
                 (Self::Member, Does::Select) => format!("{own} OR {member}"),
-                (Self::Public, Does::Select | Does::Update | Does::CheckUpdate) => format!("{own} OR r.public = 1"),
+                (Self::Public, Does::Select | Does::Update | Does::CheckUpdate) => {
+                    format!("{own} OR r.public = 1")
+                }
                 (Self::Restrictive, Does::Select) => "r.stars >= 0 AND r.stars < 1000000".to_owned(),
                 (Self::Restrictive, Does::Delete) => format!("{own} AND r.stars < 3"),
                 (Self::Exists, _) => format!(
@@ -216,7 +227,11 @@ impl World {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let shared = Path::new("/dev/shm");
         let base = if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() };
-        let dir = base.join(format!("aurora-world-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+        let dir = base.join(format!(
+            "aurora-world-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        ));
         std::fs::create_dir_all(&dir).unwrap();
         let path = dir.join("app.db");
         let mut conn = plain(&path).await;
@@ -258,14 +273,19 @@ impl World {
 }
 
 /// A guard over a file that is there.
-pub(crate) async fn open(path: &Path, scenario: Scenario, change: impl FnOnce(&mut GuardOptions)) -> (Guard, Probe) {
+pub(crate) async fn open(
+    path: &Path,
+    scenario: Scenario,
+    change: impl FnOnce(&mut GuardOptions),
+) -> (Guard, Probe) {
     let policies = Policies::parse(&scenario.policies(), "policies.sql").unwrap();
     let probe = Probe::default();
     let mut options = GuardOptions::default();
     options.probe = Some(probe.clone());
     change(&mut options);
     let lock = WriterLock::new(Duration::from_secs(5));
-    let guard = Guard::open(path, &policies, lock, Arc::new(SystemClock), &SystemEntropy, options).await.unwrap();
+    let guard =
+        Guard::open(path, &policies, lock, Arc::new(SystemClock), &SystemEntropy, options).await.unwrap();
     (guard, probe)
 }
 
@@ -313,8 +333,10 @@ impl<'r> sqlx::FromRow<'r, SqliteRow> for AnyRow {
                 match kind.as_str() {
                     "INTEGER" | "BOOLEAN" => Cell::Int(i64::decode(value).map_err(sqlx::Error::Decode)?),
                     "REAL" => Cell::Real(f64::decode(value).map_err(sqlx::Error::Decode)?.to_string()),
-                    "TEXT" => Cell::Text(String::from_utf8_lossy(
-                        <&[u8]>::decode(value).map_err(sqlx::Error::Decode)?).into_owned()),
+                    "TEXT" => Cell::Text(
+                        String::from_utf8_lossy(<&[u8]>::decode(value).map_err(sqlx::Error::Decode)?)
+                            .into_owned(),
+                    ),
                     _ => Cell::Blob(<Vec<u8>>::decode(value).map_err(sqlx::Error::Decode)?),
                 }
             };

@@ -37,7 +37,13 @@ impl Gen {
             4..=7 => (self.update(target), Verb::Update, 0),
             _ => (self.delete(target), Verb::Delete, 0),
         };
-        Write { sql: format!("{with}{sql}"), table: target, verb, proposed, returning: sql.contains(" RETURNING ") }
+        Write {
+            sql: format!("{with}{sql}"),
+            table: target,
+            verb,
+            proposed,
+            returning: sql.contains(" RETURNING "),
+        }
     }
 
     fn write_with(&mut self) -> String {
@@ -104,7 +110,8 @@ impl Gen {
             "members" => format!("{}, '{owner}', 'member', {n}", 1 + self.rng.below(4)),
             "tags" => format!("{}, 't{}', {n}, '{{\"a\":1}}'", 1 + self.rng.below(16), self.rng.below(5)),
             _ => {
-                let team = if self.rng.chance(50) { "NULL".to_owned() } else { (1 + self.rng.below(3)).to_string() };
+                let team =
+                    if self.rng.chance(50) { "NULL".to_owned() } else { (1 + self.rng.below(3)).to_string() };
                 format!("{id}, 'title {fresh}', '{owner}', {team}, {}, {n}", self.rng.below(2))
             }
         }
@@ -118,7 +125,8 @@ impl Gen {
         let filter = self.pred(2);
         self.scopes.pop();
         let alias = &sources[0].name;
-        let first = sources[0].columns.iter().find(|(_, kind)| *kind == Kind::Int).map(|(name, _)| name.clone());
+        let first =
+            sources[0].columns.iter().find(|(_, kind)| *kind == Kind::Int).map(|(name, _)| name.clone());
         let number = first.map_or_else(|| "1".to_owned(), |name| format!("{alias}.{name}"));
         let key = format!("row_number() OVER (ORDER BY {number}) + {}", 200_000 + self.rng.below(900_000));
         let list = match target {
