@@ -78,6 +78,7 @@ pub(super) fn opened(mut buffer: Vec<u8>, length: usize) -> SecretBytes {
 mod tests {
     use super::super::portable::Portable;
     use super::*;
+    use crate::crypto::Portable;
 
     #[test]
     fn passes_wycheproofs_aes_gcm_vectors_of_our_sizes() {
