@@ -76,7 +76,6 @@ pub(super) fn opened(mut buffer: Vec<u8>, length: usize) -> SecretBytes {
 
 #[cfg(test)]
 mod tests {
-    use super::super::portable::Portable;
     use super::*;
     use crate::crypto::Portable;
 

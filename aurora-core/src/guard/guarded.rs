@@ -61,6 +61,8 @@ impl Default for GuardOptions {
     }
 }
 
+type Rewrites = LruCache<Box<str>, Arc<Rewritten>>;
+
 /// The guard over one SQLite file: its policies, its names, its connections. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Guard(Arc<Inner>);
@@ -72,7 +74,8 @@ pub(super) struct Inner {
     names: Names,
     lowered: Lowered,
     pub(super) pool: Arc<Pool>,
-    cache: Mutex<LruCache<(Role, Box<str>), Arc<Rewritten>>>,
+    /// By role, then by the host's text.
+    cache: Mutex<[Rewrites; Role::ALL.len()]>,
     clock: Arc<dyn Clock>,
     pub(super) options: GuardOptions,
 }
@@ -124,7 +127,8 @@ impl Guard {
             writer,
             options.acquire_deadline,
         );
-        let cache = Mutex::new(LruCache::new(NonZeroUsize::new(REWRITES).unwrap_or(NonZeroUsize::MIN)));
+        let room = NonZeroUsize::new(REWRITES).unwrap_or(NonZeroUsize::MIN);
+        let cache = Mutex::new(Role::ALL.map(|_| LruCache::new(room)));
         let path = path.to_owned();
         Ok(Self(Arc::new(Inner { path, host, names, lowered, pool, cache, clock, options })))
     }
@@ -183,11 +187,14 @@ impl Inner {
         self.clock.now()
     }
 
+    fn kept(&self, role: Role, sql: &str) -> Option<Arc<Rewritten>> {
+        let mut caches = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        caches.get_mut(role as usize)?.get(sql).cloned()
+    }
+
     pub(super) fn rewrite(&self, role: Role, sql: &str) -> Result<Arc<Rewritten>> {
-        let key = (role, Box::<str>::from(sql));
-        let short = sql.len() <= LONGEST_KEPT;
-        if let Some(known) = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(Arc::clone(known));
+        if let Some(known) = self.kept(role, sql) {
+            return Ok(known);
         }
         let mut rewritten = rewrite(self.rules(role), sql)?;
         let mut reached = Vec::new();
@@ -201,8 +208,11 @@ impl Inner {
         rewritten.ticket.tables = Arc::new(reached.iter().filter_map(table).collect());
         rewritten.needs = reached;
         let rewritten = Arc::new(rewritten);
-        if short {
-            self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(key, Arc::clone(&rewritten));
+        if sql.len() <= LONGEST_KEPT {
+            let mut caches = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(cache) = caches.get_mut(role as usize) {
+                cache.put(Box::from(sql), Arc::clone(&rewritten));
+            }
         }
         Ok(rewritten)
     }
@@ -213,13 +223,17 @@ impl Inner {
     }
 
     /// Makes what the statement's text names, where this connection lacks it.
-    pub(super) async fn prepare(&self, connection: &mut Connection, role: Role, needs: &[Need]) -> Result<()> {
-        for need in needs {
+    pub(super) async fn prepare(&self, connection: &mut Connection, role: Role, rewritten: &Rewritten) -> Result<()> {
+        if connection.is_ready(rewritten.id) {
+            return Ok(());
+        }
+        for need in &rewritten.needs {
             if !connection.has(role, *need) {
                 let made = object(self.rules(role), *need)?;
                 connection.make(role, *need, &made.statements).await?;
             }
         }
+        connection.ready(rewritten.id);
         Ok(())
     }
 
@@ -323,7 +337,7 @@ impl Guarded {
         let rewritten = guard.rewrite(caller.role, sql)?;
         let mut lease = guard.lease(&rewritten).await?;
         let connection = lease.connection()?;
-        guard.prepare(connection, caller.role, &rewritten.needs).await?;
+        guard.prepare(connection, caller.role, &rewritten).await?;
         // A statement that sqlx prepared before is not asked about again.
         connection.forget().await?;
         connection.record(true);

@@ -193,7 +193,7 @@ async fn run_on(
 ) -> Result<(Vec<SqliteRow>, Done)> {
     let guard = guarded.guard();
     let connection = lease.connection()?;
-    guard.prepare(connection, caller.role, &rewritten.needs).await?;
+    guard.prepare(connection, caller.role, &rewritten).await?;
     let run = Run { caller, ticket: &rewritten.ticket, now: guard.now(), budget: guard.options.statement_budget };
     let mut rows = Vec::new();
     // A write runs to its end: what RETURNING shows first is not all of it.
@@ -240,7 +240,7 @@ pub(super) fn steps<'a>(
         };
         let lease = held.lease(&rewritten)?;
         let connection = lease.connection()?;
-        guard.prepare(connection, caller.role, &rewritten.needs).await?;
+        guard.prepare(connection, caller.role, &rewritten).await?;
         let run = Run {
             caller: &caller,
             ticket: &rewritten.ticket,

@@ -56,8 +56,8 @@ async fn past(ann: &Guarded, sql: &str, target: Option<&str>) -> Result<usize, C
     let read = guard.rewrite(Role::Authenticated, "SELECT * FROM t").unwrap();
     let mut lease = guard.lease(&ready).await.unwrap();
     let connection = lease.connection().unwrap();
-    guard.prepare(connection, caller.role, &ready.needs).await.unwrap();
-    guard.prepare(connection, caller.role, &read.needs).await.unwrap();
+    guard.prepare(connection, caller.role, &ready).await.unwrap();
+    guard.prepare(connection, caller.role, &read).await.unwrap();
     let ticket = Ticket { target: target.map(Arc::from), reads_target: true, tables: Arc::new(HashSet::new()), ..Ticket::default() };
     let budget = Duration::from_secs(2);
     let run = Run { caller: &caller, ticket: &ticket, now: guard.now(), budget };

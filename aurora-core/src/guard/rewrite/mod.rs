@@ -18,6 +18,7 @@ mod text;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlparser::ast::{Query, SetExpr, Statement};
 
@@ -33,6 +34,8 @@ use super::sqlite::Ticket;
 /// A statement as it will run.
 #[derive(Debug)]
 pub(super) struct Rewritten {
+    /// Its own in this process.
+    pub(super) id: u64,
     pub(super) sql: Arc<str>,
     pub(super) writes: bool,
     pub(super) ticket: Ticket,
@@ -76,6 +79,7 @@ pub(super) fn rewrite(rules: Rules<'_>, sql: &str) -> Result<Rewritten> {
         }
     };
     Ok(Rewritten {
+        id: next_id(),
         sql: Arc::from(text::checked(sql)?),
         writes,
         ticket: Ticket {
@@ -101,6 +105,7 @@ pub(super) fn rewrite_in_trigger(rules: Rules<'_>, statement: Statement) -> Resu
         other => return Err(refused(format!("`{}` in a trigger", text::first_word(&other.to_string())))),
     };
     Ok(Rewritten {
+        id: next_id(),
         sql: Arc::from(text::checked(sql)?),
         writes,
         ticket: Ticket::default(),
@@ -116,6 +121,11 @@ pub(super) fn rewrite_condition(rules: Rules<'_>, condition: &mut sqlparser::ast
     rewriter.expr(condition)?;
     text::checked(condition.to_string())?;
     Ok(rewriter.needs)
+}
+
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Whether an expression may run on a row before its policy has been asked.

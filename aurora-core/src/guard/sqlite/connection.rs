@@ -25,6 +25,8 @@ pub(crate) struct Connection {
     inner: SqliteConnection,
     context: Arc<Context>,
     made: HashSet<(Role, Need)>,
+    /// Rewritten statements, by their number, for which everything was found made.
+    ready: HashSet<u64>,
     /// Objects made inside the open transaction: a rollback takes them away again.
     fresh: Vec<(Role, Need)>,
     in_transaction: bool,
@@ -54,6 +56,7 @@ impl Connection {
             inner,
             context,
             made: HashSet::new(),
+            ready: HashSet::new(),
             fresh: Vec::new(),
             in_transaction: false,
             in_flight: false,
@@ -84,6 +87,21 @@ impl Connection {
         self.in_flight = false;
         self.context.disarm();
         outcome.map(|_| ()).map_err(|error| super::super::error::engine(&self.context.names, error))
+    }
+
+    /// Whether everything the rewritten statement with this number names exists on this connection.
+    pub(crate) fn is_ready(&self, statement: u64) -> bool {
+        self.ready.contains(&statement)
+    }
+
+    /// Notes that it does. What a rollback may take away again is not noted.
+    pub(crate) fn ready(&mut self, statement: u64) {
+        if self.fresh.is_empty() {
+            if self.ready.len() >= 4_096 {
+                self.ready.clear();
+            }
+            self.ready.insert(statement);
+        }
     }
 
     /// Whether the guard's object exists on this connection.

@@ -63,11 +63,9 @@ impl Pool {
 
     /// A connection that can only read.
     pub(crate) async fn reader(self: &Arc<Self>) -> Result<Lease> {
-        let turn = Arc::clone(&self.readers).acquire_owned();
-        let permit = match tokio::time::timeout(self.deadline, turn).await {
-            Ok(Ok(permit)) => Permit::Reader(permit),
-            Ok(Err(closed)) => return Err(Error::internal(closed)),
-            Err(_elapsed) => return Err(Error::overloaded(1)),
+        let permit = match Arc::clone(&self.readers).try_acquire_owned() {
+            Ok(permit) => Permit::Reader(permit),
+            Err(_) => self.reader_turn().await?,
         };
         let idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
@@ -75,6 +73,15 @@ impl Pool {
             None => Connection::open(&self.path, &self.names, &self.facts, true).await?,
         };
         Ok(Lease { connection: Some(connection), pool: Arc::clone(self), permit: Some(permit) })
+    }
+
+    async fn reader_turn(&self) -> Result<Permit> {
+        let turn = Arc::clone(&self.readers).acquire_owned();
+        match tokio::time::timeout(self.deadline, turn).await {
+            Ok(Ok(permit)) => Ok(Permit::Reader(permit)),
+            Ok(Err(closed)) => Err(Error::internal(closed)),
+            Err(_elapsed) => Err(Error::overloaded(1)),
+        }
     }
 
     /// The connection that can write, and with it the only right to.
