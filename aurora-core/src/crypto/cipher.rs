@@ -77,6 +77,7 @@ pub(super) fn opened(mut buffer: Vec<u8>, length: usize) -> SecretBytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::Portable;
 
     #[test]
     fn passes_wycheproofs_aes_gcm_vectors_of_our_sizes() {
