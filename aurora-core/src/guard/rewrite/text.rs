@@ -20,6 +20,9 @@ const MOST_WORDS: usize = 3_000;
 /// The longest chain of operators without a comma or parentheses.
 const LONGEST_CHAIN: usize = 200;
 
+/// The most UNION, INTERSECT and EXCEPT in one statement, wherever they stand: each is one step down the tree.
+const MOST_COMPOUNDS: usize = 100;
+
 /// The most operators that the parser reads by copying what stands to their left.
 const MOST_COPIED: usize = 32;
 
@@ -217,10 +220,15 @@ fn short_chains(tokens: &[TokenWithSpan]) -> Result<()> {
         Keyword::AND, Keyword::OR, Keyword::NOT, Keyword::IS, Keyword::NOTNULL, Keyword::COLLATE, Keyword::LIKE,
         Keyword::IN, Keyword::BETWEEN, Keyword::UNION, Keyword::INTERSECT, Keyword::EXCEPT, Keyword::CASE,
     ];
+    const COMPOUNDS: &[Keyword] = &[Keyword::UNION, Keyword::INTERSECT, Keyword::EXCEPT];
     const COPIED: &[Keyword] = &[Keyword::GLOB, Keyword::MATCH, Keyword::REGEXP];
     let mut levels = vec![0_usize];
-    let mut copied = 0;
+    let (mut copied, mut compounds) = (0, 0);
     for token in tokens {
+        // A comma does not end a compound, nor do parentheses around its left side.
+        if matches!(&token.token, Token::Word(word) if COMPOUNDS.contains(&word.keyword)) {
+            compounds += 1;
+        }
         let Some(length) = levels.last_mut() else { break };
         match &token.token {
             Token::LParen => levels.push(0),
@@ -239,6 +247,9 @@ fn short_chains(tokens: &[TokenWithSpan]) -> Result<()> {
         if levels.last().is_some_and(|length| *length > LONGEST_CHAIN) || copied > MOST_COPIED {
             return Err(refused(format_args!("a chain of over {LONGEST_CHAIN} operators")));
         }
+    }
+    if compounds > MOST_COMPOUNDS {
+        return Err(refused(format_args!("over {MOST_COMPOUNDS} UNION, INTERSECT and EXCEPT")));
     }
     Ok(())
 }
@@ -405,6 +416,15 @@ mod tests {
         let text = "SELECT 0x1F, x'1F',\n 'a\u{e4}\nb', 0X2f, X'2f', \"0\",\n\n\t0x3, x'30'";
         let read = read(text).unwrap().to_string();
         assert_eq!(read, "SELECT 0x1F, X'1F', 'a\u{e4}\nb', 0x2f, X'2f', \"0\", 0x3, X'30'");
+    }
+
+    #[test]
+    fn compounds_are_counted_across_commas_and_parentheses() {
+        let union = |n: usize| " UNION SELECT 1,1".repeat(n);
+        read(&format!("SELECT 1,1{}", union(99))).unwrap();
+        read(&format!("SELECT 1,1{}", union(101))).unwrap_err();
+        let nested = format!("{}SELECT 1,1{}", "(".repeat(15), format!("{})", union(99)).repeat(15));
+        read(&nested).unwrap_err();
     }
 
     #[test]
