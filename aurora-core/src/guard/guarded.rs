@@ -69,6 +69,9 @@ impl Default for GuardOptions {
 #[derive(Clone, Debug)]
 pub struct Guard(Arc<Inner>);
 
+/// Statements as a role may run them.
+type Rewrites = LruCache<(Role, Box<str>), Arc<Rewritten>>;
+
 #[derive(Debug)]
 pub(super) struct Inner {
     path: PathBuf,
@@ -76,7 +79,7 @@ pub(super) struct Inner {
     names: Names,
     lowered: Lowered,
     pub(super) pool: Arc<Pool>,
-    cache: Mutex<LruCache<(Role, Box<str>), Arc<Rewritten>>>,
+    cache: Mutex<Rewrites>,
     clock: Arc<dyn Clock>,
     pub(super) options: GuardOptions,
 }

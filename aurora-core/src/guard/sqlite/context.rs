@@ -47,8 +47,6 @@ pub(crate) struct Facts {
     pub(crate) key_columns: HashSet<(String, String)>,
     /// For each table, those that a foreign key action on it may change, itself excluded, lower case.
     pub(crate) cascades: HashSet<(String, String)>,
-    /// Columns that table constraints, generated columns and indexes of a table read by themselves.
-    pub(crate) tables: HashSet<String>,
     /// The tests' recording functions, where they asked for them.
     pub(crate) probe: Option<Probe>,
 }
