@@ -3,7 +3,7 @@ use std::net::ToSocketAddrs;
 use std::pin::pin;
 use std::sync::Arc;
 
-use aurora_core::http::Limits;
+use aurora_core::http::{Limits, interrupted};
 use aurora_core::types::{Code, Error};
 use axum::Router;
 use axum::body::Body;
@@ -100,24 +100,6 @@ async fn take_connections(
 
 fn cannot_listen(error: std::io::Error) -> Error {
     Error::new(Code::Configuration, format!("cannot listen: {error}")).with_source(error)
-}
-
-async fn interrupted() {
-    let ctrl_c = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! { () = ctrl_c => {}, () = terminate => {} }
 }
 
 #[cfg(test)]
