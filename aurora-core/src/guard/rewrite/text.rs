@@ -403,11 +403,14 @@ mod tests {
     fn many_hex_literals_take_no_long_walk() {
         for (literal, refused) in [("x'00',", true), ("0x1F,\n", false)] {
             let sql = format!("SELECT {}1", literal.repeat(38_000));
-            let begun = Instant::now();
-            let outcome = read(&sql);
-            let took = begun.elapsed();
+            // The best of five: other tests run beside this one.
+            let times = (0..5).map(|_| {
+                let begun = Instant::now();
+                assert_eq!(read(&sql).is_err(), refused, "{literal}");
+                begun.elapsed()
+            });
+            let took = times.min().unwrap();
             assert!(took < Duration::from_millis(300), "{took:?} for {literal}");
-            assert_eq!(outcome.is_err(), refused, "{literal}");
         }
     }
 
