@@ -4,9 +4,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use aurora_core::Aurora;
-use aurora_core::http::{Admitted, ApiVersion, Http, Peer, contain, error_response};
+use aurora_core::http::{Admitted, ApiVersion, Http, Limits, Peer, contain, error_response};
 use aurora_core::observe::{record_outcome, request_span, write_request_id};
-use aurora_core::types::{Code, Error};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, MatchedPath};
 use axum::http::{Extensions, Request, Response, request::Parts};
@@ -129,19 +128,18 @@ async fn admit(http: &Http, head: &mut Parts) -> Result<(), crate::Error> {
     Ok(())
 }
 
-/// A request of the sign-in protocol, read up to its limit.
+/// A request of the sign-in protocol, read up to its limits.
 async fn ours<B>(http: &Http, head: Parts, body: B) -> Response<Body>
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
 {
     let peer = peer(&head.extensions);
-    let response = match Limited::new(body, http.body_limit()).collect().await {
-        Ok(body) => http.call(Request::from_parts(head, body.to_bytes().into()), peer).await,
-        Err(error) if error.is::<LengthLimitError>() => http.too_large(&head.headers),
-        Err(error) => {
-            let error = Error::new(Code::BadJson, "Could not read the request body").with_source(error);
-            error_response(&error, ApiVersion::of(&head.headers), http.request_id(&head.headers))
-        }
+    let body = Limited::new(body, http.body_limit()).collect();
+    let response = match tokio::time::timeout(Limits::WRITTEN.body, body).await {
+        Ok(Ok(body)) => http.call(Request::from_parts(head, body.to_bytes().into()), peer).await,
+        Ok(Err(error)) if error.is::<LengthLimitError>() => http.too_large(&head.headers),
+        Ok(Err(_)) => http.unreadable(&head.headers),
+        Err(_elapsed) => http.too_slow(&head.headers),
     };
     response.map(Body::from)
 }

@@ -1,20 +1,28 @@
-use std::future::{Future, IntoFuture};
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::time::Duration;
+use std::future::Future;
+use std::net::ToSocketAddrs;
+use std::pin::pin;
+use std::sync::Arc;
 
+use aurora_core::http::{Limits, interrupted};
 use aurora_core::types::{Code, Error};
-use axum::serve::ListenerExt;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use axum::serve::Listener;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+use tower::ServiceExt;
 
 use crate::Secured;
 use crate::error::Result;
 
-/// How long open requests may take after the signal to end. Orchestrators kill after 30 s.
-const DRAIN: Duration = Duration::from_secs(25);
-
 /// Serves on an address (`settings.address`, `"127.0.0.1:8080"`) until SIGTERM or ctrl-c: then takes no more
-/// connections, lets open requests end for 25 s, and closes the database.
+/// connections, lets open requests end for 25 s, and closes the database. [`Limits`] says what a stranger may take.
 ///
 /// # Errors
 /// [`Code::Configuration`] when the address cannot be had, or development would be open to others.
@@ -28,64 +36,80 @@ pub async fn serve(app: Secured, address: impl ToSocketAddrs) -> Result<()> {
 
 /// [`serve`] on a listener that is bound already.
 pub async fn serve_on(app: Secured, listener: TcpListener) -> Result<()> {
-    serve_until(app, listener, interrupted()).await
+    serve_until(app, listener, Limits::WRITTEN, interrupted()).await
 }
 
 async fn serve_until(
     app: Secured,
     listener: TcpListener,
-    ended: impl Future<Output = ()> + Send + 'static,
+    limits: Limits,
+    ended: impl Future<Output = ()>,
 ) -> Result<()> {
     let Secured { aurora, router } = app;
     aurora.http().check_address(listener.local_addr().map_err(cannot_listen)?)?;
-    // Answers are written whole; waiting to join them with later ones only adds 40 ms.
-    let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
-    let (end, mut draining) = watch::channel(());
-    let drain = async move {
-        ended.await;
-        end.send_replace(());
-    };
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(drain);
-    let late = async move {
-        let _signal = draining.changed().await;
-        tokio::time::sleep(DRAIN).await;
-    };
+    let (end, draining) = watch::channel(());
     tokio::select! {
-        served = server.into_future() => served.map_err(Error::internal)?,
-        () = late => tracing::warn!("requests were still open after the drain and were cut off"),
+        () = take_connections(router, listener, limits, draining) => {}
+        () = ended => {}
+    }
+    end.send_replace(());
+    if tokio::time::timeout(limits.drain, end.closed()).await.is_err() {
+        tracing::warn!("requests were still open after the drain and were cut off");
     }
     aurora.close().await;
     Ok(())
+}
+
+/// Takes connections for ever, as many at once as there are seats.
+async fn take_connections(
+    router: Router,
+    mut listener: TcpListener,
+    limits: Limits,
+    draining: watch::Receiver<()>,
+) {
+    let seats = Arc::new(Semaphore::new(limits.connections));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limits.head);
+    loop {
+        let seat = Arc::clone(&seats).acquire_owned().await;
+        let (socket, peer) = Listener::accept(&mut listener).await;
+        // Answers are written whole; waiting to join them with later ones only adds 40 ms.
+        drop(socket.set_nodelay(true));
+        let service = router.clone().map_request(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            request
+        });
+        let service = TowerToHyperService::new(service);
+        let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
+        let mut draining = draining.clone();
+        tokio::spawn(async move {
+            let mut connection = pin!(connection);
+            // How a connection ended is its client's affair; what a request met with was recorded.
+            tokio::select! {
+                _ended = connection.as_mut() => {}
+                _signal = draining.changed() => {
+                    connection.as_mut().graceful_shutdown();
+                    drop(connection.await);
+                }
+            }
+            drop(seat);
+        });
+    }
 }
 
 fn cannot_listen(error: std::io::Error) -> Error {
     Error::new(Code::Configuration, format!("cannot listen: {error}")).with_source(error)
 }
 
-async fn interrupted() {
-    let ctrl_c = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! { () = ctrl_c => {}, () = terminate => {} }
-}
-
 #[cfg(test)]
 mod tests {
-    use axum::Router;
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
     use tokio::sync::oneshot;
 
     use super::*;
@@ -112,8 +136,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (end, ended) = oneshot::channel::<()>();
         let ended = async move { drop(ended.await) };
-        let server = tokio::spawn(serve_until(app, listener, ended));
-        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+        let server = tokio::spawn(serve_until(app, listener, Limits::WRITTEN, ended));
+        let mut client = TcpStream::connect(address).await.unwrap();
         client.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
         end.send(()).unwrap();
@@ -121,7 +145,73 @@ mod tests {
         client.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
         server.await.unwrap().unwrap();
-        assert!(tokio::net::TcpStream::connect(address).await.is_err());
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    async fn started(name: &str, set: impl FnOnce(&mut Limits)) -> SocketAddr {
+        let hello = Router::new().route("/hello", get(|| async { "hello" }));
+        let app = secure(&aurora(name).await, Router::new()).public(hello);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut limits = Limits::WRITTEN;
+        set(&mut limits);
+        tokio::spawn(serve_until(app, listener, limits, std::future::pending()));
+        address
+    }
+
+    /// All that comes back for `sent`, within a second.
+    async fn answer(client: &mut TcpStream, sent: &str) -> Option<String> {
+        client.write_all(sent.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let read = tokio::time::timeout(Duration::from_secs(1), client.read_to_string(&mut answer)).await;
+        read.ok().map(|_| answer)
+    }
+
+    const WHOLE: &str = "GET /hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+    #[tokio::test]
+    async fn half_a_head_is_cut() {
+        let address = started("head", |limits| limits.head = Duration::from_millis(200)).await;
+        for half in ["", "GET /hello HT", "GET /hello HTTP/1.1\r\nhost: x\r\nx-more: "] {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            assert_eq!(answer(&mut client, half).await.as_deref(), Some(""), "{half:?}");
+        }
+        // Nor does one that dribbles live longer.
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let begun = std::time::Instant::now();
+        while client.write_all(b"G").await.is_ok() && begun.elapsed() < Duration::from_secs(2) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(1));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        assert!(answer(&mut client, WHOLE).await.unwrap().ends_with("hello"));
+    }
+
+    #[tokio::test]
+    async fn a_stalled_body_is_answered_and_cut() {
+        let address = started("body", |_| {}).await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let head = "POST /auth/v1/signup HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+        client.write_all(format!("{head}content-length: 99\r\n\r\n{{\"email\":").as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        // From here on the clock runs as soon as nobody has anything to do.
+        tokio::time::pause();
+        let begun = tokio::time::Instant::now();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("request_timeout"), "{answer}");
+        assert!(begun.elapsed() <= Limits::WRITTEN.body, "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test]
+    async fn over_the_cap_one_waits_to_be_accepted() {
+        let address = started("cap", |limits| limits.connections = 2).await;
+        let first = TcpStream::connect(address).await.unwrap();
+        let _second = TcpStream::connect(address).await.unwrap();
+        let mut third = TcpStream::connect(address).await.unwrap();
+        assert_eq!(answer(&mut third, WHOLE).await, None);
+        drop(first);
+        assert!(answer(&mut third, "").await.unwrap().ends_with("hello"));
     }
 
     #[tokio::test]

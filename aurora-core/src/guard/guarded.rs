@@ -41,6 +41,9 @@ pub struct GuardOptions {
     pub statement_budget: Duration,
     /// How long an explicit transaction may hold the only writer. Default 5 s; then it is rolled back.
     pub longest_transaction: Duration,
+    /// How long the rows of one statement may be read as a stream. Default 30 s; then the stream ends with
+    /// [`Code::StatementTooLong`], and a snapshot it was read in ends too. In a transaction its own time counts.
+    pub longest_stream: Duration,
     /// How long a statement waits for a connection. Default 5 s; then 503.
     pub acquire_deadline: Duration,
     /// Recording functions for tests.
@@ -55,6 +58,7 @@ impl Default for GuardOptions {
             readers: cores.max(4),
             statement_budget: Duration::from_secs(5),
             longest_transaction: Duration::from_secs(5),
+            longest_stream: Duration::from_secs(30),
             acquire_deadline: Duration::from_secs(5),
             probe: None,
         }

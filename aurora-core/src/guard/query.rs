@@ -8,6 +8,8 @@ use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
 use sqlx::{Arguments as _, FromRow};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::types::{Code, Error, Result};
 
@@ -15,6 +17,9 @@ use super::guarded::Guarded;
 use super::rewrite::Rewritten;
 use super::sqlite::{Caller, Lease, Run};
 use super::transaction::{Held, Slot};
+
+/// Steps of a stream that are read ahead of who asks for them.
+const ROWS_AHEAD: usize = 16;
 
 /// A record that rows become: derive `sqlx::FromRow`, or use a tuple.
 pub trait FromRecord: for<'r> FromRow<'r, SqliteRow> + Send + Unpin {}
@@ -121,7 +126,9 @@ impl<'a, T: FromRecord> QueryAs<'a, T> {
         rows.first().map(decode).transpose()
     }
 
-    /// The rows one by one. A stream that is dropped early ends its statement.
+    /// The rows one by one. A read that is dropped early is ended, and one that is not read to its end within
+    /// [`GuardOptions::longest_stream`](super::GuardOptions) ends with [`Code::StatementTooLong`]. A write has run
+    /// to its end before its first row is here.
     pub fn fetch(self) -> RowStream<'a, T>
     where
         T: 'a,
@@ -222,8 +229,11 @@ fn rows<'a>(
         .boxed()
 }
 
-/// A statement's steps as they arrive. The connection stays marked busy until the stream ends, so that dropping it
-/// early sends the connection through recovery.
+/// A statement's steps: a write's when it has ended, a read's as they arrive.
+///
+/// The statement runs in a task of its own, so that who stops asking for rows keeps a connection for
+/// [`GuardOptions::longest_stream`](super::GuardOptions) and no longer. The connection stays marked busy until the
+/// end: dropping the stream early ends the task and sends the connection through recovery.
 pub(super) fn steps<'a>(
     guarded: &'a Guarded,
     slot: Option<&'a Slot>,
@@ -232,41 +242,70 @@ pub(super) fn steps<'a>(
 ) -> BoxStream<'a, Result<Step>> {
     async_stream::try_stream! {
         let guard = guarded.guard();
-        let caller = guarded.caller();
-        let rewritten = guard.rewrite(caller.role, &sql)?;
-        let mut held: Held<'a> = match slot {
+        let rewritten = guard.rewrite(guarded.caller().role, &sql)?;
+        let held = match slot {
             Some(slot) => slot.hold().await?,
             None => Held::own(guard.lease(&rewritten).await?),
         };
-        let lease = held.lease(&rewritten)?;
-        let connection = lease.connection()?;
-        guard.prepare(connection, caller.role, &rewritten).await?;
-        let run = Run {
-            caller: &caller,
-            ticket: &rewritten.ticket,
-            now: guard.now(),
-            budget: guard.options.statement_budget,
-        };
-        connection.arm(&run);
-        let query = sqlx::query_with(sqlx::AssertSqlSafe(Arc::clone(&rewritten.sql)), arguments);
-        let mut failed = None;
-        {
-            let mut stream = sqlx::Executor::fetch_many(connection.inner(), query);
-            while let Some(step) = stream.next().await {
-                match step {
-                    Ok(step) => yield step,
-                    Err(error) => {
-                        failed = Some(super::error::engine(guard.names(), error));
-                        break;
-                    }
-                }
-            }
+        let (to, mut read) = mpsc::channel(ROWS_AHEAD);
+        let mut task = JoinSet::new();
+        task.spawn(run_to_end(guarded.clone(), held, rewritten, arguments, to));
+        while let Some(step) = read.recv().await {
+            yield step;
         }
-        connection.settle();
-        held.done(failed.is_none());
-        if let Some(error) = failed {
-            Err(error)?;
+        let written = match task.join_next().await {
+            Some(Ok(ended)) => ended?,
+            Some(Err(error)) => Err(Error::internal(error))?,
+            None => Vec::new(),
+        };
+        if let Some(slot) = slot {
+            slot.read_to_end().await;
+        }
+        for step in written {
+            yield step;
         }
     }
     .boxed()
+}
+
+/// Runs a statement within the time of a stream. A read's steps go to `to`; a write's come back at its end, when
+/// nothing is held any more.
+async fn run_to_end(
+    guarded: Guarded,
+    mut held: Held,
+    rewritten: Arc<Rewritten>,
+    arguments: SqliteArguments,
+    to: mpsc::Sender<Step>,
+) -> Result<Vec<Step>> {
+    let (guard, caller) = (guarded.guard(), guarded.caller());
+    let ends = held.ends(guard.options.longest_stream);
+    let run = async {
+        let connection = held.lease(&rewritten)?.connection()?;
+        guard.prepare(connection, caller.role, &rewritten).await?;
+        let (ticket, budget) = (&rewritten.ticket, guard.options.statement_budget);
+        connection.arm(&Run { caller: &caller, ticket, now: guard.now(), budget });
+        let query = sqlx::query_with(sqlx::AssertSqlSafe(Arc::clone(&rewritten.sql)), arguments);
+        let mut kept = Vec::new();
+        let outcome = {
+            let mut stream = sqlx::Executor::fetch_many(connection.inner(), query);
+            loop {
+                match stream.next().await {
+                    Some(Ok(step)) if rewritten.writes => kept.push(step),
+                    // Nobody reads any more when this fails, and the task is about to be ended.
+                    Some(Ok(step)) => drop(to.send(step).await),
+                    Some(Err(error)) => break Err(super::error::engine(guard.names(), error)),
+                    None => break Ok(kept),
+                }
+            }
+        };
+        connection.settle();
+        outcome
+    };
+    match tokio::time::timeout_at(ends, run).await {
+        Ok(outcome) => outcome,
+        Err(_elapsed) => {
+            held.give_up();
+            Err(Error::new(Code::StatementTooLong, "the rows were not read in time").with_retry_after(1))
+        }
+    }
 }

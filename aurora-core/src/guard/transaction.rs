@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use crate::types::{Code, Error, Result};
 
@@ -40,12 +41,14 @@ pub(super) struct State {
     lease: Option<Lease>,
     poisoned: bool,
     writes: bool,
+    /// When the writer is taken back.
+    ends: Option<Instant>,
 }
 
 /// A connection in use by one statement.
-pub(super) enum Held<'a> {
+pub(super) enum Held {
     Slot(OwnedMutexGuard<State>),
-    Own(Box<Lease>, std::marker::PhantomData<&'a ()>),
+    Own(Box<Lease>),
 }
 
 impl Transaction {
@@ -53,8 +56,9 @@ impl Transaction {
         let guard = guarded.guard();
         let mut lease = guard.pool.writer().await?;
         lease.connection()?.begin(true).await?;
-        let slot = Slot::new(lease, true);
-        let timer = slot.end_after(guard.options.longest_transaction);
+        let ends = Instant::now() + guard.options.longest_transaction;
+        let slot = Slot::new(lease, Some(ends));
+        let timer = slot.end_at(ends);
         Ok(Self { guarded: guarded.clone(), slot, timer })
     }
 
@@ -106,7 +110,7 @@ impl Snapshot {
     pub(super) async fn begin(guarded: &Guarded) -> Result<Self> {
         let mut lease = guarded.guard().pool.reader().await?;
         lease.connection()?.begin(false).await?;
-        Ok(Self { guarded: guarded.clone(), slot: Slot::new(lease, false) })
+        Ok(Self { guarded: guarded.clone(), slot: Slot::new(lease, None) })
     }
 
     /// A statement whose rows become `T`.
@@ -121,13 +125,15 @@ impl Snapshot {
 }
 
 impl Slot {
-    fn new(lease: Lease, writes: bool) -> Self {
-        Self(Arc::new(Mutex::new(State { lease: Some(lease), poisoned: false, writes })))
+    /// A transaction that ends at a time writes.
+    fn new(lease: Lease, ends: Option<Instant>) -> Self {
+        let writes = ends.is_some();
+        Self(Arc::new(Mutex::new(State { lease: Some(lease), poisoned: false, writes, ends })))
     }
 
     /// Takes the connection for one statement. The transaction counts as failed until the statement is done: a
     /// future that is dropped in the middle leaves it so.
-    pub(super) async fn hold<'a>(&self) -> Result<Held<'a>> {
+    pub(super) async fn hold(&self) -> Result<Held> {
         let mut state = Arc::clone(&self.0).lock_owned().await;
         if state.lease.is_none() {
             return Err(ended());
@@ -139,11 +145,16 @@ impl Slot {
         Ok(Held::Slot(state))
     }
 
+    /// All steps of a statement's stream were taken: the transaction goes on.
+    pub(super) async fn read_to_end(&self) {
+        self.0.lock().await.poisoned = false;
+    }
+
     /// Gives the writer free when the time is over, whether or not the transaction is ever touched again.
-    fn end_after(&self, longest: Duration) -> AbortHandle {
+    fn end_at(&self, ends: Instant) -> AbortHandle {
         let slot = Arc::downgrade(&self.0);
         let timer = tokio::spawn(async move {
-            tokio::time::sleep(longest).await;
+            tokio::time::sleep_until(ends).await;
             if let Some(slot) = slot.upgrade() {
                 let mut state = slot.lock().await;
                 if let Some(mut lease) = state.lease.take()
@@ -158,20 +169,36 @@ impl Slot {
     }
 }
 
-impl Held<'_> {
+impl Held {
     pub(super) fn own(lease: Lease) -> Self {
-        Self::Own(Box::new(lease), std::marker::PhantomData)
+        Self::Own(Box::new(lease))
     }
 
     pub(super) fn lease(&mut self, rewritten: &Rewritten) -> Result<&mut Lease> {
         match self {
-            Self::Own(lease, _) => Ok(lease),
+            Self::Own(lease) => Ok(lease),
             Self::Slot(state) => {
                 if rewritten.writes && !state.writes {
                     return Err(Error::new(Code::StatementNotSupported, "a snapshot only reads; use begin()"));
                 }
                 state.lease.as_mut().ok_or_else(ended)
             }
+        }
+    }
+
+    /// When a stream of `longest` that starts now has to end.
+    pub(super) fn ends(&self, longest: Duration) -> Instant {
+        let ends = Instant::now() + longest;
+        match self {
+            Self::Slot(state) => state.ends.map_or(ends, |latest| ends.min(latest)),
+            Self::Own(_) => ends,
+        }
+    }
+
+    /// The connection goes through recovery, and with it a transaction ends.
+    pub(super) fn give_up(self) {
+        if let Self::Slot(mut state) = self {
+            state.lease = None;
         }
     }
 
@@ -184,7 +211,7 @@ impl Held<'_> {
 }
 
 fn ended() -> Error {
-    Error::new(Code::StatementTooLong, "the transaction held the writer too long and was rolled back")
+    Error::new(Code::StatementTooLong, "the transaction took too long and was rolled back")
         .with_retry_after(1)
 }
 

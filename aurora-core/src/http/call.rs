@@ -138,14 +138,6 @@ impl Http {
         self.0.reasons
     }
 
-    /// What to answer to a body over [`Http::body_limit`].
-    pub fn too_large(&self, request: &HeaderMap) -> Response<Vec<u8>> {
-        let error = Error::new(Code::PayloadTooLarge, "Request body is too large");
-        let mut response = self.error_response(&error, request);
-        self.decorate(request, response.headers_mut());
-        response
-    }
-
     /// Whether a server may listen on `address`: development is for this machine alone.
     pub fn check_address(&self, address: SocketAddr) -> Result<()> {
         if self.0.auth.settings().profile == Profile::Development && !address.ip().is_loopback() {

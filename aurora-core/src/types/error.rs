@@ -139,6 +139,8 @@ codes! {
     UnsupportedMediaType = "unsupported_media_type", 415;
     /// The body is larger than the route takes.
     PayloadTooLarge = "payload_too_large", 413;
+    /// The body did not arrive in time.
+    RequestTimeout = "request_timeout", 408;
     /// No such route or row.
     NotFound = "not_found", 404;
     /// The route exists, the method does not.

@@ -75,6 +75,10 @@ fn deep(n: usize) -> Vec<String> {
         format!("SELECT 1 FROM {}notes{}", "(SELECT * FROM ".repeat(n), ")".repeat(n)),
         format!("SELECT 1 FROM {}notes{}", "(".repeat(n), ")".repeat(n)),
         format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(n)),
+        format!("SELECT 1,1{}", " UNION SELECT 1,1".repeat(n)),
+        format!("SELECT 1,1{}", " INTERSECT SELECT 1,1 EXCEPT SELECT 1,1".repeat(n / 2)),
+        format!("{}SELECT 1,1{}", "(".repeat(n / 100), format!("{})", " UNION SELECT 1,1".repeat(99)).repeat(n / 100)),
+        format!("SELECT {}1{}", "(".repeat(n / 200), format!("{})", "+1".repeat(199)).repeat(n / 200)),
         format!("SELECT 1 FROM notes WHERE 1{}", " AND id = 1".repeat(n)),
         format!("SELECT 1 FROM notes a0{}", (1..n).map(|i| format!(" JOIN notes a{i} ON 1")).collect::<String>()),
         format!("{}SELECT 1{}", "WITH c AS (".repeat(n), ") SELECT 1".repeat(n)),
@@ -103,9 +107,8 @@ fn deep_text_overflows_no_stack() {
             .unwrap();
         runtime.block_on(async {
             let fixture = hurried().await;
-            for n in [10, 30, 63, 199, 500, 2_990, 60_000] {
+            for n in [10, 30, 63, 199, 500, 1_490, 2_990, 60_000] {
                 for sql in deep(n) {
-                    let ann = fixture.ann();
                     let ann = fixture.ann();
                     // On a worker's own stack; the answer does not matter, that there is one does.
                     tokio::spawn(async move {
@@ -115,6 +118,7 @@ fn deep_text_overflows_no_stack() {
                     .unwrap();
                 }
             }
+            let fixture = Fixture::new().await;
             for sql in deep(8) {
                 let carried = rows(&fixture.ann(), &sql).await;
                 let no = ["CREATE", "EXPLAIN", "SELECT SELECT", "((", "SELECT (SELECT 1 WHERE", "SELECT 1 FROM (("];

@@ -12,3 +12,4 @@ mod basics;
 mod fixture;
 mod schema;
 mod semantics;
+mod streams;

@@ -267,7 +267,7 @@ impl Rewriter<'_> {
         self.reads_target = true;
         let view = self.write_view(position, Command::Update)?;
         let key = self.key_in(position, alias, view, "")?;
-        let (clause, block) = self.from_fenced(&mut tables, &key, target_item(alias, position))?;
+        let (clause, block) = self.fenced_from(&mut tables, &key, target_item(alias, position))?;
         let mut condition = selection.unwrap_or(Expr::value(Value::Number("1".to_owned(), false)));
         self.blocks.push(Block { items: vec![target_item(alias, position)], ..Block::default() });
         self.blocks.push(block);

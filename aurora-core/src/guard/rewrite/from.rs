@@ -130,7 +130,7 @@ impl Rewriter<'_> {
 
     /// A FROM clause behind a fence, as text: for `UPDATE .. FROM`. What in it may speak of the row that is
     /// updated stands behind `key`.
-    pub(super) fn from_fenced(&mut self, tables: &mut [TableWithJoins], key: &str, target: Item) -> Result<(String, Block)> {
+    pub(super) fn fenced_from(&mut self, tables: &mut [TableWithJoins], key: &str, target: Item) -> Result<(String, Block)> {
         let mut block = Block::default();
         for table in tables.iter_mut() {
             self.from(table, &mut block)?;

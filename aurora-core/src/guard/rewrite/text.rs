@@ -20,6 +20,9 @@ const MOST_WORDS: usize = 3_000;
 /// The longest chain of operators without a comma or parentheses.
 const LONGEST_CHAIN: usize = 200;
 
+/// The most UNION, INTERSECT and EXCEPT in one statement, wherever they stand: each is one step down the tree.
+const MOST_COMPOUNDS: usize = 100;
+
 /// The most operators that the parser reads by copying what stands to their left.
 const MOST_COPIED: usize = 32;
 
@@ -37,22 +40,12 @@ pub(super) fn parse(names: &Names, sql: &str) -> Result<Statement> {
     if sql.contains('\0') {
         return Err(Error::new(Code::BadStatement, "a statement must not hold a NUL character"));
     }
-    let mut tokens = tokens(sql)?;
+    let tokens = tokenized(sql)?;
+    few_words(&tokens)?;
+    let mut tokens = as_sqlite_reads(tokens)?;
+    few_words(&tokens)?;
     let mut highest = 0;
-    let mut words = 0;
     for token in &mut tokens {
-        if !matches!(
-            token.token,
-            Token::Whitespace(_)
-                | Token::Comma
-                | Token::LParen
-                | Token::RParen
-                | Token::Number(..)
-                | Token::SingleQuotedString(_)
-                | Token::Placeholder(_)
-        ) {
-            words += 1;
-        }
         match &mut token.token {
             Token::Placeholder(name) => *name = number(name, &mut highest)?,
             Token::Word(word) => check_identifier(&word.value)?,
@@ -62,9 +55,6 @@ pub(super) fn parse(names: &Names, sql: &str) -> Result<Statement> {
             Token::SingleQuotedString(text) => check_string(text)?,
             _ => {}
         }
-    }
-    if words > MOST_WORDS {
-        return Err(refused(format_args!("statements of over {MOST_WORDS} words and operators")));
     }
     let tokens = in_the_parsers_words(tokens);
     let mut parser = Parser::new(&GuardedSql).with_recursion_limit(DEEPEST).with_tokens_with_locations(tokens);
@@ -124,7 +114,7 @@ fn keyword(token: &TokenWithSpan) -> Option<Keyword> {
 
 /// Parses a statement of the host's own schema (a view, a trigger), with literals kept as they were written.
 pub(in crate::guard) fn parse_schema(sql: &str) -> Result<Statement> {
-    let tokens = tokens(sql)?;
+    let tokens = as_sqlite_reads(tokenized(sql)?)?;
     for token in &tokens {
         match &token.token {
             Token::Word(word) => check_identifier(&word.value)?,
@@ -137,19 +127,53 @@ pub(in crate::guard) fn parse_schema(sql: &str) -> Result<Statement> {
     parser.parse_statement().map_err(|error| syntax(&error))
 }
 
-fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>> {
+/// Not what separates or is written many times over without harm: spaces, commas, parentheses, values.
+fn few_words(tokens: &[TokenWithSpan]) -> Result<()> {
+    let is_word = |token: &&TokenWithSpan| {
+        !matches!(
+            token.token,
+            Token::Whitespace(_)
+                | Token::Comma
+                | Token::LParen
+                | Token::RParen
+                | Token::Number(..)
+                | Token::SingleQuotedString(_)
+                | Token::Placeholder(_)
+        )
+    };
+    if tokens.iter().filter(is_word).count() > MOST_WORDS {
+        return Err(refused(format_args!("statements of over {MOST_WORDS} words and operators")));
+    }
+    Ok(())
+}
+
+fn tokenized(sql: &str) -> Result<Vec<TokenWithSpan>> {
     let mut tokens = Tokenizer::new(&GuardedSql, sql)
         .with_unescape(false)
         .tokenize_with_location()
         .map_err(|error| syntax(&error))?;
+    // One walk over the text for all tokens: each stands behind the one before.
+    let (mut line, mut column) = (1, 1);
+    let mut text = sql.chars();
     for token in &mut tokens {
-        // The parser takes 0x1F for the blob X'1F'; here it is a number, as SQLite has it.
-        if let Token::HexStringLiteral(digits) = &token.token
-            && starts_with_zero(sql, token)
+        let Token::HexStringLiteral(digits) = &token.token else { continue };
+        let at = token.span.start;
+        let mut first = None;
+        while (line, column) <= (at.line, at.column)
+            && let Some(c) = text.next()
         {
+            first = Some(c);
+            (line, column) = if c == '\n' { (line + 1, 1) } else { (line, column + 1) };
+        }
+        // The parser takes 0x1F for the blob X'1F'; here it is a number, as SQLite has it.
+        if first == Some('0') {
             token.token = Token::Number(format!("0x{digits}"), false);
         }
     }
+    Ok(tokens)
+}
+
+fn as_sqlite_reads(mut tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
     hexadecimal(&mut tokens)?;
     let tokens = spelled(without_hints(tokens));
     short_chains(&tokens)?;
@@ -196,10 +220,15 @@ fn short_chains(tokens: &[TokenWithSpan]) -> Result<()> {
         Keyword::AND, Keyword::OR, Keyword::NOT, Keyword::IS, Keyword::NOTNULL, Keyword::COLLATE, Keyword::LIKE,
         Keyword::IN, Keyword::BETWEEN, Keyword::UNION, Keyword::INTERSECT, Keyword::EXCEPT, Keyword::CASE,
     ];
+    const COMPOUNDS: &[Keyword] = &[Keyword::UNION, Keyword::INTERSECT, Keyword::EXCEPT];
     const COPIED: &[Keyword] = &[Keyword::GLOB, Keyword::MATCH, Keyword::REGEXP];
     let mut levels = vec![0_usize];
-    let mut copied = 0;
+    let (mut copied, mut compounds) = (0, 0);
     for token in tokens {
+        // A comma does not end a compound, nor do parentheses around its left side.
+        if matches!(&token.token, Token::Word(word) if COMPOUNDS.contains(&word.keyword)) {
+            compounds += 1;
+        }
         let Some(length) = levels.last_mut() else { break };
         match &token.token {
             Token::LParen => levels.push(0),
@@ -219,14 +248,10 @@ fn short_chains(tokens: &[TokenWithSpan]) -> Result<()> {
             return Err(refused(format_args!("a chain of over {LONGEST_CHAIN} operators")));
         }
     }
+    if compounds > MOST_COMPOUNDS {
+        return Err(refused(format_args!("over {MOST_COMPOUNDS} UNION, INTERSECT and EXCEPT")));
+    }
     Ok(())
-}
-
-fn starts_with_zero(sql: &str, token: &TokenWithSpan) -> bool {
-    let at = token.span.start;
-    let line = usize::try_from(at.line).ok().and_then(|line| sql.split('\n').nth(line.saturating_sub(1)));
-    let column = usize::try_from(at.column).unwrap_or(0);
-    line.and_then(|line| line.chars().nth(column.saturating_sub(1))) == Some('0')
 }
 
 /// `0XfF` arrives as a number and a word; a word right behind any other number is no SQL.
@@ -365,7 +390,45 @@ pub(super) fn first_word(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::checked;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::env::SystemEntropy;
+
+    fn read(sql: &str) -> Result<Statement> {
+        parse(&Names::draw(&SystemEntropy).unwrap(), sql)
+    }
+
+    #[test]
+    fn many_hex_literals_take_no_long_walk() {
+        for (literal, refused) in [("x'00',", true), ("0x1F,\n", false)] {
+            let sql = format!("SELECT {}1", literal.repeat(38_000));
+            // The best of five: other tests run beside this one.
+            let times = (0..5).map(|_| {
+                let begun = Instant::now();
+                assert_eq!(read(&sql).is_err(), refused, "{literal}");
+                begun.elapsed()
+            });
+            let took = times.min().unwrap();
+            assert!(took < Duration::from_millis(300), "{took:?} for {literal}");
+        }
+    }
+
+    #[test]
+    fn hexadecimal_numbers_are_no_blobs_wherever_they_stand() {
+        let text = "SELECT 0x1F, x'1F',\n 'a\u{e4}\nb', 0X2f, X'2f', \"0\",\n\n\t0x3, x'30'";
+        let read = read(text).unwrap().to_string();
+        assert_eq!(read, "SELECT 0x1F, X'1F', 'a\u{e4}\nb', 0x2f, X'2f', \"0\", 0x3, X'30'");
+    }
+
+    #[test]
+    fn compounds_are_counted_across_commas_and_parentheses() {
+        let union = |n: usize| " UNION SELECT 1,1".repeat(n);
+        read(&format!("SELECT 1,1{}", union(99))).unwrap();
+        read(&format!("SELECT 1,1{}", union(101))).unwrap_err();
+        let nested = format!("{}SELECT 1,1{}", "(".repeat(15), format!("{})", union(99)).repeat(15));
+        read(&nested).unwrap_err();
+    }
 
     #[test]
     fn printed_text_holds_no_comment_and_no_second_statement() {

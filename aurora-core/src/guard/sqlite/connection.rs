@@ -227,10 +227,6 @@ impl Connection {
         self.inner.clear_cached_statements().await.map_err(Error::internal)
     }
 
-    pub(crate) fn names(&self) -> &Names {
-        &self.context.names
-    }
-
     /// Starts or ends the record of base tables that the authorizer was asked about.
     #[doc(hidden)]
     pub(crate) fn record(&self, on: bool) -> Vec<String> {

@@ -111,10 +111,6 @@ impl Lease {
     pub(crate) fn connection(&mut self) -> Result<&mut Connection> {
         self.connection.as_mut().ok_or_else(|| Error::internal("the connection is gone"))
     }
-
-    pub(crate) fn is_writer(&self) -> bool {
-        matches!(self.permit, Some(Permit::Writer(_)))
-    }
 }
 
 impl Drop for Lease {
