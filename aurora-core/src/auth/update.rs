@@ -1,8 +1,8 @@
 use super::{Account, Auth, invalid_credentials, metadata, user_gone, user_of};
 use crate::audit::{Action, Actor};
 use crate::crypto::Verdict;
-use crate::session::Client;
-use crate::store::User;
+use crate::session::{Client, gone};
+use crate::store::{Transaction, User};
 use crate::types::{Code, Error, Principal, Result, Secret};
 use crate::validate::{Email, NewPassword};
 
@@ -117,6 +117,10 @@ impl Auth {
             return Err(Error::overloaded(1));
         }
         let now = self.now();
+        if user.is_banned(now) || !is_live(&mut *transaction, principal, &user).await? {
+            drop(transaction);
+            return Err(self.refuse_change(before, "session ended", gone(), client).await);
+        }
         user.updated_at = now;
         if let Some(data) = changed.data {
             user.user_metadata = data;
@@ -179,6 +183,12 @@ impl Auth {
         let record = self.record(Actor::User(user.id), Action::USER_CHANGE_FAILED, client);
         self.deny(record.target(user.id).with("reason", reason), denial).await
     }
+}
+
+/// Whether the session that asks is still there. Jobs of the host's own act without one.
+async fn is_live(transaction: &mut dyn Transaction, principal: &Principal, user: &User) -> Result<bool> {
+    let Some(id) = principal.session_id() else { return Ok(true) };
+    Ok(transaction.session(id).await?.is_some_and(|session| session.user == user.id))
 }
 
 struct Changed {
