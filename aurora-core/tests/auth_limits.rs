@@ -137,3 +137,22 @@ async fn an_overload_costs_no_guess() {
         assert_eq!(evaluated, 5, "change: {change}");
     }
 }
+
+/// A new password costs hashes: it is counted as a sign-in, per address.
+#[tokio::test]
+async fn new_passwords_are_counted_as_sign_ins() {
+    let mut options = Options::default();
+    options.limits.sign_in = Quota::new(3, Duration::from_secs(600));
+    let fixture = Fixture::with(options).await;
+    let ann = fixture.sign_up("ann@example.com").await.access();
+    let put = async |body| fixture.call("PUT", "/user", Some(&ann), body).await.status.as_u16();
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        seen.push(put(json!({ "password": PASSWORD })).await);
+    }
+    assert_eq!(seen, [422, 422, 422, 429, 429]);
+    let guess = json!({ "email": "ann@new.example.com", "current_password": PASSWORD });
+    assert_eq!(put(guess).await, 429);
+    assert_eq!(put(json!({ "data": { "a": 1 } })).await, 200, "what costs no hash is not counted");
+    assert_eq!(put(json!({ "password": "x" })).await, 422, "nor what is refused before");
+}

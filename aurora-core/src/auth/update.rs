@@ -1,6 +1,7 @@
 use super::{Account, Auth, invalid_credentials, metadata, user_gone, user_of};
 use crate::audit::{Action, Actor};
 use crate::crypto::Verdict;
+use crate::load::{Bucket, address_key};
 use crate::session::{Client, gone};
 use crate::store::{Transaction, User};
 use crate::types::{Code, Error, Principal, Result, Secret};
@@ -30,7 +31,8 @@ impl Auth {
     ///
     /// Address and password want a sign-in of the last ten minutes or the current password, else
     /// [`Code::ReauthenticationNeeded`]. Without autoconfirm a new address waits for its confirmation.
-    /// [`Code::EmailExists`], [`Code::SamePassword`], [`Code::WeakPassword`], [`Code::ValidationFailed`].
+    /// [`Code::EmailExists`], [`Code::SamePassword`], [`Code::WeakPassword`], [`Code::ValidationFailed`]. What costs
+    /// a hash counts as a sign-in from its address: [`Code::OverRequestRateLimit`].
     pub async fn update_user(
         &self,
         principal: &Principal,
@@ -44,6 +46,10 @@ impl Auth {
         let shortest = self.0.settings.passwords.shortest;
         let password = change.password.map(|password| NewPassword::parse(password, shortest)).transpose()?;
         let user_metadata = metadata::merge(&before.user_metadata, change.data.as_deref())?;
+        // A hash costs what a sign-in costs, and is counted as one.
+        if password.is_some() || (email.is_some() && change.current_password.is_some()) {
+            self.0.limiter.check(Bucket::SignIn, &address_key(client.address()))?;
+        }
         if email.is_some() || password.is_some() {
             self.reauthenticate(principal, &before, change.current_password.as_ref(), client).await?;
         }

@@ -21,7 +21,7 @@ pub enum Bucket {
     Request,
     /// Sign-ups, per address.
     SignUp,
-    /// Password sign-ins, per address: one password tried on a thousand accounts.
+    /// Password sign-ins, and changes that cost a hash, per address: one password tried on a thousand accounts.
     SignIn,
     /// Refreshes, per address. Over the limit they are told [`Code::OverCapacity`] (503): the official client signs
     /// its user out on a 429.
