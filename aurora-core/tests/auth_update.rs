@@ -101,3 +101,53 @@ async fn nothing_changes_after_a_global_sign_out_answered() {
         fixture.advance(3_600);
     }
 }
+
+/// Metadata that no token could carry is refused where it is written, never at a later sign-in or refresh.
+#[tokio::test]
+async fn metadata_always_fits_into_a_token() {
+    let fixture = Fixture::new().await;
+    let text = |length: usize| "x".repeat(length);
+    let ann = fixture.sign_up("ann@example.com").await;
+    let id = ann.user_id().parse().unwrap();
+    let sizes = (0..45).map(|step| 100 * step);
+    let largest = async |refused: &mut bool, size: usize| {
+        let change = format!(r#"{{"plan":"{}"}}"#, text(size));
+        match fixture.auth.update_app_metadata(id, &change).await {
+            Ok(()) => {}
+            Err(error) => {
+                assert_eq!(error.code(), Code::ValidationFailed);
+                *refused = true;
+            }
+        }
+        assert_eq!(fixture.sign_in("ann@example.com", common::PASSWORD).await.status, 200, "{size}");
+    };
+    // The user's own share, then the service's, until it is refused.
+    let put = fixture.call("PUT", "/user", Some(&ann.access()), json!({ "data": { "a": text(4_000) } })).await;
+    assert_eq!(put.status, 200, "{}", put.text);
+    let mut refused = false;
+    for size in sizes {
+        largest(&mut refused, size).await;
+    }
+    assert!(refused, "the two together exceed a token");
+    assert_eq!(fixture.refresh(&ann.refresh()).await.status, 200);
+    // The other way around: the service has filled its share.
+    let bob = fixture.sign_up("bob@example.com").await;
+    let full = format!(r#"{{"plan":"{}"}}"#, text(4_000));
+    fixture.auth.update_app_metadata(bob.user_id().parse().unwrap(), &full).await.unwrap();
+    let put = fixture.call("PUT", "/user", Some(&bob.access()), json!({ "data": { "a": text(4_000) } })).await;
+    assert_eq!((put.status.as_u16(), put.code()), (400, "validation_failed"));
+    assert_eq!(fixture.sign_in("bob@example.com", common::PASSWORD).await.status, 200);
+    // A longer address later does not make it too large.
+    let room = json!({ "email": format!("{}@{}.example.com", text(64), text(60)) });
+    let moved = fixture.call("PUT", "/user", Some(&bob.access()), room).await;
+    assert_eq!(moved.status, 200, "{}", moved.text);
+    assert_eq!(fixture.refresh(&bob.refresh()).await.status, 200);
+    let new = aurora_core::auth::NewUser {
+        email: "cy@example.com".parse().unwrap(),
+        password_hash: None,
+        confirmed: true,
+        user_metadata: Some(format!(r#"{{"a":"{}"}}"#, text(4_000))),
+        app_metadata: Some(full),
+    };
+    assert_eq!(fixture.auth.create_user(new).await.unwrap_err().code(), Code::ValidationFailed);
+}

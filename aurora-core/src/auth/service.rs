@@ -27,6 +27,7 @@ impl Auth {
         let imported = new.password_hash.map(|hash| self.0.passwords.seal_imported(&hash)).transpose()?;
         let mut user = self.new_user(new.email, imported, data, new.confirmed)?;
         user.app_metadata = metadata::merge(&user.app_metadata, new.app_metadata.as_deref())?;
+        self.0.sessions.check_metadata(&user.app_metadata, &user.user_metadata)?;
         let mut transaction = self.database().begin().await?;
         if !self.insert(&mut *transaction, &user).await? {
             return Err(Error::new(
@@ -58,14 +59,26 @@ impl Auth {
         .await
     }
 
-    /// Confirms a user's address, and the new one that waits. [`Code::EmailExists`] if that is taken meanwhile.
+    /// Confirms a user's current address. A new one that waits goes on waiting.
     pub async fn confirm_email(&self, user: UserId) -> Result<()> {
         let now = self.now();
         self.change(user, Action::USER_MODIFIED, false, |user| {
-            if let Some(email) = user.new_email.take() {
-                user.email = Some(email);
-                user.email_change_sent_at = None;
-            }
+            user.email_confirmed_at = Some(now);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Makes the new address that waits the user's own, confirmed. [`Code::NotFound`] if it is not `email` that
+    /// waits: its owner confirmed that one and no other; [`Code::EmailExists`] if it is taken meanwhile.
+    pub async fn confirm_new_email(&self, user: UserId, email: &Email) -> Result<()> {
+        let now = self.now();
+        self.change(user, Action::USER_MODIFIED, false, |user| {
+            let waiting = user.new_email.take_if(|waiting| waiting == email);
+            user.email = Some(waiting.ok_or_else(|| {
+                Error::new(Code::NotFound, "This address does not wait for its confirmation")
+            })?);
+            user.email_change_sent_at = None;
             user.email_confirmed_at = Some(now);
             Ok(())
         })
@@ -73,11 +86,12 @@ impl Auth {
     }
 
     /// Lays `change`, a JSON object, over a user's `app_metadata`. Their sessions go on; their access tokens say
-    /// what they said until they are refreshed.
+    /// what they said until they are refreshed. [`Code::ValidationFailed`] if it is no object, longer than 4 KiB, or
+    /// too long for a token beside the `user_metadata`.
     pub async fn update_app_metadata(&self, user: UserId, change: &str) -> Result<()> {
         self.change(user, Action::USER_MODIFIED, false, |user| {
             user.app_metadata = metadata::merge(&user.app_metadata, Some(change))?;
-            Ok(())
+            self.0.sessions.check_metadata(&user.app_metadata, &user.user_metadata)
         })
         .await
     }

@@ -129,6 +129,7 @@ impl Auth {
         }
         user.updated_at = now;
         if let Some(data) = changed.data {
+            self.0.sessions.check_metadata(&user.app_metadata, &data)?;
             user.user_metadata = data;
         }
         let mut details = Vec::new();
