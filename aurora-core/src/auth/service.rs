@@ -1,7 +1,9 @@
+use std::net::IpAddr;
+
 use super::{Account, Auth, metadata};
-use crate::audit::{Action, Actor, Record};
+use crate::audit::{Action, Actor, Kind, Record};
 use crate::store::User;
-use crate::types::{Code, Error, Result, Timestamp, UserId};
+use crate::types::{Code, Error, RequestId, Result, Timestamp, UserId};
 use crate::validate::Email;
 
 /// A user whom the service adds itself: from another system, with the hash it had there.
@@ -161,6 +163,23 @@ impl Auth {
         transaction.commit().await?;
         self.0.sessions.ended(&ended);
         Ok(())
+    }
+
+    /// Records that a request came with a service key. `path` is without its query; the key is in no record.
+    pub(crate) async fn record_service_key(
+        &self,
+        path: &str,
+        address: IpAddr,
+        request: RequestId,
+    ) -> Result<()> {
+        let record = Record::new(self.now(), Kind::Access, Actor::Service, Action::UNGUARDED)
+            .request(request)
+            .with("reason", "service key")
+            .with("route", path)
+            .with("address", address);
+        let mut transaction = self.database().begin().await?;
+        self.0.audit.write(&mut *transaction, record).await?;
+        transaction.commit().await
     }
 
     fn by_service(&self, action: Action, user: UserId) -> Record {

@@ -95,8 +95,8 @@ impl Rejection {
 /// What a request brings to say who it is.
 pub(super) enum Presented<'a> {
     Nothing,
-    /// An application key that is ours.
-    Key(Role),
+    /// An application key that is ours: its role and its text.
+    Key(Role, &'a str),
     /// A bearer token that is no key.
     Token(&'a str),
 }
@@ -105,7 +105,8 @@ impl Http {
     /// Asks who sends a request of the host's own routes.
     ///
     /// No token: anonymous. A token that does not verify, has expired or whose session ended: 401, never
-    /// anonymous. Two `Authorization` headers: 400.
+    /// anonymous. Two `Authorization` headers: 400. A service key is recorded, once per key, address and minute,
+    /// before it opens anything.
     pub async fn admit(&self, head: &Parts, peer: Peer) -> Result<Admitted, Rejection> {
         let (version, reasons) = (ApiVersion::of(&head.headers), self.reasons());
         let address = self.client_address(peer, &head.headers);
@@ -113,10 +114,13 @@ impl Http {
         let admitted = async {
             // The origin is not asked for here: cookies sign no one in, so a foreign page has nothing to ride on.
             match self.presented(&head.headers)? {
-                Presented::Nothing | Presented::Key(Role::Anon | Role::Authenticated) => {
+                Presented::Nothing | Presented::Key(Role::Anon | Role::Authenticated, _) => {
                     Ok(Principal::anonymous())
                 }
-                Presented::Key(Role::Service) => Ok(Principal::service()),
+                Presented::Key(Role::Service, key) => {
+                    self.record_service(key, head.uri.path(), address, request).await?;
+                    Ok(Principal::service())
+                }
                 Presented::Token(token) => self.auth().sessions().admit(token).await.map_err(unauthorized),
             }
         };
@@ -140,11 +144,11 @@ impl Http {
     /// Reads `Authorization` and `apikey`. Where both are there, the former says who asks.
     pub(super) fn presented<'a>(&self, headers: &'a HeaderMap) -> Result<Presented<'a>> {
         let key = match single(headers, "apikey")? {
-            Some(text) if self.keys().any() => Some(self.keys().role(text).ok_or_else(unknown_key)?),
+            Some(text) if self.keys().any() => Some((self.keys().role(text).ok_or_else(unknown_key)?, text)),
             _ => None,
         };
         let Some(authorization) = single(headers, AUTHORIZATION.as_str())? else {
-            return Ok(key.map_or(Presented::Nothing, Presented::Key));
+            return Ok(key.map_or(Presented::Nothing, |(role, text)| Presented::Key(role, text)));
         };
         // RFC 9110 s11.1: the scheme is case-insensitive.
         let token = match authorization.split_once(' ') {
@@ -155,7 +159,7 @@ impl Http {
             return Err(no_bearer());
         }
         if let Some(role) = self.keys().role(token) {
-            return Ok(Presented::Key(role));
+            return Ok(Presented::Key(role, token));
         }
         if token.starts_with("sb_") {
             // The official client sends its application key as a bearer token, too. Without configured keys it

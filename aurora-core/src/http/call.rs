@@ -14,6 +14,7 @@ use super::keys::Keys;
 use super::reason::Reasons;
 use super::render::{ApiVersion, empty_response, finish, render};
 use super::routes::{Match, ROUTES, find};
+use super::service_use::ServiceUses;
 use super::{Peer, Route};
 use crate::auth::Auth;
 use crate::config::Profile;
@@ -30,6 +31,7 @@ struct Inner {
     keys: Keys,
     cors: Cors,
     reasons: Reasons,
+    service_uses: ServiceUses,
 }
 
 impl fmt::Debug for Http {
@@ -46,7 +48,7 @@ impl Http {
     pub fn new(auth: Auth) -> Self {
         let (keys, cors) = (Keys::new(&auth.settings().api_keys), Cors::new(auth.settings()));
         let reasons = Reasons::of(auth.settings().profile);
-        Self(Arc::new(Inner { auth, keys, cors, reasons }))
+        Self(Arc::new(Inner { auth, keys, cors, reasons, service_uses: ServiceUses::default() }))
     }
 
     /// Where our routes are mounted.
@@ -72,6 +74,10 @@ impl Http {
 
     pub(super) fn keys(&self) -> &Keys {
         &self.0.keys
+    }
+
+    pub(super) fn service_uses(&self) -> &ServiceUses {
+        &self.0.service_uses
     }
 
     /// Answers a request of ours, prefix included. Total: every failure is a response.

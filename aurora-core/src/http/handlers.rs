@@ -68,7 +68,7 @@ impl Http {
     async fn signed_in(&self, head: &Parts) -> Result<Principal> {
         match self.presented(&head.headers)? {
             Presented::Token(token) => self.auth().sessions().admit(token).await,
-            Presented::Nothing | Presented::Key(_) => Err(no_bearer()),
+            Presented::Nothing | Presented::Key(..) => Err(no_bearer()),
         }
     }
 

@@ -1,0 +1,82 @@
+//! The door before the host's routes, and what a request may say about itself.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod common;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use aurora_core::http::{Admitted, Peer, Rejection};
+use common::{Fixture, Options, SERVICE_KEY};
+use http::Request;
+use http::request::Parts;
+
+fn head(uri: &str, headers: &[(&str, &str)]) -> Parts {
+    let mut request = Request::get(uri);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(()).unwrap().into_parts().0
+}
+
+async fn admit(fixture: &Fixture, from: &str, head: &Parts) -> Result<Admitted, Rejection> {
+    fixture.http.admit(head, Peer::from(from.parse::<IpAddr>().unwrap())).await
+}
+
+/// Who holds a service key leaves a record: once per key, address and minute.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_service_key_leaves_its_record() {
+    const SECOND: &str = "sb_secret_2222222222222222222222222222";
+    let mut options = Options::default();
+    options.settings.api_keys.service.push(SECOND.into());
+    let fixture = Arc::new(Fixture::with(options).await);
+    let bearer = format!("Bearer {SERVICE_KEY}");
+    let service = [("authorization", bearer.as_str())];
+    let ask = head("/jobs/nightly?secret=in-the-query", &service);
+    let mut running = Vec::new();
+    for _ in 0..20 {
+        let (fixture, ask) = (Arc::clone(&fixture), ask.clone());
+        running.push(tokio::spawn(async move { admit(&fixture, "192.0.2.1", &ask).await.unwrap().request_id() }));
+    }
+    let mut requests = Vec::new();
+    for one in running {
+        requests.push(one.await.unwrap().to_string());
+    }
+    let rows = fixture.audit().await;
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    let row = &rows[0];
+    assert_eq!((row.kind.as_str(), row.action.as_str()), ("access", "unguarded_access"));
+    assert_eq!(row.actor, "service");
+    assert!(requests.contains(row.request.as_ref().unwrap()));
+    assert_eq!(row.payload["route"], "/jobs/nightly");
+    assert_eq!(row.payload["address"], "192.0.2.1");
+    assert!(!row.payload.to_string().contains("sb_secret") && !row.payload.to_string().contains("query"));
+    // Another address, another key, another minute: another record each.
+    admit(&fixture, "192.0.2.2", &ask).await.unwrap();
+    assert_eq!(fixture.audit().await.len(), 2);
+    admit(&fixture, "192.0.2.1", &head("/x", &[("apikey", SECOND)])).await.unwrap();
+    assert_eq!(fixture.audit().await.len(), 3);
+    fixture.advance(59);
+    admit(&fixture, "192.0.2.1", &ask).await.unwrap();
+    assert_eq!(fixture.audit().await.len(), 3);
+    fixture.advance(1);
+    admit(&fixture, "192.0.2.1", &ask).await.unwrap();
+    assert_eq!(fixture.audit().await.len(), 4);
+    // No one else leaves one.
+    admit(&fixture, "192.0.2.1", &head("/x", &[])).await.unwrap();
+    assert_eq!(fixture.audit().await.len(), 4);
+}
+
+/// No record, no service: and the next request tries again.
+#[tokio::test]
+async fn without_its_record_a_service_key_opens_nothing() {
+    let fixture = Fixture::new().await;
+    let ask = head("/jobs", &[("apikey", SERVICE_KEY)]);
+    fixture.execute("ALTER TABLE aurora_audit RENAME TO gone").await;
+    for _ in 0..2 {
+        assert_eq!(admit(&fixture, "192.0.2.1", &ask).await.unwrap_err().into_response().status(), 500);
+    }
+    fixture.execute("ALTER TABLE gone RENAME TO aurora_audit").await;
+    admit(&fixture, "192.0.2.1", &ask).await.unwrap();
+    assert_eq!(fixture.audit().await.len(), 1);
+}
