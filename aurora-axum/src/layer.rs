@@ -90,8 +90,9 @@ where
     let AuroraLayer { aurora, locked } = layer;
     let http = aurora.http();
     let (mut head, body) = request.into_parts();
-    let id = http.request_id(&head.headers);
+    let id = http.request_id(&head.headers, peer(&head.extensions));
     write_request_id(&mut head.headers, id);
+    head.extensions.insert(id);
     if http.owns(head.uri.path()) {
         return Ok(ours(http, head, body).await);
     }
@@ -140,7 +141,7 @@ where
         Err(error) if error.is::<LengthLimitError>() => http.too_large(&head.headers),
         Err(error) => {
             let error = Error::new(Code::BadJson, "Could not read the request body").with_source(error);
-            error_response(&error, ApiVersion::of(&head.headers), http.request_id(&head.headers))
+            http.error_response(&error, &head.headers)
         }
     };
     response.map(Body::from)

@@ -36,7 +36,9 @@ async fn a_service_key_leaves_its_record() {
     let mut running = Vec::new();
     for _ in 0..20 {
         let (fixture, ask) = (Arc::clone(&fixture), ask.clone());
-        running.push(tokio::spawn(async move { admit(&fixture, "192.0.2.1", &ask).await.unwrap().request_id() }));
+        running.push(tokio::spawn(
+            async move { admit(&fixture, "192.0.2.1", &ask).await.unwrap().request_id() },
+        ));
     }
     let mut requests = Vec::new();
     for one in running {
@@ -79,4 +81,32 @@ async fn without_its_record_a_service_key_opens_nothing() {
     fixture.execute("ALTER TABLE gone RENAME TO aurora_audit").await;
     admit(&fixture, "192.0.2.1", &ask).await.unwrap();
     assert_eq!(fixture.audit().await.len(), 1);
+}
+
+/// A client that names its own request could make records of its deeds look like someone else's.
+#[tokio::test]
+async fn a_request_s_id_is_believed_from_declared_proxies_only() {
+    const SENT: &str = "7b1d2f0a-9d5e-4c53-8f0e-0d6f6b6f2a11";
+    let mut options = Options::default();
+    options.settings.trusted_proxies.push("10.0.0.0/8".parse().unwrap());
+    let fixture = Fixture::with(options).await;
+    for (from, believed) in [("10.0.0.1", true), ("192.0.2.1", false), ("127.0.0.1", false)] {
+        let body = format!(r#"{{"email":"{from}@example.com","password":"a long password"}}"#);
+        let request = Request::post("/auth/v1/signup")
+            .header("content-type", "application/json")
+            .header("x-request-id", SENT)
+            .header("x-forwarded-for", "203.0.113.5");
+        let reply = fixture.send(request.body(body.into_bytes()).unwrap(), from).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        let id = reply.headers["x-request-id"].to_str().unwrap().to_owned();
+        assert_eq!(id == SENT, believed, "{from}");
+        assert_eq!(fixture.audit().await.pop().unwrap().request, Some(id));
+        let admitted = admit(&fixture, from, &head("/notes", &[("x-request-id", SENT)])).await.unwrap();
+        assert_eq!(admitted.request_id().to_string() == SENT, believed, "{from}");
+    }
+    // An adapter's own id is the request's.
+    let mut given = head("/notes", &[("x-request-id", SENT)]);
+    let id = aurora_core::types::RequestId::from_bytes([9; 16]);
+    given.extensions.insert(id);
+    assert_eq!(admit(&fixture, "192.0.2.1", &given).await.unwrap().request_id(), id);
 }

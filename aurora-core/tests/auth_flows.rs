@@ -290,7 +290,10 @@ async fn a_new_address_waits_without_autoconfirm() {
     // The current address is confirmed again; the one that waits still waits.
     fixture.auth.confirm_email(id).await.unwrap();
     let user = fixture.user(&ann.access()).await.json;
-    assert_eq!((&user["email"], &user["new_email"]), (&json!("ann@example.com"), &json!("ann@new.example.com")));
+    assert_eq!(
+        (&user["email"], &user["new_email"]),
+        (&json!("ann@example.com"), &json!("ann@new.example.com"))
+    );
     let other = "ann@other.example.com".parse().unwrap();
     assert_eq!(fixture.auth.confirm_new_email(id, &other).await.unwrap_err().code(), Code::NotFound);
     fixture.auth.confirm_new_email(id, &"ann@new.example.com".parse().unwrap()).await.unwrap();

@@ -116,8 +116,7 @@ async fn an_overload_costs_no_guess() {
         };
         let (mut evaluated, mut busy) = (0, 0);
         // Four at once and fewer than there are guesses, so that none is turned away by the limit.
-        let running: Vec<_> =
-            (0..4).map(|_| tokio::spawn(ask(Arc::clone(&fixture), ann.clone()))).collect();
+        let running: Vec<_> = (0..4).map(|_| tokio::spawn(ask(Arc::clone(&fixture), ann.clone()))).collect();
         for answer in running {
             match answer.await.unwrap() {
                 400 => evaluated += 1,

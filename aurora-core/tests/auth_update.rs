@@ -122,7 +122,8 @@ async fn metadata_always_fits_into_a_token() {
         assert_eq!(fixture.sign_in("ann@example.com", common::PASSWORD).await.status, 200, "{size}");
     };
     // The user's own share, then the service's, until it is refused.
-    let put = fixture.call("PUT", "/user", Some(&ann.access()), json!({ "data": { "a": text(4_000) } })).await;
+    let put =
+        fixture.call("PUT", "/user", Some(&ann.access()), json!({ "data": { "a": text(4_000) } })).await;
     assert_eq!(put.status, 200, "{}", put.text);
     let mut refused = false;
     for size in sizes {
@@ -134,7 +135,8 @@ async fn metadata_always_fits_into_a_token() {
     let bob = fixture.sign_up("bob@example.com").await;
     let full = format!(r#"{{"plan":"{}"}}"#, text(4_000));
     fixture.auth.update_app_metadata(bob.user_id().parse().unwrap(), &full).await.unwrap();
-    let put = fixture.call("PUT", "/user", Some(&bob.access()), json!({ "data": { "a": text(4_000) } })).await;
+    let put =
+        fixture.call("PUT", "/user", Some(&bob.access()), json!({ "data": { "a": text(4_000) } })).await;
     assert_eq!((put.status.as_u16(), put.code()), (400, "validation_failed"));
     assert_eq!(fixture.sign_in("bob@example.com", common::PASSWORD).await.status, 200);
     // A longer address later does not make it too large.

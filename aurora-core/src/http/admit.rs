@@ -110,7 +110,7 @@ impl Http {
     pub async fn admit(&self, head: &Parts, peer: Peer) -> Result<Admitted, Rejection> {
         let (version, reasons) = (ApiVersion::of(&head.headers), self.reasons());
         let address = self.client_address(peer, &head.headers);
-        let request = self.request_id(&head.headers);
+        let request = self.id_of(head, peer);
         let admitted = async {
             // The origin is not asked for here: cookies sign no one in, so a foreign page has nothing to ride on.
             match self.presented(&head.headers)? {
@@ -130,9 +130,24 @@ impl Http {
         }
     }
 
-    /// The request's id: the one its headers carry, or a fresh one. An adapter writes it into the headers, so that
-    /// everything after it speaks of the same request.
-    pub fn request_id(&self, headers: &HeaderMap) -> RequestId {
+    /// The request's id: the one its headers carry, if a declared proxy sent them, or a fresh one. An adapter asks
+    /// once and puts it into the request's extensions, so that everything after it speaks of the same request.
+    pub fn request_id(&self, headers: &HeaderMap, peer: Peer) -> RequestId {
+        let proxies = &self.auth().settings().trusted_proxies;
+        if proxies.iter().any(|proxy| proxy.contains(peer.address())) {
+            return self.written_id(headers);
+        }
+        self.written_id(&HeaderMap::new())
+    }
+
+    /// The id that an adapter gave the request, or [`Http::request_id`].
+    pub(super) fn id_of(&self, head: &Parts, peer: Peer) -> RequestId {
+        let given = head.extensions.get::<RequestId>().copied();
+        given.unwrap_or_else(|| self.request_id(&head.headers, peer))
+    }
+
+    /// The id in these headers, or a fresh one.
+    pub(super) fn written_id(&self, headers: &HeaderMap) -> RequestId {
         let entropy = &self.auth().sessions().parts().entropy;
         request_id(headers, &**entropy).unwrap_or(RequestId::from_bytes([0; 16]))
     }

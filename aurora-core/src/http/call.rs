@@ -83,7 +83,7 @@ impl Http {
     /// Answers a request of ours, prefix included. Total: every failure is a response.
     pub async fn call(&self, request: Request<Vec<u8>>, peer: Peer) -> Response<Vec<u8>> {
         let (head, body) = request.into_parts();
-        let id = self.request_id(&head.headers);
+        let id = self.id_of(&head, peer);
         if let Some(mut response) = self.preflight(&head.method, &head.headers) {
             finish(response.headers_mut(), ApiVersion::of(&head.headers), id);
             return response;
@@ -131,9 +131,10 @@ impl Http {
         self.0.cors.decorate(request, response);
     }
 
-    /// The response to a failure of the host's own routes, for a request of these headers. Tells why in development.
+    /// The response to a failure of the host's own routes, for a request of these headers, into which the adapter
+    /// wrote the request's id. Tells why in development.
     pub fn error_response(&self, error: &Error, request: &HeaderMap) -> Response<Vec<u8>> {
-        self.render(error, ApiVersion::of(request), self.request_id(request))
+        self.render(error, ApiVersion::of(request), self.written_id(request))
     }
 
     fn render(&self, error: &Error, version: ApiVersion, id: RequestId) -> Response<Vec<u8>> {
