@@ -432,7 +432,7 @@ async fn without_its_record_nothing_happens() {
             Box::pin(async { Err(Error::internal("the audit disk is full at /var/secret/path")) })
         }
     }
-    let fixture = Fixture::with(Options { audit: Some(Arc::new(Broken)), ..Options::default() }).await;
+    let fixture = Fixture::with(Options { audit: Some(Arc::new(Broken)), ..Options::in_production() }).await;
     let reply = fixture.sign_up("ann@example.com").await;
     assert_eq!((reply.status.as_u16(), reply.code()), (500, "unexpected_failure"));
     assert!(!reply.text.contains("secret"), "V04: {}", reply.text);
