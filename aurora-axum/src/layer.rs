@@ -99,6 +99,9 @@ where
     if let Some(response) = http.preflight(&head.method, &head.headers) {
         return Ok(response.map(Body::from));
     }
+    if let Err(foreign) = http.check_host(&head.uri, &head.headers) {
+        return Ok(http.error_response(&foreign, &head.headers).map(Body::from));
+    }
     head.extensions.insert(aurora.clone());
     let route = head.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let span = request_span(id, &head.method, route);

@@ -114,7 +114,7 @@ mod tests {
         let ended = async move { drop(ended.await) };
         let server = tokio::spawn(serve_until(app, listener, ended));
         let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
-        client.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        client.write_all(b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
         end.send(()).unwrap();
         let mut answer = String::new();

@@ -110,3 +110,59 @@ async fn a_request_s_id_is_believed_from_declared_proxies_only() {
     given.extensions.insert(id);
     assert_eq!(admit(&fixture, "192.0.2.1", &given).await.unwrap().request_id(), id);
 }
+
+/// DNS rebinding: a page of a name that was pointed at this machine is its own origin, and gets nowhere.
+#[tokio::test]
+async fn in_development_the_host_is_this_machine() {
+    let fixture = Fixture::new().await;
+    let sign_up = async |host: &str, origin: Option<&str>| {
+        let body = format!(r#"{{"email":"{}@example.com","password":"a long password"}}"#, host.len());
+        let mut request =
+            Request::post("/auth/v1/signup").header("content-type", "application/json").header("host", host);
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        let reply = fixture.send(request.body(body.into_bytes()).unwrap(), "127.0.0.1").await;
+        (reply.status.as_u16(), reply.code().to_owned())
+    };
+    let refused = (403, "origin_not_allowed".to_owned());
+    for host in ["localhost:5173", "localhost", "127.0.0.1:8080", "[::1]:3000", "LOCALHOST:1"] {
+        let origin = format!("http://{}", host.to_ascii_lowercase());
+        assert_ne!(sign_up(host, Some(&origin)).await, refused, "{host}");
+        assert!(admit(&fixture, "127.0.0.1", &head("/notes", &[("host", host)])).await.is_ok(), "{host}");
+    }
+    for host in [
+        "evil.test",
+        "evil.test:8080",
+        "localhost.evil.test",
+        "127.0.0.1.evil.test:8080",
+        "localhost@evil.test",
+        "192.0.2.1:8080",
+        "",
+    ] {
+        let origin = format!("http://{host}");
+        assert_eq!(sign_up(host, Some(&origin)).await, refused, "{host}");
+        assert_eq!(sign_up(host, None).await, refused, "{host}");
+        let error =
+            admit(&fixture, "127.0.0.1", &head("/notes", &[("host", host), ("origin", &origin)])).await;
+        assert_eq!(error.unwrap_err().into_response().status(), 403, "{host}");
+    }
+    assert!(admit(&fixture, "127.0.0.1", &head("https://evil.test/notes", &[])).await.is_err());
+    assert!(admit(&fixture, "127.0.0.1", &head("/notes", &[])).await.is_ok());
+}
+
+/// Production knows its own origin from `site_url`, never from a header.
+#[tokio::test]
+async fn in_production_the_own_origin_is_the_site_s() {
+    let fixture = Fixture::with(Options::in_production()).await;
+    for (origin, allowed) in [("http://evil.test", false), ("http://127.0.0.1:8080", true)] {
+        let request = Request::post("/auth/v1/signup")
+            .header("content-type", "application/json")
+            .header("host", "evil.test")
+            .header("origin", origin);
+        let body = br#"{"email":"ann@example.com","password":"a long password"}"#.to_vec();
+        let reply = fixture.send(request.body(body).unwrap(), "127.0.0.1").await;
+        assert_eq!(reply.status == 200, allowed, "{}", reply.text);
+    }
+    assert!(admit(&fixture, "192.0.2.1", &head("/notes", &[("host", "any.test")])).await.is_ok());
+}

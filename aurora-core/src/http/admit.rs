@@ -112,6 +112,7 @@ impl Http {
         let address = self.client_address(peer, &head.headers);
         let request = self.id_of(head, peer);
         let admitted = async {
+            self.check_host(&head.uri, &head.headers)?;
             // The origin is not asked for here: cookies sign no one in, so a foreign page has nothing to ride on.
             match self.presented(&head.headers)? {
                 Presented::Nothing | Presented::Key(Role::Anon | Role::Authenticated, _) => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use http::header::{ALLOW, HeaderMap, HeaderValue, USER_AGENT};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Uri};
 
 use super::cors::Cors;
 use super::keys::Keys;
@@ -161,6 +161,12 @@ impl Http {
             return Err(Error::new(Code::Configuration, text));
         }
         Ok(())
+    }
+
+    /// In development, refuses a request for another host than this machine (DNS rebinding). [`Http::call`] and
+    /// [`Http::admit`] ask it; an adapter asks it for routes that ask neither.
+    pub fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<()> {
+        self.0.cors.check_host(uri, headers)
     }
 
     pub(super) fn check_origin(&self, head: &Parts) -> Result<()> {

@@ -11,6 +11,8 @@
 //!    The use of a service key is recorded before it opens anything, once per key, address and minute.
 //! 5. A body is JSON and says so, or it is refused before it is read: a foreign page cannot send that without
 //!    asking first (CORS). Origins are compared whole.
+//!    In development only names of this machine are answered to, against DNS rebinding; in production the own
+//!    origin is `site_url`'s, whatever `Host` says.
 //! 6. A preflight is answered before anything else is asked.
 //! 7. No answer may be stored; every failure of ours carries the request's id.
 //! 8. In development every failure says why (`reason`, `x-aurora-reason`): the causes behind the safe sentence, on
