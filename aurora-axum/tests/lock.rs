@@ -339,7 +339,8 @@ async fn handlers_outside_of_secure_fail_closed() {
 async fn in_development_no_route_answers_to_another_host() {
     let (_aurora, app) = app().await;
     for path in ["/open", "/admin", "/auth/v1/health", "http://evil.test/open"] {
-        let headers: &[(&str, &str)] = if path.starts_with('/') { &[("host", "evil.test:8080")] } else { &[] };
+        let headers: &[(&str, &str)] =
+            if path.starts_with('/') { &[("host", "evil.test:8080")] } else { &[] };
         let answer = send(&app, request("GET", path, headers, Body::empty())).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
         assert_eq!(answer.headers["x-sb-error-code"], "origin_not_allowed", "{path}");
