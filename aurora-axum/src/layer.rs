@@ -89,13 +89,17 @@ where
     let AuroraLayer { aurora, locked } = layer;
     let http = aurora.http();
     let (mut head, body) = request.into_parts();
-    let id = http.request_id(&head.headers);
+    let id = http.request_id(&head.headers, peer(&head.extensions));
     write_request_id(&mut head.headers, id);
+    head.extensions.insert(id);
     if http.owns(head.uri.path()) {
         return Ok(ours(http, head, body).await);
     }
     if let Some(response) = http.preflight(&head.method, &head.headers) {
         return Ok(response.map(Body::from));
+    }
+    if let Err(foreign) = http.check_host(&head.uri, &head.headers) {
+        return Ok(http.error_response(&foreign, &head.headers).map(Body::from));
     }
     head.extensions.insert(aurora.clone());
     let route = head.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);

@@ -138,7 +138,7 @@ mod tests {
         let ended = async move { drop(ended.await) };
         let server = tokio::spawn(serve_until(app, listener, Limits::WRITTEN, ended));
         let mut client = TcpStream::connect(address).await.unwrap();
-        client.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        client.write_all(b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
         end.send(()).unwrap();
         let mut answer = String::new();
@@ -167,12 +167,12 @@ mod tests {
         read.ok().map(|_| answer)
     }
 
-    const WHOLE: &str = "GET /hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    const WHOLE: &str = "GET /hello HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
     #[tokio::test]
     async fn half_a_head_is_cut() {
         let address = started("head", |limits| limits.head = Duration::from_millis(200)).await;
-        for half in ["", "GET /hello HT", "GET /hello HTTP/1.1\r\nhost: x\r\nx-more: "] {
+        for half in ["", "GET /hello HT", "GET /hello HTTP/1.1\r\nhost: localhost\r\nx-more: "] {
             let mut client = TcpStream::connect(address).await.unwrap();
             assert_eq!(answer(&mut client, half).await.as_deref(), Some(""), "{half:?}");
         }
@@ -191,7 +191,7 @@ mod tests {
     async fn a_stalled_body_is_answered_and_cut() {
         let address = started("body", |_| {}).await;
         let mut client = TcpStream::connect(address).await.unwrap();
-        let head = "POST /auth/v1/signup HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+        let head = "POST /auth/v1/signup HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
         client.write_all(format!("{head}content-length: 99\r\n\r\n{{\"email\":").as_bytes()).await.unwrap();
         tokio::time::sleep(Duration::from_millis(200)).await;
         // From here on the clock runs as soon as nobody has anything to do.

@@ -132,7 +132,7 @@ const PATHS: [&str; 44] = [
     "//auth/v1/user",
     "/AUTH/v1/user",
     "/auth%2fv1/user",
-    "http://evil.test/admin",
+    "http://localhost/admin",
 ];
 
 async fn app() -> (aurora_axum::Aurora, Secured) {
@@ -332,4 +332,19 @@ async fn handlers_outside_of_secure_fail_closed() {
     let bare = Router::new().route("/", get(|db: Guarded| async move { format!("{db:?}") }));
     let answer = bare.oneshot(request("GET", "/", &[], Body::empty())).await.unwrap();
     assert_eq!(answer.status(), 500);
+}
+
+/// DNS rebinding: in development every route, public ones included, answers to names of this machine only.
+#[tokio::test]
+async fn in_development_no_route_answers_to_another_host() {
+    let (_aurora, app) = app().await;
+    for path in ["/open", "/admin", "/auth/v1/health", "http://evil.test/open"] {
+        let headers: &[(&str, &str)] =
+            if path.starts_with('/') { &[("host", "evil.test:8080")] } else { &[] };
+        let answer = send(&app, request("GET", path, headers, Body::empty())).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+        assert_eq!(answer.headers["x-sb-error-code"], "origin_not_allowed", "{path}");
+    }
+    let answer = send(&app, request("GET", "/open", &[("host", "localhost:8080")], Body::empty())).await;
+    assert_eq!(answer.status, StatusCode::OK);
 }

@@ -4,6 +4,7 @@
 mod common;
 
 use aurora_core::config::Autoconfirm;
+use aurora_core::types::Code;
 use common::{ANON_KEY, Fixture, Options, PASSWORD};
 use http::Request;
 use serde_json::{Value, json};
@@ -286,8 +287,18 @@ async fn a_new_address_waits_without_autoconfirm() {
     assert_eq!(waiting.json["email"], "ann@example.com");
     assert_eq!(waiting.json["new_email"], "ann@new.example.com");
     assert_eq!(fixture.sign_in("ann@new.example.com", PASSWORD).await.code(), "invalid_credentials");
+    // The current address is confirmed again; the one that waits still waits.
     fixture.auth.confirm_email(id).await.unwrap();
-    assert_eq!(fixture.user(&ann.access()).await.json["email"], "ann@new.example.com");
+    let user = fixture.user(&ann.access()).await.json;
+    assert_eq!(
+        (&user["email"], &user["new_email"]),
+        (&json!("ann@example.com"), &json!("ann@new.example.com"))
+    );
+    let other = "ann@other.example.com".parse().unwrap();
+    assert_eq!(fixture.auth.confirm_new_email(id, &other).await.unwrap_err().code(), Code::NotFound);
+    fixture.auth.confirm_new_email(id, &"ann@new.example.com".parse().unwrap()).await.unwrap();
+    let user = fixture.user(&ann.access()).await.json;
+    assert_eq!((&user["email"], &user["new_email"]), (&json!("ann@new.example.com"), &Value::Null));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aurora_core::crypto::PasswordPool;
 use aurora_core::load::Quota;
 use common::{Fixture, Options, PASSWORD};
 use http::Request;
@@ -88,4 +89,69 @@ async fn one_source_is_one_source() {
         limited += usize::from(status == 429);
     }
     assert_eq!(limited, 10, "a /64 is one source");
+}
+
+/// A guess that no one checked is no guess: an overload locks no one out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_overload_costs_no_guess() {
+    let options = Options { pool: PasswordPool::new(1, 0, Duration::from_secs(5)), ..Options::default() };
+    let fixture = Arc::new(Fixture::with(options).await);
+    let ann = loop {
+        let reply = fixture.sign_up("ann@example.com").await;
+        if reply.status == 200 {
+            break reply.access();
+        }
+    };
+    for change in [false, true] {
+        let ask = move |fixture: Arc<Fixture>, ann: String| async move {
+            let wrong = "a wrong guess";
+            let reply = if change {
+                let body = json!({ "email": "ann@new.example.com", "current_password": wrong });
+                fixture.call("PUT", "/user", Some(&ann), body).await
+            } else {
+                let body = json!({ "email": "ann@example.com", "password": wrong });
+                fixture.call_from("203.0.113.7", "POST", "/token?grant_type=password", None, body).await
+            };
+            reply.status.as_u16()
+        };
+        let (mut evaluated, mut busy) = (0, 0);
+        // Four at once and fewer than there are guesses, so that none is turned away by the limit.
+        let running: Vec<_> = (0..4).map(|_| tokio::spawn(ask(Arc::clone(&fixture), ann.clone()))).collect();
+        for answer in running {
+            match answer.await.unwrap() {
+                400 => evaluated += 1,
+                503 => busy += 1,
+                other => panic!("{other}"),
+            }
+        }
+        assert!(busy > 0, "the pool was never full");
+        loop {
+            match ask(Arc::clone(&fixture), ann.clone()).await {
+                400 => evaluated += 1,
+                503 => {}
+                429 => break,
+                other => panic!("{other}"),
+            }
+        }
+        assert_eq!(evaluated, 5, "change: {change}");
+    }
+}
+
+/// A new password costs hashes: it is counted as a sign-in, per address.
+#[tokio::test]
+async fn new_passwords_are_counted_as_sign_ins() {
+    let mut options = Options::default();
+    options.limits.sign_in = Quota::new(3, Duration::from_secs(600));
+    let fixture = Fixture::with(options).await;
+    let ann = fixture.sign_up("ann@example.com").await.access();
+    let put = async |body| fixture.call("PUT", "/user", Some(&ann), body).await.status.as_u16();
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        seen.push(put(json!({ "password": PASSWORD })).await);
+    }
+    assert_eq!(seen, [422, 422, 422, 429, 429]);
+    let guess = json!({ "email": "ann@new.example.com", "current_password": PASSWORD });
+    assert_eq!(put(guess).await, 429);
+    assert_eq!(put(json!({ "data": { "a": 1 } })).await, 200, "what costs no hash is not counted");
+    assert_eq!(put(json!({ "password": "x" })).await, 422, "nor what is refused before");
 }

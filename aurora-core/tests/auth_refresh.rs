@@ -186,6 +186,18 @@ async fn no_refresh_after_password_change_ban_deletion_or_global_sign_out() {
 }
 
 /// attacks R09, R10
+/// A ban that ended no session (the host's own statement, past the trigger) holds for the unused successor, too.
+#[tokio::test]
+async fn a_banned_user_gets_no_successor_again() {
+    let fixture = Fixture::new().await;
+    let first = fixture.sign_up("ann@example.com").await.refresh();
+    assert_eq!(fixture.refresh(&first).await.status, 200);
+    fixture.execute("DROP TRIGGER auth_users_banned; UPDATE auth_users SET banned_until = 9e15").await;
+    let again = fixture.refresh(&first).await;
+    assert_eq!((again.status.as_u16(), again.code()), (400, "user_banned"), "{}", again.text);
+    assert_eq!(fixture.count("SELECT count(*) FROM auth_sessions").await, 0);
+}
+
 #[tokio::test]
 async fn garbage_and_extra_members() {
     let fixture = Fixture::new().await;

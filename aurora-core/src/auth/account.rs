@@ -8,7 +8,8 @@ use crate::validate::Email;
 #[derive(Clone, Debug)]
 pub struct Account {
     pub(super) user: User,
-    /// Made up for someone who registered an address that is taken, so that they learn nothing.
+    /// Made up for someone who registered an address that is taken: nothing of the owner's is in it. As in Supabase
+    /// it has no identities and an empty role, so whoever looks there can tell it from a new account.
     pub(super) made_up: bool,
 }
 

@@ -76,9 +76,12 @@ impl Auth {
         client: &Client,
     ) -> Result<IssuedSession> {
         let parts = self.0.sessions.parts();
-        let session = found.session;
         let now = self.now();
-        let Some(user) = transaction.user(session.user).await? else { return Err(not_found()) };
+        let Some(user) = transaction.user(found.session.user).await? else { return Err(not_found()) };
+        if user.is_banned(now) {
+            return Err(self.revoke(transaction, &found, "banned", banned(), client).await);
+        }
+        let session = found.session;
         let newest = secret.successor(&parts.keyring, session.family, steps);
         let record = self.record(Actor::User(user.id), Action::TOKEN_REFRESHED, client).target(session.id);
         self.0.audit.write(&mut *transaction, record.with("reissued", steps)).await?;

@@ -1,7 +1,9 @@
+use std::net::IpAddr;
+
 use super::{Account, Auth, metadata};
-use crate::audit::{Action, Actor, Record};
+use crate::audit::{Action, Actor, Kind, Record};
 use crate::store::User;
-use crate::types::{Code, Error, Result, Timestamp, UserId};
+use crate::types::{Code, Error, RequestId, Result, Timestamp, UserId};
 use crate::validate::Email;
 
 /// A user whom the service adds itself: from another system, with the hash it had there.
@@ -27,6 +29,7 @@ impl Auth {
         let imported = new.password_hash.map(|hash| self.0.passwords.seal_imported(&hash)).transpose()?;
         let mut user = self.new_user(new.email, imported, data, new.confirmed)?;
         user.app_metadata = metadata::merge(&user.app_metadata, new.app_metadata.as_deref())?;
+        self.0.sessions.check_metadata(&user.app_metadata, &user.user_metadata)?;
         let mut transaction = self.database().begin().await?;
         if !self.insert(&mut *transaction, &user).await? {
             return Err(Error::new(
@@ -58,14 +61,26 @@ impl Auth {
         .await
     }
 
-    /// Confirms a user's address, and the new one that waits. [`Code::EmailExists`] if that is taken meanwhile.
+    /// Confirms a user's current address. A new one that waits goes on waiting.
     pub async fn confirm_email(&self, user: UserId) -> Result<()> {
         let now = self.now();
         self.change(user, Action::USER_MODIFIED, false, |user| {
-            if let Some(email) = user.new_email.take() {
-                user.email = Some(email);
-                user.email_change_sent_at = None;
-            }
+            user.email_confirmed_at = Some(now);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Makes the new address that waits the user's own, confirmed. [`Code::NotFound`] if it is not `email` that
+    /// waits: its owner confirmed that one and no other; [`Code::EmailExists`] if it is taken meanwhile.
+    pub async fn confirm_new_email(&self, user: UserId, email: &Email) -> Result<()> {
+        let now = self.now();
+        self.change(user, Action::USER_MODIFIED, false, |user| {
+            let waiting = user.new_email.take_if(|waiting| waiting == email);
+            user.email = Some(waiting.ok_or_else(|| {
+                Error::new(Code::NotFound, "This address does not wait for its confirmation")
+            })?);
+            user.email_change_sent_at = None;
             user.email_confirmed_at = Some(now);
             Ok(())
         })
@@ -73,11 +88,12 @@ impl Auth {
     }
 
     /// Lays `change`, a JSON object, over a user's `app_metadata`. Their sessions go on; their access tokens say
-    /// what they said until they are refreshed.
+    /// what they said until they are refreshed. [`Code::ValidationFailed`] if it is no object, longer than 4 KiB, or
+    /// too long for a token beside the `user_metadata`.
     pub async fn update_app_metadata(&self, user: UserId, change: &str) -> Result<()> {
         self.change(user, Action::USER_MODIFIED, false, |user| {
             user.app_metadata = metadata::merge(&user.app_metadata, Some(change))?;
-            Ok(())
+            self.0.sessions.check_metadata(&user.app_metadata, &user.user_metadata)
         })
         .await
     }
@@ -147,6 +163,23 @@ impl Auth {
         transaction.commit().await?;
         self.0.sessions.ended(&ended);
         Ok(())
+    }
+
+    /// Records that a request came with a service key. `path` is without its query; the key is in no record.
+    pub(crate) async fn record_service_key(
+        &self,
+        path: &str,
+        address: IpAddr,
+        request: RequestId,
+    ) -> Result<()> {
+        let record = Record::new(self.now(), Kind::Access, Actor::Service, Action::UNGUARDED)
+            .request(request)
+            .with("reason", "service key")
+            .with("route", path)
+            .with("address", address);
+        let mut transaction = self.database().begin().await?;
+        self.0.audit.write(&mut *transaction, record).await?;
+        transaction.commit().await
     }
 
     fn by_service(&self, action: Action, user: UserId) -> Record {

@@ -29,7 +29,9 @@ impl Auth {
         let email: Email = email.parse().map_err(|_| invalid_credentials())?;
         let found = self.database().read().await?.user_by_email(&email).await?;
         let guess = self.guess(&email, found.as_ref(), client).await?;
-        let (mut user, mut rehashed) = self.prove(found, &password, client).await?;
+        let stored = found.as_ref().and_then(|user| user.password.as_deref());
+        let (guess, verdict) = self.checked(guess, &password, stored).await?;
+        let (mut user, mut rehashed) = self.judge(found, verdict, &password, client).await?;
         guess.succeeded();
         // Another sign-in may have rehashed the password meanwhile, or its owner changed it: then what was proved
         // is about a hash that is gone, and is proved again.
@@ -52,6 +54,35 @@ impl Auth {
     ) -> Result<(User, Option<String>)> {
         let stored = found.as_ref().and_then(|user| user.password.as_deref());
         let verdict = self.0.passwords.verify(password, stored).await?;
+        self.judge(found, verdict, password, client).await
+    }
+
+    /// Looks at a password whose guess was paid for. Turned away by an overload, it was not looked at, and the guess
+    /// is given back; any later failure leaves it paid.
+    pub(super) async fn checked(
+        &self,
+        guess: Guess,
+        password: &Secret,
+        stored: Option<&str>,
+    ) -> Result<(Guess, Verdict)> {
+        match self.0.passwords.verify(password, stored).await {
+            Ok(verdict) => Ok((guess, verdict)),
+            Err(error) => {
+                if error.code() == Code::OverCapacity {
+                    guess.refund();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn judge(
+        &self,
+        found: Option<User>,
+        verdict: Verdict,
+        password: &Secret,
+        client: &Client,
+    ) -> Result<(User, Option<String>)> {
         match (found, verdict) {
             (Some(user), Verdict::Match { needs_rehash }) => {
                 self.may_enter(&user, client).await?;

@@ -6,6 +6,9 @@ use crate::store::{Identity, Transaction, User};
 use crate::types::{Code, Error, Result, Secret, Timestamp, UserId};
 use crate::validate::{Email, NewPassword};
 
+/// What the service says about a new user.
+const APP_METADATA: &str = r#"{"provider":"email","providers":["email"]}"#;
+
 /// A wish to register.
 #[derive(Clone, Debug)]
 pub struct SignUp {
@@ -43,6 +46,7 @@ impl Auth {
         let email: Email = wish.email.parse()?;
         let password = NewPassword::parse(wish.password, settings.passwords.shortest)?;
         let data = metadata::merge("{}", wish.data.as_deref())?;
+        self.0.sessions.check_metadata(APP_METADATA, &data)?;
         // Before it is known whether the address is taken: both ways cost one hash.
         let hash = self.0.passwords.hash(password.secret()).await?;
         let confirmed = settings.sign_ups.autoconfirm.is_on();
@@ -114,7 +118,7 @@ impl Auth {
             email_change_sent_at: None,
             confirmation_sent_at: None,
             password,
-            app_metadata: r#"{"provider":"email","providers":["email"]}"#.to_owned(),
+            app_metadata: APP_METADATA.to_owned(),
             user_metadata,
             banned_until: None,
             last_sign_in_at: None,

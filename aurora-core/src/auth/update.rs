@@ -1,8 +1,9 @@
 use super::{Account, Auth, invalid_credentials, metadata, user_gone, user_of};
 use crate::audit::{Action, Actor};
 use crate::crypto::Verdict;
-use crate::session::Client;
-use crate::store::User;
+use crate::load::{Bucket, address_key};
+use crate::session::{Client, gone};
+use crate::store::{Transaction, User};
 use crate::types::{Code, Error, Principal, Result, Secret};
 use crate::validate::{Email, NewPassword};
 
@@ -30,7 +31,8 @@ impl Auth {
     ///
     /// Address and password want a sign-in of the last ten minutes or the current password, else
     /// [`Code::ReauthenticationNeeded`]. Without autoconfirm a new address waits for its confirmation.
-    /// [`Code::EmailExists`], [`Code::SamePassword`], [`Code::WeakPassword`], [`Code::ValidationFailed`].
+    /// [`Code::EmailExists`], [`Code::SamePassword`], [`Code::WeakPassword`], [`Code::ValidationFailed`]. What costs
+    /// a hash counts as a sign-in from its address: [`Code::OverRequestRateLimit`].
     pub async fn update_user(
         &self,
         principal: &Principal,
@@ -44,6 +46,10 @@ impl Auth {
         let shortest = self.0.settings.passwords.shortest;
         let password = change.password.map(|password| NewPassword::parse(password, shortest)).transpose()?;
         let user_metadata = metadata::merge(&before.user_metadata, change.data.as_deref())?;
+        // A hash costs what a sign-in costs, and is counted as one.
+        if password.is_some() || (email.is_some() && change.current_password.is_some()) {
+            self.0.limiter.check(Bucket::SignIn, &address_key(client.address()))?;
+        }
         if email.is_some() || password.is_some() {
             self.reauthenticate(principal, &before, change.current_password.as_ref(), client).await?;
         }
@@ -68,7 +74,7 @@ impl Auth {
             // Keyed by the session: whoever stole a token guesses at its own expense, not at the account's.
             let key = principal.session_id().map_or(*user.id.as_bytes(), |session| *session.as_bytes());
             let guess = self.0.limiter.guess(&key)?;
-            let verdict = self.0.passwords.verify(current, user.password.as_deref()).await?;
+            let (guess, verdict) = self.checked(guess, current, user.password.as_deref()).await?;
             if let Verdict::Match { .. } = verdict {
                 guess.succeeded();
                 return Ok(());
@@ -117,8 +123,13 @@ impl Auth {
             return Err(Error::overloaded(1));
         }
         let now = self.now();
+        if user.is_banned(now) || !is_live(&mut *transaction, principal, &user).await? {
+            drop(transaction);
+            return Err(self.refuse_change(before, "session ended", gone(), client).await);
+        }
         user.updated_at = now;
         if let Some(data) = changed.data {
+            self.0.sessions.check_metadata(&user.app_metadata, &data)?;
             user.user_metadata = data;
         }
         let mut details = Vec::new();
@@ -179,6 +190,12 @@ impl Auth {
         let record = self.record(Actor::User(user.id), Action::USER_CHANGE_FAILED, client);
         self.deny(record.target(user.id).with("reason", reason), denial).await
     }
+}
+
+/// Whether the session that asks is still there. Jobs of the host's own act without one.
+async fn is_live(transaction: &mut dyn Transaction, principal: &Principal, user: &User) -> Result<bool> {
+    let Some(id) = principal.session_id() else { return Ok(true) };
+    Ok(transaction.session(id).await?.is_some_and(|session| session.user == user.id))
 }
 
 struct Changed {

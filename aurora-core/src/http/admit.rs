@@ -95,8 +95,8 @@ impl Rejection {
 /// What a request brings to say who it is.
 pub(super) enum Presented<'a> {
     Nothing,
-    /// An application key that is ours.
-    Key(Role),
+    /// An application key that is ours: its role and its text.
+    Key(Role, &'a str),
     /// A bearer token that is no key.
     Token(&'a str),
 }
@@ -105,18 +105,23 @@ impl Http {
     /// Asks who sends a request of the host's own routes.
     ///
     /// No token: anonymous. A token that does not verify, has expired or whose session ended: 401, never
-    /// anonymous. Two `Authorization` headers: 400.
+    /// anonymous. Two `Authorization` headers: 400. A service key is recorded, once per key, address and minute,
+    /// before it opens anything.
     pub async fn admit(&self, head: &Parts, peer: Peer) -> Result<Admitted, Rejection> {
         let (version, reasons) = (ApiVersion::of(&head.headers), self.reasons());
         let address = self.client_address(peer, &head.headers);
-        let request = self.request_id(&head.headers);
+        let request = self.id_of(head, peer);
         let admitted = async {
+            self.check_host(&head.uri, &head.headers)?;
             // The origin is not asked for here: cookies sign no one in, so a foreign page has nothing to ride on.
             match self.presented(&head.headers)? {
-                Presented::Nothing | Presented::Key(Role::Anon | Role::Authenticated) => {
+                Presented::Nothing | Presented::Key(Role::Anon | Role::Authenticated, _) => {
                     Ok(Principal::anonymous())
                 }
-                Presented::Key(Role::Service) => Ok(Principal::service()),
+                Presented::Key(Role::Service, key) => {
+                    self.record_service(key, head.uri.path(), address, request).await?;
+                    Ok(Principal::service())
+                }
                 Presented::Token(token) => self.auth().sessions().admit(token).await.map_err(unauthorized),
             }
         };
@@ -126,9 +131,24 @@ impl Http {
         }
     }
 
-    /// The request's id: the one its headers carry, or a fresh one. An adapter writes it into the headers, so that
-    /// everything after it speaks of the same request.
-    pub fn request_id(&self, headers: &HeaderMap) -> RequestId {
+    /// The request's id: the one its headers carry, if a declared proxy sent them, or a fresh one. An adapter asks
+    /// once and puts it into the request's extensions, so that everything after it speaks of the same request.
+    pub fn request_id(&self, headers: &HeaderMap, peer: Peer) -> RequestId {
+        let proxies = &self.auth().settings().trusted_proxies;
+        if proxies.iter().any(|proxy| proxy.contains(peer.address())) {
+            return self.written_id(headers);
+        }
+        self.written_id(&HeaderMap::new())
+    }
+
+    /// The id that an adapter gave the request, or [`Http::request_id`].
+    pub(super) fn id_of(&self, head: &Parts, peer: Peer) -> RequestId {
+        let given = head.extensions.get::<RequestId>().copied();
+        given.unwrap_or_else(|| self.request_id(&head.headers, peer))
+    }
+
+    /// The id in these headers, or a fresh one.
+    pub(super) fn written_id(&self, headers: &HeaderMap) -> RequestId {
         let entropy = &self.auth().sessions().parts().entropy;
         request_id(headers, &**entropy).unwrap_or(RequestId::from_bytes([0; 16]))
     }
@@ -140,11 +160,11 @@ impl Http {
     /// Reads `Authorization` and `apikey`. Where both are there, the former says who asks.
     pub(super) fn presented<'a>(&self, headers: &'a HeaderMap) -> Result<Presented<'a>> {
         let key = match single(headers, "apikey")? {
-            Some(text) if self.keys().any() => Some(self.keys().role(text).ok_or_else(unknown_key)?),
+            Some(text) if self.keys().any() => Some((self.keys().role(text).ok_or_else(unknown_key)?, text)),
             _ => None,
         };
         let Some(authorization) = single(headers, AUTHORIZATION.as_str())? else {
-            return Ok(key.map_or(Presented::Nothing, Presented::Key));
+            return Ok(key.map_or(Presented::Nothing, |(role, text)| Presented::Key(role, text)));
         };
         // RFC 9110 s11.1: the scheme is case-insensitive.
         let token = match authorization.split_once(' ') {
@@ -155,7 +175,7 @@ impl Http {
             return Err(no_bearer());
         }
         if let Some(role) = self.keys().role(token) {
-            return Ok(Presented::Key(role));
+            return Ok(Presented::Key(role, token));
         }
         if token.starts_with("sb_") {
             // The official client sends its application key as a bearer token, too. Without configured keys it

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use http::header::{ALLOW, HeaderMap, HeaderValue, USER_AGENT};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Uri};
 
 use super::cors::Cors;
 use super::keys::Keys;
 use super::reason::Reasons;
 use super::render::{ApiVersion, empty_response, finish, render};
 use super::routes::{Match, ROUTES, find};
+use super::service_use::ServiceUses;
 use super::{Peer, Route};
 use crate::auth::Auth;
 use crate::config::Profile;
@@ -30,6 +31,7 @@ struct Inner {
     keys: Keys,
     cors: Cors,
     reasons: Reasons,
+    service_uses: ServiceUses,
 }
 
 impl fmt::Debug for Http {
@@ -46,7 +48,7 @@ impl Http {
     pub fn new(auth: Auth) -> Self {
         let (keys, cors) = (Keys::new(&auth.settings().api_keys), Cors::new(auth.settings()));
         let reasons = Reasons::of(auth.settings().profile);
-        Self(Arc::new(Inner { auth, keys, cors, reasons }))
+        Self(Arc::new(Inner { auth, keys, cors, reasons, service_uses: ServiceUses::default() }))
     }
 
     /// Where our routes are mounted.
@@ -74,10 +76,14 @@ impl Http {
         &self.0.keys
     }
 
+    pub(super) fn service_uses(&self) -> &ServiceUses {
+        &self.0.service_uses
+    }
+
     /// Answers a request of ours, prefix included. Total: every failure is a response.
     pub async fn call(&self, request: Request<Vec<u8>>, peer: Peer) -> Response<Vec<u8>> {
         let (head, body) = request.into_parts();
-        let id = self.request_id(&head.headers);
+        let id = self.id_of(&head, peer);
         if let Some(mut response) = self.preflight(&head.method, &head.headers) {
             finish(response.headers_mut(), ApiVersion::of(&head.headers), id);
             return response;
@@ -125,9 +131,10 @@ impl Http {
         self.0.cors.decorate(request, response);
     }
 
-    /// The response to a failure of the host's own routes, for a request of these headers. Tells why in development.
+    /// The response to a failure of the host's own routes, for a request of these headers, into which the adapter
+    /// wrote the request's id. Tells why in development.
     pub fn error_response(&self, error: &Error, request: &HeaderMap) -> Response<Vec<u8>> {
-        self.render(error, ApiVersion::of(request), self.request_id(request))
+        self.render(error, ApiVersion::of(request), self.written_id(request))
     }
 
     fn render(&self, error: &Error, version: ApiVersion, id: RequestId) -> Response<Vec<u8>> {
@@ -146,6 +153,12 @@ impl Http {
             return Err(Error::new(Code::Configuration, text));
         }
         Ok(())
+    }
+
+    /// In development, refuses a request for another host than this machine (DNS rebinding). [`Http::call`] and
+    /// [`Http::admit`] ask it; an adapter asks it for routes that ask neither.
+    pub fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<()> {
+        self.0.cors.check_host(uri, headers)
     }
 
     pub(super) fn check_origin(&self, head: &Parts) -> Result<()> {

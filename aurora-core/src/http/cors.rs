@@ -3,10 +3,11 @@ use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
 };
+use http::uri::Authority;
 use http::{Method, Response, StatusCode, Uri};
 
 use super::render::empty_response;
-use crate::config::{Origin, Settings};
+use crate::config::{Origin, Profile, Settings};
 use crate::types::{Code, Error, Result};
 
 const EXPOSED: HeaderValue = HeaderValue::from_static(
@@ -18,14 +19,20 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PAT
 #[derive(Debug)]
 pub(super) struct Cors {
     allowed: Vec<Origin>,
-    /// The site's own origin, which a proxy may have hidden from `Host`.
+    /// The site's own origin, as it was configured: no header says what is ours.
     site: Option<Origin>,
+    /// In development the site is also whatever name this machine is called by.
+    development: bool,
 }
 
 impl Cors {
     pub(super) fn new(settings: &Settings) -> Self {
         let site = settings.site_url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-        Self { allowed: settings.cors_origins.clone(), site: site.parse().ok() }
+        Self {
+            allowed: settings.cors_origins.clone(),
+            site: site.parse().ok(),
+            development: settings.profile == Profile::Development,
+        }
     }
 
     fn allows(&self, origin: &str) -> bool {
@@ -68,22 +75,59 @@ impl Cors {
         }
     }
 
+    /// In development, refuses a request for another host than this machine: a page whose name was pointed here (DNS
+    /// rebinding) is of its own origin to the browser, and the name is all that gives it away. The site's own host and
+    /// those of allowed origins were named by the developer.
+    pub(super) fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<()> {
+        if !self.development || (uri.authority().is_none() && !headers.contains_key(HOST)) {
+            return Ok(());
+        }
+        let host = host(uri, headers).ok_or_else(refused)?;
+        let named = |origin: &Origin| {
+            origin.as_str().split_once("://").is_some_and(|(_, named)| named.eq_ignore_ascii_case(host))
+        };
+        if is_loopback(host) || self.allowed.iter().chain(&self.site).any(named) {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::OriginNotAllowed,
+            "Development answers to names of this machine only: localhost, 127.0.0.1, [::1], or the host of `site_url`",
+        ))
+    }
+
     /// Refuses a change that a page of a foreign origin asks for, `null` included. Programs send no origin.
     pub(super) fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<()> {
         if method.is_safe() || !headers.contains_key(ORIGIN) {
             return Ok(());
         }
-        let refused = || Error::new(Code::OriginNotAllowed, "This origin is not allowed");
         let origin = one(headers, ORIGIN).ok_or_else(refused)?;
         let same = |site: &Origin| site.as_str() == origin;
-        // HTTP/2 names the host in the request's target instead.
-        let host = one(headers, HOST).or_else(|| uri.authority().map(|authority| authority.as_str()));
-        let own = origin.split_once("://").is_some_and(|(_, authority)| host == Some(authority));
+        // Of this machine: `check_host` has refused every other name.
+        let host = host(uri, headers).filter(|host| self.development && is_loopback(host));
+        let own = origin
+            .split_once("://")
+            .is_some_and(|(_, authority)| host.is_some_and(|host| host.eq_ignore_ascii_case(authority)));
         if self.allows(origin) || self.site.as_ref().is_some_and(same) || own {
             return Ok(());
         }
         Err(refused())
     }
+}
+
+fn refused() -> Error {
+    Error::new(Code::OriginNotAllowed, "This origin is not allowed")
+}
+
+/// The host a request names; HTTP/2 names it in the request's target instead.
+fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    one(headers, HOST).or_else(|| uri.authority().map(Authority::as_str))
+}
+
+/// Whether `host`, with or without a port, is a name of this machine that no one else can point elsewhere.
+fn is_loopback(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let names = ["localhost", "127.0.0.1", "[::1]"];
+    !host.contains('@') && names.iter().any(|name| authority.host().eq_ignore_ascii_case(name))
 }
 
 /// The header's value, if it is there once and readable.
@@ -123,13 +167,14 @@ mod tests {
                 &headers(&[("origin", origin), ("host", "10.0.0.7:8080")]),
             )
         };
-        for origin in ["https://spa.example.com", "https://app.example.com", "http://10.0.0.7:8080"] {
+        for origin in ["https://spa.example.com", "https://app.example.com"] {
             assert!(asks(origin).is_ok(), "{origin}");
         }
         let h2 = Uri::from_static("https://www.example.com/auth/v1/token");
-        assert!(cors.check(&Method::POST, &h2, &headers(&[("origin", "https://www.example.com")])).is_ok());
+        assert!(cors.check(&Method::POST, &h2, &headers(&[("origin", "https://www.example.com")])).is_err());
         for origin in [
             "null",
+            "http://10.0.0.7:8080",
             "https://evil.test",
             "https://spa.example.com.evil.test",
             "https://evilspa.example.com",

@@ -27,6 +27,7 @@ impl Http {
         if body.len() > self.body_limit() {
             return Err(Error::new(Code::PayloadTooLarge, "Request body is too large"));
         }
+        self.check_host(&head.uri, &head.headers)?;
         self.check_origin(head)?;
         let grant = parameter(head.uri.query(), "grant_type")?;
         // A refresh has a limit of its own, which is told apart from a refusal.
@@ -68,7 +69,7 @@ impl Http {
     async fn signed_in(&self, head: &Parts) -> Result<Principal> {
         match self.presented(&head.headers)? {
             Presented::Token(token) => self.auth().sessions().admit(token).await,
-            Presented::Nothing | Presented::Key(_) => Err(no_bearer()),
+            Presented::Nothing | Presented::Key(..) => Err(no_bearer()),
         }
     }
 

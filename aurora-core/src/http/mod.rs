@@ -8,8 +8,11 @@
 //! 3. A token counts in one place only, the `Authorization` header, once. In a query it is ignored.
 //! 4. Application keys are matched by their hash, in constant time, and never parsed; whoever sends one is an
 //!    application, not a user.
+//!    The use of a service key is recorded before it opens anything, once per key, address and minute.
 //! 5. A body is JSON and says so, or it is refused before it is read: a foreign page cannot send that without
 //!    asking first (CORS). Origins are compared whole.
+//!    In development only names of this machine are answered to, against DNS rebinding; in production the own
+//!    origin is `site_url`'s, whatever `Host` says.
 //! 6. A preflight is answered before anything else is asked.
 //! 7. No answer may be stored; every failure of ours carries the request's id.
 //! 8. In development every failure says why (`reason`, `x-aurora-reason`): the causes behind the safe sentence, on
@@ -50,6 +53,7 @@ mod peer;
 mod reason;
 mod render;
 mod routes;
+mod service_use;
 
 pub use admit::{Admitted, Rejection};
 pub use body::read_json;

@@ -21,7 +21,7 @@ pub enum Bucket {
     Request,
     /// Sign-ups, per address.
     SignUp,
-    /// Password sign-ins, per address: one password tried on a thousand accounts.
+    /// Password sign-ins, and changes that cost a hash, per address: one password tried on a thousand accounts.
     SignIn,
     /// Refreshes, per address. Over the limit they are told [`Code::OverCapacity`] (503): the official client signs
     /// its user out on a 429.
@@ -155,7 +155,7 @@ impl Limiter {
         let gate = &self.0.guesses;
         let key = self.fingerprint(gate, account);
         gate.pass(&key, &self.0.clock).map_err(limited)?;
-        Ok(Guess { table: self.0.table.clone(), key })
+        Ok(Guess { table: self.0.table.clone(), key, cost: gate.each })
     }
 
     fn fingerprint(&self, gate: &Gate, key: &[u8]) -> Fingerprint {
@@ -186,12 +186,18 @@ fn limited(wait: u32) -> Error {
 pub struct Guess {
     table: Table,
     key: Fingerprint,
+    cost: Duration,
 }
 
 impl Guess {
     /// The password was right: the account's guesses are whole again.
     pub fn succeeded(self) {
         self.table.forget(&self.key);
+    }
+
+    /// The password was never looked at: what this guess cost is given back.
+    pub fn refund(self) {
+        self.table.refund(&self.key, u64::try_from(self.cost.as_nanos()).unwrap_or_default());
     }
 }
 
@@ -219,20 +225,22 @@ struct Gate {
     /// None lets nothing through.
     limit: Option<RateLimiter<Fingerprint, Table, Monotonic, NoOpMiddleware<Nanos>>>,
     per: Duration,
+    /// After which one that was spent comes back.
+    each: Duration,
 }
 
 impl Gate {
     fn new(class: u8, quota: Quota, table: &Table, clock: &Monotonic) -> Result<Self> {
+        let each = (quota.per / quota.burst.max(1)).max(Duration::from_nanos(1));
         let limit = match NonZeroU32::new(quota.burst) {
             None => None,
             Some(burst) => {
-                let each = (quota.per / burst.get()).max(Duration::from_nanos(1));
                 let quota =
                     governor::Quota::with_period(each).ok_or_else(|| Error::internal("empty quota"))?;
                 Some(RateLimiter::new(quota.allow_burst(burst), table.clone(), clock.clone()))
             }
         };
-        Ok(Self { class, limit, per: quota.per })
+        Ok(Self { class, limit, per: quota.per, each })
     }
 
     /// Or the seconds to wait.
@@ -346,5 +354,23 @@ mod tests {
         assert_eq!((0..10).filter(|_| limiter.guess(b"ann").is_ok()).count(), 5);
         ticks.store(180_000_000_000, Ordering::SeqCst);
         assert_eq!((0..10).filter(|_| limiter.guess(b"ann").is_ok()).count(), 1);
+    }
+
+    #[test]
+    fn a_refund_is_one_guess_and_no_more() {
+        let (limiter, ticks) = limiter(Limits::default());
+        let left = || (0..10).filter(|_| limiter.guess(b"ann").is_ok()).count();
+        limiter.guess(b"ann").expect("left").refund();
+        assert_eq!(left(), 5, "as if it had not been");
+        ticks.store(180_000_000_000, Ordering::SeqCst);
+        limiter.guess(b"ann").expect("came back").refund();
+        assert_eq!(left(), 1);
+        let late = {
+            ticks.store(360_000_000_000, Ordering::SeqCst);
+            limiter.guess(b"ann").expect("came back")
+        };
+        ticks.store(10_000_000_000_000, Ordering::SeqCst);
+        late.refund();
+        assert_eq!(left(), 5, "never more than the burst");
     }
 }

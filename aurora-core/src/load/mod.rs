@@ -6,7 +6,7 @@
 //! 3. Memory is bounded: one table of 65,536 places. A newcomer takes the place of the bucket that is nearest to
 //!    being full again; one that is being limited stays, however many others come.
 //! 4. A guess at a password is paid for before it is checked ([`Limiter::guess`]), so a hundred at once are no more
-//!    than the limit. Success gives it all back.
+//!    than the limit. Success gives it all back; a guess that no one looked at is refunded.
 //! 5. The client's address is the socket's. Forwarded headers count only from declared proxies, and only what
 //!    those wrote ([`client_address`]).
 //!

@@ -43,6 +43,15 @@ impl Table {
         });
     }
 
+    /// Gives back what one arrival cost. Nothing, when the bucket was forgotten meanwhile: it is full then.
+    pub(super) fn refund(&self, key: &Fingerprint, cost: u64) {
+        self.with(key, |places| {
+            for place in places.iter_mut().filter(|place| place.key == *key) {
+                place.arrival = place.arrival.saturating_sub(cost);
+            }
+        });
+    }
+
     /// Places in use.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

@@ -48,3 +48,4 @@ pub use sessions::{Sessions, SessionsParts};
 pub use signing_keys::DatabaseSigningKeys;
 
 pub(crate) use refresh::{Decision, decide};
+pub(crate) use sessions::gone;

@@ -47,6 +47,7 @@ pub struct Options {
     pub now: Timestamp,
     pub start_key: String,
     pub wrap: Option<Wrap>,
+    pub pool: PasswordPool,
 }
 
 /// Puts something before the database that sign-in sees.
@@ -71,6 +72,7 @@ impl Default for Options {
             now: Timestamp::from_seconds(1_800_000_000),
             start_key: key_text(),
             wrap: None,
+            pool: PasswordPool::new(2, 512, Duration::from_secs(60)),
         }
     }
 }
@@ -179,9 +181,8 @@ impl Fixture {
         let tokens = TokenKeys::open(&keyring, signing, Vec::new(), token_options, &*clock).await.unwrap();
         let passwords = &options.settings.passwords;
         let params = PasswordParams::new(8_192, 5, 1).unwrap();
-        let pool = PasswordPool::new(2, 512, Duration::from_secs(60));
         assert_eq!(passwords.lanes, 1);
-        let passwords = PasswordHasher::new(&keyring, params, pool, entropy.clone()).unwrap();
+        let passwords = PasswordHasher::new(&keyring, params, options.pool, entropy.clone()).unwrap();
         let sessions = Sessions::open(SessionsParts {
             lifetimes: options.settings.tokens.clone(),
             database: shared,
