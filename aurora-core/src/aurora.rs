@@ -11,8 +11,8 @@ use crate::audit::{Action, Actor, AuditSink, DatabaseAudit, Kind, Record};
 use crate::auth::{Auth, AuthParts, SignUpHook};
 use crate::config::{Profile, Settings, Weakness};
 use crate::crypto::{
-    DatabaseKeys, KeyFile, KeyFileProvider, KeyProvider, KeyTextProvider, Keyring, PasswordHasher, PasswordParams,
-    PasswordPool,
+    DatabaseKeys, KeyFile, KeyFileProvider, KeyProvider, KeyTextProvider, Keyring, PasswordHasher,
+    PasswordParams, PasswordPool,
 };
 use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::guard::{Guard, GuardOptions, Guarded, Unguarded};
@@ -59,7 +59,9 @@ impl Database {
                 wrong("a database in memory cannot be guarded; name a file".to_owned())
             }
             "sqlite" => Ok(Self { url: url.to_owned() }),
-            "postgres" | "postgresql" => wrong("PostgreSQL is planned; this release runs on sqlite://".to_owned()),
+            "postgres" | "postgresql" => {
+                wrong("PostgreSQL is planned; this release runs on sqlite://".to_owned())
+            }
             other => wrong(format!("`{other}:` is not supported; write sqlite://path/to/app.db")),
         }
     }
@@ -446,7 +448,8 @@ fn hasher(settings: &Settings, keyring: &Keyring, entropy: &Arc<dyn Entropy>) ->
 /// The host's migrations on a connection of their own, while nobody else writes.
 async fn migrate(store: &SqliteDatabase, migrations: &Migrations) -> Result<()> {
     let _turn = store.writer().acquire().await?;
-    let options = SqliteConnectOptions::new().filename(store.path()).foreign_keys(true).disable_statement_logging();
+    let options =
+        SqliteConnectOptions::new().filename(store.path()).foreign_keys(true).disable_statement_logging();
     let mut connection = options.connect().await.map_err(Error::internal)?;
     // sqlx takes no lock on SQLite: another process that starts now may be applying the same step, and ours fails on
     // it, rolled back. As long as steps get done the next run begins behind them.
@@ -461,7 +464,8 @@ async fn migrate(store: &SqliteDatabase, migrations: &Migrations) -> Result<()> 
         outcome = migrations.sqlite.run(&mut connection).await;
     }
     let closed = sqlx::Connection::close(connection).await;
-    outcome.map_err(|error| Error::new(Code::Configuration, format!("the host's migrations failed: {error}")))?;
+    outcome
+        .map_err(|error| Error::new(Code::Configuration, format!("the host's migrations failed: {error}")))?;
     closed.map_err(Error::internal)
 }
 

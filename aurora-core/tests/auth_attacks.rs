@@ -112,7 +112,8 @@ async fn a_removed_key_ends_what_it_signed() {
     assert_eq!((row.action.as_str(), row.actor.as_str()), ("signing_key_rotated", "service"));
     assert_eq!(row.target.as_deref(), Some(kid.as_str()));
     let jwks = fixture.call("GET", "/.well-known/jwks.json", None, Value::Null).await.json;
-    let kids: Vec<_> = jwks["keys"].as_array().unwrap().iter().filter_map(|key| key["kid"].as_str()).collect();
+    let kids: Vec<_> =
+        jwks["keys"].as_array().unwrap().iter().filter_map(|key| key["kid"].as_str()).collect();
     assert!(kids.len() == 2 && kids.contains(&kid.as_str()), "{kids:?}");
     let new = fixture.refresh(&old.refresh()).await;
     for token in [old.access(), new.access()] {

@@ -83,12 +83,17 @@ async fn the_host_s_routes_say_as_much() {
         let refused = fixture.http.admit(&ask(Some("canary.token")), peer).await.unwrap_err().into_response();
         let anonymous = fixture.http.admit(&ask(None), peer).await.unwrap();
         let locked = anonymous.clone().locked().unwrap_err().into_response();
-        let policy = Error::new(Code::InsufficientPrivilege, "new row violates row-level security policy for \"notes\"")
-            .with_source("policy `own notes`");
-        let denied = [anonymous.error_response(&policy), fixture.http.error_response(&policy, &HeaderMap::new())];
+        let policy = Error::new(
+            Code::InsufficientPrivilege,
+            "new row violates row-level security policy for \"notes\"",
+        )
+        .with_source("policy `own notes`");
+        let denied =
+            [anonymous.error_response(&policy), fixture.http.error_response(&policy, &HeaderMap::new())];
         let policy = "violates row-level security policy for \"notes\": policy `own notes`";
         let [first, second] = denied;
-        let all = [(refused, "not three parts"), (locked, "valid Bearer token"), (first, policy), (second, policy)];
+        let all =
+            [(refused, "not three parts"), (locked, "valid Bearer token"), (first, policy), (second, policy)];
         for (response, why) in all {
             let body: Value = serde_json::from_slice(response.body()).unwrap();
             let header = response.headers().get("x-aurora-reason").map(|value| value.to_str().unwrap());

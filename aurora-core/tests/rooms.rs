@@ -26,7 +26,8 @@ const ROOMS: &[(u8, &str, &[&str])] = &[
 ];
 
 /// Free-standing words of the crate root that are not rooms.
-const ROOT: &[(&str, &str)] = &[("Aurora", "aurora"), ("Builder", "aurora"), ("Database", "aurora"), ("Migrations", "aurora")];
+const ROOT: &[(&str, &str)] =
+    &[("Aurora", "aurora"), ("Builder", "aurora"), ("Database", "aurora"), ("Migrations", "aurora")];
 
 #[test]
 fn rooms_import_only_lower_ranks() {
@@ -128,7 +129,8 @@ fn used(text: &str) -> Vec<(usize, String)> {
             for name in names {
                 let word: String =
                     name.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-                let room = ROOT.iter().find(|(root, _)| *root == word).map_or(word.as_str(), |(_, room)| room);
+                let room =
+                    ROOT.iter().find(|(root, _)| *root == word).map_or(word.as_str(), |(_, room)| room);
                 if !room.is_empty() {
                     found.push((number + 1, room.to_owned()));
                 }

@@ -32,7 +32,11 @@ pub(super) fn engine(names: &Names, error: sqlx::Error) -> Error {
         (_, 1299) => Error::new(Code::NotNullViolation, message),
         (_, 275 | 3091) => Error::new(Code::CheckViolation, message),
         (23, _) => Error::new(Code::InsufficientPrivilege, "permission denied"),
-        (9, _) => Error::new(Code::StatementTooLong, "the statement took too long, or too much memory, and was ended").with_retry_after(1),
+        (9, _) => Error::new(
+            Code::StatementTooLong,
+            "the statement took too long, or too much memory, and was ended",
+        )
+        .with_retry_after(1),
         (5 | 6, _) => Error::overloaded(1),
         (13 | 10, _) => Error::overloaded(5).with_source(message),
         (18, _) => Error::new(Code::ValidationFailed, "a value or the statement is too large"),

@@ -60,7 +60,10 @@ macro_rules! executor {
                 fetch(self.guarded, slot(&self), query)
             }
 
-            fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<SqliteRow>, Error>>
+            fn fetch_optional<'e, 'q: 'e, E>(
+                self,
+                query: E,
+            ) -> BoxFuture<'e, Result<Option<SqliteRow>, Error>>
             where
                 'c: 'e,
                 E: 'q + Execute<'q, Sqlite>,
@@ -86,7 +89,9 @@ macro_rules! executor {
             where
                 'c: 'e,
             {
-                Box::pin(async { Err(Error::Protocol("a guarded statement cannot be prepared apart".into())) })
+                Box::pin(async {
+                    Err(Error::Protocol("a guarded statement cannot be prepared apart".into()))
+                })
             }
 
             #[doc(hidden)]

@@ -108,17 +108,17 @@ impl Guard {
         let mut plain = plain.connect().await.map_err(Error::internal)?;
         let host = HostSchema::read(&mut plain).await?;
         sqlx::Connection::close(plain).await.map_err(Error::internal)?;
-        let lowered = policies
-            .lower(&host.catalog)
-            .map_err(|errors| {
-                // A table that cannot be guarded at all: that is what its owner must hear first.
-                let text = errors.to_string();
-                let named = |name: &str| text.contains(&format!(" on {name}:"));
-                match host.tables.iter().find(|table| table.refusal.is_some() && named(&table.name)) {
-                    Some(table) => not_carried("table", &table.name, table.refusal.as_deref().unwrap_or_default()),
-                    None => Error::new(Code::Configuration, text),
+        let lowered = policies.lower(&host.catalog).map_err(|errors| {
+            // A table that cannot be guarded at all: that is what its owner must hear first.
+            let text = errors.to_string();
+            let named = |name: &str| text.contains(&format!(" on {name}:"));
+            match host.tables.iter().find(|table| table.refusal.is_some() && named(&table.name)) {
+                Some(table) => {
+                    not_carried("table", &table.name, table.refusal.as_deref().unwrap_or_default())
                 }
-            })?;
+                None => Error::new(Code::Configuration, text),
+            }
+        })?;
         let names = Names::draw(entropy)?;
         check_carried(&host, &names, &lowered)?;
         let mut facts = host.facts();
@@ -206,7 +206,9 @@ impl Inner {
             self.unfold(role, need, &mut reached)?;
         }
         let table = |need: &Need| match need {
-            Need::Inner(position, _) => self.host.tables.get(*position).map(|table| table.name.to_ascii_lowercase()),
+            Need::Inner(position, _) => {
+                self.host.tables.get(*position).map(|table| table.name.to_ascii_lowercase())
+            }
             Need::Outer(_) | Need::Triggers(_) => None,
         };
         rewritten.ticket.tables = Arc::new(reached.iter().filter_map(table).collect());
@@ -227,7 +229,12 @@ impl Inner {
     }
 
     /// Makes what the statement's text names, where this connection lacks it.
-    pub(super) async fn prepare(&self, connection: &mut Connection, role: Role, rewritten: &Rewritten) -> Result<()> {
+    pub(super) async fn prepare(
+        &self,
+        connection: &mut Connection,
+        role: Role,
+        rewritten: &Rewritten,
+    ) -> Result<()> {
         if connection.is_ready(rewritten.id) {
             return Ok(());
         }

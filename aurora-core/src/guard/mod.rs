@@ -28,7 +28,7 @@ mod transaction;
 
 pub use executor::{GuardedExecutor, TransactionExecutor};
 pub use guarded::{Guard, GuardOptions, Guarded, Unguarded};
+pub use query::{Done, FromRecord, Query, QueryAs, RowStream};
 #[doc(hidden)]
 pub use sqlite::Probe;
-pub use query::{Done, FromRecord, Query, QueryAs, RowStream};
 pub use transaction::{Snapshot, Transaction};

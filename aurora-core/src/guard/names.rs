@@ -92,7 +92,9 @@ impl Names {
 
     /// Whether any name of this process's stands in `text`.
     pub(super) fn within(&self, text: &str) -> bool {
-        text.as_bytes().windows(self.stem.len()).any(|window| window.eq_ignore_ascii_case(self.stem.as_bytes()))
+        text.as_bytes()
+            .windows(self.stem.len())
+            .any(|window| window.eq_ignore_ascii_case(self.stem.as_bytes()))
     }
 
     /// Whether `name` is one of this process's.

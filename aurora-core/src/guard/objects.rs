@@ -45,7 +45,8 @@ impl PolicyNames for Spelling<'_> {
     fn table(&self, table: &str) -> String {
         let Rules { host, names, role, .. } = self.rules;
         // A table that is not there reads as a name that does not resolve: the statement fails closed.
-        host.position(table).map_or_else(|| "\"\"".to_owned(), |at| quote(&names.inner(at, role, View::Select)))
+        host.position(table)
+            .map_or_else(|| "\"\"".to_owned(), |at| quote(&names.inner(at, role, View::Select)))
     }
 
     fn function(&self, name: &str) -> String {
@@ -54,7 +55,13 @@ impl PolicyNames for Spelling<'_> {
 }
 
 /// A predicate as text, and the inner views it reads.
-fn render(rules: Rules<'_>, table: &HostTable, predicate: &Predicate, row: &str, needs: &mut Vec<Need>) -> String {
+fn render(
+    rules: Rules<'_>,
+    table: &HostTable,
+    predicate: &Predicate,
+    row: &str,
+    needs: &mut Vec<Need>,
+) -> String {
     let lowering = match predicate {
         Predicate::True => return "1".to_owned(),
         Predicate::False => return "0".to_owned(),

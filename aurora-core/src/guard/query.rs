@@ -72,7 +72,8 @@ impl<'a> Query<'a> {
         V: sqlx::Encode<'v, Sqlite> + sqlx::Type<Sqlite> + 'v,
     {
         if let Err(error) = self.arguments.add(value) {
-            let error = Error::new(Code::ValidationFailed, "a bound value cannot be encoded").with_source(error);
+            let error =
+                Error::new(Code::ValidationFailed, "a bound value cannot be encoded").with_source(error);
             self.failed.get_or_insert(error);
         }
         self
@@ -201,7 +202,8 @@ async fn run_on(
     let guard = guarded.guard();
     let connection = lease.connection()?;
     guard.prepare(connection, caller.role, &rewritten).await?;
-    let run = Run { caller, ticket: &rewritten.ticket, now: guard.now(), budget: guard.options.statement_budget };
+    let run =
+        Run { caller, ticket: &rewritten.ticket, now: guard.now(), budget: guard.options.statement_budget };
     let mut rows = Vec::new();
     // A write runs to its end: what RETURNING shows first is not all of it.
     let outcome = connection.run(run, &rewritten.sql, arguments, one && !rewritten.writes, &mut rows).await;

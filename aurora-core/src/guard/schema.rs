@@ -79,7 +79,8 @@ impl HostSchema {
         .await
         .map_err(Error::internal)?;
         let mut host = Self::default();
-        host.names = rows.iter().filter(|(kind, ..)| kind != "trigger").map(|(_, name, ..)| name.clone()).collect();
+        host.names =
+            rows.iter().filter(|(kind, ..)| kind != "trigger").map(|(_, name, ..)| name.clone()).collect();
         for (kind, name, _, sql) in &rows {
             match kind.as_str() {
                 "table" if !internal(name) => {
@@ -155,7 +156,10 @@ impl HostSchema {
                 .cascades
                 .iter()
                 .flat_map(|(from, via)| {
-                    edges.iter().filter(move |(start, _)| start == via).map(move |(_, to)| (from.clone(), to.clone()))
+                    edges
+                        .iter()
+                        .filter(move |(start, _)| start == via)
+                        .map(move |(_, to)| (from.clone(), to.clone()))
                 })
                 .filter(|pair| !facts.cascades.contains(pair))
                 .collect();
@@ -280,7 +284,10 @@ async fn read_foreign_keys(conn: &mut SqliteConnection, name: &str) -> Result<Ve
     for (id, parent, from, to, on_update, on_delete) in rows {
         if keys.last().is_none_or(|(last, _)| *last != id) {
             let (columns, parent_columns) = (Vec::new(), Vec::new());
-            keys.push((id, ForeignKey { columns, parent: parent.clone(), parent_columns, on_update, on_delete }));
+            keys.push((
+                id,
+                ForeignKey { columns, parent: parent.clone(), parent_columns, on_update, on_delete },
+            ));
         }
         let to = match to {
             Some(to) => Some(to),
@@ -299,13 +306,12 @@ async fn read_foreign_keys(conn: &mut SqliteConnection, name: &str) -> Result<Ve
 
 /// The column of the parent's primary key that an omitted name stands for.
 async fn primary_key_of(conn: &mut SqliteConnection, table: &str, at: usize) -> Result<Option<String>> {
-    let row: Option<(String,)> =
-        sqlx::query_as("SELECT name FROM pragma_table_xinfo(?1) WHERE pk = ?2")
-            .bind(table)
-            .bind(i64::try_from(at + 1).unwrap_or(i64::MAX))
-            .fetch_optional(conn)
-            .await
-            .map_err(Error::internal)?;
+    let row: Option<(String,)> = sqlx::query_as("SELECT name FROM pragma_table_xinfo(?1) WHERE pk = ?2")
+        .bind(table)
+        .bind(i64::try_from(at + 1).unwrap_or(i64::MAX))
+        .fetch_optional(conn)
+        .await
+        .map_err(Error::internal)?;
     Ok(row.map(|(name,)| name))
 }
 
@@ -317,12 +323,16 @@ fn refuse(kind: &str, sql: &str, keys: &[ForeignKey], rowid_hidden: bool) -> Opt
         return Some("it is the shadow table of a virtual table".to_owned());
     }
     if rowid_hidden {
-        return Some("its columns hide rowid, _rowid_ and oid; rename one, or declare it WITHOUT ROWID".to_owned());
+        return Some(
+            "its columns hide rowid, _rowid_ and oid; rename one, or declare it WITHOUT ROWID".to_owned(),
+        );
     }
     let words = keywords(sql);
     let has = |sequence: &[Keyword]| words.windows(sequence.len()).any(|window| window == sequence);
     if has(&[Keyword::ON, Keyword::CONFLICT, Keyword::REPLACE]) {
-        return Some("a constraint says ON CONFLICT REPLACE, which would delete rows past the policies".to_owned());
+        return Some(
+            "a constraint says ON CONFLICT REPLACE, which would delete rows past the policies".to_owned(),
+        );
     }
     if has(&[Keyword::INITIALLY, Keyword::DEFERRED]) && keys.iter().any(ForeignKey::acts) {
         return Some("a foreign key with an action is INITIALLY DEFERRED; make it immediate".to_owned());
@@ -367,7 +377,8 @@ fn target_of(statement: &Statement) -> Option<String> {
             _ => return None,
         },
         Statement::Delete(delete) => match &delete.from {
-            FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables) => match tables.as_slice() {
+            FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables) => match tables.as_slice()
+            {
                 [TableWithJoins { relation: TableFactor::Table { name, .. }, .. }] => name.to_string(),
                 _ => return None,
             },

@@ -41,10 +41,12 @@ async fn guard() -> (Guard, Folder) {
          INSERT INTO t VALUES (1, '{ANN}', 'mine'), (2, 'bob', 'HIDDEN'); INSERT INTO other VALUES (1, 'HIDDEN')"
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(schema)).execute(&mut plain).await.unwrap();
-    let policies = "ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON t USING (owner = auth.uid()::text)";
+    let policies =
+        "ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON t USING (owner = auth.uid()::text)";
     let policies = Policies::parse(policies, "policies.sql").unwrap();
     let writer = WriterLock::new(Duration::from_secs(5));
-    let guard = Guard::open(&path, &policies, writer, Arc::new(SystemClock), &SystemEntropy, Default::default());
+    let guard =
+        Guard::open(&path, &policies, writer, Arc::new(SystemClock), &SystemEntropy, Default::default());
     (guard.await.unwrap(), Folder(folder))
 }
 
@@ -52,13 +54,20 @@ async fn guard() -> (Guard, Folder) {
 async fn past(ann: &Guarded, sql: &str, target: Option<&str>) -> Result<usize, Code> {
     let guard = ann.guard();
     let caller = ann.caller();
-    let ready = guard.rewrite(Role::Authenticated, "UPDATE t SET word = word WHERE json_valid(word) RETURNING *").unwrap();
+    let ready = guard
+        .rewrite(Role::Authenticated, "UPDATE t SET word = word WHERE json_valid(word) RETURNING *")
+        .unwrap();
     let read = guard.rewrite(Role::Authenticated, "SELECT * FROM t").unwrap();
     let mut lease = guard.lease(&ready).await.unwrap();
     let connection = lease.connection().unwrap();
     guard.prepare(connection, caller.role, &ready).await.unwrap();
     guard.prepare(connection, caller.role, &read).await.unwrap();
-    let ticket = Ticket { target: target.map(Arc::from), reads_target: true, tables: Arc::new(HashSet::new()), ..Ticket::default() };
+    let ticket = Ticket {
+        target: target.map(Arc::from),
+        reads_target: true,
+        tables: Arc::new(HashSet::new()),
+        ..Ticket::default()
+    };
     let budget = Duration::from_secs(2);
     let run = Run { caller: &caller, ticket: &ticket, now: guard.now(), budget };
     let mut rows = Vec::new();
@@ -78,19 +87,58 @@ async fn it_denies_what_names_alone_do_not_open() {
     let (s, outer) = (names.schema(), names.outer(1, Role::Authenticated));
     let inner = names.inner(0, Role::Authenticated, View::Select);
     for sql in [
-        "SELECT * FROM {s}.t", "SELECT word FROM {s}.other", "SELECT count(*) FROM {s}.t", "SELECT 1 FROM {s}.other",
-        "SELECT * FROM t", "SELECT * FROM other", "SELECT * FROM main.t", "WITH x AS (SELECT * FROM {s}.t) SELECT * FROM x",
-        "SELECT * FROM (SELECT * FROM {s}.t) AS {i}", "SELECT * FROM {s}.t AS {i}", "SELECT {i}.word FROM {s}.t {i}",
-        "SELECT * FROM {s}.sqlite_schema", "SELECT * FROM sqlite_temp_schema", "SELECT * FROM sqlite_schema",
-        "INSERT INTO {s}.t VALUES (9, 'x', 'y')", "UPDATE {s}.t SET word = 'x'", "DELETE FROM {s}.t", "DELETE FROM {s}.other",
-        "REPLACE INTO {s}.t VALUES (2, 'x', 'y')", "INSERT INTO {s}.sqlite_schema VALUES (1, 1, 1, 1, 1)",
-        "CREATE TABLE {s}.x (a)", "CREATE TEMP TABLE t (a)", "CREATE TEMP VIEW v AS SELECT * FROM {s}.t", "DROP TABLE {s}.t",
-        "DROP VIEW {i}", "DROP VIEW {o}", "CREATE TEMP TRIGGER x AFTER INSERT ON {s}.t BEGIN SELECT 1; END", "ALTER TABLE {s}.t RENAME TO x",
-        "CREATE INDEX {s}.x ON t(word)", "ANALYZE {s}", "REINDEX", "VACUUM {s} INTO '/tmp/aurora-stolen.db'", "ATTACH ':memory:' AS y",
-        "DETACH {s}", "PRAGMA {s}.table_info(t)", "PRAGMA database_list", "PRAGMA foreign_keys = 0", "PRAGMA {s}.wal_checkpoint",
-        "SELECT * FROM pragma_database_list", "SELECT * FROM pragma_table_info('t', '{s}')", "SELECT * FROM dbstat", "BEGIN", "COMMIT",
-        "SAVEPOINT x", "ROLLBACK", "SELECT load_extension('x')", "SELECT fts3_tokenizer('x')", "SELECT changes()",
-        "SELECT last_insert_rowid()", "SELECT zeroblob(9)", "SELECT sqlite_version()", "EXPLAIN SELECT * FROM {s}.t",
+        "SELECT * FROM {s}.t",
+        "SELECT word FROM {s}.other",
+        "SELECT count(*) FROM {s}.t",
+        "SELECT 1 FROM {s}.other",
+        "SELECT * FROM t",
+        "SELECT * FROM other",
+        "SELECT * FROM main.t",
+        "WITH x AS (SELECT * FROM {s}.t) SELECT * FROM x",
+        "SELECT * FROM (SELECT * FROM {s}.t) AS {i}",
+        "SELECT * FROM {s}.t AS {i}",
+        "SELECT {i}.word FROM {s}.t {i}",
+        "SELECT * FROM {s}.sqlite_schema",
+        "SELECT * FROM sqlite_temp_schema",
+        "SELECT * FROM sqlite_schema",
+        "INSERT INTO {s}.t VALUES (9, 'x', 'y')",
+        "UPDATE {s}.t SET word = 'x'",
+        "DELETE FROM {s}.t",
+        "DELETE FROM {s}.other",
+        "REPLACE INTO {s}.t VALUES (2, 'x', 'y')",
+        "INSERT INTO {s}.sqlite_schema VALUES (1, 1, 1, 1, 1)",
+        "CREATE TABLE {s}.x (a)",
+        "CREATE TEMP TABLE t (a)",
+        "CREATE TEMP VIEW v AS SELECT * FROM {s}.t",
+        "DROP TABLE {s}.t",
+        "DROP VIEW {i}",
+        "DROP VIEW {o}",
+        "CREATE TEMP TRIGGER x AFTER INSERT ON {s}.t BEGIN SELECT 1; END",
+        "ALTER TABLE {s}.t RENAME TO x",
+        "CREATE INDEX {s}.x ON t(word)",
+        "ANALYZE {s}",
+        "REINDEX",
+        "VACUUM {s} INTO '/tmp/aurora-stolen.db'",
+        "ATTACH ':memory:' AS y",
+        "DETACH {s}",
+        "PRAGMA {s}.table_info(t)",
+        "PRAGMA database_list",
+        "PRAGMA foreign_keys = 0",
+        "PRAGMA {s}.wal_checkpoint",
+        "SELECT * FROM pragma_database_list",
+        "SELECT * FROM pragma_table_info('t', '{s}')",
+        "SELECT * FROM dbstat",
+        "BEGIN",
+        "COMMIT",
+        "SAVEPOINT x",
+        "ROLLBACK",
+        "SELECT load_extension('x')",
+        "SELECT fts3_tokenizer('x')",
+        "SELECT changes()",
+        "SELECT last_insert_rowid()",
+        "SELECT zeroblob(9)",
+        "SELECT sqlite_version()",
+        "EXPLAIN SELECT * FROM {s}.t",
         "SELECT * FROM json_each((SELECT word FROM {s}.other))",
     ] {
         let sql = sql.replace("{s}", &s).replace("{i}", &inner).replace("{o}", &outer);
@@ -105,16 +153,28 @@ async fn triggers_check_a_write_whose_rows_nobody_chose() {
     let ann = guard.guarded(Principal::user(ANN.parse().unwrap()));
     let s = ann.guard().names().schema();
     for sql in [
-        "UPDATE {s}.t SET word = 'x'", "DELETE FROM {s}.t", "DELETE FROM {s}.t WHERE id = 2", "UPDATE {s}.t SET owner = 'x' WHERE id = 1",
-        "INSERT INTO {s}.t VALUES (9, 'x', 'y')", "UPDATE {s}.t SET word = 'x' WHERE id = 2 RETURNING *",
+        "UPDATE {s}.t SET word = 'x'",
+        "DELETE FROM {s}.t",
+        "DELETE FROM {s}.t WHERE id = 2",
+        "UPDATE {s}.t SET owner = 'x' WHERE id = 1",
+        "INSERT INTO {s}.t VALUES (9, 'x', 'y')",
+        "UPDATE {s}.t SET word = 'x' WHERE id = 2 RETURNING *",
         "INSERT INTO {s}.t VALUES (2, 'bob', 'y') ON CONFLICT (id) DO UPDATE SET word = 'taken'",
     ] {
         let outcome = past(&ann, &sql.replace("{s}", &s), Some("t")).await;
         assert_eq!(outcome, Err(Code::InsufficientPrivilege), "{sql}");
     }
     // Another table than the ticket's is out of reach whatever it says.
-    for sql in ["DELETE FROM {s}.other", "UPDATE {s}.t SET word = (SELECT word FROM {s}.other)", "SELECT * FROM {s}.other"] {
-        assert_eq!(past(&ann, &sql.replace("{s}", &s), Some("t")).await, Err(Code::InsufficientPrivilege), "{sql}");
+    for sql in [
+        "DELETE FROM {s}.other",
+        "UPDATE {s}.t SET word = (SELECT word FROM {s}.other)",
+        "SELECT * FROM {s}.other",
+    ] {
+        assert_eq!(
+            past(&ann, &sql.replace("{s}", &s), Some("t")).await,
+            Err(Code::InsufficientPrivilege),
+            "{sql}"
+        );
     }
     // The hook itself works: what is allowed runs.
     assert_eq!(past(&ann, &format!("UPDATE {s}.t SET word = 'x' WHERE id = 1"), Some("t")).await, Ok(1));
@@ -141,7 +201,11 @@ async fn a_bare_name_reaches_no_table_of_the_file() {
     let (guard, _folder) = guard().await;
     let ann = guard.guarded(Principal::user(ANN.parse().unwrap()));
     let schema = guard.inner().names().schema();
-    let reads = ["(SELECT word FROM t WHERE id = 2)", "(SELECT count(*) FROM t)", "(SELECT rowid FROM t WHERE id = 2)"];
+    let reads = [
+        "(SELECT word FROM t WHERE id = 2)",
+        "(SELECT count(*) FROM t)",
+        "(SELECT rowid FROM t WHERE id = 2)",
+    ];
     for read in reads {
         for write in [
             format!("UPDATE \"{schema}\".t SET word = {read} WHERE id = 1"),

@@ -179,7 +179,10 @@ impl Held {
             Self::Own(lease) => Ok(lease),
             Self::Slot(state) => {
                 if rewritten.writes && !state.writes {
-                    return Err(Error::new(Code::StatementNotSupported, "a snapshot only reads; use begin()"));
+                    return Err(Error::new(
+                        Code::StatementNotSupported,
+                        "a snapshot only reads; use begin()",
+                    ));
                 }
                 state.lease.as_mut().ok_or_else(ended)
             }

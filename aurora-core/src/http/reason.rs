@@ -58,7 +58,8 @@ mod tests {
         let nested = Error::internal(Error::new(Code::NotFound, "no such row"));
         assert_eq!(reason(&nested), "Internal server error: no such row");
         assert_eq!(reason(&Error::new(Code::InsufficientPrivilege, "row is not yours")), "row is not yours");
-        for secret in ["eyJhbGciOi.J9.x", "art_AAAA", "key=aurora-key-1:x", "$argon2id$v=19", "(sb_secret_x)"] {
+        for secret in ["eyJhbGciOi.J9.x", "art_AAAA", "key=aurora-key-1:x", "$argon2id$v=19", "(sb_secret_x)"]
+        {
             let told = reason(&Error::internal(format!("cannot read {secret} here")));
             assert_eq!(told, "Internal server error: cannot read *** here");
         }

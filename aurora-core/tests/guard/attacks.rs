@@ -54,7 +54,9 @@ pub(crate) async fn attempt(fixture: &Fixture, sql: &str) -> Result<Vec<Raw>, Er
     let outcome = rows(&fixture.ann(), sql).await;
     let shown = match &outcome {
         Ok(rows) => format!("{rows:?}"),
-        Err(error) => format!("{error} {error:?} {:?}", std::error::Error::source(error).map(ToString::to_string)),
+        Err(error) => {
+            format!("{error} {error:?} {:?}", std::error::Error::source(error).map(ToString::to_string))
+        }
     };
     assert!(!shown.contains("HIDDEN") || sql.contains("HIDDEN"), "shown by {sql}\n{shown}");
     for secret in fixture.guard.secret_names_for_tests() {

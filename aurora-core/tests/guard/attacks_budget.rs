@@ -50,7 +50,8 @@ async fn what_never_ends_is_ended() {
 
 /// Nested and chained text, `n` deep.
 fn deep(n: usize) -> Vec<String> {
-    let wrap = |open: &str, core: &str, close: &str| format!("SELECT {}{core}{}", open.repeat(n), close.repeat(n));
+    let wrap =
+        |open: &str, core: &str, close: &str| format!("SELECT {}{core}{}", open.repeat(n), close.repeat(n));
     vec![
         wrap("(", "1", ")"),
         wrap("- ", "1", ""),
@@ -77,10 +78,17 @@ fn deep(n: usize) -> Vec<String> {
         format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(n)),
         format!("SELECT 1,1{}", " UNION SELECT 1,1".repeat(n)),
         format!("SELECT 1,1{}", " INTERSECT SELECT 1,1 EXCEPT SELECT 1,1".repeat(n / 2)),
-        format!("{}SELECT 1,1{}", "(".repeat(n / 100), format!("{})", " UNION SELECT 1,1".repeat(99)).repeat(n / 100)),
+        format!(
+            "{}SELECT 1,1{}",
+            "(".repeat(n / 100),
+            format!("{})", " UNION SELECT 1,1".repeat(99)).repeat(n / 100)
+        ),
         format!("SELECT {}1{}", "(".repeat(n / 200), format!("{})", "+1".repeat(199)).repeat(n / 200)),
         format!("SELECT 1 FROM notes WHERE 1{}", " AND id = 1".repeat(n)),
-        format!("SELECT 1 FROM notes a0{}", (1..n).map(|i| format!(" JOIN notes a{i} ON 1")).collect::<String>()),
+        format!(
+            "SELECT 1 FROM notes a0{}",
+            (1..n).map(|i| format!(" JOIN notes a{i} ON 1")).collect::<String>()
+        ),
         format!("{}SELECT 1{}", "WITH c AS (".repeat(n), ") SELECT 1".repeat(n)),
         format!("SELECT ({})", "SELECT 1 WHERE EXISTS (".repeat(n)),
         format!("VALUES {}", vec!["(1)"; n + 1].join(",")),
@@ -121,7 +129,14 @@ fn deep_text_overflows_no_stack() {
             let fixture = Fixture::new().await;
             for sql in deep(8) {
                 let carried = rows(&fixture.ann(), &sql).await;
-                let no = ["CREATE", "EXPLAIN", "SELECT SELECT", "((", "SELECT (SELECT 1 WHERE", "SELECT 1 FROM (("];
+                let no = [
+                    "CREATE",
+                    "EXPLAIN",
+                    "SELECT SELECT",
+                    "((",
+                    "SELECT (SELECT 1 WHERE",
+                    "SELECT 1 FROM ((",
+                ];
                 assert!(carried.is_ok() || no.iter().any(|head| sql.starts_with(head)), "{sql}: {carried:?}");
             }
         });

@@ -41,9 +41,12 @@ async fn a_prepared_statement_answers_each_principal_anew() {
 #[tokio::test]
 async fn sqlx_own_cache_answers_each_principal_anew() {
     let fixture = one_reader(SCHEMA, ROWS, POLICIES).await;
-    for (db, expected) in [(fixture.ann(), 3), (fixture.bob(), 3), (fixture.as_user(EVE), 0), (fixture.ann(), 3)] {
+    for (db, expected) in
+        [(fixture.ann(), 3), (fixture.bob(), 3), (fixture.as_user(EVE), 0), (fixture.ann(), 3)]
+    {
         for _ in 0..2 {
-            let query = sqlx::query_as::<_, (i64,)>("SELECT id FROM notes WHERE id > ?").persistent(true).bind(0_i64);
+            let query =
+                sqlx::query_as::<_, (i64,)>("SELECT id FROM notes WHERE id > ?").persistent(true).bind(0_i64);
             let found = query.fetch_all(db.sqlite().unwrap()).await.unwrap();
             assert_eq!(found.len(), expected);
         }
@@ -59,7 +62,12 @@ async fn a_failed_statement_leaves_no_identity_behind() {
     let fixture = one_reader(SCHEMA, ROWS, POLICIES).await;
     let _ = rows(&fixture.bob(), "SELECT json_extract(body, '$') FROM notes").await.unwrap_err();
     assert_eq!(rows(&fixture.as_user(EVE), "SELECT * FROM notes").await.unwrap(), []);
-    let _ = fixture.bob().query("INSERT INTO notes (title, owner) VALUES ('x', 'y')").execute().await.unwrap_err();
+    let _ = fixture
+        .bob()
+        .query("INSERT INTO notes (title, owner) VALUES ('x', 'y')")
+        .execute()
+        .await
+        .unwrap_err();
     let done = fixture.as_user(EVE).query("DELETE FROM notes").execute().await.unwrap();
     assert_eq!(done.rows_affected(), 0);
     let tx = fixture.bob().begin().await.unwrap();
@@ -80,7 +88,8 @@ CREATE TABLE t_number (id INTEGER PRIMARY KEY, owner TEXT);
 #[tokio::test]
 async fn values_that_look_alike_are_not_the_same() {
     let mut data = String::new();
-    for (table, _) in LIKENESS.lines().filter_map(|line| line.strip_prefix("CREATE TABLE ")?.split_once(' ')) {
+    for (table, _) in LIKENESS.lines().filter_map(|line| line.strip_prefix("CREATE TABLE ")?.split_once(' '))
+    {
         for owner in [
             format!("'{ANN}'"),
             format!("upper('{ANN}')"),
@@ -118,7 +127,8 @@ async fn values_that_look_alike_are_not_the_same() {
         assert_eq!(rows(&fixture.bob(), &sql).await.unwrap(), []);
     }
     // A TEXT column stores 1 as '1' and 1.0 as '1.0'.
-    let ids: Vec<(i64,)> = fixture.ann().query_as("SELECT id FROM t_number ORDER BY id").fetch_all().await.unwrap();
+    let ids: Vec<(i64,)> =
+        fixture.ann().query_as("SELECT id FROM t_number ORDER BY id").fetch_all().await.unwrap();
     assert_eq!(ids, [(9,), (10,)]);
 }
 
@@ -140,7 +150,10 @@ async fn rows_leave_and_enter_sight_by_the_rules() {
     assert_eq!(rows(&ann, "SELECT id FROM notes WHERE id = 4").await.unwrap().len(), 1);
     fixture.bob().query("UPDATE notes SET team_id = NULL WHERE id = 4").execute().await.unwrap();
     assert_eq!(rows(&ann, "SELECT id FROM notes WHERE id = 4").await.unwrap(), []);
-    assert_eq!(rows(&fixture.guard.guarded(Principal::anonymous()), "SELECT id FROM notes").await.unwrap(), []);
+    assert_eq!(
+        rows(&fixture.guard.guarded(Principal::anonymous()), "SELECT id FROM notes").await.unwrap(),
+        []
+    );
 }
 
 /// Identity functions are answered by the guard, so their calls are not walked: nothing may hide in them.
@@ -171,7 +184,11 @@ async fn nothing_hides_in_the_call_of_an_identity_function() {
             format!("DELETE FROM notes WHERE {call} IS NULL RETURNING id"),
         ] {
             let error = ann.query(&statement).execute().await.unwrap_err();
-            assert_eq!(error.code(), aurora_core::types::Code::StatementNotSupported, "{statement}: {error:?}");
+            assert_eq!(
+                error.code(),
+                aurora_core::types::Code::StatementNotSupported,
+                "{statement}: {error:?}"
+            );
             tried += 1;
         }
     }

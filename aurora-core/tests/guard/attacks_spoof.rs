@@ -87,9 +87,28 @@ async fn secret_names_open_nothing() {
 async fn names_of_tables_and_catalogs_capture_nothing() {
     let fixture = Fixture::new().await;
     let names = [
-        "notes", "secrets", "members", "sqlite_schema", "sqlite_master", "sqlite_temp_schema", "sqlite_sequence",
-        "sqlite_stat1", "dbstat", "json_each", "main", "temp", "auth_users", "_sqlx_migrations", "excluded", "new",
-        "old", "~x", "rowid", "pragma_table_list", "fts3_tokenizer", "x",
+        "notes",
+        "secrets",
+        "members",
+        "sqlite_schema",
+        "sqlite_master",
+        "sqlite_temp_schema",
+        "sqlite_sequence",
+        "sqlite_stat1",
+        "dbstat",
+        "json_each",
+        "main",
+        "temp",
+        "auth_users",
+        "_sqlx_migrations",
+        "excluded",
+        "new",
+        "old",
+        "~x",
+        "rowid",
+        "pragma_table_list",
+        "fts3_tokenizer",
+        "x",
     ];
     let mut ran = 0;
     for name in names {
@@ -157,7 +176,10 @@ async fn columns_without_a_name_do_not_print_ours() {
         ("SELECT drops.rowid FROM drops", "rowid"),
         ("SELECT count(*) FROM notes", "count(*)"),
         ("SELECT 1 UNION SELECT (SELECT id FROM notes LIMIT 1)", "1"),
-        ("UPDATE notes SET stars = 1 WHERE id = 1 RETURNING (SELECT count(*) FROM notes)", "(SELECT count(*) FROM notes)"),
+        (
+            "UPDATE notes SET stars = 1 WHERE id = 1 RETURNING (SELECT count(*) FROM notes)",
+            "(SELECT count(*) FROM notes)",
+        ),
         ("UPDATE notes SET stars = 1 WHERE id = 1 RETURNING auth.uid()", "auth.uid()"),
     ] {
         let rows = attempt(&fixture, sql).await.unwrap();

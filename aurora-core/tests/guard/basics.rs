@@ -14,7 +14,10 @@ async fn each_sees_their_own_and_their_teams() {
     assert_eq!(ids(&fixture.anon(), "SELECT id FROM notes").await, [0_i64; 0]);
     assert_eq!(ids(&fixture.ann(), "SELECT n.id FROM notes n JOIN teams t ON t.id = n.team_id").await, [3]);
     assert_eq!(ids(&fixture.ann(), "SELECT count(*) FROM notes").await, [3]);
-    assert_eq!(ids(&fixture.ann(), "WITH x AS (SELECT * FROM notes) SELECT id FROM x WHERE id > 1").await, [2, 3]);
+    assert_eq!(
+        ids(&fixture.ann(), "WITH x AS (SELECT * FROM notes) SELECT id FROM x WHERE id > 1").await,
+        [2, 3]
+    );
     assert_eq!(
         ids(&fixture.ann(), "SELECT id FROM notes WHERE json_extract(body, '$.a') > 1 ORDER BY 1").await,
         [2, 3]
@@ -60,10 +63,14 @@ async fn writes_go_to_ones_own_rows_only() {
         .await
         .unwrap();
     assert_eq!(own.rows_affected(), 1);
-    assert_eq!(fixture.titles().await, ["again", "ann two", "bob red", "HIDDEN-four", "HIDDEN-five", "third"]);
+    assert_eq!(
+        fixture.titles().await,
+        ["again", "ann two", "bob red", "HIDDEN-four", "HIDDEN-five", "third"]
+    );
     // Insert without the right to see: PostgreSQL needs no SELECT policy for that.
     fixture.anon().query("INSERT INTO drops (note) VALUES ('psst')").execute().await.unwrap();
-    let denied = fixture.anon().query("INSERT INTO drops (note) VALUES ('psst') RETURNING note").execute().await;
+    let denied =
+        fixture.anon().query("INSERT INTO drops (note) VALUES ('psst') RETURNING note").execute().await;
     assert_eq!(denied.unwrap_err().code(), Code::InsufficientPrivilege);
 }
 
@@ -89,7 +96,8 @@ async fn a_transaction_commits_rolls_back_and_is_poisoned() {
     ann.query("DELETE FROM notes WHERE id = 1").execute().await.unwrap();
     let (after,): (i64,) = snapshot.query_as("SELECT count(*) FROM notes").fetch_one().await.unwrap();
     assert_eq!((before, after), (3, 3));
-    let refused = snapshot.query_as::<(i64,)>("DELETE FROM notes RETURNING id").fetch_all().await.unwrap_err();
+    let refused =
+        snapshot.query_as::<(i64,)>("DELETE FROM notes RETURNING id").fetch_all().await.unwrap_err();
     assert_eq!(refused.code(), Code::StatementNotSupported);
 }
 

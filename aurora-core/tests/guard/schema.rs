@@ -10,13 +10,18 @@ async fn open(schema: &str, data: &str, policies: &str) -> aurora_core::types::R
 }
 
 fn own(table: &str) -> String {
-    format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON {table} USING (owner = auth.uid()::text);")
+    format!(
+        "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON {table} USING (owner = auth.uid()::text);"
+    )
 }
 
 async fn everything(fixture: &Fixture, sql: &str) -> Vec<String> {
     let mut conn = plain(&fixture.path).await;
-    let rows: Vec<Raw> = sqlx::query_as(sqlx::AssertSqlSafe(sql.to_owned())).fetch_all(&mut conn).await.unwrap();
-    rows.into_iter().map(|row| row.0.iter().map(|cell| cell.split_once('=').unwrap().1).collect::<Vec<_>>().join("|")).collect()
+    let rows: Vec<Raw> =
+        sqlx::query_as(sqlx::AssertSqlSafe(sql.to_owned())).fetch_all(&mut conn).await.unwrap();
+    rows.into_iter()
+        .map(|row| row.0.iter().map(|cell| cell.split_once('=').unwrap().1).collect::<Vec<_>>().join("|"))
+        .collect()
 }
 
 async fn refused(schema: &str, policies: &str, words: &[&str]) {
@@ -27,7 +32,8 @@ async fn refused(schema: &str, policies: &str, words: &[&str]) {
     }
 }
 
-const T: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, owner TEXT, n INTEGER DEFAULT 0, updated INTEGER DEFAULT 0);
+const T: &str =
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, owner TEXT, n INTEGER DEFAULT 0, updated INTEGER DEFAULT 0);
 CREATE TABLE log (id INTEGER PRIMARY KEY, owner TEXT, what TEXT);";
 
 #[tokio::test]
@@ -47,16 +53,28 @@ async fn triggers_run_as_the_caller() {
     let ann = fixture.ann();
     ann.query("UPDATE t SET n = 7").execute().await.unwrap();
     assert_eq!(everything(&fixture, "SELECT id, n, updated FROM t ORDER BY id").await, ["1|7|2", "2|2|1"]);
-    ann.query("INSERT INTO t (id, owner, n) VALUES (3, auth.uid(), 6), (4, auth.uid(), 1)").execute().await.unwrap();
-    assert_eq!(everything(&fixture, "SELECT what FROM log WHERE id > 50 ORDER BY id").await, ["from 1 to 7", "insert 3"]);
+    ann.query("INSERT INTO t (id, owner, n) VALUES (3, auth.uid(), 6), (4, auth.uid(), 1)")
+        .execute()
+        .await
+        .unwrap();
+    assert_eq!(
+        everything(&fixture, "SELECT what FROM log WHERE id > 50 ORDER BY id").await,
+        ["from 1 to 7", "insert 3"]
+    );
     let kept = ann.query("DELETE FROM t WHERE id = 1").execute().await.unwrap_err();
     assert_eq!((kept.code(), kept.message()), (Code::CheckViolation, "seven stays"));
     ann.query("DELETE FROM t WHERE id = 3").execute().await.unwrap();
     assert_eq!(everything(&fixture, "SELECT what FROM log").await, ["HIDDEN"]);
     // The caller may not write what the trigger writes: the statement fails, as in PostgreSQL.
-    let fixture = open(&schema, data, &format!("{}{} REVOKE INSERT ON log FROM authenticated;", own("t"), own("log"))).await.unwrap();
+    let fixture =
+        open(&schema, data, &format!("{}{} REVOKE INSERT ON log FROM authenticated;", own("t"), own("log")))
+            .await
+            .unwrap();
     let denied = fixture.ann().query("UPDATE t SET n = 9").execute().await.unwrap_err();
-    assert_eq!((denied.code(), denied.message()), (Code::InsufficientPrivilege, "permission denied for table log"));
+    assert_eq!(
+        (denied.code(), denied.message()),
+        (Code::InsufficientPrivilege, "permission denied for table log")
+    );
     assert_eq!(fixture.ann().query("UPDATE t SET updated = 9").execute().await.unwrap().rows_affected(), 1);
     // RAISE(IGNORE) leaves the row, RAISE(FAIL) fails the statement.
     let raise = format!(
@@ -65,12 +83,18 @@ async fn triggers_run_as_the_caller() {
     );
     let data = "INSERT INTO t (id, owner, n) VALUES (1, 'ANN', 1), (2, 'ANN', 2), (3, 'ANN', 3)";
     let fixture = open(&raise, data, &own("t")).await.unwrap();
-    assert_eq!(fixture.ann().query("DELETE FROM t WHERE id <> 2").execute().await.unwrap().rows_affected(), 1);
+    assert_eq!(
+        fixture.ann().query("DELETE FROM t WHERE id <> 2").execute().await.unwrap().rows_affected(),
+        1
+    );
     assert_eq!(fixture.ann().query("DELETE FROM t").execute().await.unwrap_err().message(), "not two");
     // A trigger that gives a row away meets WITH CHECK.
-    let give = format!("{T} CREATE TRIGGER give AFTER INSERT ON t BEGIN UPDATE t SET owner = 'x' WHERE id = NEW.id; END;");
+    let give = format!(
+        "{T} CREATE TRIGGER give AFTER INSERT ON t BEGIN UPDATE t SET owner = 'x' WHERE id = NEW.id; END;"
+    );
     let fixture = open(&give, "", &own("t")).await.unwrap();
-    let denied = fixture.ann().query("INSERT INTO t (owner) VALUES (auth.uid())").execute().await.unwrap_err();
+    let denied =
+        fixture.ann().query("INSERT INTO t (owner) VALUES (auth.uid())").execute().await.unwrap_err();
     assert_eq!(denied.code(), Code::InsufficientPrivilege);
 }
 
@@ -84,17 +108,22 @@ async fn views_show_what_the_caller_may_see() {
     let data = "INSERT INTO t (id, owner) VALUES (1, 'ANN'), (2, 'BOB'), (3, 'ANN')";
     let fixture = open(&schema, data, &own("t")).await.unwrap();
     let ann = fixture.ann();
-    let count = async |sql: &str| rows(&ann, sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}")).len();
+    let count =
+        async |sql: &str| rows(&ann, sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}")).len();
     assert_eq!(count("SELECT * FROM v").await, 2);
     assert_eq!(rows(&ann, "SELECT a, b FROM w ORDER BY a").await.unwrap()[0].0, ["a=1", "b=2"]);
     assert_eq!(count("SELECT k FROM c").await, 3);
     assert_eq!(count("SELECT * FROM j").await, 3);
-    assert_eq!(count("SELECT * FROM v AS x JOIN w ON w.a = x.id WHERE json_valid(x.owner) IS NOT 7").await, 2);
+    assert_eq!(
+        count("SELECT * FROM v AS x JOIN w ON w.a = x.id WHERE json_valid(x.owner) IS NOT 7").await,
+        2
+    );
     for sql in ["INSERT INTO v VALUES (9, 'x')", "UPDATE v SET id = 9", "DELETE FROM v"] {
         assert_eq!(ann.query(sql).execute().await.unwrap_err().code(), Code::StatementNotSupported);
     }
     // A view over a table that no policy names shows nothing of it.
-    let schema = format!("{schema} CREATE VIEW l AS SELECT * FROM log; CREATE VIEW self AS SELECT * FROM self;");
+    let schema =
+        format!("{schema} CREATE VIEW l AS SELECT * FROM log; CREATE VIEW self AS SELECT * FROM self;");
     let fixture = open(&schema, data, &own("t")).await.unwrap();
     for view in ["l", "self"] {
         assert!(fixture.ann().query(&format!("SELECT * FROM {view}")).execute().await.is_err());
@@ -167,7 +196,13 @@ async fn tables_of_every_make() {
     let tables = ["t", "strict_t", "wide", "nokey", "keyed", "hides", "\"odd name; --\""];
     let fixture = open(schema, data, &tables.map(own).concat()).await.unwrap();
     let ann = fixture.ann();
-    let changes = async |sql: &str| ann.query(sql).execute().await.map(|done| done.rows_affected()).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    let changes = async |sql: &str| {
+        ann.query(sql)
+            .execute()
+            .await
+            .map(|done| done.rows_affected())
+            .unwrap_or_else(|error| panic!("{sql}: {error:?}"))
+    };
     for (sql, expected) in [
         ("INSERT INTO t (owner, a) VALUES (auth.uid(), 5)", 1),
         ("UPDATE t SET a = a + 1 WHERE twice > 0 AND text <> ''", 2),
@@ -176,20 +211,32 @@ async fn tables_of_every_make() {
         ("UPDATE strict_t SET n = 9", 1),
         ("INSERT INTO strict_t VALUES ('z', auth.uid(), 1, 'any') ON CONFLICT (id) DO NOTHING", 1),
         ("UPDATE wide SET v = 9 WHERE v > 0", 1),
-        ("INSERT INTO wide VALUES (1, 'a', auth.uid(), 5) ON CONFLICT (a, b) DO UPDATE SET v = excluded.v", 1),
+        (
+            "INSERT INTO wide VALUES (1, 'a', auth.uid(), 5) ON CONFLICT (a, b) DO UPDATE SET v = excluded.v",
+            1,
+        ),
         ("DELETE FROM wide WHERE a = 1 AND b > ''", 1),
         ("UPDATE nokey SET v = v * 10", 2),
         ("DELETE FROM nokey WHERE rowid = 1", 1),
         ("UPDATE keyed SET a = a + 5 WHERE b IS NULL", 2),
-        ("UPDATE \"odd name; --\" SET \"a b\" = 'z', größe = 1, \"order\" = 2, \"x-y\" = 3 WHERE \"select\" > 0", 1),
+        (
+            "UPDATE \"odd name; --\" SET \"a b\" = 'z', größe = 1, \"order\" = 2, \"x-y\" = 3 WHERE \"select\" > 0",
+            1,
+        ),
         ("DELETE FROM \"odd name; --\"", 1),
         ("UPDATE hides SET oid = 'p' WHERE rowid = 'r' AND oid = 'o'", 1),
     ] {
         assert_eq!(changes(sql).await, expected, "{sql}");
     }
-    assert_eq!(rows(&ann, "SELECT a, twice, length(token) FROM t ORDER BY id").await.unwrap()[1].0, ["a=7", "twice=14", "length(token)=16"]);
+    assert_eq!(
+        rows(&ann, "SELECT a, twice, length(token) FROM t ORDER BY id").await.unwrap()[1].0,
+        ["a=7", "twice=14", "length(token)=16"]
+    );
     assert_eq!(rows(&ann, "SELECT max(id) FROM t").await.unwrap()[0].0, ["max(id)=3"]);
-    assert_eq!(rows(&ann, "SELECT rowid, oid, _rowid_ FROM hides").await.unwrap()[0].0, ["rowid=r", "oid=p", "_rowid_=1"]);
+    assert_eq!(
+        rows(&ann, "SELECT rowid, oid, _rowid_ FROM hides").await.unwrap()[0].0,
+        ["rowid=r", "oid=p", "_rowid_=1"]
+    );
     for (sql, code) in [
         ("UPDATE t SET a = 100", Code::CheckViolation),
         ("UPDATE t SET a = 60 WHERE id = 1", Code::UniqueViolation),
@@ -207,9 +254,24 @@ async fn tables_of_every_make() {
 async fn what_cannot_be_carried_is_refused_by_name() {
     let t = own("t");
     refused("CREATE VIRTUAL TABLE t USING fts5(owner)", &t, &["`t`", "virtual table"]).await;
-    refused("CREATE TABLE t (id INTEGER PRIMARY KEY, owner TEXT, s TEXT UNIQUE ON CONFLICT REPLACE)", &t, &["`t`", "ON CONFLICT REPLACE"]).await;
-    refused("CREATE TABLE t (id INTEGER PRIMARY KEY ON  CONFLICT /* x */ REPLACE, owner TEXT)", &t, &["`t`", "ON CONFLICT REPLACE"]).await;
-    refused("CREATE TABLE t (id INTEGER PRIMARY KEY, owner TEXT, UNIQUE (owner) on conflict replace)", &t, &["`t`", "ON CONFLICT REPLACE"]).await;
+    refused(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, owner TEXT, s TEXT UNIQUE ON CONFLICT REPLACE)",
+        &t,
+        &["`t`", "ON CONFLICT REPLACE"],
+    )
+    .await;
+    refused(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY ON  CONFLICT /* x */ REPLACE, owner TEXT)",
+        &t,
+        &["`t`", "ON CONFLICT REPLACE"],
+    )
+    .await;
+    refused(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, owner TEXT, UNIQUE (owner) on conflict replace)",
+        &t,
+        &["`t`", "ON CONFLICT REPLACE"],
+    )
+    .await;
     refused(
         "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE t (id INTEGER PRIMARY KEY, owner TEXT, p INTEGER REFERENCES p(id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED)",
         &t,
@@ -227,12 +289,21 @@ async fn what_cannot_be_carried_is_refused_by_name() {
     ] {
         refused(&trigger(body), &t, &["`t`", word]).await;
     }
-    let fts = format!("{T} CREATE VIRTUAL TABLE f USING fts5(what); CREATE TRIGGER x AFTER INSERT ON t BEGIN INSERT INTO f VALUES (NEW.owner); END;");
+    let fts = format!(
+        "{T} CREATE VIRTUAL TABLE f USING fts5(what); CREATE TRIGGER x AFTER INSERT ON t BEGIN INSERT INTO f VALUES (NEW.owner); END;"
+    );
     refused(&fts, &t, &["`t`", "`f`", "virtual table"]).await;
     // Beside guarded tables they may stand: they are invisible.
-    let beside = format!("{T} CREATE VIRTUAL TABLE f USING fts5(what); CREATE VIEW v AS SELECT 1 AS x; CREATE TRIGGER i INSTEAD OF INSERT ON v BEGIN SELECT 1; END;");
+    let beside = format!(
+        "{T} CREATE VIRTUAL TABLE f USING fts5(what); CREATE VIEW v AS SELECT 1 AS x; CREATE TRIGGER i INSTEAD OF INSERT ON v BEGIN SELECT 1; END;"
+    );
     let fixture = open(&beside, "", &t).await.unwrap();
-    for sql in ["SELECT * FROM f", "SELECT * FROM f_data", "INSERT INTO v VALUES (1)", "SELECT * FROM f WHERE f MATCH 'x'"] {
+    for sql in [
+        "SELECT * FROM f",
+        "SELECT * FROM f_data",
+        "INSERT INTO v VALUES (1)",
+        "SELECT * FROM f WHERE f MATCH 'x'",
+    ] {
         assert!(fixture.ann().query(sql).execute().await.is_err(), "{sql}");
     }
     assert_eq!(rows(&fixture.ann(), "SELECT x FROM v").await.unwrap().len(), 1);

@@ -99,7 +99,8 @@ async fn point_5_a_restrictive_failure_names_its_policy_in_order() {
     let ann = fixture.ann();
     let insert = |n: i64| format!("INSERT INTO t (id, n) VALUES (9, {n})");
     assert_eq!(denied(&ann, &insert(200)).await, NEW_ROW);
-    let named = |policy: &str| format!("new row violates row-level security policy \"{policy}\" for table \"t\"");
+    let named =
+        |policy: &str| format!("new row violates row-level security policy \"{policy}\" for table \"t\"");
     assert_eq!(denied(&ann, &insert(50)).await, named("aa"));
     assert_eq!(denied(&ann, &insert(15)).await, named("zz"));
     assert_eq!(changed(&ann, &insert(5)).await, 1);
@@ -107,7 +108,9 @@ async fn point_5_a_restrictive_failure_names_its_policy_in_order() {
 
 #[tokio::test]
 async fn point_6_reading_a_column_applies_select_policies() {
-    let fixture = with("CREATE POLICY w ON t FOR UPDATE USING (n < 4); CREATE POLICY d ON t FOR DELETE USING (n < 4);").await;
+    let fixture =
+        with("CREATE POLICY w ON t FOR UPDATE USING (n < 4); CREATE POLICY d ON t FOR DELETE USING (n < 4);")
+            .await;
     let ann = fixture.ann();
     assert_eq!(changed(&ann, "UPDATE t SET n = 3").await, 3);
     for sql in [
@@ -131,7 +134,11 @@ async fn point_6_reading_a_column_applies_select_policies() {
         "UPDATE t SET n = 3 WHERE 1 = 1",
         "DELETE FROM t",
     ] {
-        assert_eq!(rows(&ann, sql).await.map(|rows| rows.len()).unwrap_or(0) as u64 + 3, 3 + if sql.contains("RETURNING") { 3 } else { 0 }, "{sql}");
+        assert_eq!(
+            rows(&ann, sql).await.map(|rows| rows.len()).unwrap_or(0) as u64 + 3,
+            3 + if sql.contains("RETURNING") { 3 } else { 0 },
+            "{sql}"
+        );
     }
 }
 
@@ -144,8 +151,14 @@ async fn point_7_returning_needs_the_row_to_be_seen() {
     .await;
     let ann = fixture.ann();
     assert_eq!(changed(&ann, &format!("INSERT INTO t (id, owner) VALUES (9, '{BOB}')")).await, 1);
-    assert_eq!(changed(&ann, &format!("INSERT INTO t (id, owner) VALUES (10, '{BOB}') RETURNING 1")).await, 1);
-    assert_eq!(denied(&ann, &format!("INSERT INTO t (id, owner) VALUES (11, '{BOB}') RETURNING id")).await, NEW_ROW);
+    assert_eq!(
+        changed(&ann, &format!("INSERT INTO t (id, owner) VALUES (10, '{BOB}') RETURNING 1")).await,
+        1
+    );
+    assert_eq!(
+        denied(&ann, &format!("INSERT INTO t (id, owner) VALUES (11, '{BOB}') RETURNING id")).await,
+        NEW_ROW
+    );
     assert_eq!(denied(&ann, &format!("UPDATE t SET owner = '{BOB}' WHERE id = 1")).await, NEW_ROW);
     assert_eq!(changed(&ann, &format!("UPDATE t SET owner = '{BOB}'")).await, 6);
 }
@@ -164,7 +177,9 @@ async fn point_8_on_conflict() {
     // With one: the proposed row must be visible.
     denied(&ann, "INSERT INTO t (id, owner) VALUES (21, 'x') ON CONFLICT (id) DO NOTHING").await;
     let upsert = |id: i64, n: i64, set: &str| {
-        format!("INSERT INTO t (id, owner, n) VALUES ({id}, '{ANN}', {n}) ON CONFLICT (id) DO UPDATE SET {set}")
+        format!(
+            "INSERT INTO t (id, owner, n) VALUES ({id}, '{ANN}', {n}) ON CONFLICT (id) DO UPDATE SET {set}"
+        )
     };
     // The insert check is asked of every proposed row, conflict or not.
     assert_eq!(denied(&ann, &upsert(1, 100, "n = 1")).await, NEW_ROW);
@@ -183,7 +198,9 @@ async fn point_8_on_conflict() {
 #[tokio::test]
 async fn point_11_other_tables_get_their_select_policies_and_13_as_the_caller() {
     let more = "ALTER TABLE u ENABLE ROW LEVEL SECURITY; CREATE POLICY u ON u FOR SELECT USING OWN;";
-    let fixture = with(&format!("{more} CREATE POLICY p ON t USING (EXISTS (SELECT 1 FROM u WHERE u.id = t.id));")).await;
+    let fixture =
+        with(&format!("{more} CREATE POLICY p ON t USING (EXISTS (SELECT 1 FROM u WHERE u.id = t.id));"))
+            .await;
     // The policy's subquery sees what the caller sees of the other table.
     assert_eq!(ids(&fixture.ann(), "SELECT id FROM t ORDER BY id").await, [1]);
     assert_eq!(ids(&fixture.bob(), "SELECT id FROM t ORDER BY id").await, [2]);
@@ -192,9 +209,15 @@ async fn point_11_other_tables_get_their_select_policies_and_13_as_the_caller() 
     assert_eq!(changed(&ann, "UPDATE t SET n = 7 WHERE id IN (SELECT id FROM u)").await, 1);
     assert_eq!(changed(&ann, "UPDATE t SET n = 7 FROM u WHERE u.id = t.id").await, 1);
     assert_eq!(changed(&ann, "DELETE FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.id = t.id)").await, 1);
-    assert_eq!(ids(&ann, "SELECT t.id FROM t LEFT JOIN u ON u.id = t.id WHERE u.id IS NOT NULL").await, [0_i64; 0]);
+    assert_eq!(
+        ids(&ann, "SELECT t.id FROM t LEFT JOIN u ON u.id = t.id WHERE u.id IS NOT NULL").await,
+        [0_i64; 0]
+    );
     // No grant on the other table: permission denied, not an empty answer.
-    let fixture = with(&format!("{more} REVOKE ALL ON u FROM authenticated; CREATE POLICY p ON t USING (EXISTS (SELECT 1 FROM u));")).await;
+    let fixture = with(&format!(
+        "{more} REVOKE ALL ON u FROM authenticated; CREATE POLICY p ON t USING (EXISTS (SELECT 1 FROM u));"
+    ))
+    .await;
     assert_eq!(denied(&fixture.ann(), "SELECT id FROM t").await, "permission denied for table u");
 }
 
@@ -210,7 +233,12 @@ async fn point_12_roles_grants_and_what_no_policy_names() {
     assert_eq!(ids(&fixture.ann(), sql).await, [2, 3]);
     assert_eq!(denied(&fixture.anon(), "DELETE FROM t").await, "permission denied for table t");
     assert_eq!(changed(&fixture.ann(), "DELETE FROM t").await, 0);
-    for sql in ["SELECT * FROM quiet", "INSERT INTO quiet VALUES (2, 'x')", "UPDATE quiet SET id = 1", "DELETE FROM quiet"] {
+    for sql in [
+        "SELECT * FROM quiet",
+        "INSERT INTO quiet VALUES (2, 'x')",
+        "UPDATE quiet SET id = 1",
+        "DELETE FROM quiet",
+    ] {
         let error = fixture.ann().query(sql).execute().await.unwrap_err();
         assert_eq!((error.code(), error.message()), (Code::BadStatement, "no such table: quiet"));
     }
@@ -222,7 +250,8 @@ async fn point_16_keys_ignore_policies_but_come_after_the_check() {
     let ann = fixture.ann();
     denied(&ann, "INSERT INTO t (owner, tag) VALUES ('x', 'c')").await;
     denied(&ann, "INSERT INTO t (id, owner) VALUES (3, 'x')").await;
-    let taken = ann.query(&format!("INSERT INTO t (owner, tag) VALUES ('{ANN}', 'c')")).execute().await.unwrap_err();
+    let taken =
+        ann.query(&format!("INSERT INTO t (owner, tag) VALUES ('{ANN}', 'c')")).execute().await.unwrap_err();
     assert_eq!(taken.code(), Code::UniqueViolation);
     denied(&ann, "UPDATE t SET owner = 'x', tag = 'c' WHERE id = 1").await;
     // A policy that fails is a failure of the statement, not a no.

@@ -20,7 +20,8 @@ async fn fixture(set: impl FnOnce(&mut GuardOptions)) -> Fixture {
 /// Another user's write, which waits for nobody.
 async fn writes_at_once(db: &Guarded) {
     let write = db.query("UPDATE notes SET stars = 7 WHERE id = 3").execute();
-    let done = tokio::time::timeout(Duration::from_secs(2), write).await.expect("the writer is free").unwrap();
+    let done =
+        tokio::time::timeout(Duration::from_secs(2), write).await.expect("the writer is free").unwrap();
     assert_eq!(done.rows_affected(), 1);
 }
 

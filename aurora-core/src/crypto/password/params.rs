@@ -130,7 +130,8 @@ mod tests {
     #[test]
     fn an_older_hash_is_topped_up_to_todays_work() {
         let params = |memory_kib, iterations| PasswordParams { memory_kib, iterations, parallelism: 1 };
-        let missing = |old: PasswordParams, new| old.missing_to(&new).map(|more| (more.memory_kib, more.iterations));
+        let missing =
+            |old: PasswordParams, new| old.missing_to(&new).map(|more| (more.memory_kib, more.iterations));
         let new = params(19_456, 4);
         assert_eq!(missing(params(19_456, 2), new), Some((19_456, 2)));
         assert_eq!(missing(params(8_192, 5), new), Some((19_456, 1)));

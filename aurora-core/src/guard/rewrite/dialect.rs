@@ -75,18 +75,27 @@ impl Dialect for GuardedSql {
         true
     }
 
-    fn parse_statement(&self, parser: &mut Parser<'_>) -> Option<Result<sqlparser::ast::Statement, ParserError>> {
+    fn parse_statement(
+        &self,
+        parser: &mut Parser<'_>,
+    ) -> Option<Result<sqlparser::ast::Statement, ParserError>> {
         SQLITE.parse_statement(parser)
     }
 
-    fn parse_infix(&self, parser: &mut Parser<'_>, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+    fn parse_infix(
+        &self,
+        parser: &mut Parser<'_>,
+        left: &Expr,
+        precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
         if is(parser, 0, Keyword::NOT) && is(parser, 1, Keyword::GLOB) {
             parser.next_token();
             parser.next_token();
             let (left, op) = (Box::new(left.clone()), BinaryOperator::Glob);
             return Some(parser.parse_subexpr(precedence).map(|right| {
                 let glob = Expr::BinaryOp { left, op, right: Box::new(right) };
-                let not = Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(Expr::Nested(Box::new(glob))) };
+                let not =
+                    Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(Expr::Nested(Box::new(glob))) };
                 Expr::Nested(Box::new(not))
             }));
         }

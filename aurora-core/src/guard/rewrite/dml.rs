@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Expr, FromTable, Insert, ObjectNamePart, OnConflictAction, OnInsert,
-    SelectItem, SqliteOnConflict, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind, Value,
-    With,
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, Insert, ObjectNamePart, OnConflictAction,
+    OnInsert, SelectItem, SqliteOnConflict, TableFactor, TableObject, TableWithJoins, Update,
+    UpdateTableFromKind, Value, With,
 };
 
 use crate::policy::Command;
@@ -20,9 +20,28 @@ use super::{Block, Item, Need, Rewriter, Safety, Target, refused, text};
 impl Rewriter<'_> {
     pub(super) fn insert(&mut self, with: Option<With>, insert: Insert) -> Result<String> {
         let Insert {
-            or, ignore, table, table_alias, columns, overwrite, source, assignments, partitioned, after_columns,
-            on, returning, replace_into, output, insert_alias, settings, format_clause, multi_table_insert_type,
-            has_table_keyword, priority, into, ..
+            or,
+            ignore,
+            table,
+            table_alias,
+            columns,
+            overwrite,
+            source,
+            assignments,
+            partitioned,
+            after_columns,
+            on,
+            returning,
+            replace_into,
+            output,
+            insert_alias,
+            settings,
+            format_clause,
+            multi_table_insert_type,
+            has_table_keyword,
+            priority,
+            into,
+            ..
         } = insert;
         let odd = overwrite
             || ignore
@@ -32,7 +51,8 @@ impl Rewriter<'_> {
             || !after_columns.is_empty()
             || multi_table_insert_type.is_some()
             || priority.is_some();
-        let clause = partitioned.is_some() || output.is_some() || insert_alias.is_some() || settings.is_some();
+        let clause =
+            partitioned.is_some() || output.is_some() || insert_alias.is_some() || settings.is_some();
         if odd || clause || format_clause.is_some() {
             return Err(refused("this form of INSERT"));
         }
@@ -71,7 +91,9 @@ impl Rewriter<'_> {
     }
 
     pub(super) fn update(&mut self, with: Option<With>, update: Update) -> Result<String> {
-        let Update { table, mut assignments, from, selection, returning, or, order_by, limit, output, .. } = update;
+        let Update {
+            table, mut assignments, from, selection, returning, or, order_by, limit, output, ..
+        } = update;
         if !order_by.is_empty() || limit.is_some() || output.is_some() {
             return Err(refused("ORDER BY, LIMIT or OUTPUT on UPDATE"));
         }
@@ -100,7 +122,12 @@ impl Rewriter<'_> {
 
     pub(super) fn delete(&mut self, with: Option<With>, delete: Delete) -> Result<String> {
         let Delete { tables, from, using, selection, returning, order_by, limit, output, .. } = delete;
-        if !tables.is_empty() || using.is_some() || !order_by.is_empty() || limit.is_some() || output.is_some() {
+        if !tables.is_empty()
+            || using.is_some()
+            || !order_by.is_empty()
+            || limit.is_some()
+            || output.is_some()
+        {
             return Err(refused("USING, ORDER BY or LIMIT on DELETE; write WHERE .. IN (SELECT ..)"));
         }
         let FromTable::WithFromKeyword(tables) = from else { return Err(refused("DELETE without FROM")) };
@@ -131,7 +158,9 @@ impl Rewriter<'_> {
         let position = self.table(table, command)?;
         let known = self.host_table(position)?;
         let alias = alias.unwrap_or_else(|| table.to_owned());
-        if ["excluded", "new", "old"].iter().any(|word| alias.eq_ignore_ascii_case(word)) || alias.contains(['"', '\'']) {
+        if ["excluded", "new", "old"].iter().any(|word| alias.eq_ignore_ascii_case(word))
+            || alias.contains(['"', '\''])
+        {
             return Err(refused(format_args!("the alias `{alias}`")));
         }
         self.target =
@@ -225,8 +254,11 @@ impl Rewriter<'_> {
         let (outside, inside) = match &table.rowid {
             Some(rowid) => (format!("{}.{rowid}", self.target_name(alias)), quote(&names.row())),
             None => {
-                let own: Vec<String> =
-                    table.primary_key.iter().map(|key| format!("{}.{}", self.target_name(alias), quote(key))).collect();
+                let own: Vec<String> = table
+                    .primary_key
+                    .iter()
+                    .map(|key| format!("{}.{}", self.target_name(alias), quote(key)))
+                    .collect();
                 let keys: Vec<String> = table.primary_key.iter().map(|key| quote(key)).collect();
                 (format!("({})", own.join(", ")), keys.join(", "))
             }
@@ -337,7 +369,9 @@ impl Rewriter<'_> {
                     self.reads_target = true;
                     printed.push("*".to_owned());
                 }
-                SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => printed.push(item.to_string()),
+                SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => {
+                    printed.push(item.to_string())
+                }
                 other => return Err(refused(format_args!("`{other}` in RETURNING; write *"))),
             }
         }

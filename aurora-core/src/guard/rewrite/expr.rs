@@ -1,9 +1,9 @@
 //! Expressions: which are carried, which may run early, and the subqueries in them.
 
 use sqlparser::ast::{
-    BinaryOperator, CastKind, CeilFloorKind, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderByExpr, UnaryOperator,
-    Value, WindowFrameBound, WindowSpec, WindowType,
+    BinaryOperator, CastKind, CeilFloorKind, DuplicateTreatment, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, ObjectName, ObjectNamePart,
+    OrderByExpr, UnaryOperator, Value, WindowFrameBound, WindowSpec, WindowType,
 };
 
 use crate::types::{Code, Error, Result};
@@ -15,11 +15,49 @@ use super::{Rewriter, Rules, Safety, refused, text};
 /// Not among them, though they look it: `strftime` (a long format grows past the longest string only where the
 /// date is one), `ntile` and `nth_value` (fail on what is not positive), `sum` (overflows).
 const PLAIN: &[&str] = &[
-    "coalesce", "date", "datetime", "ifnull", "iif", "instr", "julianday", "length", "likelihood", "likely",
-    "lower", "ltrim", "max", "min", "nullif", "octet_length", "round", "rtrim", "sign", "substr",
-    "substring", "time", "trim", "typeof", "unicode", "unixepoch", "unlikely", "upper", "count", "avg", "total",
-    "row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "lag", "lead", "first_value",
-    "last_value", "current_timestamp", "current_date", "current_time",
+    "coalesce",
+    "date",
+    "datetime",
+    "ifnull",
+    "iif",
+    "instr",
+    "julianday",
+    "length",
+    "likelihood",
+    "likely",
+    "lower",
+    "ltrim",
+    "max",
+    "min",
+    "nullif",
+    "octet_length",
+    "round",
+    "rtrim",
+    "sign",
+    "substr",
+    "substring",
+    "time",
+    "trim",
+    "typeof",
+    "unicode",
+    "unixepoch",
+    "unlikely",
+    "upper",
+    "count",
+    "avg",
+    "total",
+    "row_number",
+    "rank",
+    "dense_rank",
+    "percent_rank",
+    "cume_dist",
+    "lag",
+    "lead",
+    "first_value",
+    "last_value",
+    "current_timestamp",
+    "current_date",
+    "current_time",
 ];
 
 /// How deep an expression may nest, chains of two-sided operators aside.
@@ -92,8 +130,13 @@ impl Rewriter<'_> {
                 own.and(escape).and(self.expr(expr)?).and(self.expr(pattern)?)
             }
             Expr::UnaryOp { op, expr } => {
-                if !matches!(op, UnaryOperator::Plus | UnaryOperator::Minus | UnaryOperator::Not | UnaryOperator::BitwiseNot)
-                {
+                if !matches!(
+                    op,
+                    UnaryOperator::Plus
+                        | UnaryOperator::Minus
+                        | UnaryOperator::Not
+                        | UnaryOperator::BitwiseNot
+                ) {
                     return Err(refused(format_args!("the operator `{op}`")));
                 }
                 let safety = self.expr(expr)?;
@@ -187,7 +230,9 @@ impl Rewriter<'_> {
             }
             _ => return Err(refused(format_args!("the function `{}`", function.name))),
         };
-        if name == "raise" && (!self.in_trigger || function.args.to_string().to_ascii_uppercase().starts_with("(ROLLBACK")) {
+        if name == "raise"
+            && (!self.in_trigger || function.args.to_string().to_ascii_uppercase().starts_with("(ROLLBACK"))
+        {
             return Err(refused("RAISE(ROLLBACK, ..), or RAISE outside a trigger; write RAISE(ABORT, ..)"));
         }
         if function.uses_odbc_syntax
@@ -321,11 +366,12 @@ impl Rewriter<'_> {
         }
         let has = |columns: &[String]| columns.iter().any(|known| known.eq_ignore_ascii_case(column));
         for item in self.blocks.iter().rev().flat_map(|block| &block.items) {
-            let found = match (qualifier, item.table.and_then(|position| self.rules.host.tables.get(position))) {
-                (Some(qualifier), _) => qualifier.eq_ignore_ascii_case(&item.alias),
-                (None, Some(table)) => has(&table.columns),
-                (None, None) => false,
-            };
+            let found =
+                match (qualifier, item.table.and_then(|position| self.rules.host.tables.get(position))) {
+                    (Some(qualifier), _) => qualifier.eq_ignore_ascii_case(&item.alias),
+                    (None, Some(table)) => has(&table.columns),
+                    (None, None) => false,
+                };
             if found {
                 self.reads_target |= item.target;
                 return;
@@ -348,7 +394,11 @@ impl Rewriter<'_> {
                 None => match block.items.as_mut_slice() {
                     [] => None,
                     [item] => Some(item),
-                    _ => return Err(refused(format_args!("`{word}` beside several tables; write table.{word}"))),
+                    _ => {
+                        return Err(refused(format_args!(
+                            "`{word}` beside several tables; write table.{word}"
+                        )));
+                    }
                 },
             };
             let Some(item) = item else { continue };

@@ -5,8 +5,8 @@ use std::mem;
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
     BinaryOperator, CaseWhen, Expr, LimitClause, ObjectName, ObjectNamePart, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator,
-    Value, WildcardAdditionalOptions,
+    SelectItemQualifiedWildcardKind, SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor,
+    UnaryOperator, Value, WildcardAdditionalOptions,
 };
 
 use crate::types::Result;
@@ -60,8 +60,10 @@ pub(super) fn with_columns(query: Box<Query>, columns: &[String]) -> Result<Box<
     let mut wrapped = query_of("WITH \"~v\" AS (SELECT 1) SELECT * FROM \"~v\"")?;
     let cte = wrapped.with.as_mut().and_then(|with| with.cte_tables.first_mut());
     let Some(cte) = cte else { return Err(refused("this view")) };
-    cte.alias.columns =
-        columns.iter().map(|name| TableAliasColumnDef { name: text::quoted(name), data_type: None }).collect();
+    cte.alias.columns = columns
+        .iter()
+        .map(|name| TableAliasColumnDef { name: text::quoted(name), data_type: None })
+        .collect();
     cte.query = query;
     Ok(wrapped)
 }
@@ -96,7 +98,8 @@ pub(super) fn selected(body: &mut SetExpr) -> Result<()> {
     }
     let mut outer = query_of("SELECT * FROM (SELECT 1)")?;
     if let SetExpr::Select(select) = &mut *outer.body
-        && let Some(TableFactor::Derived { subquery, .. }) = select.from.first_mut().map(|from| &mut from.relation)
+        && let Some(TableFactor::Derived { subquery, .. }) =
+            select.from.first_mut().map(|from| &mut from.relation)
     {
         mem::swap(&mut *subquery.body, body);
         *body = *outer.body;
@@ -106,7 +109,11 @@ pub(super) fn selected(body: &mut SetExpr) -> Result<()> {
 
 /// Every watched conjunct of a condition inside `CASE WHEN visible THEN (..) END`; `conjuncts` comes from
 /// `Rewriter::condition` on the same condition.
-pub(super) fn guard_conjuncts(condition: &mut Expr, visible: &Expr, conjuncts: &mut dyn Iterator<Item = Safety>) {
+pub(super) fn guard_conjuncts(
+    condition: &mut Expr,
+    visible: &Expr,
+    conjuncts: &mut dyn Iterator<Item = Safety>,
+) {
     match condition {
         Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
             guard_conjuncts(left, visible, conjuncts);

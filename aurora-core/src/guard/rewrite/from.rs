@@ -3,8 +3,8 @@
 use std::mem;
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, Select, TableAlias, TableFactor,
-    TableFunctionArgs, TableWithJoins, visit_expressions,
+    Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, Select, TableAlias,
+    TableFactor, TableFunctionArgs, TableWithJoins, visit_expressions,
 };
 
 use crate::policy::Command;
@@ -79,7 +79,9 @@ impl Rewriter<'_> {
         let args = args.take();
         plain_factor(factor)?;
         let (to, position) = if let Some(list) = &args {
-            if !TABLE_FUNCTIONS.iter().any(|known| known.eq_ignore_ascii_case(&table)) || list.settings.is_some() {
+            if !TABLE_FUNCTIONS.iter().any(|known| known.eq_ignore_ascii_case(&table))
+                || list.settings.is_some()
+            {
                 return Err(refused(format_args!("the table-valued function `{table}`")));
             }
             block.arguments = true;
@@ -114,7 +116,9 @@ impl Rewriter<'_> {
 
     /// The arguments of table-valued functions, which may name the items beside them.
     pub(super) fn table_arguments(&mut self, from: &mut TableWithJoins) -> Result<()> {
-        for relation in std::iter::once(&mut from.relation).chain(from.joins.iter_mut().map(|join| &mut join.relation)) {
+        for relation in
+            std::iter::once(&mut from.relation).chain(from.joins.iter_mut().map(|join| &mut join.relation))
+        {
             match relation {
                 TableFactor::Table { args: Some(args), .. } => {
                     for argument in &mut args.args {
@@ -130,7 +134,12 @@ impl Rewriter<'_> {
 
     /// A FROM clause behind a fence, as text: for `UPDATE .. FROM`. What in it may speak of the row that is
     /// updated stands behind `key`.
-    pub(super) fn fenced_from(&mut self, tables: &mut [TableWithJoins], key: &str, target: Item) -> Result<(String, Block)> {
+    pub(super) fn fenced_from(
+        &mut self,
+        tables: &mut [TableWithJoins],
+        key: &str,
+        target: Item,
+    ) -> Result<(String, Block)> {
         let mut block = Block::default();
         for table in tables.iter_mut() {
             self.from(table, &mut block)?;
@@ -184,18 +193,30 @@ impl Rewriter<'_> {
             query = super::fence::with_columns(query, &view.columns)?;
             self.ctes.insert("~v".to_owned());
         }
-        Ok(TableFactor::Derived { lateral: false, subquery: query, alias: Some(plain_alias(alias)), sample: None })
+        Ok(TableFactor::Derived {
+            lateral: false,
+            subquery: query,
+            alias: Some(plain_alias(alias)),
+            sample: None,
+        })
     }
 
     /// Whether the item goes by that name, or has such a column.
     fn has_name(&self, item: &Item, name: &str) -> bool {
         let table = item.table.and_then(|position| self.rules.host.tables.get(position));
-        let column = table.is_some_and(|table| table.columns.iter().any(|known| known.eq_ignore_ascii_case(name)));
+        let column =
+            table.is_some_and(|table| table.columns.iter().any(|known| known.eq_ignore_ascii_case(name)));
         column || item.alias.eq_ignore_ascii_case(name)
     }
 
     /// Puts views in the place of tables, and keeps watched expressions off hidden rows.
-    pub(super) fn keep(&mut self, select: &mut Select, block: &Block, keep: Keep, conjuncts: Vec<Safety>) -> Result<()> {
+    pub(super) fn keep(
+        &mut self,
+        select: &mut Select,
+        block: &Block,
+        keep: Keep,
+        conjuncts: Vec<Safety>,
+    ) -> Result<()> {
         let names = self.rules.names;
         let inner = block.items.iter().any(|item| item.inner);
         if inner && block.merged {
@@ -246,11 +267,13 @@ impl Rewriter<'_> {
             TableFactor::Table { args: Some(args), alias, .. } => {
                 // What stands to the right may depend on this item, unless its arguments speak of it.
                 let shown = alias.as_ref().map(|alias| name_of(&alias.name)).unwrap_or_default();
-                let before = block.items.iter().position(|item| item.alias == shown).unwrap_or(block.items.len());
+                let before =
+                    block.items.iter().position(|item| item.alias == shown).unwrap_or(block.items.len());
                 let spoken = spoken_of(args);
-                let near = block.items.iter().enumerate().filter(|(at, item)| {
-                    *at < before || spoken.iter().any(|name| self.has_name(item, name))
-                });
+                let near =
+                    block.items.iter().enumerate().filter(|(at, item)| {
+                        *at < before || spoken.iter().any(|name| self.has_name(item, name))
+                    });
                 if let (Keep::Case, Some(visible)) = (keep, visible(names, near.map(|(_, item)| item))) {
                     wrap_arguments(&mut args.args, &visible);
                 }
@@ -273,7 +296,9 @@ impl Rewriter<'_> {
                 }
             }
             TableFactor::Derived { subquery, .. } if keep != Keep::Nothing => barrier(subquery),
-            TableFactor::NestedJoin { table_with_joins, .. } => self.place_all(table_with_joins, block, keep)?,
+            TableFactor::NestedJoin { table_with_joins, .. } => {
+                self.place_all(table_with_joins, block, keep)?
+            }
             _ => {}
         }
         Ok(())

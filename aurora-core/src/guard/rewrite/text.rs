@@ -1,8 +1,8 @@
 //! From text to one syntax tree, and names out of it.
 
 use sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Statement};
-use sqlparser::parser::Parser;
 use sqlparser::keywords::Keyword;
+use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::types::{Code, Error, Result};
@@ -57,7 +57,8 @@ pub(super) fn parse(names: &Names, sql: &str) -> Result<Statement> {
         }
     }
     let tokens = in_the_parsers_words(tokens);
-    let mut parser = Parser::new(&GuardedSql).with_recursion_limit(DEEPEST).with_tokens_with_locations(tokens);
+    let mut parser =
+        Parser::new(&GuardedSql).with_recursion_limit(DEEPEST).with_tokens_with_locations(tokens);
     let statement = parser.parse_statement().map_err(|error| syntax(&error))?;
     while parser.consume_token(&Token::SemiColon) {}
     if parser.peek_token().token != Token::EOF {
@@ -70,7 +71,8 @@ pub(super) fn parse(names: &Names, sql: &str) -> Result<Statement> {
 /// FROM`, and whether a common table expression is MATERIALIZED is a hint that changes no answer.
 fn in_the_parsers_words(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut said: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
-    let mut tokens = tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).peekable();
+    let mut tokens =
+        tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).peekable();
     while let Some(token) = tokens.next() {
         match keyword(&token) {
             Some(Keyword::IS) => {
@@ -123,7 +125,8 @@ pub(in crate::guard) fn parse_schema(sql: &str) -> Result<Statement> {
             _ => {}
         }
     }
-    let mut parser = Parser::new(&GuardedSql).with_recursion_limit(DEEPEST).with_tokens_with_locations(tokens);
+    let mut parser =
+        Parser::new(&GuardedSql).with_recursion_limit(DEEPEST).with_tokens_with_locations(tokens);
     parser.parse_statement().map_err(|error| syntax(&error))
 }
 
@@ -203,7 +206,8 @@ fn spelled(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 let next = keyword(tokens.get(if not { at + 1 } else { at }));
                 push("IS");
                 if next.is_none_or(|next| !known.contains(&next)) {
-                    let words: &[&str] = if not { &["DISTINCT", "FROM"] } else { &["NOT", "DISTINCT", "FROM"] };
+                    let words: &[&str] =
+                        if not { &["DISTINCT", "FROM"] } else { &["NOT", "DISTINCT", "FROM"] };
                     words.iter().for_each(|word| push(word));
                     at += usize::from(not);
                 }
@@ -217,8 +221,19 @@ fn spelled(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 /// A chain of operators is a tree as deep as it is long, and trees are walked, copied and dropped by recursion.
 fn short_chains(tokens: &[TokenWithSpan]) -> Result<()> {
     const LINKS: &[Keyword] = &[
-        Keyword::AND, Keyword::OR, Keyword::NOT, Keyword::IS, Keyword::NOTNULL, Keyword::COLLATE, Keyword::LIKE,
-        Keyword::IN, Keyword::BETWEEN, Keyword::UNION, Keyword::INTERSECT, Keyword::EXCEPT, Keyword::CASE,
+        Keyword::AND,
+        Keyword::OR,
+        Keyword::NOT,
+        Keyword::IS,
+        Keyword::NOTNULL,
+        Keyword::COLLATE,
+        Keyword::LIKE,
+        Keyword::IN,
+        Keyword::BETWEEN,
+        Keyword::UNION,
+        Keyword::INTERSECT,
+        Keyword::EXCEPT,
+        Keyword::CASE,
     ];
     const COMPOUNDS: &[Keyword] = &[Keyword::UNION, Keyword::INTERSECT, Keyword::EXCEPT];
     const COPIED: &[Keyword] = &[Keyword::GLOB, Keyword::MATCH, Keyword::REGEXP];
@@ -264,7 +279,10 @@ fn hexadecimal(tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
         {
             let digits = word.value.strip_prefix(['x', 'X']).unwrap_or_default();
             if number != "0" || digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-                return Err(Error::new(Code::BadStatement, format!("unrecognized token: {number}{}", word.value)));
+                return Err(Error::new(
+                    Code::BadStatement,
+                    format!("unrecognized token: {number}{}", word.value),
+                ));
             }
             last.token = Token::Number(format!("0x{digits}"), false);
             continue;
@@ -278,7 +296,8 @@ fn hexadecimal(tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
 /// `AS [NOT] MATERIALIZED (` is a hint that the parser does not read for SQLite, and fences override.
 fn without_hints(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let solid = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
-    let is = |token: &TokenWithSpan, keyword| matches!(&token.token, Token::Word(word) if word.keyword == keyword);
+    let is =
+        |token: &TokenWithSpan, keyword| matches!(&token.token, Token::Word(word) if word.keyword == keyword);
     let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let mut rest = tokens.into_iter().filter(|token| solid(&token)).peekable();
     while let Some(token) = rest.next() {
@@ -369,7 +388,9 @@ pub(super) fn checked(sql: String) -> Result<String> {
                 '\'' | '"' | '`' => quote = Some(c),
                 '[' => quote = Some(']'),
                 ';' | '\0' => return Err(refused("this text")),
-                '-' if last == '-' => return Err(refused("two signs in a row; write parentheses between them")),
+                '-' if last == '-' => {
+                    return Err(refused("two signs in a row; write parentheses between them"));
+                }
                 '*' if last == '/' => return Err(refused("this text")),
                 _ => {}
             },

@@ -43,7 +43,12 @@ pub(crate) struct Run<'a> {
 }
 
 impl Connection {
-    pub(super) async fn open(path: &Path, names: &Names, facts: &Arc<Facts>, read_only: bool) -> Result<Self> {
+    pub(super) async fn open(
+        path: &Path,
+        names: &Names,
+        facts: &Arc<Facts>,
+        read_only: bool,
+    ) -> Result<Self> {
         // `filename(":memory:")`, not `in_memory(true)`: the latter's flags would make the attached file one too.
         let options = SqliteConnectOptions::new()
             .filename(":memory:")
@@ -68,7 +73,9 @@ impl Connection {
             .execute(&mut connection.inner)
             .await
             .map_err(|error| Error::internal(names.scrub(&error.to_string())))?;
-        let set_up = format!("PRAGMA {schema}.synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON");
+        let set_up = format!(
+            "PRAGMA {schema}.synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON"
+        );
         connection.own(set_up).await?;
         connection.own(facts.shadows.clone()).await?;
         {
@@ -247,7 +254,9 @@ fn uri(path: &Path, read_only: bool) -> Result<String> {
     let mut uri = String::from("file:");
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => uri.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
+                uri.push(char::from(byte))
+            }
             other => uri.push_str(&format!("%{other:02X}")),
         }
     }

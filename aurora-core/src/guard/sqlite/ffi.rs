@@ -29,7 +29,11 @@ const STEPS: c_int = 250;
 const MOST_MEMORY: i64 = 512 * 1024 * 1024;
 
 /// Installs walls and functions on an open connection whose worker is idle.
-pub(super) fn install(handle: NonNull<sys::sqlite3>, context: &Arc<Context>, functions: &[Function]) -> Result<()> {
+pub(super) fn install(
+    handle: NonNull<sys::sqlite3>,
+    context: &Arc<Context>,
+    functions: &[Function],
+) -> Result<()> {
     let db = handle.as_ptr();
     set_limits(db)?;
     for function in functions {
@@ -161,7 +165,11 @@ unsafe extern "C" fn drop_boxed<T>(data: *mut c_void) {
     drop(unsafe { Box::from_raw(data.cast::<T>()) });
 }
 
-unsafe extern "C" fn host_call(ctx: *mut sys::sqlite3_context, argc: c_int, argv: *mut *mut sys::sqlite3_value) {
+unsafe extern "C" fn host_call(
+    ctx: *mut sys::sqlite3_context,
+    argc: c_int,
+    argv: *mut *mut sys::sqlite3_value,
+) {
     // SAFETY: SQLite passes the user data of this registration, a live `HostFunction`.
     let host = unsafe { &*sys::sqlite3_user_data(ctx).cast::<HostFunction>() };
     let outcome = catch_unwind(AssertUnwindSafe(|| {
@@ -194,7 +202,11 @@ unsafe extern "C" fn role_call(ctx: *mut sys::sqlite3_context, _: c_int, _: *mut
     unsafe { sys::sqlite3_result_int(ctx, c_int::from(same)) };
 }
 
-unsafe extern "C" fn reads_call(ctx: *mut sys::sqlite3_context, argc: c_int, argv: *mut *mut sys::sqlite3_value) {
+unsafe extern "C" fn reads_call(
+    ctx: *mut sys::sqlite3_context,
+    argc: c_int,
+    argv: *mut *mut sys::sqlite3_value,
+) {
     // SAFETY: SQLite passes the user data of this registration, a live `Arc<Context>`, and `argc` values.
     let (context, arguments) =
         unsafe { (&*sys::sqlite3_user_data(ctx).cast::<Arc<Context>>(), arguments(argc, argv)) };
@@ -210,7 +222,11 @@ unsafe extern "C" fn reads_call(ctx: *mut sys::sqlite3_context, argc: c_int, arg
 }
 
 /// Whether the statement itself writes to the table, so that no foreign key action can be what changes its rows.
-unsafe extern "C" fn direct_call(ctx: *mut sys::sqlite3_context, argc: c_int, argv: *mut *mut sys::sqlite3_value) {
+unsafe extern "C" fn direct_call(
+    ctx: *mut sys::sqlite3_context,
+    argc: c_int,
+    argv: *mut *mut sys::sqlite3_value,
+) {
     // SAFETY: SQLite passes the user data of this registration, a live `Arc<Context>`, and `argc` values.
     let (context, arguments) =
         unsafe { (&*sys::sqlite3_user_data(ctx).cast::<Arc<Context>>(), arguments(argc, argv)) };
@@ -226,7 +242,11 @@ unsafe extern "C" fn direct_call(ctx: *mut sys::sqlite3_context, argc: c_int, ar
     unsafe { sys::sqlite3_result_int(ctx, c_int::from(direct)) };
 }
 
-unsafe extern "C" fn deny_call(ctx: *mut sys::sqlite3_context, argc: c_int, argv: *mut *mut sys::sqlite3_value) {
+unsafe extern "C" fn deny_call(
+    ctx: *mut sys::sqlite3_context,
+    argc: c_int,
+    argv: *mut *mut sys::sqlite3_value,
+) {
     // SAFETY: `argv` holds `argc` values and `ctx` is live for the length of this call.
     unsafe {
         match arguments(argc, argv).first() {
@@ -236,12 +256,18 @@ unsafe extern "C" fn deny_call(ctx: *mut sys::sqlite3_context, argc: c_int, argv
     }
 }
 
-unsafe extern "C" fn probe_call(ctx: *mut sys::sqlite3_context, argc: c_int, argv: *mut *mut sys::sqlite3_value) {
+unsafe extern "C" fn probe_call(
+    ctx: *mut sys::sqlite3_context,
+    argc: c_int,
+    argv: *mut *mut sys::sqlite3_value,
+) {
     // SAFETY: SQLite passes the user data of this registration, a live `Probe`, and the one value that the arity
     // asks for; `ctx` is live for the length of this call.
     unsafe {
         let probe = &*sys::sqlite3_user_data(ctx).cast::<Probe>();
-        let _ = catch_unwind(AssertUnwindSafe(|| arguments(argc, argv).into_iter().for_each(|value| probe.note(value))));
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            arguments(argc, argv).into_iter().for_each(|value| probe.note(value))
+        }));
         sys::sqlite3_result_value(ctx, *argv);
     }
 }
@@ -266,7 +292,9 @@ unsafe fn value_of(value: *mut sys::sqlite3_value) -> Value {
             sys::SQLITE_FLOAT => Value::Real(sys::sqlite3_value_double(value)),
             sys::SQLITE_TEXT => {
                 let text = sys::sqlite3_value_text(value);
-                Value::Text(String::from_utf8_lossy(bytes(text, sys::sqlite3_value_bytes(value))).into_owned())
+                Value::Text(
+                    String::from_utf8_lossy(bytes(text, sys::sqlite3_value_bytes(value))).into_owned(),
+                )
             }
             sys::SQLITE_BLOB => {
                 let blob = sys::sqlite3_value_blob(value).cast::<c_uchar>();
@@ -295,11 +323,15 @@ unsafe fn answer(ctx: *mut sys::sqlite3_context, value: Value) {
             Value::Integer(number) => sys::sqlite3_result_int64(ctx, number),
             Value::Real(number) => sys::sqlite3_result_double(ctx, number),
             Value::Text(text) => match c_int::try_from(text.len()) {
-                Ok(length) => sys::sqlite3_result_text(ctx, text.as_ptr().cast(), length, sys::SQLITE_TRANSIENT()),
+                Ok(length) => {
+                    sys::sqlite3_result_text(ctx, text.as_ptr().cast(), length, sys::SQLITE_TRANSIENT())
+                }
                 Err(_) => sys::sqlite3_result_error_toobig(ctx),
             },
             Value::Blob(blob) => match c_int::try_from(blob.len()) {
-                Ok(length) => sys::sqlite3_result_blob(ctx, blob.as_ptr().cast(), length, sys::SQLITE_TRANSIENT()),
+                Ok(length) => {
+                    sys::sqlite3_result_blob(ctx, blob.as_ptr().cast(), length, sys::SQLITE_TRANSIENT())
+                }
                 Err(_) => sys::sqlite3_result_error_toobig(ctx),
             },
         }

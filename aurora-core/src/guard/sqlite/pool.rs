@@ -115,7 +115,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let (Some(mut connection), Some(permit)) = (self.connection.take(), self.permit.take()) else { return };
+        let (Some(mut connection), Some(permit)) = (self.connection.take(), self.permit.take()) else {
+            return;
+        };
         if connection.is_clean() {
             self.pool.put(connection, &permit);
             return;

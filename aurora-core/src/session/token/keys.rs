@@ -123,7 +123,8 @@ impl TokenKeys {
         let bytes = secret.expose().as_bytes();
         let kid = "hs256".to_owned();
         let key = DecodingKey::from_secret(bytes);
-        let ours = VerifyKey { kid: kid.clone(), algorithm: Algorithm::HS256, key, point: None, public: None };
+        let ours =
+            VerifyKey { kid: kid.clone(), algorithm: Algorithm::HS256, key, point: None, public: None };
         let set =
             KeySet::build(kid, Algorithm::HS256, EncodingKey::from_secret(bytes), vec![ours], &configured)?;
         let set = RwLock::new(Arc::new(set));

@@ -41,6 +41,8 @@ fn taken(error: sqlx::Error) -> Error {
     if !message.contains("already exists") {
         return failure(error);
     }
-    let sentence = format!("Aurora's tables cannot be made: {message}; rename it, names with auth_ and aurora_ are ours");
+    let sentence = format!(
+        "Aurora's tables cannot be made: {message}; rename it, names with auth_ and aurora_ are ours"
+    );
     Error::new(Code::Configuration, sentence).with_source(error)
 }
