@@ -201,7 +201,7 @@ async fn run_on(
 ) -> Result<(Vec<SqliteRow>, Done)> {
     let guard = guarded.guard();
     let connection = lease.connection()?;
-    guard.prepare(connection, caller.role, &rewritten).await?;
+    guard.prepare(connection, caller.role, rewritten).await?;
     let run =
         Run { caller, ticket: &rewritten.ticket, now: guard.now(), budget: guard.options.statement_budget };
     let mut rows = Vec::new();

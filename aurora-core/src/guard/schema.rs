@@ -78,9 +78,8 @@ impl HostSchema {
         .fetch_all(&mut *conn)
         .await
         .map_err(Error::internal)?;
-        let mut host = Self::default();
-        host.names =
-            rows.iter().filter(|(kind, ..)| kind != "trigger").map(|(_, name, ..)| name.clone()).collect();
+        let named = rows.iter().filter(|(kind, ..)| kind != "trigger");
+        let mut host = Self { names: named.map(|(_, name, ..)| name.clone()).collect(), ..Self::default() };
         for (kind, name, _, sql) in &rows {
             match kind.as_str() {
                 "table" if !internal(name) => {
