@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use aurora_core::Aurora;
-use aurora_core::http::{Admitted, ApiVersion, Http, Limits, Peer, contain, error_response};
+use aurora_core::http::{Admitted, Http, Limits, Peer, contain};
 use aurora_core::observe::{record_outcome, request_span, write_request_id};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, MatchedPath};
@@ -117,7 +117,7 @@ where
     };
     let carried = response.extensions_mut().remove::<Carried>();
     if let Some(Carried(error)) = &carried {
-        response = error_response(error, ApiVersion::of(&headers), id).map(Body::from);
+        response = http.error_response(error, &headers).map(Body::from);
     }
     record_outcome(&span, response.status(), None, carried.as_ref().map(|carried| &*carried.0));
     write_request_id(response.headers_mut(), id);

@@ -1,6 +1,6 @@
 //! For the host's own tests: be anyone, without hashing a password.
 //!
-//! 1. Nothing here is reachable from a request; it needs an [`Aurora`] value.
+//! 1. Nothing here is reachable from a request; it needs an [`Aurora`](crate::Aurora) value.
 //! 2. What it gives is real: a user row, a session, a token that verifies, a handle under the policies.
 //!
 //! ```
