@@ -98,5 +98,5 @@ pub(crate) async fn run() {
             })
         }),
     );
-    compare("admit-warm", 0.2, &mut [bare("bare"), bare("bare again"), warm], 300, 50).await;
+    compare("admit-warm", 0.2, &mut [bare("bare"), bare("bare again"), warm], 150, 500).await;
 }

@@ -16,14 +16,15 @@ impl Client {
     }
 
     pub(crate) async fn get(&mut self, path: &str, token: &str) -> (u16, String) {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n");
         self.send(request.as_bytes()).await
     }
 
     pub(crate) async fn post(&mut self, path: &str, body: &str) -> (u16, String) {
         let length = body.len();
         let request = format!(
-            "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         );
         self.send(request.as_bytes()).await
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::data::{self, Folder, USER};
-use crate::measure::{Side, compare};
+use crate::measure::{Side, compare, median, rounds};
 
 type Row = (i64, String);
 type Plain = Rc<tokio::sync::Mutex<SqliteConnection>>;
@@ -97,9 +97,11 @@ pub(crate) async fn read() {
         hand(&plain, "plain", sql, false),
         hand(&plain, "plain again", sql, false),
         ours(&member, "SELECT id, title FROM notes LIMIT 20", false),
-        hand(&plain, "policy as written", text, false),
     ];
-    compare("read-member-list", 1.10, &mut sides, 300, 20).await;
+    compare("read-member-list", 1.10, &mut sides, 300, 40).await;
+    // Apart from the others: its scans leave none of their pages in the cache.
+    let times = rounds(&mut [hand(&plain, "policy as written", text, false)], 40, 10).await;
+    println!("figure read-member-list.policy-as-written {:.2} us", median(&times[0]) / 1_000.0);
 }
 
 pub(crate) async fn write() {
@@ -145,7 +147,7 @@ pub(crate) async fn write() {
             })
         }),
     );
-    compare("write-insert", 1.3, &mut [insert("plain"), insert("plain again"), ours], 300, 8).await;
+    compare("write-insert", 1.3, &mut [insert("plain"), insert("plain again"), ours], 300, 20).await;
 
     let three = |name: &'static str| -> Side<'_> {
         let plain = Rc::clone(&plain);
@@ -198,5 +200,5 @@ pub(crate) async fn write() {
             })
         }),
     );
-    compare("write-transaction", 1.3, &mut [three("plain"), three("plain again"), ours], 300, 8).await;
+    compare("write-transaction", 1.3, &mut [three("plain"), three("plain again"), ours], 300, 20).await;
 }
