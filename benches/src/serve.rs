@@ -88,6 +88,7 @@ pub(crate) async fn build(folder: &Path) -> Aurora {
     let wide = Quota::new(1_000_000, Duration::from_secs(60));
     let mut limits = Limits::default();
     (limits.request, limits.sign_up, limits.sign_in, limits.refresh) = (wide, wide, wide, wide);
+    limits.guesses = wide;
     Aurora::builder()
         .profile(Profile::Development)
         .database(Database::url(&format!("sqlite://{}", path.display())).unwrap())
