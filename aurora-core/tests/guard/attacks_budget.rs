@@ -2,11 +2,24 @@
 
 use std::time::{Duration, Instant};
 
-use aurora_core::guard::GuardOptions;
-use aurora_core::types::Code;
+use aurora_core::guard::{GuardOptions, Guarded};
+use aurora_core::types::{Code, Error};
 
-use crate::attacks::rows;
 use crate::fixture::{Fixture, POLICIES, ROWS, SCHEMA};
+
+/// A row of any shape.
+#[derive(Debug)]
+struct Any;
+
+impl sqlx::FromRow<'_, sqlx::sqlite::SqliteRow> for Any {
+    fn from_row(_: &sqlx::sqlite::SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self)
+    }
+}
+
+async fn rows(db: &Guarded, sql: &str) -> Result<Vec<Any>, Error> {
+    db.query_as::<Any>(sql).fetch_all().await
+}
 
 async fn hurried() -> Fixture {
     let mut options = GuardOptions::default();

@@ -143,6 +143,11 @@ impl Context {
         self.cancelled.store(false, Ordering::Release);
     }
 
+    /// Whether the running statement is the host's.
+    pub(super) fn runs_host_text(&self) -> bool {
+        self.state().mode == Mode::Host
+    }
+
     /// Whether the running statement must end now.
     pub(super) fn expired(&self) -> bool {
         if self.cancelled.load(Ordering::Acquire) {

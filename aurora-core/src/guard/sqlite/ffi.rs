@@ -348,8 +348,10 @@ unsafe extern "C" fn progress(data: *mut c_void) -> c_int {
     // SAFETY: `data` is the live context, by invariant 1.
     let context = unsafe { &*data.cast::<Context>() };
     // SAFETY: reads a counter.
-    let greedy = unsafe { sys::sqlite3_memory_used() } > MOST_MEMORY;
-    c_int::from(greedy || catch_unwind(AssertUnwindSafe(|| context.expired())).unwrap_or(true))
+    let full = unsafe { sys::sqlite3_memory_used() } > MOST_MEMORY;
+    // A BEGIN or ROLLBACK of ours takes none of it.
+    let ended = || context.expired() || (full && context.runs_host_text());
+    c_int::from(catch_unwind(AssertUnwindSafe(ended)).unwrap_or(true))
 }
 
 unsafe extern "C" fn authorize(
