@@ -213,7 +213,8 @@ async fn a_bare_name_reaches_no_table_of_the_file() {
             format!("DELETE FROM \"{schema}\".t WHERE word = {read}"),
         ] {
             let outcome = past(&ann, &write, Some("t")).await;
-            assert!(outcome.is_err(), "{write}: {outcome:?}");
+            // A unique violation would mean that the hidden word was read.
+            assert!(matches!(outcome, Err(code) if code != Code::UniqueViolation), "{write}: {outcome:?}");
         }
     }
 }
