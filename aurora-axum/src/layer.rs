@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use aurora_core::Aurora;
-use aurora_core::http::{Admitted, Http, Limits, Peer, contain};
+use aurora_core::http::{Admitted, Http, Limits, Peer, Unread, contain};
 use aurora_core::observe::{record_outcome, request_span, write_request_id};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, MatchedPath};
@@ -141,9 +141,9 @@ where
     let body = Limited::new(body, http.body_limit()).collect();
     let response = match tokio::time::timeout(Limits::WRITTEN.body, body).await {
         Ok(Ok(body)) => http.call(Request::from_parts(head, body.to_bytes().into()), peer).await,
-        Ok(Err(error)) if error.is::<LengthLimitError>() => http.too_large(&head.headers),
-        Ok(Err(_)) => http.unreadable(&head.headers),
-        Err(_elapsed) => http.too_slow(&head.headers),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => http.unread(&head, Unread::TooLarge),
+        Ok(Err(_)) => http.unread(&head, Unread::BrokenOff),
+        Err(_elapsed) => http.unread(&head, Unread::TooSlow),
     };
     response.map(Body::from)
 }

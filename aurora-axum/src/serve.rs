@@ -190,17 +190,27 @@ mod tests {
     #[tokio::test]
     async fn a_stalled_body_is_answered_and_cut() {
         let address = started("body", |_| {}).await;
-        let mut client = TcpStream::connect(address).await.unwrap();
-        let head = "POST /auth/v1/signup HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
-        client.write_all(format!("{head}content-length: 99\r\n\r\n{{\"email\":").as_bytes()).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        // From here on the clock runs as soon as nobody has anything to do.
-        tokio::time::pause();
-        let begun = tokio::time::Instant::now();
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("request_timeout"), "{answer}");
-        assert!(begun.elapsed() <= Limits::WRITTEN.body, "{:?}", begun.elapsed());
+        for (path, status, code) in
+            [("signup", 408, "request_timeout"), ("token?grant_type=refresh_token", 503, "over_capacity")]
+        {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            let head = format!(
+                "POST /auth/v1/{path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+            );
+            client
+                .write_all(format!("{head}content-length: 99\r\n\r\n{{\"email\":").as_bytes())
+                .await
+                .unwrap();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            // From here on the clock runs as soon as nobody has anything to do.
+            tokio::time::pause();
+            let begun = tokio::time::Instant::now();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(code), "{answer}");
+            assert!(begun.elapsed() <= Limits::WRITTEN.body, "{:?}", begun.elapsed());
+            tokio::time::resume();
+        }
     }
 
     #[tokio::test]

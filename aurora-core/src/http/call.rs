@@ -61,8 +61,13 @@ impl Http {
         path.strip_prefix(self.prefix()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
+    /// A path of ours without the prefix.
+    pub(super) fn relative<'a>(&self, uri: &'a Uri) -> Option<&'a str> {
+        uri.path().strip_prefix(self.prefix())
+    }
+
     /// The largest body of our routes, in bytes. An adapter stops reading there and answers
-    /// [`Http::too_large`].
+    /// [`super::Unread::TooLarge`].
     pub fn body_limit(&self) -> usize {
         self.0.auth.settings().body_limit
     }
@@ -89,8 +94,7 @@ impl Http {
             return response;
         }
         let version = ApiVersion::of(&head.headers);
-        let path = head.uri.path().strip_prefix(self.prefix());
-        let found = path.map_or(Match::Nothing, |path| find(&head.method, path));
+        let found = self.relative(&head.uri).map_or(Match::Nothing, |path| find(&head.method, path));
         let mut response = match found {
             Match::Nothing => self.render(&Error::new(Code::NotFound, "No such route"), version, id),
             Match::Method(allow) => self.other_method(&head.method, &allow, version, id),

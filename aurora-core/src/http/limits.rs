@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use http::{HeaderMap, Response};
+use http::Response;
+use http::request::Parts;
 
 use super::Http;
 use crate::types::{Code, Error};
@@ -13,7 +14,7 @@ pub struct Limits {
     pub connections: usize,
     /// From a connection's opening, or the end of its last response, to the end of the next request's head. 10 s.
     pub head: Duration,
-    /// For the whole body of a request of ours; then [`Http::too_slow`] is the answer. 10 s.
+    /// For the whole body of a request of ours; then [`Unread::TooSlow`] is the answer. 10 s.
     pub body: Duration,
     /// For open requests after the signal to end. 25 s: orchestrators kill after 30 s.
     pub drain: Duration,
@@ -35,25 +36,33 @@ impl Default for Limits {
     }
 }
 
+/// Why the body of a request of ours was not read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unread {
+    /// It is over [`Http::body_limit`].
+    TooLarge,
+    /// It was not there after [`Limits::body`].
+    TooSlow,
+    /// It broke off.
+    BrokenOff,
+}
+
 impl Http {
-    /// What to answer to a body over [`Http::body_limit`].
-    pub fn too_large(&self, request: &HeaderMap) -> Response<Vec<u8>> {
-        self.unread(Code::PayloadTooLarge, "Request body is too large", request)
-    }
-
-    /// What to answer to a body that is not there after [`Limits::body`].
-    pub fn too_slow(&self, request: &HeaderMap) -> Response<Vec<u8>> {
-        self.unread(Code::RequestTimeout, "Request body did not arrive in time", request)
-    }
-
-    /// What to answer to a body that broke off.
-    pub fn unreadable(&self, request: &HeaderMap) -> Response<Vec<u8>> {
-        self.unread(Code::BadJson, "Could not read the request body", request)
-    }
-
-    fn unread(&self, code: Code, sentence: &'static str, request: &HeaderMap) -> Response<Vec<u8>> {
-        let mut response = self.error_response(&Error::new(code, sentence), request);
-        self.decorate(request, response.headers_mut());
+    /// What to answer to a request whose body was not read to its end.
+    pub fn unread(&self, head: &Parts, why: Unread) -> Response<Vec<u8>> {
+        let refresh = self.relative(&head.uri) == Some("/token");
+        let error = match why {
+            Unread::TooLarge => Error::new(Code::PayloadTooLarge, "Request body is too large"),
+            // The official client takes a 4xx on a refresh for the end of its session.
+            Unread::TooSlow if refresh => {
+                Error::new(Code::OverCapacity, "Request body did not arrive in time").with_retry_after(1)
+            }
+            Unread::TooSlow => Error::new(Code::RequestTimeout, "Request body did not arrive in time"),
+            Unread::BrokenOff => Error::new(Code::BadJson, "Could not read the request body"),
+        };
+        let mut response = self.error_response(&error, &head.headers);
+        self.decorate(&head.headers, response.headers_mut());
         response
     }
 }

@@ -59,7 +59,7 @@ pub use admit::{Admitted, Rejection};
 pub use body::read_json;
 pub use call::{Http, contain};
 pub use ended::interrupted;
-pub use limits::Limits;
+pub use limits::{Limits, Unread};
 pub use peer::Peer;
 pub use render::{ApiVersion, error_response};
 pub use routes::Route;
