@@ -52,7 +52,7 @@ pub use serve::{serve, serve_on};
 
 pub use aurora_core::config::Profile;
 pub use aurora_core::http::Peer;
-pub use aurora_core::types::{Code, Principal, Secret, SessionId, UserId};
+pub use aurora_core::types::{Code, Principal, Secret, SessionId, Timestamp, UserId};
 pub use aurora_core::{Aurora, Database, Migrations};
 pub use axum::Json;
 

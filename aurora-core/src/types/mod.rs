@@ -8,6 +8,7 @@ mod error;
 mod id;
 mod principal;
 mod secret;
+mod sql;
 mod timestamp;
 
 pub use error::{Code, Error, Result};

@@ -116,7 +116,7 @@ function noteItem(note) {
   item.querySelector('.badge').textContent = audience(note);
   item.querySelector('.author').textContent = mine ? '' : `by ${note.owner.slice(0, 8)}`;
   const time = item.querySelector('time');
-  const when = new Date(`${note.updated_at.replace(' ', 'T')}Z`);
+  const when = new Date(note.updated_at);
   time.dateTime = when.toISOString();
   time.textContent = day(when);
   const edit = item.querySelector('.edit');

@@ -1,6 +1,6 @@
 //! Notes. No handler asks who may see a note: `Guarded` answers only with the caller's rows.
 
-use aurora_axum::{Code, CurrentUser, Error, Guarded, Json, Result, Valid};
+use aurora_axum::{Code, CurrentUser, Error, Guarded, Json, Result, Timestamp, UserId, Valid};
 use axum::extract::Path;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -10,14 +10,14 @@ use validator::Validate;
 #[derive(Serialize, sqlx::FromRow)]
 pub(crate) struct Note {
     id: i64,
-    owner: String,
+    owner: UserId,
     team_id: Option<i64>,
     title: String,
     body: String,
     #[serde(rename = "public")]
     is_public: bool,
-    created_at: String,
-    updated_at: String,
+    created_at: Timestamp,
+    updated_at: Timestamp,
 }
 
 /// What a new note is made of.
@@ -70,7 +70,7 @@ pub(crate) async fn create(
             "INSERT INTO notes (owner, team_id, title, body, is_public) VALUES ($1, $2, $3, $4, $5)
              RETURNING id, owner, team_id, title, body, is_public, created_at, updated_at",
         )
-        .bind(user.id().to_string())
+        .bind(user.id())
         .bind(new.team_id)
         .bind(new.title)
         .bind(new.body)

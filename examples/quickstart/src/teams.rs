@@ -1,6 +1,6 @@
 //! Teams and their members.
 
-use aurora_axum::{CurrentUser, Guarded, Json, Result, Valid};
+use aurora_axum::{CurrentUser, Guarded, Json, Result, Timestamp, UserId, Valid};
 use axum::extract::Path;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -13,18 +13,18 @@ use crate::notes::{missing, row_id};
 pub(crate) struct Team {
     id: i64,
     name: String,
-    owner: String,
+    owner: UserId,
     role: String,
-    created_at: String,
+    created_at: Timestamp,
 }
 
 /// One person in a team.
 #[derive(Serialize, sqlx::FromRow)]
 pub(crate) struct Member {
     team_id: i64,
-    user_id: String,
+    user_id: UserId,
     role: String,
-    created_at: String,
+    created_at: Timestamp,
 }
 
 /// What a new team is made of.
@@ -39,8 +39,7 @@ pub(crate) struct NewTeam {
 #[derive(Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewMember {
-    #[validate(length(min = 36, max = 36, message = "must be a user id"))]
-    user_id: String,
+    user_id: UserId,
     #[serde(default)]
     role: Role,
 }
@@ -67,8 +66,8 @@ impl Role {
 struct Founded {
     id: i64,
     name: String,
-    owner: String,
-    created_at: String,
+    owner: UserId,
+    created_at: Timestamp,
 }
 
 /// `GET /teams`: the caller's teams.
@@ -79,7 +78,7 @@ pub(crate) async fn list(db: Guarded, user: CurrentUser) -> Result<Json<Vec<Team
              FROM teams t JOIN members m ON m.team_id = t.id AND m.user_id = $1
              ORDER BY t.name, t.id",
         )
-        .bind(user.id().to_string())
+        .bind(user.id())
         .fetch_all()
         .await?;
     Ok(Json(teams))
@@ -91,12 +90,12 @@ pub(crate) async fn create(
     user: CurrentUser,
     Valid(Json(new)): Valid<Json<NewTeam>>,
 ) -> Result<(StatusCode, Json<Team>)> {
-    let founder = user.id().to_string();
+    let founder = user.id();
     let mut tx = db.begin().await?;
     let team: Founded = tx
         .query_as("INSERT INTO teams (name, owner) VALUES ($1, $2) RETURNING id, name, owner, created_at")
         .bind(new.name)
-        .bind(founder.clone())
+        .bind(founder)
         .fetch_one()
         .await?;
     tx.query("INSERT INTO members (team_id, team_owner, user_id, role) VALUES ($1, $2, $2, $3)")
@@ -140,9 +139,9 @@ pub(crate) async fn add_member(
              RETURNING team_id, user_id, role, created_at",
         )
         .bind(row_id(&id, "team")?)
-        .bind(new.user_id.to_ascii_lowercase())
+        .bind(new.user_id)
         .bind(new.role.as_str())
-        .bind(user.id().to_string())
+        .bind(user.id())
         .fetch_optional()
         .await?;
     // No row of teams to insert from: not there, or not theirs.
