@@ -38,6 +38,7 @@ mod check;
 mod coerce;
 mod convert;
 mod error;
+mod evaluate;
 mod expr;
 pub mod functions;
 mod grants;
@@ -55,6 +56,10 @@ mod schema;
 mod values;
 
 pub use error::{PolicyError, PolicyErrors, PolicyWarning};
+pub use evaluate::{
+    AsValue, BindError, Bound, Clause, Compiled, Decision, EvaluationError, Explainer, Explanation, Fact, FactValue,
+    Facts, Outcome, Record, Row, RowLayout, ValueRef,
+};
 pub use index::WantedIndex;
 pub use lower::{Check, Lowered, Lowering, Predicate};
 pub use parse::Policies;
