@@ -1,0 +1,80 @@
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::report::Report;
+use super::{explain, print};
+use crate::Builder;
+use crate::types::{Code, Error, Result};
+
+/// The first words that are ours.
+pub(super) const NAMES: &[&str] = &["policy", "setup"];
+
+/// Every command with its arguments.
+pub(super) fn parser() -> Command {
+    let check = Command::new("check")
+        .about("Reads the policy file against the schema of the migrations: errors, warnings, missing indexes")
+        .arg(flag("deny-warnings", "Fail on warnings too"));
+    let plan = Command::new("plan")
+        .about("Shows what `apply` would change in the PostgreSQL database, and what was changed behind its back");
+    let apply = Command::new("apply")
+        .about("Installs the policies in the PostgreSQL database, all in one transaction");
+    let policy = Command::new("policy")
+        .about("The row policies")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands([check, plan, apply, explain::parser()]);
+    let setup = Command::new("setup")
+        .about("Makes Aurora's schema and roles in the PostgreSQL database")
+        .arg(flag("print-sql", "Print what a database administrator has to run instead, and run nothing"));
+    Command::new("aurora").subcommand_required(true).subcommands([policy, setup])
+}
+
+pub(super) async fn run(builder: Builder, matches: &ArgMatches) -> Result<()> {
+    match matches.subcommand() {
+        Some(("setup", options)) => setup(builder, options.get_flag("print-sql")).await,
+        Some(("policy", matches)) => match matches.subcommand() {
+            Some(("check", options)) => check(builder, options.get_flag("deny-warnings")).await,
+            Some(("plan", _)) => plan(builder).await,
+            Some(("apply", _)) => apply(builder).await,
+            Some(("explain", options)) => explain::run(builder, options).await,
+            _ => Err(unknown()),
+        },
+        _ => Err(unknown()),
+    }
+}
+
+async fn check(builder: Builder, deny_warnings: bool) -> Result<()> {
+    let (file, text) = builder.policy_text();
+    let schema = builder.schema().await?;
+    let report = Report::of(&file, &text, &schema);
+    print(&report.to_string())?;
+    if report.is_clean(deny_warnings) {
+        return Ok(());
+    }
+    Err(Error::new(Code::Configuration, "policy check failed"))
+}
+
+async fn plan(builder: Builder) -> Result<()> {
+    let plan = builder.plan_policies().await?;
+    print(&plan.to_string())
+}
+
+async fn apply(builder: Builder) -> Result<()> {
+    let applied = builder.apply_policies().await?;
+    print(&applied.to_string())
+}
+
+async fn setup(builder: Builder, only_print: bool) -> Result<()> {
+    if only_print {
+        return print(&builder.setup_sql()?);
+    }
+    builder.set_up().await?;
+    print("Aurora's schema and roles are in place; next: policy apply\n")
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+fn unknown() -> Error {
+    Error::new(Code::ValidationFailed, "no such command")
+}
