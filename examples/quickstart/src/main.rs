@@ -5,7 +5,7 @@ mod page;
 mod settings;
 mod teams;
 
-use aurora_axum::{Aurora, Database, Profile};
+use aurora_axum::{Aurora, Database, Migrations, Profile};
 use axum::Router;
 use axum::routing::get;
 
@@ -18,7 +18,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .profile(Profile::Development)
         .database(Database::url(&settings.database_url)?)
         .key_file(&settings.key_file)
-        .migrations(sqlx::migrate!("./migrations"))
+        .migrations(Migrations {
+            sqlite: sqlx::migrate!("./migrations/sqlite"),
+            postgres: sqlx::migrate!("./migrations/postgres"),
+        })
         .policies("policies.sql", include_str!("../policies.sql"))
         .build()
         .await?;
