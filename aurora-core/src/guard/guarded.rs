@@ -3,10 +3,11 @@ use std::sync::Arc;
 
 use crate::env::{Clock, Entropy};
 use crate::policy::{Lowered, Policies};
-use crate::store::WriterLock;
-use crate::types::{Principal, Result};
+use crate::store::{PostgresDatabase, PostgresOwner, WriterLock};
+use crate::types::{Code, Error, Principal, Result};
 
 use super::options::GuardOptions;
+use super::postgres::{self, PostgresExecutor};
 use super::query::{FromRecord, Query, QueryAs, Runner};
 use super::sqlite::{self, GuardedExecutor};
 use super::transaction::{Snapshot, Transaction};
@@ -18,19 +19,21 @@ pub struct Guard(Engine);
 #[derive(Clone, Debug)]
 enum Engine {
     Sqlite(Arc<sqlite::Engine>),
+    Postgres(Arc<postgres::Engine>),
 }
 
 /// A guard and who acts through it.
 #[derive(Clone, Debug)]
 pub(super) enum Actor {
     Sqlite(sqlite::Actor),
+    Postgres(postgres::Actor),
 }
 
 impl Guard {
     /// Opens the guard over the SQLite file at `path`, whose migrations have run.
     ///
     /// # Errors
-    /// [`Code::Configuration`](crate::types::Code) names the policy (file, line, construct) or the part of the
+    /// [`Code::Configuration`] names the policy (file, line, construct) or the part of the
     /// schema that cannot be carried, and what to write instead.
     pub async fn open(
         path: &Path,
@@ -44,10 +47,31 @@ impl Guard {
         Ok(Self(Engine::Sqlite(Arc::new(engine))))
     }
 
+    /// Opens the guard over a PostgreSQL database, whose identity key is bound.
+    ///
+    /// With an `owner`, as in development, the policies are installed first. Without one the database must have the
+    /// file's policies already, to the letter: [`apply`](super::apply) installs them.
+    ///
+    /// # Errors
+    /// [`Code::Configuration`] names the policy that does not fit (file, line, construct), or what differs between
+    /// the file and the database.
+    pub async fn open_postgres(
+        database: PostgresDatabase,
+        owner: Option<&PostgresOwner>,
+        policies: &Policies,
+        options: GuardOptions,
+    ) -> Result<Self> {
+        let engine = postgres::Engine::open(database, owner, policies, options).await?;
+        Ok(Self(Engine::Postgres(Arc::new(engine))))
+    }
+
     /// A handle that acts as `principal`. No connection is taken before its first statement.
     pub fn guarded(&self, principal: Principal) -> Guarded {
         Guarded(match &self.0 {
             Engine::Sqlite(engine) => Actor::Sqlite(sqlite::Actor::new(Arc::clone(engine), principal)),
+            Engine::Postgres(engine) => {
+                Actor::Postgres(postgres::Actor::new(Arc::clone(engine), principal))
+            }
         })
     }
 
@@ -60,13 +84,15 @@ impl Guard {
     pub fn policies(&self) -> &Lowered {
         match &self.0 {
             Engine::Sqlite(engine) => engine.lowered(),
+            Engine::Postgres(engine) => engine.lowered(),
         }
     }
 
-    /// The database file.
-    pub fn path(&self) -> &Path {
+    /// The database file; `None` on PostgreSQL.
+    pub fn path(&self) -> Option<&Path> {
         match &self.0 {
-            Engine::Sqlite(engine) => engine.path(),
+            Engine::Sqlite(engine) => Some(engine.path()),
+            Engine::Postgres(_) => None,
         }
     }
 
@@ -75,6 +101,7 @@ impl Guard {
     pub fn secret_names_for_tests(&self) -> Vec<String> {
         match &self.0 {
             Engine::Sqlite(engine) => engine.secret_names_for_tests(),
+            Engine::Postgres(_) => Vec::new(),
         }
     }
 
@@ -82,6 +109,7 @@ impl Guard {
     pub(super) fn sqlite_engine(&self) -> &sqlite::Engine {
         match &self.0 {
             Engine::Sqlite(engine) => engine,
+            Engine::Postgres(_) => panic!("a test of SQLite"),
         }
     }
 }
@@ -97,12 +125,14 @@ impl Guarded {
     pub fn principal(&self) -> &Principal {
         match &self.0 {
             Actor::Sqlite(actor) => actor.principal(),
+            Actor::Postgres(actor) => actor.principal(),
         }
     }
 
     fn runner(&self) -> Runner<'_> {
         match &self.0 {
             Actor::Sqlite(actor) => Runner::Sqlite(actor, None),
+            Actor::Postgres(actor) => Runner::Postgres(actor, None),
         }
     }
 
@@ -116,7 +146,7 @@ impl Guarded {
         QueryAs::new(self.runner(), sql)
     }
 
-    /// A write transaction: it holds the only writer until it is committed or dropped, at most
+    /// A write transaction: on SQLite it holds the only writer until it is committed or dropped, at most
     /// [`GuardOptions::longest_transaction`]. Dropped without [`Transaction::commit`] it is rolled back.
     pub async fn begin(&self) -> Result<Transaction> {
         Transaction::begin(&self.0).await
@@ -130,11 +160,33 @@ impl Guarded {
     /// As an executor for the host's own `query!`, `query_as` and `QueryBuilder` on SQLite.
     ///
     /// # Errors
-    /// [`Code::Configuration`](crate::types::Code) on another engine.
+    /// [`Code::Configuration`] on another engine.
     pub fn sqlite(&self) -> Result<GuardedExecutor<'_>> {
         match &self.0 {
             Actor::Sqlite(actor) => Ok(GuardedExecutor::new(actor)),
+            Actor::Postgres(_) => Err(another_engine("PostgreSQL")),
         }
+    }
+
+    /// As an executor for the host's own `query_as` and `QueryBuilder` on PostgreSQL.
+    ///
+    /// # Errors
+    /// [`Code::Configuration`] on another engine.
+    pub fn postgres(&self) -> Result<PostgresExecutor<'_>> {
+        match &self.0 {
+            Actor::Sqlite(_) => Err(another_engine("SQLite")),
+            Actor::Postgres(actor) => Ok(PostgresExecutor::new(actor, None)),
+        }
+    }
+
+    /// The same without wall one, for tests that prove the second by itself.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without_wall_one_for_tests(&self) -> Self {
+        Self(match &self.0 {
+            Actor::Sqlite(actor) => Actor::Sqlite(actor.clone()),
+            Actor::Postgres(actor) => Actor::Postgres(actor.clone().without_wall()),
+        })
     }
 
     /// The base tables the parser saw and those SQLite asked about, for the test that compares the two.
@@ -142,6 +194,7 @@ impl Guarded {
     pub async fn compare_readings(&self, sql: &str) -> Result<(Vec<String>, Vec<String>)> {
         match &self.0 {
             Actor::Sqlite(actor) => actor.compare_readings(sql).await,
+            Actor::Postgres(_) => Err(another_engine("PostgreSQL")),
         }
     }
 
@@ -149,6 +202,7 @@ impl Guarded {
     pub(super) fn sqlite_actor(&self) -> &sqlite::Actor {
         match &self.0 {
             Actor::Sqlite(actor) => actor,
+            Actor::Postgres(_) => panic!("a test of SQLite"),
         }
     }
 }
@@ -182,8 +236,21 @@ impl Unguarded {
     /// As an executor for the host's own sqlx queries on SQLite.
     ///
     /// # Errors
-    /// [`Code::Configuration`](crate::types::Code) on another engine.
+    /// [`Code::Configuration`] on another engine.
     pub fn sqlite(&self) -> Result<GuardedExecutor<'_>> {
         self.0.sqlite()
     }
+
+    /// As an executor for the host's own sqlx queries on PostgreSQL.
+    ///
+    /// # Errors
+    /// [`Code::Configuration`] on another engine.
+    pub fn postgres(&self) -> Result<PostgresExecutor<'_>> {
+        self.0.postgres()
+    }
+}
+
+/// Asked for another engine's executor.
+pub(super) fn another_engine(runs: &str) -> Error {
+    Error::new(Code::Configuration, format!("the database is {runs}: ask for its own executor"))
 }

@@ -18,6 +18,7 @@ mod guarded;
 mod names;
 mod objects;
 mod options;
+mod postgres;
 mod query;
 mod rewrite;
 mod schema;
@@ -28,6 +29,7 @@ mod transaction;
 
 pub use guarded::{Guard, Guarded, Unguarded};
 pub use options::GuardOptions;
+pub use postgres::{Applied, ForeignPolicies, Plan, PostgresExecutor, apply, plan};
 pub use query::{Done, FromRecord, Query, QueryAs, RowStream};
 #[doc(hidden)]
 pub use sqlite::Probe;

@@ -5,17 +5,21 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
+use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
 use sqlx::{Arguments as _, FromRow};
 
 use crate::types::{Code, Error, Result};
 
-use super::sqlite;
+use super::{postgres, sqlite};
 
-/// A record that rows become: derive `sqlx::FromRow`, or use a tuple.
-pub trait FromRecord: for<'r> FromRow<'r, SqliteRow> + Send + Unpin {}
+/// A record that rows of either engine become: derive `sqlx::FromRow`, or use a tuple.
+pub trait FromRecord: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 
-impl<T> FromRecord for T where T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin {}
+impl<T> FromRecord for T where
+    T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
+{
+}
 
 /// What a statement without rows did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,18 +41,23 @@ impl Done {
 /// Where a statement runs: by itself, or in a transaction's slot.
 pub(super) enum Runner<'a> {
     Sqlite(&'a sqlite::Actor, Option<&'a sqlite::Slot>),
+    Postgres(&'a postgres::Actor, Option<&'a postgres::Slot>),
 }
 
 /// A statement's place and what is bound to it, in the types of one engine.
 enum Bound<'a> {
     Sqlite(&'a sqlite::Actor, Option<&'a sqlite::Slot>, SqliteArguments),
+    Postgres(&'a postgres::Actor, Option<&'a postgres::Slot>, PgArguments),
 }
 
 enum Rows {
     Sqlite(Vec<SqliteRow>),
+    Postgres(Vec<PgRow>),
 }
 
-/// A statement whose rows are not read. Parameters are `$1, $2, ..` or `?`, bound in order.
+/// A statement whose rows are not read. Parameters are `$1, $2, ..`, bound in order; on SQLite also `?`.
+///
+/// A bound value is one that sqlx encodes for both engines, so that a service can change its database.
 #[must_use = "a query does nothing until it is executed"]
 pub struct Query<'a> {
     bound: Bound<'a>,
@@ -67,6 +76,7 @@ impl<'a> Query<'a> {
     pub(super) fn new(runner: Runner<'a>, sql: &'a str) -> Self {
         let bound = match runner {
             Runner::Sqlite(actor, slot) => Bound::Sqlite(actor, slot, SqliteArguments::default()),
+            Runner::Postgres(actor, slot) => Bound::Postgres(actor, slot, PgArguments::default()),
         };
         Self { bound, sql, failed: None }
     }
@@ -74,10 +84,11 @@ impl<'a> Query<'a> {
     /// Binds the next parameter.
     pub fn bind<'v, V>(mut self, value: V) -> Self
     where
-        V: sqlx::Encode<'v, Sqlite> + sqlx::Type<Sqlite> + 'v,
+        V: sqlx::Encode<'v, Sqlite> + sqlx::Type<Sqlite> + sqlx::Encode<'v, Postgres> + sqlx::Type<Postgres> + 'v,
     {
         let added = match &mut self.bound {
             Bound::Sqlite(_, _, arguments) => arguments.add(value),
+            Bound::Postgres(_, _, arguments) => arguments.add(value),
         };
         if let Err(error) = added {
             let error =
@@ -102,6 +113,10 @@ impl<'a> Query<'a> {
                 let (rows, done) = actor.run(slot, self.sql, arguments, one).await?;
                 Ok((Rows::Sqlite(rows), done))
             }
+            Bound::Postgres(actor, slot, arguments) => {
+                let (rows, done) = actor.run(slot, self.sql, arguments, one).await?;
+                Ok((Rows::Postgres(rows), done))
+            }
         }
     }
 }
@@ -114,7 +129,7 @@ impl<'a, T: FromRecord> QueryAs<'a, T> {
     /// Binds the next parameter.
     pub fn bind<'v, V>(mut self, value: V) -> Self
     where
-        V: sqlx::Encode<'v, Sqlite> + sqlx::Type<Sqlite> + 'v,
+        V: sqlx::Encode<'v, Sqlite> + sqlx::Type<Sqlite> + sqlx::Encode<'v, Postgres> + sqlx::Type<Postgres> + 'v,
     {
         self.query = self.query.bind(value);
         self
@@ -124,6 +139,7 @@ impl<'a, T: FromRecord> QueryAs<'a, T> {
     pub async fn fetch_all(self) -> Result<Vec<T>> {
         match self.query.run(false).await?.0 {
             Rows::Sqlite(rows) => rows.iter().map(decode).collect(),
+            Rows::Postgres(rows) => rows.iter().map(decode).collect(),
         }
     }
 
@@ -136,12 +152,13 @@ impl<'a, T: FromRecord> QueryAs<'a, T> {
     pub async fn fetch_optional(self) -> Result<Option<T>> {
         match self.query.run(true).await?.0 {
             Rows::Sqlite(rows) => rows.first().map(decode).transpose(),
+            Rows::Postgres(rows) => rows.first().map(decode).transpose(),
         }
     }
 
     /// The rows one by one. A read that is dropped early is ended, and one that is not read to its end within
-    /// [`GuardOptions::longest_stream`](super::GuardOptions) ends with [`Code::StatementTooLong`]. On SQLite a write
-    /// has run to its end before its first row is here.
+    /// [`GuardOptions::longest_stream`](super::GuardOptions) ends with [`Code::StatementTooLong`]. A write has run
+    /// to its end before its first row is here.
     pub fn fetch(self) -> RowStream<'a, T>
     where
         T: 'a,
@@ -150,6 +167,10 @@ impl<'a, T: FromRecord> QueryAs<'a, T> {
         RowStream(match (failed, bound) {
             (Some(error), _) => futures_util::stream::once(async { Err(error) }).boxed(),
             (None, Bound::Sqlite(actor, slot, arguments)) => {
+                let rows = actor.rows(slot, sql, arguments);
+                rows.map(|row| row.and_then(|row| decode(&row))).boxed()
+            }
+            (None, Bound::Postgres(actor, slot, arguments)) => {
                 let rows = actor.rows(slot, sql, arguments);
                 rows.map(|row| row.and_then(|row| decode(&row))).boxed()
             }

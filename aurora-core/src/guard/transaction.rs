@@ -2,6 +2,8 @@ use crate::types::{Code, Error, Result};
 
 use super::guarded::Actor;
 use super::query::{FromRecord, Query, QueryAs, Runner};
+use super::guarded::another_engine;
+use super::postgres::{self, PostgresExecutor};
 use super::sqlite::{self, TransactionExecutor};
 
 /// A write transaction of one principal.
@@ -19,23 +21,27 @@ pub struct Snapshot(Reading);
 #[derive(Debug)]
 enum Writing {
     Sqlite(sqlite::Transaction),
+    Postgres(postgres::Transaction),
 }
 
 #[derive(Debug)]
 enum Reading {
     Sqlite(sqlite::Snapshot),
+    Postgres(postgres::Snapshot),
 }
 
 impl Transaction {
     pub(super) async fn begin(actor: &Actor) -> Result<Self> {
         Ok(Self(match actor {
             Actor::Sqlite(actor) => Writing::Sqlite(sqlite::Transaction::begin(actor).await?),
+            Actor::Postgres(actor) => Writing::Postgres(postgres::Transaction::begin(actor).await?),
         }))
     }
 
     fn runner(&mut self) -> Runner<'_> {
         match &self.0 {
             Writing::Sqlite(inner) => Runner::Sqlite(&inner.actor, Some(&inner.slot)),
+            Writing::Postgres(inner) => Runner::Postgres(&inner.actor, Some(&inner.slot)),
         }
     }
 
@@ -56,6 +62,18 @@ impl Transaction {
     pub fn sqlite(&mut self) -> Result<TransactionExecutor<'_>> {
         match &self.0 {
             Writing::Sqlite(inner) => Ok(TransactionExecutor::new(&inner.actor, &inner.slot)),
+            Writing::Postgres(_) => Err(another_engine("PostgreSQL")),
+        }
+    }
+
+    /// As an executor for the host's own sqlx queries on PostgreSQL.
+    ///
+    /// # Errors
+    /// [`Code::Configuration`] on another engine.
+    pub fn postgres(&mut self) -> Result<PostgresExecutor<'_>> {
+        match &self.0 {
+            Writing::Sqlite(_) => Err(another_engine("SQLite")),
+            Writing::Postgres(inner) => Ok(PostgresExecutor::new(&inner.actor, Some(&inner.slot))),
         }
     }
 
@@ -63,6 +81,7 @@ impl Transaction {
     pub async fn commit(self) -> Result<()> {
         match self.0 {
             Writing::Sqlite(inner) => inner.commit().await,
+            Writing::Postgres(inner) => inner.commit().await,
         }
     }
 
@@ -70,6 +89,7 @@ impl Transaction {
     pub async fn rollback(self) -> Result<()> {
         match self.0 {
             Writing::Sqlite(inner) => inner.rollback().await,
+            Writing::Postgres(inner) => inner.rollback().await,
         }
     }
 }
@@ -78,6 +98,7 @@ impl Snapshot {
     pub(super) async fn begin(actor: &Actor) -> Result<Self> {
         Ok(Self(match actor {
             Actor::Sqlite(actor) => Reading::Sqlite(sqlite::Snapshot::begin(actor).await?),
+            Actor::Postgres(actor) => Reading::Postgres(postgres::Snapshot::begin(actor).await?),
         }))
     }
 
@@ -85,6 +106,7 @@ impl Snapshot {
     pub fn query_as<'a, T: FromRecord>(&'a mut self, sql: &'a str) -> QueryAs<'a, T> {
         let runner = match &self.0 {
             Reading::Sqlite(inner) => Runner::Sqlite(&inner.actor, Some(&inner.slot)),
+            Reading::Postgres(inner) => Runner::Postgres(&inner.actor, Some(&inner.slot)),
         };
         QueryAs::new(runner, sql)
     }
@@ -96,6 +118,18 @@ impl Snapshot {
     pub fn sqlite(&mut self) -> Result<TransactionExecutor<'_>> {
         match &self.0 {
             Reading::Sqlite(inner) => Ok(TransactionExecutor::new(&inner.actor, &inner.slot)),
+            Reading::Postgres(_) => Err(another_engine("PostgreSQL")),
+        }
+    }
+
+    /// As an executor for the host's own sqlx queries on PostgreSQL.
+    ///
+    /// # Errors
+    /// [`Code::Configuration`] on another engine.
+    pub fn postgres(&mut self) -> Result<PostgresExecutor<'_>> {
+        match &self.0 {
+            Reading::Sqlite(_) => Err(another_engine("SQLite")),
+            Reading::Postgres(inner) => Ok(PostgresExecutor::new(&inner.actor, Some(&inner.slot))),
         }
     }
 }

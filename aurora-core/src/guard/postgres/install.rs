@@ -248,7 +248,7 @@ fn installed<'i>(installation: &'i Installation, name: &TableName) -> Option<&'i
     installation.tables.iter().find(|table| table.table == *name)
 }
 
-fn difference(installation: &Installation, live: &Live) -> Plan {
+pub(super) fn difference(installation: &Installation, live: &Live) -> Plan {
     let mut plan = Plan::default();
     for table in &installation.tables {
         if !live.relations.iter().any(|relation| relation.name == table.table) {

@@ -9,6 +9,9 @@ use crate::types::{Code, Error, Result, Role};
 /// The words a statement may start with.
 const STARTS: &[&str] = &["select", "insert", "update", "delete", "with", "values", "table", "merge"];
 
+/// A statement without any of them changes no row by itself.
+const WRITES: &[&str] = &["insert", "update", "delete", "merge"];
+
 /// Functions that change the session, run SQL text, reach other sessions or files, or remember another's work.
 const FUNCTIONS: &[&str] = &[
     "connectby",
@@ -60,21 +63,33 @@ const FAMILIES: &[&str] = &[
 /// Relations that change the session or show others' statements.
 const RELATIONS: &[&str] = &["pg_settings", "pg_file_settings", "pg_cursors", "pg_prepared_statements"];
 
+/// A statement that may run.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Admitted {
+    pub(super) sql: String,
+    /// It may change rows.
+    pub(super) writes: bool,
+}
+
 /// The text to run for a principal of this role: the host's own, if it passes, marked with the role.
 ///
 /// The mark keeps one prepared statement per role. PostgreSQL before 15.19, 16.15, 17.11 and 18.6 may run a cached
 /// plan under another role's policies (CVE-2026-14666); a text of its own never has that plan.
-pub(in crate::guard) fn admit(sql: &str, role: Role) -> Result<String> {
-    check(sql)?;
-    Ok(marked(sql, role))
+pub(super) fn admit(sql: &str, role: Role) -> Result<Admitted> {
+    let writes = check(sql)?;
+    Ok(Admitted { sql: marked(sql, role), writes })
 }
 
-/// The text marked with its role, unchecked.
-pub(in crate::guard) fn marked(sql: &str, role: Role) -> String {
+/// The same unread, for tests of the second wall.
+pub(super) fn unchecked(sql: &str, role: Role) -> Admitted {
+    Admitted { sql: marked(sql, role), writes: true }
+}
+
+fn marked(sql: &str, role: Role) -> String {
     format!("/*{}*/ {sql}", role.as_str())
 }
 
-fn check(sql: &str) -> Result<()> {
+fn check(sql: &str) -> Result<bool> {
     if sql.contains('\0') {
         return Err(Error::new(Code::BadStatement, "a statement must not hold a NUL character"));
     }
@@ -98,7 +113,7 @@ fn check(sql: &str) -> Result<()> {
         check_token(sql, before, token, next)?;
         before = Some(token);
     }
-    Ok(())
+    Ok(statement.iter().any(|token| WRITES.iter().any(|word| token.is_word(sql, word))))
 }
 
 fn check_token(sql: &str, before: Option<&Token>, token: &Token, next: Option<&Token>) -> Result<()> {
@@ -151,7 +166,7 @@ mod tests {
             "SELECT doc -> 'a' ? 'b', E'it\\'s', $$;$$ FROM notes",
             "SELECT set_config FROM notes",
         ] {
-            assert_eq!(admit(sql, Role::Anon).unwrap(), format!("/*anon*/ {sql}"));
+            assert_eq!(admit(sql, Role::Anon).unwrap().sql, format!("/*anon*/ {sql}"));
         }
     }
 
