@@ -14,10 +14,11 @@
 //! tells how much was read. See `docs/threat-model.md`.
 
 mod error;
-mod executor;
 mod guarded;
 mod names;
 mod objects;
+mod options;
+mod postgres;
 mod query;
 mod rewrite;
 mod schema;
@@ -26,9 +27,11 @@ mod second_wall;
 mod sqlite;
 mod transaction;
 
-pub use executor::{GuardedExecutor, TransactionExecutor};
-pub use guarded::{Guard, GuardOptions, Guarded, Unguarded};
+pub use guarded::{Guard, Guarded, Unguarded};
+pub use options::GuardOptions;
+pub use postgres::{Applied, ForeignPolicies, Plan, PostgresExecutor, apply, plan};
 pub use query::{Done, FromRecord, Query, QueryAs, RowStream};
 #[doc(hidden)]
 pub use sqlite::Probe;
+pub use sqlite::{GuardedExecutor, TransactionExecutor};
 pub use transaction::{Snapshot, Transaction};

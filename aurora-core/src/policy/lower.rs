@@ -16,10 +16,10 @@ use super::schema::{Command, Schema, Table};
 use crate::types::Role;
 
 /// Policies that fit a schema, ready to print. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Lowered(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Inner {
     file: Arc<str>,
     schema: Schema,
