@@ -6,11 +6,12 @@
 //! The rooms, from the top: [`Aurora`] wires them; [`http`] is the wire; [`auth`] the flows; [`guard`] the handle
 //! that acts as one principal; [`session`] tokens and who is signed in; [`audit`] what happened; [`load`] limits;
 //! [`crypto`] keys and hashes; [`store`] records; [`policy`] what `CREATE POLICY` means; [`config`], [`validate`],
-//! [`observe`], [`env`](mod@env), [`types`]. `docs/architecture.md` draws them.
+//! [`observe`], [`env`](mod@env), [`types`]; [`cli`] is the command line of a host's own binary. `docs/architecture.md` draws them.
 #![forbid(clippy::todo)]
 
 pub mod audit;
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod env;

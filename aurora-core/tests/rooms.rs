@@ -22,6 +22,7 @@ const ROOMS: &[(u8, &str, &[&str])] = &[
     (8, "auth", &[]),
     (10, "http", &[]),
     (11, "aurora", &[]),
+    (12, "cli", &["aurora"]),
     (12, "testing", &["aurora"]),
 ];
 

@@ -2,6 +2,7 @@
 
 mod database;
 mod engine;
+mod maintain;
 mod postgres;
 mod sqlite;
 
@@ -27,7 +28,7 @@ use crate::load::{Limiter, Limits};
 use crate::policy::Policies;
 use crate::session::token::{TokenKeys, TokenOptions, VerifyKey};
 use crate::session::{DatabaseSigningKeys, Sessions, SessionsParts};
-use crate::types::{Code, Error, Principal, Result, Secret};
+use crate::types::{Code, Error, Principal, Result, Secret, Timestamp};
 
 /// Aurora in a service. Cheap to clone.
 #[derive(Clone)]
@@ -136,6 +137,10 @@ impl Aurora {
     pub async fn unguarded(&self, reason: &str) -> Result<Unguarded> {
         self.write(self.record(Kind::Access, Action::UNGUARDED, reason)?).await?;
         Ok(self.0.guard.unguarded())
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     /// Closes the database after running writes have ended.

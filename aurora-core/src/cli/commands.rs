@@ -3,6 +3,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use super::report::Report;
 use super::{explain, print};
 use crate::Builder;
+use crate::guard::ForeignPolicies;
 use crate::types::{Code, Error, Result};
 
 /// The first words that are ours.
@@ -16,7 +17,8 @@ pub(super) fn parser() -> Command {
     let plan = Command::new("plan")
         .about("Shows what `apply` would change in the PostgreSQL database, and what was changed behind its back");
     let apply = Command::new("apply")
-        .about("Installs the policies in the PostgreSQL database, all in one transaction");
+        .about("Installs the policies in the PostgreSQL database, all in one transaction")
+        .arg(flag("replace-foreign", "Remove policies on the file's tables that Aurora did not install"));
     let policy = Command::new("policy")
         .about("The row policies")
         .subcommand_required(true)
@@ -34,7 +36,7 @@ pub(super) async fn run(builder: Builder, matches: &ArgMatches) -> Result<()> {
         Some(("policy", matches)) => match matches.subcommand() {
             Some(("check", options)) => check(builder, options.get_flag("deny-warnings")).await,
             Some(("plan", _)) => plan(builder).await,
-            Some(("apply", _)) => apply(builder).await,
+            Some(("apply", options)) => apply(builder, options.get_flag("replace-foreign")).await,
             Some(("explain", options)) => explain::run(builder, options).await,
             _ => Err(unknown()),
         },
@@ -58,17 +60,20 @@ async fn plan(builder: Builder) -> Result<()> {
     print(&plan.to_string())
 }
 
-async fn apply(builder: Builder) -> Result<()> {
-    let applied = builder.apply_policies().await?;
-    print(&applied.to_string())
+async fn apply(builder: Builder, replace_foreign: bool) -> Result<()> {
+    let foreign = if replace_foreign { ForeignPolicies::Replace } else { ForeignPolicies::Keep };
+    let applied = builder.apply_policies(foreign).await?;
+    print(&applied.plan().to_string())?;
+    let count = applied.plan().changes().count();
+    print(&format!("{count} {} made\n", if count == 1 { "change" } else { "changes" }))
 }
 
 async fn setup(builder: Builder, only_print: bool) -> Result<()> {
     if only_print {
         return print(&builder.setup_sql()?);
     }
-    builder.set_up().await?;
-    print("Aurora's schema and roles are in place; next: policy apply\n")
+    builder.build().await?.close().await;
+    print("Aurora's schema and roles, the migrations and the policies are in place\n")
 }
 
 fn flag(name: &'static str, help: &'static str) -> Arg {

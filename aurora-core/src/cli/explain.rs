@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 use super::print;
 use crate::Builder;
 use crate::policy::{Clause, Column, Command as Statement, RowLayout, Schema, ValueRef};
-use crate::types::{Code, Error, Principal, Result, Role, Timestamp, UserId};
+use crate::types::{Code, Error, Principal, Result, Role, UserId};
 
 pub(super) fn parser() -> Command {
     let wanted = |name: &'static str, value: &'static str, help: &'static str| {

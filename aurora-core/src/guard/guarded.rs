@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::env::{Clock, Entropy};
-use crate::policy::{Lowered, Policies};
+use crate::policy::{Lowered, Policies, Schema};
 use crate::store::{PostgresDatabase, PostgresOwner, WriterLock};
 use crate::types::{Code, Error, Principal, Result};
 
@@ -88,6 +88,11 @@ impl Guard {
         }
     }
 
+    /// The tables as policies see them.
+    pub(crate) fn schema(&self) -> &Schema {
+        self.policies().schema()
+    }
+
     /// The database file; `None` on PostgreSQL.
     pub fn path(&self) -> Option<&Path> {
         match &self.0 {
@@ -127,6 +132,10 @@ impl Guarded {
             Actor::Sqlite(actor) => actor.principal(),
             Actor::Postgres(actor) => actor.principal(),
         }
+    }
+
+    pub(super) fn is_postgres(&self) -> bool {
+        matches!(self.0, Actor::Postgres(_))
     }
 
     fn runner(&self) -> Runner<'_> {
@@ -213,6 +222,10 @@ impl Guarded {
 pub struct Unguarded(Guarded);
 
 impl Unguarded {
+    pub(super) fn is_postgres(&self) -> bool {
+        self.0.is_postgres()
+    }
+
     /// A statement whose rows are not read.
     pub fn query<'a>(&'a self, sql: &'a str) -> Query<'a> {
         self.0.query(sql)

@@ -14,6 +14,7 @@
 //! tells how much was read. See `docs/threat-model.md`.
 
 mod error;
+mod facts;
 mod guarded;
 mod names;
 mod objects;
@@ -29,7 +30,9 @@ mod transaction;
 
 pub use guarded::{Guard, Guarded, Unguarded};
 pub use options::GuardOptions;
+pub(crate) use postgres::schema_on_postgres;
 pub use postgres::{Applied, ForeignPolicies, Plan, PostgresExecutor, apply, plan};
+pub(crate) use schema::schema_on_sqlite;
 pub use query::{Done, FromRecord, Query, QueryAs, RowStream};
 #[doc(hidden)]
 pub use sqlite::Probe;

@@ -68,6 +68,11 @@ pub(super) struct HostView {
     pub(super) query: Result<Box<Query>, String>,
 }
 
+/// The tables of an SQLite file as policies see them.
+pub(crate) async fn schema_on_sqlite(connection: &mut SqliteConnection) -> Result<Schema> {
+    Ok(HostSchema::read(connection).await?.catalog)
+}
+
 impl HostSchema {
     /// Reads the catalog of the database that is `main` on this plain connection.
     pub(super) async fn read(conn: &mut SqliteConnection) -> Result<Self> {

@@ -195,7 +195,7 @@ impl Lowered {
         &self.0.file
     }
 
-    pub(super) fn schema(&self) -> &Schema {
+    pub(crate) fn schema(&self) -> &Schema {
         &self.0.schema
     }
 

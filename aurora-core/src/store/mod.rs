@@ -15,6 +15,7 @@ mod sqlite;
 mod writer;
 
 pub use database::{Database, HostTransaction, Reader, Transaction};
+pub(crate) use postgres::connect_options_of;
 pub use postgres::{
     Bind, BoundTransaction, Mode, PostgresDatabase, PostgresOptions, PostgresOwner, run_role_of, setup_sql,
 };

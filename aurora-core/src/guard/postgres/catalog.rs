@@ -169,6 +169,14 @@ pub(super) struct LiveSchema {
 type Columns = (String, String, String, String, bool, bool);
 type Indexed = (String, String, String, bool, bool, bool, Vec<Option<String>>);
 
+/// The tables of a PostgreSQL database as policies see them.
+pub(crate) async fn schema_on_postgres(connection: &mut PgConnection) -> Result<Schema> {
+    let mut transaction = sqlx::Connection::begin(connection).await.map_err(failed)?;
+    let live = Live::read(&mut transaction).await?;
+    transaction.rollback().await.map_err(failed)?;
+    Ok(live.schema)
+}
+
 impl Live {
     /// Reads the catalog, within a transaction.
     pub(super) async fn read(connection: &mut PgConnection) -> Result<Self> {

@@ -17,6 +17,7 @@ mod run;
 mod transaction;
 mod wall;
 
+pub(crate) use catalog::schema_on_postgres;
 pub(in crate::guard) use engine::{Actor, Engine};
 pub use executor::PostgresExecutor;
 pub use install::{Applied, ForeignPolicies, Plan, apply, plan};

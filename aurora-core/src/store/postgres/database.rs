@@ -242,6 +242,11 @@ pub fn run_role_of(url: &str) -> Result<String> {
     Ok(connect_options(url)?.0.get_username().to_owned())
 }
 
+/// sqlx's options of a URL, for one connection.
+pub(crate) fn connect_options_of(url: &str) -> Result<PgConnectOptions> {
+    connect_options(url).map(|(options, _)| options)
+}
+
 /// sqlx's options of a URL, and whether a pooler in transaction mode stands before the server.
 pub(super) fn connect_options(url: &str) -> Result<(PgConnectOptions, bool)> {
     let (address, query) = url.split_once('?').unwrap_or((url, ""));

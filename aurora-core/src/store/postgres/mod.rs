@@ -12,6 +12,7 @@ mod statements;
 mod transaction;
 
 pub use bind::{Bind, BoundTransaction, Mode};
+pub(crate) use database::connect_options_of;
 pub use database::{PostgresDatabase, PostgresOptions, run_role_of};
 pub use owner::PostgresOwner;
 pub use setup::setup_sql;
