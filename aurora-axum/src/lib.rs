@@ -50,6 +50,7 @@ pub use layer::{AuroraLayer, AuroraService};
 pub use secured::{Secured, secure};
 pub use serve::{serve, serve_on};
 
+pub use aurora_core::cli;
 pub use aurora_core::config::Profile;
 pub use aurora_core::http::Peer;
 pub use aurora_core::types::{Code, Principal, Secret, SessionId, Timestamp, UserId};

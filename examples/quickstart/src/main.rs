@@ -14,7 +14,7 @@ use settings::Settings;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let settings = Settings::from_environment()?;
-    let aurora = Aurora::builder()
+    let builder = Aurora::builder()
         .profile(Profile::Development)
         .database(Database::url(&settings.database_url)?)
         .key_file(&settings.key_file)
@@ -22,9 +22,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             sqlite: sqlx::migrate!("./migrations/sqlite"),
             postgres: sqlx::migrate!("./migrations/postgres"),
         })
-        .policies("policies.sql", include_str!("../policies.sql"))
-        .build()
-        .await?;
+        .policies("policies.sql", include_str!("../policies.sql"));
+    let Some(aurora) = aurora_axum::cli::run(builder).await? else { return Ok(()) };
 
     let private = Router::new()
         .route("/notes", get(notes::list).post(notes::create))
