@@ -272,3 +272,44 @@ fn unreachable(error: Error) -> Error {
     let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
     Error::new(Code::Configuration, format!("cannot connect to the database: {cause}")).with_source(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Connection as _};
+
+    use super::*;
+    use crate::env::{Clock as _, SystemClock};
+    use crate::store::postgres::{PostgresOwner, statements};
+
+    #[test]
+    fn a_url_s_password_is_in_no_error_and_in_no_debug() {
+        let error = connect_options("postgres://u:geheim@host:notaport/x").unwrap_err();
+        assert!(!format!("{error:?}").contains("geheim"));
+        let (options, pooled) = connect_options("postgres://u:p@h/d?pgbouncer=true&sslmode=disable").unwrap();
+        assert!(pooled && options.get_username() == "u");
+    }
+
+    /// On the server that `AURORA_TEST_POSTGRES` names, as the role that runs them.
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a test's server is named in the environment")]
+    async fn every_statement_prepares() {
+        let server = std::env::var("AURORA_TEST_POSTGRES").expect("AURORA_TEST_POSTGRES: run scripts/test");
+        let name = format!("aurora_prepare_{}", std::process::id());
+        let mut connection = sqlx::PgConnection::connect(&server).await.unwrap();
+        let make = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE); CREATE DATABASE {name}");
+        for statement in make.split("; ") {
+            sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
+        }
+        let (address, _) = server.rsplit_once('/').unwrap();
+        let owner = PostgresOwner::open(&format!("{address}/{name}")).await.unwrap();
+        owner.migrate(SystemClock.now()).await.unwrap();
+        let mut transaction = owner.begin().await.unwrap();
+        let connection = transaction.connection().unwrap();
+        sqlx::raw_sql("SET LOCAL ROLE aurora_store").execute(&mut *connection).await.unwrap();
+        for (name, text) in statements::ALL {
+            let prepared = sqlx::Executor::prepare(&mut *connection, sqlx::SqlStr::from_static(text)).await;
+            assert!(prepared.is_ok(), "{name}: {:?}", prepared.err());
+        }
+        assert!(statements::ALL.len() > 30);
+    }
+}
