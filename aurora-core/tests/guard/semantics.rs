@@ -1,14 +1,10 @@
-//! PostgreSQL's rules for row policies, point by point of rowsecurity.c and CREATE POLICY, on SQLite.
+//! PostgreSQL's rules for row policies, point by point of rowsecurity.c and CREATE POLICY, on either engine.
 
 use aurora_core::guard::Guarded;
 use aurora_core::types::Code;
 
 use crate::attacks::rows;
-use crate::fixture::{ANN, BOB, Fixture};
-
-const T: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, owner TEXT, n INTEGER DEFAULT 0, tag TEXT UNIQUE);
-CREATE TABLE u (id INTEGER PRIMARY KEY, owner TEXT);
-CREATE TABLE quiet (id INTEGER PRIMARY KEY, owner TEXT);";
+use crate::fixture::{ANN, BOB, Fixture, SQLITE, T};
 
 fn data() -> String {
     format!(
@@ -124,7 +120,10 @@ async fn point_6_reading_a_column_applies_select_policies() {
         "DELETE FROM t WHERE id = 1",
         "DELETE FROM t RETURNING id",
     ] {
-        assert_eq!(changed(&ann, sql).await, 0, "{sql}");
+        // PostgreSQL has no such column.
+        if SQLITE || !sql.contains("rowid") {
+            assert_eq!(changed(&ann, sql).await, 0, "{sql}");
+        }
     }
     // Neither a constant nor another table's column reads the target.
     for sql in [
