@@ -16,7 +16,7 @@ mod writer;
 
 pub use database::{Database, HostTransaction, Reader, Transaction};
 pub use postgres::{
-    Bind, BoundTransaction, Mode, PostgresDatabase, PostgresOptions, PostgresOwner, setup_sql,
+    Bind, BoundTransaction, Mode, PostgresDatabase, PostgresOptions, PostgresOwner, run_role_of, setup_sql,
 };
 pub use records::{AuditRow, Identity, KeyRow, RefreshToken, Revocation, Session, SigningKeyRow, User};
 pub use sqlite::SqliteDatabase;

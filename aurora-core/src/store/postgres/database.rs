@@ -3,6 +3,7 @@ use std::str::FromStr as _;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use zeroize::Zeroizing;
@@ -10,12 +11,17 @@ use zeroize::Zeroizing;
 use super::bind::{Bind, BoundTransaction, Identity, Mode};
 use super::check::{self, Vulnerable, quote};
 use super::connections::Connections;
+use super::transaction::{PostgresReader, PostgresWrite};
 use super::{failure, setup};
+use crate::store::{Database, Reader, Transaction};
 use crate::types::{Code, Error, Result};
 
 /// The role that the stores' own transactions run as, and its claims.
-const STORE_ROLE: &str = "aurora_store";
-const STORE_CLAIMS: &str = r#"{"aurora":"store"}"#;
+pub(super) const STORE_ROLE: &str = "aurora_store";
+pub(super) const STORE_CLAIMS: &str = r#"{"aurora":"store"}"#;
+/// Whom the host's own statements run as in a store's transaction: they see every row of the host's tables.
+pub(super) const HOST_ROLE: &str = "aurora_service";
+pub(super) const HOST_CLAIMS: &str = r#"{"role":"service_role"}"#;
 /// How long a store's statement may take, and wait for a lock.
 const STORE_STATEMENT: Duration = Duration::from_secs(10);
 const STORE_LOCK: Duration = Duration::from_secs(5);
@@ -167,7 +173,11 @@ impl PostgresDatabase {
         let mut bind = Bind::new(STORE_ROLE, STORE_CLAIMS, mode);
         bind.statement_timeout = Some(STORE_STATEMENT);
         bind.lock_timeout = Some(STORE_LOCK);
-        BoundTransaction::begin(self.0.stores.clone(), identity, bind, "pg_catalog").await
+        BoundTransaction::begin(self.0.stores.clone(), identity, bind, "pg_catalog, pg_temp").await
+    }
+
+    async fn write(&self) -> Result<PostgresWrite> {
+        Ok(PostgresWrite::new(self.begin_store(Mode::ReadWrite).await?))
     }
 
     /// The role and database that it connects as and to.
@@ -183,6 +193,17 @@ impl PostgresDatabase {
 
     fn identity(&self) -> Option<Identity> {
         self.0.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl Database for PostgresDatabase {
+    async fn read(&self) -> Result<Box<dyn Reader>> {
+        Ok(Box::new(PostgresReader::new(self.begin_store(Mode::ReadOnly).await?)))
+    }
+
+    async fn begin(&self) -> Result<Box<dyn Transaction>> {
+        Ok(Box::new(self.write().await?))
     }
 }
 
@@ -214,6 +235,11 @@ impl IdentityBlocks {
         };
         Self { inner: padded(0x36), outer: padded(0x5c) }
     }
+}
+
+/// The role that a URL connects as.
+pub fn run_role_of(url: &str) -> Result<String> {
+    Ok(connect_options(url)?.0.get_username().to_owned())
 }
 
 /// sqlx's options of a URL, and whether a pooler in transaction mode stands before the server.

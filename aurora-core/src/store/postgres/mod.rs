@@ -2,13 +2,17 @@
 
 mod bind;
 mod check;
+mod codec;
 mod connections;
 mod database;
 mod owner;
+mod rows;
 mod setup;
+mod statements;
+mod transaction;
 
 pub use bind::{Bind, BoundTransaction, Mode};
-pub use database::{PostgresDatabase, PostgresOptions};
+pub use database::{PostgresDatabase, PostgresOptions, run_role_of};
 pub use owner::PostgresOwner;
 pub use setup::setup_sql;
 

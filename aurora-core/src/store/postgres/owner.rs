@@ -1,5 +1,7 @@
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnectOptions;
 
@@ -7,7 +9,9 @@ use super::bind::{BoundTransaction, Mode};
 use super::check::{self, Vulnerable, quote};
 use super::connections::Connections;
 use super::database::{IdentityBlocks, connect_options};
+use super::transaction::{PostgresReader, PostgresWrite};
 use super::{failure, setup};
+use crate::store::{Database, Reader, Transaction};
 use crate::types::{Code, Error, Result, Secret, Timestamp};
 
 /// How long the owner waits for a connection.
@@ -28,6 +32,19 @@ impl PostgresOwner {
         check::server(check::version(transaction.connection()?).await?, Vulnerable::Warn)?;
         transaction.commit().await?;
         Ok(this)
+    }
+
+    /// Whether this role can set up: a superuser, or one that makes roles and owns, or may create in, the database.
+    pub async fn is_owner(&self) -> Result<bool> {
+        let mut transaction = self.begin().await?;
+        let query = sqlx::query_scalar(
+            "SELECT rolsuper OR (rolcreaterole AND \
+             pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')) \
+             FROM pg_catalog.pg_roles WHERE rolname = session_user",
+        );
+        let owner = query.fetch_one(transaction.connection()?).await.map_err(failure)?;
+        transaction.rollback().await?;
+        Ok(owner)
     }
 
     /// Brings Aurora's roles and schema up to date. Two processes that start at once take turns.
@@ -102,6 +119,11 @@ impl PostgresOwner {
         transaction.commit().await
     }
 
+    /// The store as the owner, for the tables of keys: they are read and filled before the run role can be bound.
+    pub fn store(&self) -> Arc<dyn Database> {
+        Arc::new(OwnerStore(self.clone()))
+    }
+
     /// A transaction as the owner, past every policy: for set-up alone.
     pub async fn begin(&self) -> Result<BoundTransaction> {
         BoundTransaction::begin_plain(self.connections.clone(), Mode::ReadWrite).await
@@ -115,5 +137,19 @@ impl PostgresOwner {
     /// Closes the connections.
     pub async fn close(&self) {
         self.connections.close().await;
+    }
+}
+
+#[derive(Debug)]
+struct OwnerStore(PostgresOwner);
+
+#[async_trait]
+impl Database for OwnerStore {
+    async fn read(&self) -> Result<Box<dyn Reader>> {
+        Ok(Box::new(PostgresReader::new(self.0.begin().await?)))
+    }
+
+    async fn begin(&self) -> Result<Box<dyn Transaction>> {
+        Ok(Box::new(PostgresWrite::new(self.0.begin().await?)))
     }
 }
