@@ -20,9 +20,15 @@ async fn each_failure_has_its_code_and_shows_no_row() {
     let ann = fixture.ann();
     for (sql, code) in [
         (format!("INSERT INTO notes (title, owner) VALUES ('HIDDEN-four', '{ANN}')"), Code::UniqueViolation),
-        (format!("INSERT INTO notes (title, owner, team_id) VALUES ('n', '{ANN}', 99)"), Code::ForeignKeyViolation),
+        (
+            format!("INSERT INTO notes (title, owner, team_id) VALUES ('n', '{ANN}', 99)"),
+            Code::ForeignKeyViolation,
+        ),
         (format!("INSERT INTO notes (title, owner) VALUES (NULL, '{ANN}')"), Code::NotNullViolation),
-        (format!("INSERT INTO notes (title, owner, stars) VALUES ('PRIVATE', '{ANN}', -1)"), Code::CheckViolation),
+        (
+            format!("INSERT INTO notes (title, owner, stars) VALUES ('PRIVATE', '{ANN}', -1)"),
+            Code::CheckViolation,
+        ),
         (format!("INSERT INTO notes (title, owner) VALUES ('n', '{BOB}')"), Code::InsufficientPrivilege),
         ("SELECT 'PRIVATE'::uuid".to_owned(), Code::BadStatement),
         ("SELECT 9999999999::int".to_owned(), Code::BadStatement),
@@ -50,8 +56,7 @@ async fn q04_odd_values_do_not_upset_the_protocol() {
     let fixture = Fixture::one_connection().await;
     let ann = fixture.ann();
     let large = "x".repeat(8 << 20);
-    let (length,): (i64,) =
-        ann.query_as("SELECT length($1)::bigint").bind(large).fetch_one().await.unwrap();
+    let (length,): (i64,) = ann.query_as("SELECT length($1)::bigint").bind(large).fetch_one().await.unwrap();
     assert_eq!(length, 8 << 20);
     assert!(ann.query("SELECT length($1)").bind("\0").execute().await.is_err());
     let (same,): (String,) =

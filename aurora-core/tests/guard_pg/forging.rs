@@ -27,7 +27,9 @@ async fn one_statement_forges_nobody() {
         format!("SELECT {forge} UNION ALL SELECT title FROM notes"),
         format!("SELECT title FROM notes UNION ALL SELECT {forge} UNION ALL SELECT title FROM notes"),
         format!("SELECT n.title FROM (SELECT {forge} OFFSET 0) AS s, LATERAL (SELECT title FROM notes) AS n"),
-        format!("SELECT n.title FROM (SELECT {forge} OFFSET 0) s CROSS JOIN LATERAL (SELECT title FROM notes WHERE s IS NOT NULL) n"),
+        format!(
+            "SELECT n.title FROM (SELECT {forge} OFFSET 0) s CROSS JOIN LATERAL (SELECT title FROM notes WHERE s IS NOT NULL) n"
+        ),
         format!("WITH f AS MATERIALIZED (SELECT {forge}) SELECT title FROM f, notes"),
         format!("SELECT title FROM notes WHERE {forge} IS NOT NULL"),
         format!("SELECT CASE WHEN {forge} IS NOT NULL THEN (SELECT string_agg(title, ',') FROM notes) END"),
@@ -38,19 +40,30 @@ async fn one_statement_forges_nobody() {
         "SELECT table_to_xml('notes', true, true, '')::text".to_owned(),
         "SELECT schema_to_xml('public', true, true, '')::text".to_owned(),
         format!("UPDATE pg_settings SET setting = '{claims}' WHERE name = 'request.jwt.claims'"),
-        format!("WITH f AS (UPDATE pg_settings SET setting = '{claims}' WHERE name = 'request.jwt.claims' RETURNING 1) SELECT title FROM f, notes"),
-        format!("UPDATE notes SET body = (SELECT string_agg(title, ',') FROM notes) WHERE {forge} IS NOT NULL RETURNING body"),
+        format!(
+            "WITH f AS (UPDATE pg_settings SET setting = '{claims}' WHERE name = 'request.jwt.claims' RETURNING 1) SELECT title FROM f, notes"
+        ),
+        format!(
+            "UPDATE notes SET body = (SELECT string_agg(title, ',') FROM notes) WHERE {forge} IS NOT NULL RETURNING body"
+        ),
         format!("INSERT INTO notes (title, owner) SELECT {forge} || 'x', '{BOB}'"),
-        "DO $$ BEGIN PERFORM set_config('role', 'aurora_service', true); PERFORM * FROM notes; END $$".to_owned(),
+        "DO $$ BEGIN PERFORM set_config('role', 'aurora_service', true); PERFORM * FROM notes; END $$"
+            .to_owned(),
     ];
-    for role in ["aurora_service", "aurora_store", "service_role", "authenticated", "anon", "none", "postgres"] {
+    for role in
+        ["aurora_service", "aurora_store", "service_role", "authenticated", "anon", "none", "postgres"]
+    {
         let switch = format!("set_config('role', '{role}', true)");
         statements.push(format!("SELECT {switch} UNION ALL SELECT title FROM notes"));
         statements.push(format!("SELECT {switch} UNION ALL SELECT word FROM secrets"));
         statements.push(format!("SELECT {switch} UNION ALL SELECT email FROM auth.users"));
-        statements.push(format!("SELECT {switch}, query_to_xml('SELECT * FROM notes', true, true, '')::text"));
-        statements.push(format!("SELECT {switch}, query_to_xml('SELECT * FROM secrets', true, true, '')::text"));
-        statements.push(format!("SELECT {switch}, query_to_xml('SELECT * FROM aurora.identity_keys', true, true, '')::text"));
+        statements
+            .push(format!("SELECT {switch}, query_to_xml('SELECT * FROM notes', true, true, '')::text"));
+        statements
+            .push(format!("SELECT {switch}, query_to_xml('SELECT * FROM secrets', true, true, '')::text"));
+        statements.push(format!(
+            "SELECT {switch}, query_to_xml('SELECT * FROM aurora.identity_keys', true, true, '')::text"
+        ));
         statements.push(format!("SET LOCAL ROLE {role}"));
     }
     let tried = statements.len();

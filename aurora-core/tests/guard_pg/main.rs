@@ -9,6 +9,6 @@ mod errors;
 mod fixture;
 mod forging;
 mod install;
-mod sessions;
 #[path = "../guard/semantics.rs"]
 mod semantics;
+mod sessions;

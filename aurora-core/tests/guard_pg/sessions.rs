@@ -13,7 +13,8 @@ async fn each_is_who_they_are(fixture: &Fixture, why: &str) {
     for (db, count) in
         [(fixture.bob(), 3), (fixture.anon(), 0), (fixture.ann(), 3), (fixture.as_user(EVE), 0)]
     {
-        let found = rows(&db, "SELECT id FROM notes").await.unwrap_or_else(|error| panic!("{why}: {error:?}"));
+        let found =
+            rows(&db, "SELECT id FROM notes").await.unwrap_or_else(|error| panic!("{why}: {error:?}"));
         assert_eq!(found.len(), count, "{why}");
     }
 }
@@ -102,7 +103,8 @@ async fn what_is_set_for_the_session_does_not_outlive_its_transaction() {
         each_is_who_they_are(&fixture, sql).await;
         fixture.ann().query("UPDATE notes SET stars = 0").execute().await.unwrap();
         assert!(fixture.ann().query("SELECT '\\' ; 1").execute().await.is_err(), "{sql}");
-        let zone: (String,) = fixture.bob().query_as("SELECT current_setting('TimeZone')").fetch_one().await.unwrap();
+        let zone: (String,) =
+            fixture.bob().query_as("SELECT current_setting('TimeZone')").fetch_one().await.unwrap();
         assert_eq!(zone.0, "UTC", "{sql}");
     }
 }
@@ -168,7 +170,9 @@ async fn g04_a_prepared_statement_answers_each_principal_anew() {
         assert!(ann != anon || sql.contains("owner"), "{sql}: {ann:?}");
     }
     // Through the host's own sqlx.
-    for (db, expected) in [(fixture.ann(), 3), (fixture.bob(), 3), (fixture.anon(), 1), (fixture.as_user(EVE), 0)] {
+    for (db, expected) in
+        [(fixture.ann(), 3), (fixture.bob(), 3), (fixture.anon(), 1), (fixture.as_user(EVE), 0)]
+    {
         for _ in 0..8 {
             let query = sqlx::query_as::<_, (i64,)>("SELECT id FROM notes WHERE id > $1").bind(0_i64);
             assert_eq!(query.fetch_all(db.postgres().unwrap()).await.unwrap().len(), expected);
