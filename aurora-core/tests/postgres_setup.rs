@@ -223,7 +223,7 @@ async fn write_dump() {
     fixture.auth.ban(ben.user_id().parse().unwrap(), until).await.unwrap();
     let token = fixture.refresh(&ann.refresh()).await.refresh();
     let common::Engine::Postgres(_, place) = &fixture.database else { panic!("on PostgreSQL") };
-    let server = common::postgres::server().replace("/postgres", &format!("/{}", place.name));
+    let server = place.superuser_url();
     let dumped =
         Command::new("pg_dump").args(["--no-owner", "--inserts", "--dbname", &server]).output().unwrap();
     assert!(dumped.status.success());

@@ -136,6 +136,11 @@ impl Engine {
     }
 }
 
+/// What the engine says when its audit table was renamed.
+pub fn missing_audit() -> &'static str {
+    if on_postgres() { "relation \"aurora.audit\" does not exist" } else { "no such table: aurora_audit" }
+}
+
 /// The database that `path` stands for, made on the first call.
 pub async fn place_of(path: &Path) -> Place {
     let folder = path.parent().unwrap();

@@ -19,6 +19,8 @@ use crate::types::{Code, Error, Result};
 /// The role that the stores' own transactions run as, and its claims.
 pub(super) const STORE_ROLE: &str = "aurora_store";
 pub(super) const STORE_CLAIMS: &str = r#"{"aurora":"store"}"#;
+/// Every name in a store's statement has its schema.
+pub(super) const STORE_PATH: &str = "pg_catalog, pg_temp";
 /// Whom the host's own statements run as in a store's transaction: they see every row of the host's tables.
 pub(super) const HOST_ROLE: &str = "aurora_service";
 pub(super) const HOST_CLAIMS: &str = r#"{"role":"service_role"}"#;
@@ -173,11 +175,12 @@ impl PostgresDatabase {
         let mut bind = Bind::new(STORE_ROLE, STORE_CLAIMS, mode);
         bind.statement_timeout = Some(STORE_STATEMENT);
         bind.lock_timeout = Some(STORE_LOCK);
-        BoundTransaction::begin(self.0.stores.clone(), identity, bind, "pg_catalog, pg_temp").await
+        BoundTransaction::begin(self.0.stores.clone(), identity, bind, STORE_PATH).await
     }
 
     async fn write(&self) -> Result<PostgresWrite> {
-        Ok(PostgresWrite::new(self.begin_store(Mode::ReadWrite).await?))
+        let transaction = self.begin_store(Mode::ReadWrite).await?;
+        Ok(PostgresWrite::new(transaction, &self.0.search_path))
     }
 
     /// The role and database that it connects as and to.
