@@ -69,9 +69,7 @@ impl Guard {
     pub fn guarded(&self, principal: Principal) -> Guarded {
         Guarded(match &self.0 {
             Engine::Sqlite(engine) => Actor::Sqlite(sqlite::Actor::new(Arc::clone(engine), principal)),
-            Engine::Postgres(engine) => {
-                Actor::Postgres(postgres::Actor::new(Arc::clone(engine), principal))
-            }
+            Engine::Postgres(engine) => Actor::Postgres(postgres::Actor::new(Arc::clone(engine), principal)),
         })
     }
 

@@ -16,10 +16,7 @@ use super::{postgres, sqlite};
 /// A record that rows of either engine become: derive `sqlx::FromRow`, or use a tuple.
 pub trait FromRecord: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 
-impl<T> FromRecord for T where
-    T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
-{
-}
+impl<T> FromRecord for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 
 /// What a statement without rows did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,7 +81,11 @@ impl<'a> Query<'a> {
     /// Binds the next parameter.
     pub fn bind<'v, V>(mut self, value: V) -> Self
     where
-        V: sqlx::Encode<'v, Sqlite> + sqlx::Type<Sqlite> + sqlx::Encode<'v, Postgres> + sqlx::Type<Postgres> + 'v,
+        V: sqlx::Encode<'v, Sqlite>
+            + sqlx::Type<Sqlite>
+            + sqlx::Encode<'v, Postgres>
+            + sqlx::Type<Postgres>
+            + 'v,
     {
         let added = match &mut self.bound {
             Bound::Sqlite(_, _, arguments) => arguments.add(value),
@@ -129,7 +130,11 @@ impl<'a, T: FromRecord> QueryAs<'a, T> {
     /// Binds the next parameter.
     pub fn bind<'v, V>(mut self, value: V) -> Self
     where
-        V: sqlx::Encode<'v, Sqlite> + sqlx::Type<Sqlite> + sqlx::Encode<'v, Postgres> + sqlx::Type<Postgres> + 'v,
+        V: sqlx::Encode<'v, Sqlite>
+            + sqlx::Type<Sqlite>
+            + sqlx::Encode<'v, Postgres>
+            + sqlx::Type<Postgres>
+            + 'v,
     {
         self.query = self.query.bind(value);
         self

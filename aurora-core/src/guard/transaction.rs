@@ -1,9 +1,9 @@
 use crate::types::{Code, Error, Result};
 
 use super::guarded::Actor;
-use super::query::{FromRecord, Query, QueryAs, Runner};
 use super::guarded::another_engine;
 use super::postgres::{self, PostgresExecutor};
+use super::query::{FromRecord, Query, QueryAs, Runner};
 use super::sqlite::{self, TransactionExecutor};
 
 /// A write transaction of one principal.

@@ -48,13 +48,17 @@ impl Place {
     pub async fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("aurora_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+        Self::named(name).await
+    }
+
+    pub async fn named(name: String) -> Self {
         let mut connection = superuser("postgres").await;
         let owner = format!(
             "DO $$ BEGIN CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD '{OWNER_PASSWORD}'; \
              EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
         );
         run(&mut connection, &owner).await;
-        run(&mut connection, &format!("DROP DATABASE IF EXISTS {name}")).await;
+        run(&mut connection, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
         run(&mut connection, &format!("CREATE DATABASE {name} OWNER {OWNER}")).await;
         connection.close().await.unwrap();
         Self { name }
@@ -83,6 +87,12 @@ impl Place {
         run(&mut connection, &text).await;
         connection.close().await.unwrap();
         (role.clone(), self.url(&role, "run"))
+    }
+
+    pub fn superuser_url(&self) -> String {
+        let server = server();
+        let (address, _) = server.rsplit_once('/').unwrap();
+        format!("{address}/{}", self.name)
     }
 
     pub async fn superuser(&self) -> PgConnection {

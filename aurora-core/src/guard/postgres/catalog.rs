@@ -140,6 +140,13 @@ pub(super) struct Relation {
     pub(super) sequences: Vec<(String, BTreeSet<String>)>,
 }
 
+impl Relation {
+    /// A table, partitioned or not: row policies stand nowhere else.
+    pub(super) fn carries_policies(&self) -> bool {
+        matches!(self.kind.as_str(), "r" | "p")
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct LivePolicy {
     pub(super) name: String,
@@ -236,7 +243,9 @@ impl Live {
     }
 
     fn relation(&mut self, schema: &str, name: &str) -> Option<&mut Relation> {
-        self.relations.iter_mut().find(|relation| relation.name.schema == schema && relation.name.name == name)
+        self.relations
+            .iter_mut()
+            .find(|relation| relation.name.schema == schema && relation.name.name == name)
     }
 }
 

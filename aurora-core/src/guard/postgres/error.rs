@@ -10,7 +10,9 @@ pub(super) fn engine(engine: &Engine, error: sqlx::Error) -> Error {
         sqlx::Error::Database(database) => database,
         sqlx::Error::RowNotFound => return Error::new(Code::NotFound, "no such row"),
         sqlx::Error::PoolTimedOut => return Error::overloaded(1),
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) => return Error::overloaded(5).with_source(error.to_string()),
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) => {
+            return Error::overloaded(5).with_source(error.to_string());
+        }
         sqlx::Error::Encode(_) => {
             return Error::new(Code::ValidationFailed, "a bound value cannot be encoded")
                 .with_source(error.to_string());
@@ -75,6 +77,14 @@ fn privilege(engine: &Engine, message: String) -> Error {
         return Error::new(Code::BadStatement, format!("no such table: {table}"));
     }
     Error::new(Code::InsufficientPrivilege, message)
+}
+
+/// A table changed under a statement that was prepared before.
+pub(super) fn is_stale_plan(error: &sqlx::Error) -> bool {
+    let database = error.as_database_error();
+    database.is_some_and(|database| {
+        database.code().as_deref() == Some("0A000") && database.message().starts_with("cached plan")
+    })
 }
 
 /// A failure of a statement of ours.

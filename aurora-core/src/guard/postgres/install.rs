@@ -201,7 +201,8 @@ async fn mark(connection: &mut PgConnection, installation: &Installation) -> Res
             let comment = comment(&ours.create, &policy.definition, &ours.source);
             if policy.comment.as_deref() != Some(comment.as_str()) {
                 let (name, table) = (quote(&policy.name), relation.name.quoted());
-                run(connection, &format!("COMMENT ON POLICY {name} ON {table} IS {}", quote_text(&comment))).await?;
+                run(connection, &format!("COMMENT ON POLICY {name} ON {table} IS {}", quote_text(&comment)))
+                    .await?;
             }
         }
     }
@@ -236,12 +237,17 @@ fn shown(table: &TableName) -> String {
 
 /// The policies of ours that a relation should have.
 fn wanted(installation: &Installation, relation: &Relation) -> Vec<Policy> {
-    match installed(installation, &relation.name) {
-        Some(table) => table.policies.clone(),
-        // Row security without a policy of ours would hide the rows from the service as well.
-        None if relation.row_security => vec![Policy::service(&relation.name)],
-        None => Vec::new(),
+    if let Some(table) = installed(installation, &relation.name) {
+        return table.policies.clone();
     }
+    if !relation.carries_policies() {
+        return Vec::new();
+    }
+    let others = Policy::others(&relation.name);
+    // Where the host's own row security stands, its policies go on deciding for others.
+    let ours = relation.policies.iter().any(|policy| policy.name == others.name);
+    let service = Policy::service(&relation.name);
+    if relation.row_security && !ours { vec![service] } else { vec![service, others] }
 }
 
 fn installed<'i>(installation: &'i Installation, name: &TableName) -> Option<&'i Installed> {
@@ -261,7 +267,7 @@ pub(super) fn difference(installation: &Installation, live: &Live) -> Plan {
     functions(&mut plan, installation, live);
     for relation in live.relations.iter().filter(|relation| schemas.contains(relation.name.schema.as_str())) {
         let table = installed(installation, &relation.name);
-        if table.is_some() && !relation.row_security {
+        if relation.carries_policies() && !relation.row_security {
             let enable = format!("ALTER TABLE {} ENABLE ROW LEVEL SECURITY", relation.name.quoted());
             plan.push(Kind::Add, 3, format!("row level security on {}", shown(&relation.name)), vec![enable]);
         }
@@ -270,7 +276,7 @@ pub(super) fn difference(installation: &Installation, live: &Live) -> Plan {
         sequences(&mut plan, table, relation);
         if relation.kind == "v" && !relation.security_invoker {
             plan.warnings.push(format!(
-                "view {} runs as its owner, past every policy, so no principal may read it; \
+                "view {} runs as its owner, past every policy, so nobody may read it through the guard; \
                  ALTER VIEW {} SET (security_invoker = true)",
                 shown(&relation.name),
                 relation.name.quoted()
@@ -340,7 +346,8 @@ fn policies(plan: &mut Plan, wanted: &[Policy], relation: &Relation, named: bool
     let drop = |name: &str| format!("DROP POLICY {} ON {table}", quote(name));
     let find = |name: &str| relation.policies.iter().find(|live| live.name == name);
     for policy in wanted {
-        let marks = |live: &LivePolicy| hashes(live.comment.as_deref()).map(|(a, b)| (a.to_owned(), b.to_owned()));
+        let marks =
+            |live: &LivePolicy| hashes(live.comment.as_deref()).map(|(a, b)| (a.to_owned(), b.to_owned()));
         match find(&policy.name).map(|live| (marks(live), hash(&live.definition))) {
             None => plan.push(Kind::Add, 4, what(&policy.name), vec![policy.create.clone()]),
             Some((Some((created, was)), is)) => {
@@ -385,8 +392,11 @@ fn expected(table: Option<&Installed>, relation: &Relation) -> BTreeSet<LiveGran
         "v" if relation.security_invoker => {
             Grantee::ROLES.iter().map(|role| one(role.role(), "SELECT")).collect()
         }
-        "v" | "m" => BTreeSet::from([one(service, "SELECT")]),
-        _ => ["SELECT", "INSERT", "UPDATE", "DELETE"].iter().map(|privilege| one(service, privilege)).collect(),
+        // No policy can stand there, so a role that was switched to would read all of it.
+        _ if !relation.carries_policies() => BTreeSet::new(),
+        _ => {
+            ["SELECT", "INSERT", "UPDATE", "DELETE"].iter().map(|privilege| one(service, privilege)).collect()
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use sqlx::postgres::{PgArguments, PgConnection, PgQueryResult, PgRow};
-use sqlx::{AssertSqlSafe, Either, Executor as _};
+use sqlx::{AssertSqlSafe, Connection as _, Either, Executor as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -33,8 +33,7 @@ impl Actor {
     ) -> Result<(Vec<PgRow>, Done)> {
         let Some(slot) = slot else {
             let admitted = self.admit(sql)?;
-            let mut transaction =
-                self.begin(Mode::ReadWrite, self.engine().options.statement_budget).await?;
+            let mut transaction = self.begin(Mode::ReadWrite, self.engine().options.statement_budget).await?;
             // Left by an error or dropped, it is rolled back before anybody else gets the connection.
             let ran = self.run_on(transaction.connection()?, admitted, arguments, one).await?;
             transaction.commit().await?;
@@ -58,21 +57,36 @@ impl Actor {
         one: bool,
     ) -> Result<(Vec<PgRow>, Done)> {
         let query = sqlx::query_with(AssertSqlSafe(admitted.sql), arguments);
-        let failed = |failure| error::engine(self.engine(), failure);
-        if one && !admitted.writes {
-            let row = connection.fetch_optional(query).await.map_err(failed)?;
-            return Ok((row.into_iter().collect(), Done::default()));
-        }
         let (mut rows, mut affected) = (Vec::new(), 0);
-        let mut stream = connection.fetch_many(query);
-        while let Some(step) = stream.try_next().await.map_err(failed)? {
-            match step {
-                Either::Left(done) => affected += done.rows_affected(),
-                Either::Right(row) => rows.push(row),
+        let outcome = async {
+            if one && !admitted.writes {
+                rows.extend(connection.fetch_optional(query).await?);
+                return Ok(());
             }
+            let mut stream = connection.fetch_many(query);
+            while let Some(step) = stream.try_next().await? {
+                match step {
+                    Either::Left(done) => affected += done.rows_affected(),
+                    Either::Right(row) => rows.push(row),
+                }
+            }
+            Ok(())
         }
-        // PostgreSQL counts the rows of a SELECT as well.
-        Ok((rows, Done::new(if admitted.writes { affected } else { 0 })))
+        .await;
+        match outcome {
+            // PostgreSQL counts the rows of a SELECT as well.
+            Ok(()) => Ok((rows, Done::new(if admitted.writes { affected } else { 0 }))),
+            Err(failure) => Err(self.failed(connection, failure).await),
+        }
+    }
+
+    /// The failure as Aurora's. A plan that no longer fits its table goes, so that the next try makes another.
+    async fn failed(&self, connection: &mut PgConnection, failure: sqlx::Error) -> Error {
+        if error::is_stale_plan(&failure) {
+            // Should this fail, the next try meets the stale plan again.
+            let _ = connection.clear_cached_statements().await;
+        }
+        error::engine(self.engine(), failure)
     }
 
     /// A statement's rows, one by one.
@@ -108,7 +122,12 @@ impl Actor {
             let admitted = self.admit(&sql)?;
             let held = match slot {
                 Some(slot) => slot.hold().await?,
-                None => Held::own(self.begin(Mode::ReadWrite, self.engine().options.longest_stream).await?),
+                None => {
+                    let options = &self.engine().options;
+                    // A write's rows are read when it has ended; a read's while it runs.
+                    let limit = if admitted.writes { options.statement_budget } else { options.longest_stream };
+                    Held::own(self.begin(Mode::ReadWrite, limit).await?)
+                }
             };
             let (to, mut read) = mpsc::channel(ROWS_AHEAD);
             let mut task = JoinSet::new();
@@ -148,19 +167,23 @@ async fn run_to_end(
         let connection = held.connection()?;
         let query = sqlx::query_with(AssertSqlSafe(admitted.sql), arguments);
         let mut kept = Vec::new();
-        let mut stream = connection.fetch_many(query);
-        while let Some(step) =
-            stream.try_next().await.map_err(|failure| error::engine(actor.engine(), failure))?
-        {
-            if admitted.writes {
-                kept.push(step);
-            } else if to.send(step).await.is_err() {
-                // Nobody reads any more, and the task is about to be ended.
-                break;
+        let outcome = async {
+            let mut stream = connection.fetch_many(query);
+            while let Some(step) = stream.try_next().await? {
+                if admitted.writes {
+                    kept.push(step);
+                } else if to.send(step).await.is_err() {
+                    // Nobody reads any more, and the task is about to be ended.
+                    break;
+                }
             }
+            Ok(())
         }
-        drop(stream);
-        Ok(kept)
+        .await;
+        match outcome {
+            Ok(()) => Ok(kept),
+            Err(failure) => Err(actor.failed(connection, failure).await),
+        }
     };
     match tokio::time::timeout_at(ends, run).await {
         Ok(Ok(kept)) => {

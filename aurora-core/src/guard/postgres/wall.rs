@@ -204,7 +204,8 @@ mod tests {
         ] {
             assert_eq!(code(sql), Some(Code::StatementNotSupported), "{sql}");
         }
-        for sql in ["", ";", "--", "SELECT U&\"set\\005fconfig\"('a')", "SELECT 'a", "SELECT \0", "SELECT $x"] {
+        for sql in ["", ";", "--", "SELECT U&\"set\\005fconfig\"('a')", "SELECT 'a", "SELECT \0", "SELECT $x"]
+        {
             assert_eq!(code(sql), Some(Code::BadStatement), "{sql}");
         }
     }

@@ -328,4 +328,24 @@ mod tests {
             assert!(tokens(source).is_err(), "{source:?}");
         }
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(20_000))]
+
+        /// Total: any text gives tokens in order, or an error within it.
+        #[test]
+        fn any_text_is_read_or_refused(source in "([-'\"$/*;()eEuU&a1 .\n\\\\x\u{e9}]|\\$a\\$|E'|U&|--|/\\*|\\*/){0,24}") {
+            match tokens(&source) {
+                Ok(found) => {
+                    let mut before = 0;
+                    for token in found {
+                        proptest::prop_assert!(token.start >= before && token.end > token.start);
+                        proptest::prop_assert!(source.get(token.start..token.end).is_some());
+                        before = token.end;
+                    }
+                }
+                Err(unreadable) => proptest::prop_assert!(unreadable.at <= source.len()),
+            }
+        }
+    }
 }

@@ -284,10 +284,12 @@ impl<'a> Scope<'a> {
                     1
                 }
                 [colon, again, kind, ..] if colon.is(b':') && again.is(b':') && is_name(kind) => 3,
-                [_, dot, _, ..] if dot.is(b'.') => match self.reference(Some(inner), rest.get(..3).unwrap_or_default()) {
-                    Some((Side::Inner, _)) => 3,
-                    _ => return false,
-                },
+                [_, dot, _, ..] if dot.is(b'.') => {
+                    match self.reference(Some(inner), rest.get(..3).unwrap_or_default()) {
+                        Some((Side::Inner, _)) => 3,
+                        _ => return false,
+                    }
+                }
                 _ if !is_name(token) => 1,
                 _ if token.kind == Kind::Word
                     && KEYWORDS.iter().any(|word| token.is_word(self.source, word)) =>

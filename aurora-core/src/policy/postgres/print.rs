@@ -53,6 +53,8 @@ pub(crate) struct Policy {
 
 /// The name of the policy that lets the service through.
 const SERVICE: &str = "aurora service";
+/// The name of the policy that leaves a table that the file does not name to who had it.
+const OTHERS: &str = "aurora others";
 
 impl Native {
     /// The statements for tables as they are.
@@ -135,6 +137,18 @@ impl Policy {
             table.quoted()
         );
         Self { name: SERVICE.to_owned(), create, source: "-- what sees every row".to_owned() }
+    }
+
+    /// On a table that the file does not name: whoever reads it by a grant of their own does so as before. Row security
+    /// stands there for the service's sake: a role that was switched to must not read it without an identity.
+    pub(crate) fn others(table: &TableName) -> Self {
+        let create = format!(
+            "CREATE POLICY {} ON {} AS PERMISSIVE FOR ALL TO public USING (current_user <> 'aurora_service') \
+             WITH CHECK (current_user <> 'aurora_service')",
+            quote(OTHERS),
+            table.quoted()
+        );
+        Self { name: OTHERS.to_owned(), create, source: "-- no table of the policy file".to_owned() }
     }
 }
 

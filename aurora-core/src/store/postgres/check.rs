@@ -24,9 +24,9 @@ const EXCESSES: &str = r"
     UNION ALL SELECT 'bypassrls', rolname::text FROM reach WHERE rolbypassrls
     UNION ALL SELECT 'createrole', rolname::text FROM reach WHERE rolcreaterole
     UNION ALL SELECT 'replication', rolname::text FROM reach WHERE rolreplication
-    UNION ALL SELECT 'member', rolname::text FROM reach, me
-        WHERE reach.oid <> me.oid AND (rolname = 'service_role' OR rolname LIKE 'pg\_%')
-    UNION ALL SELECT 'inherits', rolname::text FROM reach, me
+    UNION ALL SELECT 'member', reach.rolname::text FROM reach, me
+        WHERE reach.oid <> me.oid AND (reach.rolname = 'service_role' OR reach.rolname LIKE 'pg\_%')
+    UNION ALL SELECT 'inherits', reach.rolname::text FROM reach, me
         WHERE reach.oid <> me.oid AND pg_catalog.pg_has_role(me.oid, reach.oid, 'USAGE')
     UNION ALL SELECT 'owner of the database', d.datname::text FROM pg_catalog.pg_database d
         WHERE d.datname = pg_catalog.current_database() AND d.datdba IN (SELECT oid FROM reach)
