@@ -58,8 +58,8 @@ mod values;
 
 pub use error::{PolicyError, PolicyErrors, PolicyWarning};
 pub use evaluate::{
-    AsValue, BindError, Bound, Clause, Compiled, Decision, EvaluationError, Explainer, Explanation, Fact, FactValue,
-    Facts, Outcome, Record, Row, RowLayout, ValueRef,
+    AsValue, BindError, Bound, Clause, Compiled, Decision, EvaluationError, Explainer, Explanation, Fact,
+    FactValue, Facts, Outcome, Record, Row, RowLayout, ValueRef,
 };
 pub use index::WantedIndex;
 pub use lower::{Check, Lowered, Lowering, Predicate};

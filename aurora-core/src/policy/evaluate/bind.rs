@@ -7,8 +7,8 @@ use super::super::functions::{Body, Claims, Value};
 use super::super::raw::Comparison;
 use super::facts::{Fact, Facts, canonical_uuid};
 use super::node::{Node, Operand, Source, Tied, Truth};
-use super::run::{At, truth, value};
 use super::row::ValueRef;
+use super::run::{At, truth, value};
 use super::set::Set;
 use crate::types::Timestamp;
 
@@ -175,9 +175,10 @@ fn constant_node(node: &Node) -> bool {
         Node::Member { tied, left } => {
             constant_tied(tied) && left.as_ref().is_none_or(|left| constant_operand(left))
         }
-        Node::EqualText { .. } | Node::EqualInteger { .. } | Node::EqualBlob { .. } | Node::ColumnIn { .. } => {
-            false
-        }
+        Node::EqualText { .. }
+        | Node::EqualInteger { .. }
+        | Node::EqualBlob { .. }
+        | Node::ColumnIn { .. } => false,
     }
 }
 
@@ -219,7 +220,8 @@ fn fallible(node: &Node) -> bool {
         Node::Not(one) | Node::Is(one, _) => fallible(one),
         Node::IsNull(one) | Node::In { left: one, .. } => !matches!(**one, Operand::Column(_)),
         Node::Compare { left, right, .. } => {
-            let plain = |one: &Operand| matches!(one, Operand::Column(_) | Operand::Constant(_) | Operand::Now);
+            let plain =
+                |one: &Operand| matches!(one, Operand::Column(_) | Operand::Constant(_) | Operand::Now);
             !(plain(left) && plain(right))
         }
         Node::Fails(_) | Node::Member { .. } | Node::Truthy(_) => true,

@@ -162,7 +162,8 @@ impl<'a> Compiler<'a> {
                 keys.push(self.operand(row));
                 inner_keys.push(inner.clone());
             } else {
-                let text = Describer::new(self.schema, self.table).expr(&Expr::Exists(Box::new(select.clone())));
+                let text =
+                    Describer::new(self.schema, self.table).expr(&Expr::Exists(Box::new(select.clone())));
                 let help = "in process, a subquery is looked up by values of the row: tie it with =, joined by AND; \
                             in the database it is answered as it stands";
                 self.refuse(format!("a subquery tied to the row by more than equality: {text}"), help);

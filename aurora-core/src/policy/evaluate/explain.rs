@@ -149,8 +149,7 @@ impl Lowered {
                 branch: branch(expr, &mut compiler),
             });
         }
-        let heading =
-            format!("{} on {table} as {}, {}", command.as_str(), role.as_str(), clause.as_str());
+        let heading = format!("{} on {table} as {}, {}", command.as_str(), role.as_str(), clause.as_str());
         let denied = self.denied(table, role, command);
         let service = role == Role::Service;
         Ok(Explainer { heading, denied, service, policies, facts: compiler.facts })
@@ -184,9 +183,8 @@ fn reads(expr: &Expr, compiler: &mut Compiler<'_>) -> Vec<(String, Operand)> {
         }
     });
     let schema: &Schema = compiler.schema;
-    let reads = found.iter().map(|one| {
-        (Describer::new(schema, compiler.table).expr(one), compiler.operand(one))
-    });
+    let reads =
+        found.iter().map(|one| (Describer::new(schema, compiler.table).expr(one), compiler.operand(one)));
     let reads = reads.collect();
     // A column that the layout lacks was refused with the condition itself.
     compiler.refusals.clear();
@@ -247,7 +245,9 @@ fn ask<R: Row + ?Sized>(branch: &Branch, binder: &Binder<'_>, at: &At<'_, R>) ->
                 Truth::False => Outcome::False,
                 Truth::Null => Outcome::Null,
                 Truth::Error => match at.error() {
-                    missing if missing == run::UNANSWERED => Outcome::Unknown("a fact was not brought".into()),
+                    missing if missing == run::UNANSWERED => {
+                        Outcome::Unknown("a fact was not brought".into())
+                    }
                     error => Outcome::Error(error),
                 },
             }));
@@ -275,15 +275,20 @@ pub(super) fn shown(cell: &Cell<'_>) -> String {
         Value::Null => "NULL".to_owned(),
         Value::Integer(number) => number.to_string(),
         Value::Real(number) => number.to_string(),
-        Value::Text(text) if text.chars().count() > MOST => {
-            format!("'{}…'", text.chars().take(MOST).collect::<String>())
+        Value::Text(text) => {
+            let more = if text.chars().count() > MOST { "…" } else { "" };
+            format!("'{}{more}'", text.chars().take(MOST).map(printable).collect::<String>())
         }
-        Value::Text(text) => format!("'{text}'"),
         Value::Blob(bytes) => {
             let hex: String = bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
             format!("x'{hex}{}'", if bytes.len() > 16 { "…" } else { "" })
         }
     }
+}
+
+/// Line breaks and terminal codes of a row do not reach a terminal.
+fn printable(c: char) -> char {
+    if c.is_control() { '\u{fffd}' } else { c }
 }
 
 /// Permissive policies ORed, restrictive ones ANDed, from left to right.
@@ -346,12 +351,16 @@ impl Explanation {
             return Vec::new();
         }
         if let Some(message) = &self.denied {
-            return vec![format!("{message}: GRANT the command to the role, or enable row level security there")];
+            return vec![format!(
+                "{message}: GRANT the command to the role, or enable row level security there"
+            )];
         }
         let mut lines = Vec::new();
         let permissive: Vec<&Answered> = self.policies.iter().filter(|policy| !policy.restrictive).collect();
         if permissive.is_empty() {
-            lines.push("a permissive policy for this command and role: there is none, so nothing passes".to_owned());
+            lines.push(
+                "a permissive policy for this command and role: there is none, so nothing passes".to_owned(),
+            );
         } else if !permissive.iter().any(|policy| policy.asked.outcome == Outcome::True) {
             if permissive.len() > 1 {
                 lines.push("one of these:".to_owned());
@@ -362,7 +371,13 @@ impl Explanation {
             }
         }
         for policy in self.policies.iter().filter(|policy| policy.restrictive) {
-            hint::differences(&format!("restrictive \"{}\": ", policy.name), &policy.asked, true, 0, &mut lines);
+            hint::differences(
+                &format!("restrictive \"{}\": ", policy.name),
+                &policy.asked,
+                true,
+                0,
+                &mut lines,
+            );
         }
         lines
     }
@@ -375,20 +390,21 @@ impl fmt::Display for Explanation {
             Decision::Deny => "deny".to_owned(),
             Decision::Error(error) => format!("error {error}"),
         };
-        hint::wrapped(f, 0, &format!("{}: {decision}", self.heading))?;
+        hint::wrapped(f, 0, 4, &format!("{}: {decision}", self.heading))?;
         for policy in &self.policies {
             let kind = if policy.restrictive { "restrictive" } else { "permissive" };
-            let text = format!("policy \"{}\" ({}), {kind}: {}", policy.name, policy.place, policy.asked.outcome);
-            hint::wrapped(f, 0, &text)?;
+            let text =
+                format!("policy \"{}\" ({}), {kind}: {}", policy.name, policy.place, policy.asked.outcome);
+            hint::wrapped(f, 0, 4, &text)?;
             tree(f, &policy.asked, 2)?;
         }
         let differences = self.differences();
         if !differences.is_empty() {
-            hint::wrapped(f, 0, "to pass, this would have to differ:")?;
+            hint::wrapped(f, 0, 4, "to pass, this would have to differ:")?;
         }
         for line in differences {
             let indent = line.chars().take_while(|c| *c == ' ').count();
-            hint::wrapped(f, indent + 2, line.trim_start())?;
+            hint::wrapped(f, indent + 2, 4, line.trim_start())?;
         }
         Ok(())
     }
@@ -402,14 +418,14 @@ fn tree(f: &mut fmt::Formatter<'_>, asked: &Asked, indent: usize) -> fmt::Result
         Join::Not => "not:",
         Join::Leaf => asked.text.as_str(),
     };
-    hint::wrapped(f, indent, &format!("{word:<7} {text}"))?;
+    hint::wrapped(f, indent, 12, &format!("{word:<7} {text}"))?;
     if let Outcome::Error(why) | Outcome::Unknown(why) = &asked.outcome
         && asked.beneath.is_empty()
     {
-        hint::wrapped(f, indent + 8, why)?;
+        hint::wrapped(f, indent + 8, 4, why)?;
     }
     if !asked.values.is_empty() {
-        hint::wrapped(f, indent + 8, &asked.values.join(", "))?;
+        hint::wrapped(f, indent + 8, 4, &asked.values.join(", "))?;
     }
     asked.beneath.iter().try_for_each(|one| tree(f, one, indent + 2))
 }

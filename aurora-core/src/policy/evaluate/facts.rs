@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::expr::{Expr, Select};
 use super::super::functions::{Claims, FunctionName, Value};
-use super::super::render::{self, ALIAS, Names};
+use super::super::render::{self, Names};
 use super::super::schema::Schema;
 use super::super::values;
 use super::cell::{utf8, uuid_text};
@@ -121,14 +121,10 @@ impl Fact {
         let columns: Vec<String> = outputs.iter().map(|one| render::render(one, names)).collect();
         text.push_str(if columns.is_empty() { "1" } else { "" });
         text.push_str(&columns.join(", "));
-        for (position, (id, table)) in select.sources.iter().enumerate() {
-            text.push_str(if position == 0 { " FROM " } else { ", " });
-            text.push_str(&format!("{} AS \"{ALIAS}{id}\"", names.table(table)));
-        }
-        for (position, condition) in select.filter.iter().enumerate() {
-            text.push_str(if position == 0 { " WHERE " } else { " AND " });
-            text.push_str(&render::render(condition, names));
-        }
+        // The tail of the same query without outputs, so that it is printed in one place alone.
+        let whole = render::render(&Expr::Exists(Box::new(select.clone())), names);
+        let tail = whole.strip_prefix("EXISTS (SELECT 1").and_then(|rest| rest.strip_suffix(')'));
+        text.push_str(tail.unwrap_or_default());
         text
     }
 

@@ -37,7 +37,13 @@ pub(super) fn differences(label: &str, asked: &Asked, wanted: bool, depth: usize
 }
 
 /// A heading over several; a single one goes without.
-fn headed(label: &str, heading: &str, count: usize, depth: usize, lines: &mut Vec<String>) -> (String, usize) {
+fn headed(
+    label: &str,
+    heading: &str,
+    count: usize,
+    depth: usize,
+    lines: &mut Vec<String>,
+) -> (String, usize) {
     if count < 2 {
         return (label.to_owned(), depth);
     }
@@ -62,8 +68,8 @@ fn leaf(asked: &Asked, wanted: bool) -> String {
     text
 }
 
-/// Writes one line, broken at blanks where it is longer than [`WIDTH`]; the rest is indented further.
-pub(super) fn wrapped(f: &mut fmt::Formatter<'_>, indent: usize, text: &str) -> fmt::Result {
+/// Writes one line, broken at blanks where it is longer than [`WIDTH`]; the rest is indented by `hang` more.
+pub(super) fn wrapped(f: &mut fmt::Formatter<'_>, indent: usize, hang: usize, text: &str) -> fmt::Result {
     // Deep trees keep some room for their text.
     let indent = indent.min(WIDTH / 2);
     let mut left = indent;
@@ -72,7 +78,7 @@ pub(super) fn wrapped(f: &mut fmt::Formatter<'_>, indent: usize, text: &str) -> 
     for word in text.split(' ') {
         let mut rest = word;
         loop {
-            let room = WIDTH - left - used - usize::from(used > 0);
+            let room = WIDTH.saturating_sub(left + used + usize::from(used > 0));
             let length = rest.chars().count();
             if length <= room {
                 line.push_str(if used > 0 { " " } else { "" });
@@ -90,7 +96,7 @@ pub(super) fn wrapped(f: &mut fmt::Formatter<'_>, indent: usize, text: &str) -> 
                 rest = rest.get(cut..).unwrap_or_default();
             }
             used = 0;
-            left = indent + 4;
+            left = indent + hang;
         }
     }
     if line.is_empty() { Ok(()) } else { writeln!(f, "{:left$}{}", "", line.trim_end()) }

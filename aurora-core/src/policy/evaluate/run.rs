@@ -282,11 +282,7 @@ pub(super) fn value<'a, R: Row + ?Sized>(operand: &'a Operand, at: &At<'a, R>) -
 }
 
 /// `aurora_time` without allocating for what a column holds.
-fn time<'a, R: Row + ?Sized>(
-    body: Body,
-    operand: &'a Operand,
-    at: &At<'a, R>,
-) -> Result<Cell<'a>, String> {
+fn time<'a, R: Row + ?Sized>(body: Body, operand: &'a Operand, at: &At<'a, R>) -> Result<Cell<'a>, String> {
     if let Operand::Column(place) = operand
         && let ValueRef::Time(moment) = at.row.value(place.column)
     {

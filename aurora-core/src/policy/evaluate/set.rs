@@ -226,7 +226,8 @@ mod tests {
 
     #[test]
     fn many_members_are_found_as_few_are() {
-        let set = Set::of((0..1_000).map(|i| if i % 2 == 0 { Value::Integer(i) } else { text(&i.to_string()) }));
+        let set =
+            Set::of((0..1_000).map(|i| if i % 2 == 0 { Value::Integer(i) } else { text(&i.to_string()) }));
         for i in 0..1_000_i64 {
             assert_eq!(set.integer(i), i % 2 == 0, "{i}");
             assert_eq!(set.text(&i.to_string()), i % 2 == 1, "{i}");
