@@ -19,6 +19,9 @@ impl Names for Plain {
     fn table(&self, table: &str) -> String {
         format!("v_{table}")
     }
+    fn owner_table(&self, table: &str) -> String {
+        format!("o_{table}")
+    }
     fn function(&self, name: &str) -> String {
         name.to_owned()
     }

@@ -123,6 +123,7 @@ impl Guard {
         check_carried(&host, &names, &lowered)?;
         let mut facts = host.facts();
         facts.probe = options.probe.clone();
+        facts.functions = lowered.functions().to_vec();
         let pool = Pool::new(
             path.to_owned(),
             names.clone(),
@@ -282,8 +283,12 @@ fn check_carried(host: &HostSchema, names: &Names, lowered: &Lowered) -> Result<
         }
         for role in Role::ALL {
             let rules = Rules { host, names, lowered, role };
-            object(rules, Need::Inner(position, View::Select))?;
-            object(rules, Need::Triggers(position)).map_err(objects::at_start)?;
+            let mut needs = object(rules, Need::Inner(position, View::Select))?.needs;
+            needs.extend(object(rules, Need::Triggers(position)).map_err(objects::at_start)?.needs);
+            // What a SECURITY DEFINER function reads may be a table that the file does not name.
+            for need in needs.into_iter().filter(|need| matches!(need, Need::Inner(_, View::Owner))) {
+                object(rules, need)?;
+            }
         }
     }
     Ok(())

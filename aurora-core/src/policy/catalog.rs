@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::grants::Grants;
-use super::raw::Raw;
+use super::raw::{Cast, Raw, RawSelect};
 use super::schema::Command;
 use crate::types::Role;
 
@@ -12,6 +12,7 @@ pub(super) struct Catalog {
     pub(super) file: Arc<str>,
     pub(super) tables: Vec<Guarded>,
     pub(super) enums: Vec<Enumeration>,
+    pub(super) routines: Vec<Routine>,
 }
 
 /// A table that the file names.
@@ -22,6 +23,8 @@ pub(super) struct Guarded {
     /// The first line that names it.
     pub(super) line: u64,
     pub(super) enabled: bool,
+    /// FORCE ROW LEVEL SECURITY: the owner is under the policies too.
+    pub(super) forced: bool,
     /// In the order of their names, as PostgreSQL checks restrictive ones.
     pub(super) policies: Vec<Policy>,
     pub(super) grants: Grants,
@@ -70,6 +73,48 @@ pub(super) struct Enumeration {
     pub(super) labels: Vec<String>,
 }
 
+/// `CREATE FUNCTION`.
+#[derive(Debug)]
+pub(super) struct Routine {
+    /// Lower-case, a schema other than `public` joined to it by `_`.
+    pub(super) name: String,
+    /// Without its schema: what its body may call its parameters' table.
+    pub(super) last: String,
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) result: Answers,
+    /// NULL for a NULL argument, without a look at the body.
+    pub(super) strict: bool,
+    /// SECURITY DEFINER.
+    pub(super) owner: bool,
+    /// LANGUAGE plpgsql: a name that is a parameter and a column is an error.
+    pub(super) plpgsql: bool,
+    /// `SET search_path`: the schemas that names without one are looked up in.
+    pub(super) path: Vec<String>,
+    /// Or the construct outside the subset and what to write instead.
+    pub(super) body: Result<RawSelect, (u64, String, String)>,
+    /// Whether anon, authenticated, service_role and PUBLIC may run it.
+    pub(super) execute: [bool; 4],
+}
+
+#[derive(Debug)]
+pub(super) struct Parameter {
+    pub(super) name: Option<String>,
+    pub(super) kind: Cast,
+    pub(super) default: Option<Raw>,
+}
+
+/// `RETURNS`.
+#[derive(Debug)]
+pub(super) enum Answers {
+    One(Cast),
+    /// SETOF a type.
+    Many(Cast),
+    /// `TABLE (name type, ..)`.
+    Table(Vec<(String, Cast)>),
+    /// Nothing a policy could use, such as `trigger`.
+    Nothing(String),
+}
+
 impl Catalog {
     pub(super) fn table(&self, name: &str) -> Option<&Guarded> {
         self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
@@ -82,6 +127,7 @@ impl Catalog {
                 name: name.to_owned(),
                 line,
                 enabled: false,
+                forced: false,
                 policies: Vec::new(),
                 grants: Grants::default(),
             });

@@ -1,12 +1,15 @@
 //! Policies combined per table, role and command, as PostgreSQL's rewriter does (rowsecurity.c).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::catalog::{Catalog, Guarded, Policy};
-use super::check::Checker;
+use super::check::{Checker, Ground};
 use super::error::{PolicyError, PolicyErrors, PolicyWarning};
 use super::expr::{Expr, ROW};
+use super::functions::{Body, Function, FunctionName};
+use super::grants::Columns;
+use super::host::HostFunction;
 use super::index::{self, WantedIndex};
 use super::optimise::optimise;
 use super::raw::Raw;
@@ -23,6 +26,8 @@ pub struct Lowered(Arc<Inner>);
 struct Inner {
     guarded: BTreeMap<String, BTreeMap<(Role, Command), Verdict>>,
     service: BTreeMap<(String, Command), bool>,
+    columns: BTreeMap<(String, Role, Command), Columns>,
+    functions: Vec<Function>,
     warnings: Vec<PolicyWarning>,
     indexes: Vec<WantedIndex>,
 }
@@ -30,8 +35,10 @@ struct Inner {
 /// What one role may do to one table by one command.
 #[derive(Debug)]
 struct Verdict {
-    /// The table to which PostgreSQL would deny permission: this one, or one that a policy reads.
+    /// What PostgreSQL would deny permission for: this table, one that a policy reads, a function it calls.
     denied: Option<String>,
+    /// The tables that its policies read under their own.
+    reads: BTreeSet<String>,
     using: Predicate,
     checks: Vec<Check>,
 }
@@ -63,25 +70,27 @@ pub struct Check {
 pub struct Lowering {
     expr: Arc<Expr>,
     tables: Arc<[String]>,
+    owned: Arc<[String]>,
     columns: Arc<[String]>,
 }
 
 impl Lowering {
     fn new(expr: Expr) -> Self {
-        let (mut tables, mut columns): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
-        expr.walk(&mut |part| {
-            if let Expr::Column { source: ROW, name } = part
-                && !columns.contains(name)
-            {
-                columns.push(name.clone());
+        let (mut tables, mut owned, mut columns) = (Vec::new(), Vec::new(), Vec::new());
+        let note = |names: &mut Vec<String>, name: &String| {
+            if !names.contains(name) {
+                names.push(name.clone());
             }
-            for (_, table) in part.select().into_iter().flat_map(|select| &select.sources) {
-                if !tables.contains(table) {
-                    tables.push(table.clone());
-                }
+        };
+        expr.walk(&mut |part| {
+            if let Expr::Column { source: ROW, name } = part {
+                note(&mut columns, name);
+            }
+            for source in part.select().into_iter().flat_map(|select| &select.sources) {
+                note(if source.owner { &mut owned } else { &mut tables }, &source.table);
             }
         });
-        Self { expr: Arc::new(expr), tables: tables.into(), columns: columns.into() }
+        Self { expr: Arc::new(expr), tables: tables.into(), owned: owned.into(), columns: columns.into() }
     }
 
     /// The condition as SQLite text, in parentheses of its own.
@@ -89,9 +98,14 @@ impl Lowering {
         render::render(&self.expr, names)
     }
 
-    /// The inner tables it reads, as spelled in the schema.
+    /// The inner tables it reads under their own policies, as spelled in the schema.
     pub fn tables(&self) -> &[String] {
         &self.tables
+    }
+
+    /// The inner tables it reads without their policies, in SECURITY DEFINER functions.
+    pub fn owner_tables(&self) -> &[String] {
+        &self.owned
     }
 
     /// The columns of the guarded row that it reads, as spelled in the schema.
@@ -107,8 +121,8 @@ impl Lowered {
     }
 
     /// Whether the role may run the command on the table at all: `GRANT` and `REVOKE` over the default, also
-    /// for every table that its policies read. A table that the file does not name is granted to the service
-    /// alone.
+    /// for every table that its policies read. A grant on some columns is enough here: [`Lowered::columns`] has
+    /// which. A table that the file does not name is granted to the service alone.
     pub fn granted(&self, table: &str, role: Role, command: Command) -> bool {
         self.denied(table, role, command).is_none()
     }
@@ -119,14 +133,27 @@ impl Lowered {
         let denied = match role {
             Role::Service => {
                 let held = self.0.service.get(&(key, command)).copied().unwrap_or(true);
-                (!held).then(|| table.to_owned())
+                (!held).then(|| format!("table {table}"))
             }
             _ => match self.verdict(table, role, command) {
                 Some(verdict) => verdict.denied.clone(),
-                None => Some(table.to_owned()),
+                None => Some(format!("table {table}")),
             },
         };
-        denied.map(|table| format!("permission denied for table {table}"))
+        denied.map(|what| format!("permission denied for {what}"))
+    }
+
+    /// Which columns the role may read, give on INSERT or change: `SELECT *` needs all, a `WHERE`, a `RETURNING`
+    /// and the right side of a `SET` need SELECT on what they name. `DELETE` has no columns of its own.
+    pub fn columns(&self, table: &str, role: Role, command: Command) -> Columns {
+        let known = self.0.columns.get(&(table.to_ascii_lowercase(), role, command));
+        known.cloned().unwrap_or(Columns::All)
+    }
+
+    /// The functions of the host's that lowered text calls, for the guard to register beside
+    /// [`FUNCTIONS`](super::functions::FUNCTIONS).
+    pub fn functions(&self) -> &[Function] {
+        &self.0.functions
     }
 
     /// Which rows the command may touch: permissive policies ORed, restrictive ones ANDed. An `INSERT` touches
@@ -177,13 +204,22 @@ fn violation(table: &str, policy: Option<&str>) -> String {
     }
 }
 
-pub(super) fn lower(catalog: &Catalog, schema: &Schema) -> Result<Lowered, PolicyErrors> {
-    let mut lowering = Lowerer { catalog, schema, errors: Vec::new(), warnings: Vec::new() };
+pub(super) fn lower(
+    catalog: &Catalog,
+    host: &[HostFunction],
+    schema: &Schema,
+) -> Result<Lowered, PolicyErrors> {
+    let ground = Ground { catalog, host, schema };
+    let mut lowering = Lowerer { ground, errors: Vec::new(), warnings: Vec::new() };
     let mut guarded = BTreeMap::new();
     let mut service = BTreeMap::new();
+    let mut columns = BTreeMap::new();
     for table in &catalog.tables {
         for command in Command::ALL {
             service.insert((table.name.clone(), command), table.grants.holds(Role::Service, command));
+            for role in Role::ALL {
+                columns.insert((table.name.clone(), role, command), table.grants.columns(role, command));
+            }
         }
         if table.enabled
             && let Some(found) = lowering.find(table)
@@ -192,9 +228,15 @@ pub(super) fn lower(catalog: &Catalog, schema: &Schema) -> Result<Lowered, Polic
         }
     }
     lowering.names();
+    lowering.routines();
     for role in [Role::Anon, Role::Authenticated] {
-        lowering.errors.extend(Reach::new(catalog, role).recursions());
+        let mut found = Reach::new(catalog, role).recursions();
+        if found.is_empty() {
+            found = circles(catalog, &guarded, role);
+        }
+        lowering.errors.append(&mut found);
     }
+    deny_through(catalog, &mut guarded);
     let indexes = index::wanted(schema, predicates(&guarded));
     let mut warnings: Vec<PolicyWarning> = Vec::new();
     for warning in lowering.warnings {
@@ -203,13 +245,94 @@ pub(super) fn lower(catalog: &Catalog, schema: &Schema) -> Result<Lowered, Polic
         }
     }
     warnings.sort_by_key(PolicyWarning::line);
-    let inner = Inner { guarded, service, warnings, indexes };
+    let functions = host.iter().enumerate().map(|(at, function)| Function {
+        name: FunctionName::Host(at).as_str(),
+        arity: u8::try_from(function.parameters.len()).ok(),
+        deterministic: true,
+        body: Body::Host(Arc::clone(&function.body)),
+    });
+    let functions = functions.collect();
+    let inner = Inner { guarded, service, columns, functions, warnings, indexes };
     PolicyErrors::unless_empty(lowering.errors, Lowered(Arc::new(inner)))
+}
+
+type AllVerdicts = BTreeMap<String, BTreeMap<(Role, Command), Verdict>>;
+
+/// A table may be used only where all that its policies read may be.
+fn deny_through(catalog: &Catalog, guarded: &mut AllVerdicts) {
+    let mut through = Vec::new();
+    for (table, verdicts) in &*guarded {
+        for (role, asked) in verdicts.keys() {
+            let mut open = vec![(table.as_str(), *asked)];
+            let mut seen = BTreeSet::new();
+            while let Some((name, command)) = open.pop() {
+                if !seen.insert((name, command)) {
+                    continue;
+                }
+                let held = catalog.table(name).is_none_or(|own| own.grants.holds_some(*role, command));
+                let verdict = guarded.get(name).and_then(|verdicts| verdicts.get(&(*role, command)));
+                let denied = match verdict {
+                    _ if !held => Some(format!("table {name}")),
+                    Some(verdict) => verdict.denied.clone(),
+                    None => None,
+                };
+                if let Some(denied) = denied {
+                    through.push((table.clone(), *role, *asked, denied));
+                    break;
+                }
+                let reads = verdict.into_iter().flat_map(|verdict| &verdict.reads);
+                open.extend(reads.map(|read| (read.as_str(), Command::Select)));
+            }
+        }
+    }
+    for (table, role, command, denied) in through {
+        if let Some(verdict) = guarded.get_mut(&table).and_then(|verdicts| verdicts.get_mut(&(role, command))) {
+            verdict.denied = Some(denied);
+        }
+    }
+}
+
+/// Tables that lead back to themselves through what functions read, which PostgreSQL finds only when it runs.
+fn circles(catalog: &Catalog, guarded: &AllVerdicts, role: Role) -> Vec<PolicyError> {
+    let reads = |name: &str| {
+        let verdict = guarded.get(name).and_then(|verdicts| verdicts.get(&(role, Command::Select)));
+        verdict.into_iter().flat_map(|verdict| &verdict.reads)
+    };
+    let mut errors = Vec::new();
+    for table in guarded.keys() {
+        let mut open: Vec<Vec<&str>> = vec![vec![table.as_str()]];
+        let mut seen = BTreeSet::new();
+        while let Some(way) = open.pop() {
+            let Some(last) = way.last() else { continue };
+            for next in reads(last) {
+                let mut further = way.clone();
+                further.push(next);
+                if next == table {
+                    let line = catalog.table(table).map_or(1, |own| {
+                        let lines = own.policies.iter().filter(|policy| policy.applies(role, Command::Select));
+                        lines.map(|policy| policy.line).min().unwrap_or(own.line)
+                    });
+                    let construct = format!(
+                        "policies on {table} recurse through a function (54001): {}",
+                        further.join(" -> ")
+                    );
+                    let help = "make the function SECURITY DEFINER, so that it reads its tables without their \
+                                policies";
+                    errors.push(PolicyError::new(&catalog.file, line, construct, help));
+                    return errors;
+                }
+                if seen.insert(next.as_str()) {
+                    open.push(further);
+                }
+            }
+        }
+    }
+    errors
 }
 
 /// Every predicate with the table whose rows it guards.
 fn predicates(
-    guarded: &BTreeMap<String, BTreeMap<(Role, Command), Verdict>>,
+    guarded: &AllVerdicts,
 ) -> impl Iterator<Item = (&str, &Expr)> {
     let conditions = guarded.iter().flat_map(|(table, verdicts)| {
         verdicts.values().flat_map(move |verdict| {
@@ -224,37 +347,36 @@ fn predicates(
 }
 
 struct Lowerer<'a> {
-    catalog: &'a Catalog,
-    schema: &'a Schema,
+    ground: Ground<'a>,
     errors: Vec<PolicyError>,
     warnings: Vec<PolicyWarning>,
 }
 
 impl<'a> Lowerer<'a> {
     fn find(&mut self, table: &Guarded) -> Option<&'a Table> {
-        let found = self.schema.table(&table.name);
+        let found = self.ground.schema.table(&table.name);
         if found.is_none() {
             let construct = format!("table `{}` does not exist", table.name);
             let help = "correct the name (auth.users is auth_users here) or add a migration";
-            self.errors.push(PolicyError::new(&self.catalog.file, table.line, construct, help));
+            self.errors.push(PolicyError::new(&self.ground.catalog.file, table.line, construct, help));
         }
         if table.policies.is_empty() {
             let message = format!(
                 "{}: row level security without a policy: nobody but service_role sees a row",
                 table.name
             );
-            self.warnings.push(PolicyWarning { file: self.catalog.file.clone(), line: table.line, message });
+            self.warnings.push(PolicyWarning { file: self.ground.catalog.file.clone(), line: table.line, message });
         }
         found
     }
 
     /// The aliases of inner tables must be nobody else's names.
     fn names(&mut self) {
-        for table in &self.schema.tables {
+        for table in &self.ground.schema.tables {
             if table.name.to_ascii_lowercase().contains(ALIAS) {
                 let construct = format!("table `{}` of the schema", table.name);
                 let help = "rename it: Aurora keeps names with `aurora~` for itself";
-                self.errors.push(PolicyError::new(&self.catalog.file, 1, construct, help));
+                self.errors.push(PolicyError::new(&self.ground.catalog.file, 1, construct, help));
             }
         }
     }
@@ -262,37 +384,43 @@ impl<'a> Lowerer<'a> {
     fn table(&mut self, table: &Guarded, found: &'a Table) -> BTreeMap<(Role, Command), Verdict> {
         let mut verdicts = BTreeMap::new();
         for role in [Role::Anon, Role::Authenticated] {
-            let reach = Reach::new(self.catalog, role);
             for command in Command::ALL {
                 let applicable: Vec<&Policy> =
                     table.policies.iter().filter(|policy| policy.applies(role, command)).collect();
+                let mut used = Used::default();
                 let checks = match command {
-                    Command::Insert | Command::Update => self.checks(found, role, &applicable),
+                    Command::Insert | Command::Update => self.checks(found, role, &applicable, &mut used),
                     Command::Select | Command::Delete => Vec::new(),
                 };
                 let using = match command {
                     Command::Insert => Predicate::False,
-                    _ => self.using(found, role, &applicable),
+                    _ => self.using(found, role, &applicable, &mut used),
                 };
-                let denied = reach.denied(table, command);
-                verdicts.insert((role, command), Verdict { denied, using, checks });
+                let Used { denied, reads } = used;
+                verdicts.insert((role, command), Verdict { denied, reads, using, checks });
             }
             // A policy that no role runs is checked too: `applies` covers all but those TO service_role.
             for policy in table.policies.iter().filter(|policy| policy.roles == [Role::Service]) {
                 for raw in policy.using.iter().chain(&policy.check) {
-                    self.condition(found, Role::Authenticated, policy, raw);
+                    self.condition(found, Role::Authenticated, policy, raw, &mut Used::default());
                 }
             }
         }
         verdicts
     }
 
-    fn using(&mut self, found: &'a Table, role: Role, applicable: &[&Policy]) -> Predicate {
+    fn using(
+        &mut self,
+        found: &'a Table,
+        role: Role,
+        applicable: &[&Policy],
+        used: &mut Used,
+    ) -> Predicate {
         let mut permissive = Vec::new();
         let mut restrictive = Vec::new();
         for policy in applicable {
             let Some(raw) = &policy.using else { continue };
-            let condition = self.condition(found, role, policy, raw);
+            let condition = self.condition(found, role, policy, raw, used);
             if policy.restrictive { restrictive.push(condition) } else { permissive.push(condition) }
         }
         let mut all = vec![Expr::Or(permissive)];
@@ -300,12 +428,18 @@ impl<'a> Lowerer<'a> {
         predicate(Expr::And(all))
     }
 
-    fn checks(&mut self, found: &'a Table, role: Role, applicable: &[&Policy]) -> Vec<Check> {
+    fn checks(
+        &mut self,
+        found: &'a Table,
+        role: Role,
+        applicable: &[&Policy],
+        used: &mut Used,
+    ) -> Vec<Check> {
         let mut permissive = Vec::new();
         let mut restrictive = Vec::new();
         for policy in applicable {
             let Some(raw) = policy.check() else { continue };
-            let condition = self.condition(found, role, policy, raw);
+            let condition = self.condition(found, role, policy, raw, used);
             if policy.restrictive {
                 restrictive.push((policy.name.clone(), condition));
             } else {
@@ -326,13 +460,61 @@ impl<'a> Lowerer<'a> {
         checks
     }
 
-    fn condition(&mut self, found: &'a Table, role: Role, policy: &Policy, raw: &Raw) -> Expr {
-        let mut checker = Checker::new(self.catalog, self.schema, found, role, policy);
+    fn condition(
+        &mut self,
+        found: &'a Table,
+        role: Role,
+        policy: &Policy,
+        raw: &Raw,
+        used: &mut Used,
+    ) -> Expr {
+        let mut checker = Checker::new(self.ground, found, role, policy);
         let expr = checker.condition(raw, true);
         self.errors.append(&mut checker.errors);
         self.warnings.append(&mut checker.warnings);
+        used.reads.extend(checker.reads);
+        let hidden = || self.hidden_column(&expr, role);
+        used.denied = used.denied.take().or(checker.denied).or_else(hidden);
         expr
     }
+
+    /// A subquery that reads a column its caller was not granted: PostgreSQL checks those of policies too.
+    fn hidden_column(&self, expr: &Expr, role: Role) -> Option<String> {
+        let mut tables: Vec<(usize, String)> = Vec::new();
+        let mut columns: Vec<(usize, String)> = Vec::new();
+        expr.walk(&mut |part| {
+            if let Expr::Column { source, name } = part {
+                columns.push((*source, name.clone()));
+            }
+            let sources = part.select().into_iter().flat_map(|select| &select.sources);
+            tables.extend(sources.filter(|source| !source.owner).map(|one| (one.id, one.table.clone())));
+        });
+        columns.iter().find_map(|(source, column)| {
+            let (_, table) = tables.iter().find(|(id, _)| id == source)?;
+            let granted = self.ground.catalog.table(table)?.grants.columns(role, Command::Select);
+            (!granted.contains(column)).then(|| format!("table {table}"))
+        })
+    }
+
+    /// A body outside the subset that nobody registered is told even where nothing calls it: it was written to be
+    /// called.
+    fn routines(&mut self) {
+        for routine in &self.ground.catalog.routines {
+            let Err((line, construct, help)) = &routine.body else { continue };
+            if self.ground.host.iter().any(|other| other.name == routine.name) {
+                continue;
+            }
+            let construct = format!("function {}(): {construct}", routine.name);
+            self.errors.push(PolicyError::new(&self.ground.catalog.file, *line, construct, help.as_str()));
+        }
+    }
+}
+
+/// What the policies of one verdict use.
+#[derive(Default)]
+struct Used {
+    denied: Option<String>,
+    reads: BTreeSet<String>,
 }
 
 fn predicate(expr: Expr) -> Predicate {

@@ -19,6 +19,7 @@
 //! impl Names for Plain {
 //!     fn row(&self, column: &str) -> String { format!("\"notes\".\"{column}\"") }
 //!     fn table(&self, table: &str) -> String { format!("\"{table}\"") }
+//!     fn owner_table(&self, table: &str) -> String { format!("\"{table}\"") }
 //!     fn function(&self, name: &str) -> String { name.to_owned() }
 //! }
 //!
@@ -32,6 +33,9 @@
 //! assert!(matches!(lowered.using("notes", Role::Anon, Command::Select), Predicate::False));
 //! ```
 
+mod arithmetic;
+mod arrays;
+mod builtins;
 mod calls;
 mod catalog;
 mod check;
@@ -39,9 +43,13 @@ mod coerce;
 mod convert;
 mod error;
 mod expr;
+mod forms;
 pub mod functions;
 mod grants;
+mod host;
 mod index;
+mod inline;
+mod lint;
 mod lower;
 mod operators;
 mod optimise;
@@ -50,10 +58,15 @@ mod pattern;
 mod query;
 mod raw;
 mod reach;
+mod regex;
 mod render;
+mod routine;
 mod schema;
+mod select;
+mod spelling;
 mod values;
 
+pub use grants::Columns;
 pub use error::{PolicyError, PolicyErrors, PolicyWarning};
 pub use index::WantedIndex;
 pub use lower::{Check, Lowered, Lowering, Predicate};

@@ -1,4 +1,4 @@
-//! Which tables a policy leads to: for grants, and for PostgreSQL's 42P17.
+//! Which tables a policy leads to by its own text: PostgreSQL's 42P17.
 
 use super::catalog::{Catalog, Guarded};
 use super::error::PolicyError;
@@ -11,15 +11,16 @@ pub(super) struct Reach<'a> {
     role: Role,
 }
 
-/// The tables of an expression's subqueries; `None` if it has no subquery at all.
+/// The tables of an expression's subqueries; `None` if it has no subquery at all. What a function reads is not seen
+/// here, as PostgreSQL's rewriter does not see it.
 fn inner_tables<'a>(expressions: impl Iterator<Item = &'a Raw>) -> Option<Vec<String>> {
     let mut found = None;
     for raw in expressions {
         raw.walk(&mut |_| {}, &mut |select| {
             let tables: &mut Vec<String> = found.get_or_insert_default();
-            for source in &select.sources {
-                if !tables.contains(&source.table) {
-                    tables.push(source.table.clone());
+            for table in select.sources.iter().filter_map(|source| source.table()) {
+                if !tables.iter().any(|other| other == table) {
+                    tables.push(table.to_owned());
                 }
             }
         });
@@ -35,28 +36,6 @@ impl<'a> Reach<'a> {
     fn read_by(&self, table: &'a Guarded, command: Command) -> Option<Vec<String>> {
         let policies = table.policies.iter().filter(|policy| policy.applies(self.role, command));
         inner_tables(policies.flat_map(|policy| policy.expressions(command)))
-    }
-
-    /// The first table that the role may not use: this one, or one that its policies read, at any depth.
-    pub(super) fn denied(&self, table: &'a Guarded, command: Command) -> Option<String> {
-        let mut seen = Vec::new();
-        self.denied_from(table, command, &mut seen)
-    }
-
-    fn denied_from(&self, table: &'a Guarded, command: Command, seen: &mut Vec<&'a str>) -> Option<String> {
-        if !table.grants.holds(self.role, command) {
-            return Some(table.name.clone());
-        }
-        for name in self.read_by(table, command).unwrap_or_default() {
-            let Some(inner) = self.catalog.table(&name) else { return Some(name) };
-            if !seen.contains(&inner.name.as_str()) {
-                seen.push(&inner.name);
-                if let Some(denied) = self.denied_from(inner, Command::Select, seen) {
-                    return Some(denied);
-                }
-            }
-        }
-        None
     }
 
     /// Every policy whose own table is reached again, as rewriteHandler.c finds them: a table whose policies
