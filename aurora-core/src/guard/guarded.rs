@@ -1,3 +1,4 @@
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -9,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::env::{Clock, Entropy};
 use crate::policy::functions::Claims;
-use crate::policy::{Lowered, Policies};
+use crate::policy::{Columns, Command, Lowered, Policies};
 use crate::store::WriterLock;
 use crate::types::{Code, Error, Principal, Result, Role};
 
@@ -124,6 +125,7 @@ impl Guard {
         let mut facts = host.facts();
         facts.probe = options.probe.clone();
         facts.functions = lowered.functions().to_vec();
+        facts.columns = readable(&host, &names, &lowered);
         let pool = Pool::new(
             path.to_owned(),
             names.clone(),
@@ -270,6 +272,20 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// The columns that may be read of each view, where that is not all: what the engine is asked by.
+fn readable(host: &HostSchema, names: &Names, lowered: &Lowered) -> HashMap<String, BTreeSet<String>> {
+    let mut readable = HashMap::new();
+    for (position, table) in host.tables.iter().enumerate() {
+        for role in Role::ALL {
+            if let Columns::Only(columns) = lowered.columns(&table.name, role, Command::Select) {
+                readable.insert(names.outer(position, role), columns.clone());
+                readable.insert(names.inner(position, role, View::Select), columns);
+            }
+        }
+    }
+    readable
 }
 
 /// Refuses by name what cannot be guarded of the tables that policies speak of.

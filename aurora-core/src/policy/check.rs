@@ -213,7 +213,12 @@ impl<'a> Checker<'a> {
             RawKind::Array(items) => self.array(items, raw.line),
             RawKind::ArraySelect(select) => self.scalar(select, plain),
             RawKind::Element(array, index) => self.element(array, index, raw.line),
-            RawKind::Identity(identity) => self.identity(*identity),
+            RawKind::Identity(identity) => {
+                if *identity == Identity::Tenant {
+                    self.warn_of_setting(raw.line);
+                }
+                self.identity(*identity)
+            }
             RawKind::Now => (Expr::Call(FunctionName::Now, Vec::new()), Type::Micros),
             _ => (self.condition(raw, false), Type::Bool),
         }
@@ -262,6 +267,11 @@ impl<'a> Checker<'a> {
         match coerce::compare(op, left.clone(), right.clone(), plain) {
             Ok(expr) => expr,
             Err(coerce::Problem::Types) => self.mismatch(line, "comparison", left.1, right.1).0,
+            Err(coerce::Problem::Spelling(uuid)) => {
+                let help =
+                    format!("this column is text: write '{uuid}', or '..'::uuid to compare it as a uuid");
+                self.refuse(line, "a uuid spelled otherwise than it is stored", &help).0
+            }
             Err(coerce::Problem::Order(kind)) => {
                 let construct = format!("an order of {} values", kind.name());
                 let help = "orders exist for numbers and times here (text sorts by PostgreSQL's collation): cast \
@@ -307,6 +317,10 @@ impl<'a> Checker<'a> {
                     return (Vec::new(), Type::Null);
                 }
             }
+        }
+        // PostgreSQL takes literals that nothing gives a type for text.
+        if common == Type::Unknown {
+            common = Type::Text;
         }
         for (value, kind) in &many {
             self.check_label(value, *kind, common, line);

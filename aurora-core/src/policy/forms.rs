@@ -144,6 +144,18 @@ impl Converter<'_> {
                 let kind = self.in_select(left, query);
                 wrap(self, kind)
             }
+            Expr::Value(text) if member && element.is_some() && literal_items(&text.value).is_some() => {
+                let cast = |item: Option<String>| match (item, &element) {
+                    (Some(item), Some(cast)) => {
+                        let item = Raw { kind: RawKind::Text(item), line };
+                        Raw { line, kind: RawKind::Cast(Box::new(item), cast.clone()) }
+                    }
+                    _ => Raw { line, kind: RawKind::Null },
+                };
+                let items = literal_items(&text.value).unwrap_or_default();
+                let kind = RawKind::InList(self.boxed(left), items.into_iter().map(cast).collect());
+                wrap(self, kind)
+            }
             Expr::Array(array) if member && !array.elem.is_empty() => {
                 let cast = |item: Raw| match &element {
                     Some(cast) => Raw { line, kind: RawKind::Cast(Box::new(item), cast.clone()) },
@@ -207,3 +219,10 @@ fn is_utc(value: &Value) -> bool {
     matches!(value, Value::SingleQuotedString(zone) if zone.eq_ignore_ascii_case("utc"))
 }
 
+
+/// The elements of `'{a,b}'`, if there are any.
+fn literal_items(value: &Value) -> Option<Vec<Option<String>>> {
+    let Value::SingleQuotedString(text) = value else { return None };
+    let items: Vec<Option<String>> = serde_json::from_str(&super::values::array(text, "text")?).ok()?;
+    (!items.is_empty()).then_some(items)
+}

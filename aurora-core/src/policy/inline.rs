@@ -88,11 +88,11 @@ impl<'a> Checker<'a> {
             Some(Meant::Routine(routine, arguments)) => match &routine.result {
                 Answers::One(_) => self.inlined(routine, arguments, plain && condition, line),
                 Answers::Many(_) | Answers::Table(_) => {
-                    if !self.flat.as_ref().is_some_and(|flat| flat.open) {
+                    let Some(plain) = self.flat.as_ref().filter(|flat| flat.open).map(|flat| flat.plain) else {
                         let help = "write column IN (SELECT function(..)), or EXISTS (SELECT 1 FROM function(..))";
                         let construct = format!("set-returning function {}() in a condition", call.written());
                         return self.refuse(line, construct, help);
-                    }
+                    };
                     let mut outputs = self.unfolded(routine, arguments, plain, line);
                     match outputs.len() {
                         1 => outputs.pop().map_or((Expr::Null, Type::Null), |(_, typed)| typed),
@@ -233,7 +233,9 @@ impl<'a> Checker<'a> {
             }
             *slot = Some(typed.clone());
         }
-        let (mut score, mut arguments) = (0, Vec::new());
+        // Exact types count most; a function that needs no default goes before one that does.
+        let (mut score, mut arguments) = (given.len(), Vec::new());
+        score += 100 - routine.parameters.len().min(100);
         for (slot, parameter) in slots.into_iter().zip(&routine.parameters) {
             let kind = self.type_of(&parameter.kind)?;
             let typed = match slot {
@@ -246,7 +248,7 @@ impl<'a> Checker<'a> {
                     typed
                 }
             };
-            score += usize::from(alike(typed.1, kind));
+            score += DEEPEST * usize::from(alike(typed.1, kind));
             arguments.push(self.passed(kind, typed)?);
         }
         Some((score, arguments))

@@ -33,4 +33,22 @@ impl Checker<'_> {
         };
         self.warn(line, message);
     }
+
+    /// A setting is whatever the last statement made it, where a policy cannot see who that was.
+    pub(super) fn warn_of_setting(&mut self, line: u64) {
+        self.warn(
+            line,
+            "current_setting() stands for the principal's tenant here; on other servers any statement can set it: \
+             carry it as a claim and write auth.jwt() ->> 'tenant'",
+        );
+    }
+
+    /// What users write themselves proves nothing about them.
+    pub(super) fn warn_of_metadata(&mut self, line: u64) {
+        self.warn(
+            line,
+            "users change their own user_metadata: whoever reads it here believes what the caller says; keep roles \
+             in app_metadata",
+        );
+    }
 }

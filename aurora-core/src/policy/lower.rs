@@ -37,6 +37,8 @@ struct Inner {
 struct Verdict {
     /// What PostgreSQL would deny permission for: this table, one that a policy reads, a function it calls.
     denied: Option<String>,
+    /// Of that, what a function or a column in its own policies denies.
+    called: Option<String>,
     /// The tables that its policies read under their own.
     reads: BTreeSet<String>,
     using: Predicate,
@@ -236,7 +238,7 @@ pub(super) fn lower(
         }
         lowering.errors.append(&mut found);
     }
-    deny_through(catalog, &mut guarded);
+    deny_through(&mut guarded);
     let indexes = index::wanted(schema, predicates(&guarded));
     let mut warnings: Vec<PolicyWarning> = Vec::new();
     for warning in lowering.warnings {
@@ -258,8 +260,9 @@ pub(super) fn lower(
 
 type AllVerdicts = BTreeMap<String, BTreeMap<(Role, Command), Verdict>>;
 
-/// A table may be used only where all that its policies read may be.
-fn deny_through(catalog: &Catalog, guarded: &mut AllVerdicts) {
+/// What a function or a column denies, it denies to every policy that leads to it; tables are asked for by
+/// [`Reach`].
+fn deny_through(guarded: &mut AllVerdicts) {
     let mut through = Vec::new();
     for (table, verdicts) in &*guarded {
         for (role, asked) in verdicts.keys() {
@@ -269,13 +272,8 @@ fn deny_through(catalog: &Catalog, guarded: &mut AllVerdicts) {
                 if !seen.insert((name, command)) {
                     continue;
                 }
-                let held = catalog.table(name).is_none_or(|own| own.grants.holds_some(*role, command));
                 let verdict = guarded.get(name).and_then(|verdicts| verdicts.get(&(*role, command)));
-                let denied = match verdict {
-                    _ if !held => Some(format!("table {name}")),
-                    Some(verdict) => verdict.denied.clone(),
-                    None => None,
-                };
+                let denied = verdict.and_then(|verdict| verdict.called.clone());
                 if let Some(denied) = denied {
                     through.push((table.clone(), *role, *asked, denied));
                     break;
@@ -287,7 +285,7 @@ fn deny_through(catalog: &Catalog, guarded: &mut AllVerdicts) {
     }
     for (table, role, command, denied) in through {
         if let Some(verdict) = guarded.get_mut(&table).and_then(|verdicts| verdicts.get_mut(&(role, command))) {
-            verdict.denied = Some(denied);
+            verdict.denied.get_or_insert(denied);
         }
     }
 }
@@ -387,6 +385,8 @@ impl<'a> Lowerer<'a> {
             for command in Command::ALL {
                 let applicable: Vec<&Policy> =
                     table.policies.iter().filter(|policy| policy.applies(role, command)).collect();
+                let denied = Reach::new(self.ground.catalog, role).denied(table, command);
+                let denied = denied.map(|table| format!("table {table}"));
                 let mut used = Used::default();
                 let checks = match command {
                     Command::Insert | Command::Update => self.checks(found, role, &applicable, &mut used),
@@ -396,8 +396,13 @@ impl<'a> Lowerer<'a> {
                     Command::Insert => Predicate::False,
                     _ => self.using(found, role, &applicable, &mut used),
                 };
-                let Used { denied, reads } = used;
-                verdicts.insert((role, command), Verdict { denied, reads, using, checks });
+                let Used { denied: called, reads } = used;
+                verdicts.insert((role, command), Verdict { denied, called, reads, using, checks });
+            }
+            if role == Role::Authenticated {
+                for policy in &table.policies {
+                    self.lint(found, policy);
+                }
             }
             // A policy that no role runs is checked too: `applies` covers all but those TO service_role.
             for policy in table.policies.iter().filter(|policy| policy.roles == [Role::Service]) {
@@ -476,6 +481,36 @@ impl<'a> Lowerer<'a> {
         let hidden = || self.hidden_column(&expr, role);
         used.denied = used.denied.take().or(checker.denied).or_else(hidden);
         expr
+    }
+
+    /// What a policy comes to once it is reduced, where that is more than its author can have meant.
+    fn lint(&mut self, found: &'a Table, policy: &Policy) {
+        for (clause, raw) in [("USING", &policy.using), ("WITH CHECK", &policy.check)] {
+            let Some(raw) = raw else { continue };
+            let mut open_to = |role| {
+                let expr = self.condition(found, role, policy, raw, &mut Used::default());
+                optimise(expr, true) == Expr::Bool(true)
+            };
+            let (signed_in, anybody) = (open_to(Role::Authenticated), open_to(Role::Anon));
+            let place = format!("policy \"{}\" on {}", policy.name, found.name);
+            let to_anon = policy.roles.is_empty() || policy.roles.contains(&Role::Anon);
+            let writes = policy.command != Some(Command::Select);
+            let message = if anybody && !signed_in && to_anon && !policy.restrictive {
+                format!(
+                    "{place}: {clause} is true for whoever is not signed in, for whom auth.uid() is NULL; add TO \
+                     authenticated"
+                )
+            } else if signed_in && writes && !policy.restrictive {
+                format!(
+                    "{place}: {clause} is always true, so every row may be written; name who owns it, for example \
+                     owner = auth.uid()"
+                )
+            } else {
+                continue;
+            };
+            let file = self.ground.catalog.file.clone();
+            self.warnings.push(PolicyWarning { file, line: policy.line, message });
+        }
     }
 
     /// A subquery that reads a column its caller was not granted: PostgreSQL checks those of policies too.

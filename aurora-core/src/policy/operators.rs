@@ -131,10 +131,16 @@ impl Checker<'_> {
         let kind = if text { Type::Text } else { Type::Json };
         if let (Some(mut path), RawKind::Text(key)) = (claims_path(value), &key.kind) {
             path.push(Expr::Text(key.clone()));
+            if path.first() == Some(&Expr::Text("user_metadata".to_owned())) {
+                self.warn_of_metadata(line);
+            }
             let name = if text { FunctionName::JwtText } else { FunctionName::JwtJson };
             return (Expr::Call(name, path), kind);
         }
         let object = self.value(value, false);
+        if matches!(&object.0, Expr::Column { name, .. } if name.eq_ignore_ascii_case("raw_user_meta_data")) {
+            self.warn_of_metadata(line);
+        }
         if !matches!(object.1, Type::Json | Type::StoredText | Type::Null) {
             let construct = format!("-> on {}", object.1.name());
             return self.refuse(line, construct, "only json has fields: cast to jsonb");

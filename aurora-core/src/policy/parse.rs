@@ -98,7 +98,7 @@ impl Reader {
             return;
         }
         let dialect = PostgreSqlDialect {};
-        let without_cost = planner_hints_out(tokens);
+        let without_cost = public_quoted(planner_hints_out(tokens));
         let mut parser = Parser::new(&dialect).with_tokens_with_locations(without_cost);
         let parsed = parser.parse_statement().and_then(|statement| {
             parser.expect_token(&Token::EOF)?;
@@ -477,4 +477,29 @@ fn planner_hints_out(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
         kept.push(token.clone());
     }
     kept
+}
+
+/// `FROM PUBLIC, anon`: the parser takes PUBLIC for the only one.
+fn public_quoted(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let meant = tokens.iter().position(|token| !matches!(token.token, Token::Whitespace(_)));
+    let first = meant.and_then(|at| tokens.get(at));
+    let grants = first.is_some_and(|token| {
+        matches!(&token.token, Token::Word(word) if matches!(word.keyword, Keyword::GRANT | Keyword::REVOKE))
+    });
+    if !grants {
+        return tokens;
+    }
+    let mut comma_next = false;
+    for token in tokens.iter_mut().rev() {
+        match &mut token.token {
+            Token::Whitespace(_) => {}
+            Token::Word(word) if comma_next && word.value.eq_ignore_ascii_case("public") => {
+                word.quote_style = Some('"');
+                word.keyword = Keyword::NoKeyword;
+                comma_next = false;
+            }
+            other => comma_next = *other == Token::Comma,
+        }
+    }
+    tokens
 }
