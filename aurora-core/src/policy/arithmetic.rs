@@ -23,6 +23,12 @@ impl Checker<'_> {
         let name = function(op);
         match (coerce::coerce(left.0, left.1, Type::Integer), coerce::coerce(right.0, right.1, Type::Integer))
         {
+            // PostgreSQL computes constants ahead of the CASE that they stand in.
+            (Some(Expr::Integer(_)), Some(Expr::Integer(0)))
+                if matches!(op, Arithmetic::Divide | Arithmetic::Remainder) =>
+            {
+                self.refuse(line, "division by zero (22012)", "correct the divisor")
+            }
             (Some(left), Some(right)) => (Expr::Call(name, vec![left, right]), Type::Integer),
             _ => {
                 let construct = format!("arithmetic on {} and {}", kinds.0.name(), kinds.1.name());

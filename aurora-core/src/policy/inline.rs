@@ -239,7 +239,10 @@ impl<'a> Checker<'a> {
         for (slot, parameter) in slots.into_iter().zip(&routine.parameters) {
             let kind = self.type_of(&parameter.kind)?;
             let typed = match slot {
-                Some(typed) => typed,
+                Some(typed) => {
+                    score += DEEPEST * usize::from(alike(typed.1, kind));
+                    typed
+                }
                 None => {
                     // A default sees nothing of the caller's.
                     let scopes = std::mem::take(&mut self.scopes);
@@ -248,7 +251,6 @@ impl<'a> Checker<'a> {
                     typed
                 }
             };
-            score += DEEPEST * usize::from(alike(typed.1, kind));
             arguments.push(self.passed(kind, typed)?);
         }
         Some((score, arguments))

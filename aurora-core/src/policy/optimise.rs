@@ -56,6 +56,9 @@ fn fold(expr: Expr, truth: bool) -> Expr {
             if never(&select) {
                 return Expr::Bool(false);
             }
+            if truth && select.sources.is_empty() {
+                return optimise(Expr::And(select.filter), true);
+            }
             match decorrelate(&select).filter(|_| truth) {
                 Some(member) => member,
                 None => Expr::Exists(Box::new(select)),

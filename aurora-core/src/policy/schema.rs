@@ -101,7 +101,9 @@ impl Column {
             // A uuid in an array is text: JSON has no bytes.
             return element.policy_type().and_then(Element::of).map(Type::Array);
         }
-        let kind = if has("BOOL") {
+        let kind = if declared.trim() == "DATE" {
+            Type::Date
+        } else if has("BOOL") {
             Type::Bool
         } else if has("TIMESTAMP") || has("DATE") {
             Type::Time

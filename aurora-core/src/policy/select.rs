@@ -564,7 +564,12 @@ impl<'a> Checker<'a> {
         if !real {
             return Ok((Expr::Null, kind));
         }
-        Ok((Expr::Column { source: source.id, name: column.name.clone() }, kind))
+        let own = Expr::Column { source: source.id, name: column.name.clone() };
+        match kind {
+            // A day may be kept as text or as seconds.
+            Type::Date => Ok((Expr::Call(FunctionName::Date, vec![own]), kind)),
+            _ => Ok((own, kind)),
+        }
     }
 }
 

@@ -212,15 +212,23 @@ pub(super) fn interval(text: &str) -> Option<(i64, i64)> {
                 Some(rest) => (-1, rest),
                 None => (1, word.strip_prefix('+').unwrap_or(word)),
             };
-            micros = micros.checked_add(clock(clock_text)? * negative)?;
+            micros = micros.checked_add(hours(clock_text)? * negative)?;
             continue;
         }
         let amount: i64 = word.strip_prefix('+').unwrap_or(word).parse().ok()?;
-        let (of_months, of_micros) = unit(words.next()?)?;
+        // A number alone is of seconds.
+        let (of_months, of_micros) = words.next().map_or(Some((0, 1_000_000)), unit)?;
         months = months.checked_add(amount.checked_mul(of_months)?)?;
         micros = micros.checked_add(amount.checked_mul(of_micros)?)?;
     }
     any.then_some((months * sign, micros * sign))
+}
+
+/// `HH:MM[:SS[.ffffff]]`, of any number of hours.
+fn hours(text: &str) -> Option<i64> {
+    let (hours, rest) = text.split_once(':')?;
+    let below = clock(&format!("00:{rest}"))?;
+    digits(hours, 1, 9)?.checked_mul(3_600_000_000)?.checked_add(below)
 }
 
 /// Months and microseconds of one unit.

@@ -338,6 +338,7 @@ impl Rewriter<'_> {
             _ => return Ok(()),
         };
         self.note_column(qualifier.as_deref(), &name)?;
+        self.read_granted(qualifier.as_deref(), &name)?;
         if is_rowid(&name)
             && let Some(known) = self.rowid(qualifier.as_deref(), &name)?
         {
@@ -386,6 +387,27 @@ impl Rewriter<'_> {
         let table = target.table.clone();
         self.reads_target = true;
         self.granted(&table, column, Command::Select)
+    }
+
+    /// A column of a table in sight must be granted. What a subquery or a CTE might offer is left to the engine, which
+    /// asks for every column of every view.
+    fn read_granted(&self, qualifier: Option<&str>, column: &str) -> Result<()> {
+        for block in self.blocks.iter().rev() {
+            for item in block.items.iter().filter(|item| !item.target) {
+                let table = item.table.and_then(|position| self.rules.host.tables.get(position));
+                let named = match (qualifier, table) {
+                    (Some(qualifier), _) => qualifier.eq_ignore_ascii_case(&item.alias),
+                    (None, Some(table)) => table.columns.iter().any(|own| own.eq_ignore_ascii_case(column)),
+                    (None, None) => return Ok(()),
+                };
+                match table {
+                    Some(table) if named => return self.granted(&table.name, column, Command::Select),
+                    _ if named => return Ok(()),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The column's own grant, where the table's is not held.

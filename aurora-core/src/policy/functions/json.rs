@@ -21,6 +21,8 @@ fn step<'a>(value: &'a Json, key: &Value) -> Option<&'a Json> {
             let from_end = index.checked_add(i64::try_from(items.len()).ok()?)?;
             items.get(usize::try_from(if *index < 0 { from_end } else { *index }).ok()?)
         }
+        // A bare jsonb value is kept as an array of one.
+        (value, Value::Integer(0 | -1)) if is_scalar(value) => Some(value),
         _ => None,
     }
 }
