@@ -149,7 +149,8 @@ fn tiers_a_and_b_are_lowered_over_tables_made_to_fit() {
             match policies.lower(&schema) {
                 Ok(done) => {
                     lowered += 1;
-                    if done.warnings().iter().any(|warning| !warning.message().contains("without a policy")) {
+                    let capture = |text: &str| text.contains("inner table's column") || text.contains("with itself");
+                    if done.warnings().iter().any(|warning| capture(warning.message())) {
                         warned.push(entry.name.clone());
                     }
                     break;

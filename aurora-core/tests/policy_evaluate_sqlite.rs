@@ -230,6 +230,10 @@ impl Names for Inlined {
     fn row(&self, column: &str) -> String {
         panic!("a fact reads the row's {column}")
     }
+    fn owner_table(&self, table: &str) -> String {
+        format!("\"{table}\"")
+    }
+
     fn table(&self, table: &str) -> String {
         match table {
             "members" => "(SELECT * FROM members WHERE level IS NOT 4)".to_owned(),

@@ -70,6 +70,9 @@ impl Names for Quoted {
     fn table(&self, table: &str) -> String {
         format!("\"v_{table}\"")
     }
+    fn owner_table(&self, table: &str) -> String {
+        format!("\"v_{table}\"")
+    }
     fn function(&self, name: &str) -> String {
         name.to_owned()
     }

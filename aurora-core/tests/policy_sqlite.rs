@@ -26,6 +26,9 @@ impl Names for Inline {
     fn table(&self, table: &str) -> String {
         format!("\"{table}\"")
     }
+    fn owner_table(&self, table: &str) -> String {
+        format!("\"{table}\"")
+    }
     fn function(&self, name: &str) -> String {
         name.to_owned()
     }

@@ -16,7 +16,8 @@ impl Guarded {
     pub async fn facts(&self, facts: &[Fact]) -> Result<Facts> {
         let mut known = Facts::of(self.principal());
         for fact in facts {
-            let question = fact.postgres().ok_or_else(|| {
+            let question = if self.is_postgres() { fact.postgres() } else { fact.sqlite() };
+            let question = question.ok_or_else(|| {
                 let text = format!("`{fact}` cannot be asked apart from its policy");
                 Error::new(Code::StatementNotSupported, text)
             })?;

@@ -32,6 +32,8 @@ pub(super) enum View {
     Delete,
     /// Rows both DELETE and SELECT policies let through.
     DeleteReading,
+    /// Every row: what a SECURITY DEFINER function reads. Only policies name it.
+    Owner,
 }
 
 impl Names {

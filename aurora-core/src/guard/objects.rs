@@ -49,6 +49,12 @@ impl PolicyNames for Spelling<'_> {
             .map_or_else(|| "\"\"".to_owned(), |at| quote(&names.inner(at, role, View::Select)))
     }
 
+    fn owner_table(&self, table: &str) -> String {
+        let Rules { host, names, role, .. } = self.rules;
+        host.position(table)
+            .map_or_else(|| "\"\"".to_owned(), |at| quote(&names.inner(at, role, View::Owner)))
+    }
+
     fn function(&self, name: &str) -> String {
         quote(&self.rules.names.function(name))
     }
@@ -72,6 +78,11 @@ fn render(
             needs.push(Need::Inner(position, View::Select));
         }
     }
+    for owned in lowering.owner_tables() {
+        if let Some(position) = rules.host.position(owned) {
+            needs.push(Need::Inner(position, View::Owner));
+        }
+    }
     lowering.render(&Spelling { rules, row, collated: table.collated })
 }
 
@@ -85,7 +96,11 @@ fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Re
         View::UpdateReading => &[Command::Update, Command::Select],
         View::Delete => &[Command::Delete],
         View::DeleteReading => &[Command::Delete, Command::Select],
+        View::Owner => &[],
     };
+    if let (View::Owner, Some(why)) = (view, &table.refusal) {
+        return Err(not_carried("table", &table.name, why));
+    }
     let predicates: Vec<String> = commands
         .iter()
         .map(|command| lowered.using(&table.name, role, *command))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::grants::Grants;
 use super::postgres::Native;
-use super::raw::Raw;
+use super::raw::{Cast, Raw, RawSelect};
 use super::schema::Command;
 use crate::types::Role;
 
@@ -17,6 +17,7 @@ pub(super) struct Catalog {
     pub(super) native: Native,
     /// Nothing else was read.
     pub(super) native_only: bool,
+    pub(super) routines: Vec<Routine>,
 }
 
 /// A table that the file names.
@@ -27,6 +28,8 @@ pub(super) struct Guarded {
     /// The first line that names it.
     pub(super) line: u64,
     pub(super) enabled: bool,
+    /// FORCE ROW LEVEL SECURITY: the owner is under the policies too.
+    pub(super) forced: bool,
     /// In the order of their names, as PostgreSQL checks restrictive ones.
     pub(super) policies: Vec<Policy>,
     pub(super) grants: Grants,
@@ -56,16 +59,6 @@ impl Policy {
     pub(super) fn check(&self) -> Option<&Raw> {
         self.check.as_ref().or(self.using.as_ref())
     }
-
-    /// The expressions that a statement of that command runs through.
-    pub(super) fn expressions(&self, command: Command) -> impl Iterator<Item = &Raw> {
-        let using = if command == Command::Insert { None } else { self.using.as_ref() };
-        let check = match command {
-            Command::Insert | Command::Update => self.check(),
-            Command::Select | Command::Delete => None,
-        };
-        using.into_iter().chain(check)
-    }
 }
 
 /// `CREATE TYPE name AS ENUM (..)`.
@@ -73,6 +66,48 @@ impl Policy {
 pub(super) struct Enumeration {
     pub(super) name: String,
     pub(super) labels: Vec<String>,
+}
+
+/// `CREATE FUNCTION`.
+#[derive(Debug)]
+pub(super) struct Routine {
+    /// Lower-case, a schema other than `public` joined to it by `_`.
+    pub(super) name: String,
+    /// Without its schema: what its body may call its parameters' table.
+    pub(super) last: String,
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) result: Answers,
+    /// NULL for a NULL argument, without a look at the body.
+    pub(super) strict: bool,
+    /// SECURITY DEFINER.
+    pub(super) owner: bool,
+    /// LANGUAGE plpgsql: a name that is a parameter and a column is an error.
+    pub(super) plpgsql: bool,
+    /// `SET search_path`: the schemas that names without one are looked up in.
+    pub(super) path: Vec<String>,
+    /// Or the construct outside the subset and what to write instead.
+    pub(super) body: Result<RawSelect, (u64, String, String)>,
+    /// Whether anon, authenticated, service_role and PUBLIC may run it.
+    pub(super) execute: [bool; 4],
+}
+
+#[derive(Debug)]
+pub(super) struct Parameter {
+    pub(super) name: Option<String>,
+    pub(super) kind: Cast,
+    pub(super) default: Option<Raw>,
+}
+
+/// `RETURNS`.
+#[derive(Debug)]
+pub(super) enum Answers {
+    One(Cast),
+    /// SETOF a type.
+    Many(Cast),
+    /// `TABLE (name type, ..)`.
+    Table(Vec<(String, Cast)>),
+    /// Nothing a policy could use, such as `trigger`.
+    Nothing(String),
 }
 
 impl Catalog {
@@ -87,6 +122,7 @@ impl Catalog {
                 name: name.to_owned(),
                 line,
                 enabled: false,
+                forced: false,
                 policies: Vec::new(),
                 grants: Grants::default(),
             });

@@ -1,7 +1,7 @@
 //! Which types meet, and what brings one to the other.
 
 use super::check::{falsity, truth};
-use super::expr::{Expr, Form, Type};
+use super::expr::{Element, Expr, Form, Type};
 use super::functions::FunctionName;
 use super::raw::{Cast, Comparison};
 use super::values;
@@ -11,10 +11,17 @@ pub(super) type Typed = (Expr, Type);
 /// The type in which two values are compared or chosen between.
 pub(super) fn common(left: Type, right: Type) -> Option<Type> {
     use Type::{
-        Bool, Integer, Json, Micros, Null, Real, StoredInteger, StoredText, Text, Time, Unknown, Uuid,
+        Array, Bool, Date, Enum, Integer, Json, Micros, Null, Real, StoredInteger, StoredText, Text, Time,
+        Unknown, Uuid,
     };
     Some(match (left, right) {
+        (Uuid(Form::Stored), Uuid(Form::Text | Form::Any | Form::Stored) | StoredText)
+        | (Uuid(Form::Text | Form::Any) | StoredText, Uuid(Form::Stored)) => Uuid(Form::Text),
         (same, other) if same == other => same,
+        (StoredText, other @ (Enum(_) | Array(_))) | (other @ (Enum(_) | Array(_)), StoredText) => other,
+        (Array(Element::Any), other @ Array(_)) | (other @ Array(_), Array(Element::Any)) => other,
+        (StoredText, Date) | (Date, StoredText) => Date,
+        (Date, Micros | Time) | (Micros | Time, Date) => Micros,
         (Null, other) | (other, Null) | (Unknown, other) | (other, Unknown) => other,
         (StoredText, Text) | (Text, StoredText) => Text,
         (StoredText, Json) | (Json, StoredText) => Json,
@@ -44,14 +51,18 @@ pub(super) fn coerce(value: Expr, from: Type, to: Type) -> Option<Expr> {
         | (Type::Text, Type::StoredText)
         | (Type::StoredInteger, Type::Bool | Type::Integer | Type::Real)
         | (Type::Integer, Type::StoredInteger | Type::Real)
-        | (Type::StoredText, Type::Uuid(Form::Text | Form::Any)) => Some(value),
+        | (Type::StoredText, Type::Uuid(Form::Text | Form::Any | Form::Stored))
+        | (Type::StoredText, Type::Enum(_) | Type::Array(_))
+        | (Type::Array(Element::Any), Type::Array(_))
+        | (Type::Date, Type::Micros) => Some(value),
+        (Type::StoredText | Type::Time, Type::Date) => call(FunctionName::Date, value),
         (Type::StoredText | Type::Time, Type::Micros) => call(FunctionName::Time, value),
-        (Type::StoredText | Type::Uuid(Form::Text), Type::Uuid(Form::Blob)) => {
+        (Type::StoredText | Type::Uuid(Form::Text | Form::Stored), Type::Uuid(Form::Blob)) => {
             call(FunctionName::UuidBlob, value)
         }
-        (Type::Uuid(Form::Blob), Type::Uuid(Form::Text)) => call(FunctionName::Uuid, value),
+        (Type::Uuid(Form::Blob), Type::Uuid(Form::Text | Form::Stored)) => call(FunctionName::Uuid, value),
         (Type::Uuid(Form::Any), Type::Uuid(form)) => Some(in_form(value, form)),
-        (Type::Uuid(_), Type::Uuid(Form::Any)) => Some(value),
+        (Type::Uuid(_), Type::Uuid(Form::Any | Form::Text | Form::Stored)) => Some(value),
         _ => None,
     }
 }
@@ -80,7 +91,16 @@ fn literal(text: &str, to: Type) -> Option<Expr> {
         Type::Uuid(_) => Expr::Text(values::uuid_text(&values::uuid(text)?)),
         Type::Json => Expr::Text(values::jsonb(text)?),
         Type::Micros => Expr::Integer(values::time(text)?),
+        Type::Date => Expr::Integer(values::time(text)?.div_euclid(values::DAY) * values::DAY),
+        Type::Interval => interval(values::interval(text)?),
+        Type::Enum(_) => Expr::Text(text.to_owned()),
+        Type::Array(of) => Expr::Text(values::array(text, of.word())?),
     })
+}
+
+/// An interval as its two parts.
+pub(super) fn interval((months, micros): (i64, i64)) -> Expr {
+    Expr::Call(FunctionName::Interval, vec![Expr::Integer(months), Expr::Integer(micros)])
 }
 
 /// An explicit `::text`, or what `||` does to its sides.
@@ -88,8 +108,9 @@ pub(super) fn to_text(value: Expr, from: Type) -> Option<Expr> {
     Some(match from {
         Type::Null | Type::Unknown | Type::Text | Type::StoredText => value,
         Type::Integer | Type::StoredInteger => Expr::Digits(Box::new(value)),
-        Type::Uuid(Form::Blob) => Expr::Call(FunctionName::Uuid, vec![value]),
-        Type::Uuid(_) => value,
+        Type::Uuid(Form::Blob | Form::Stored) => Expr::Call(FunctionName::Uuid, vec![value]),
+        Type::Uuid(_) | Type::Enum(_) => value,
+        Type::Date => Expr::Call(FunctionName::DateText, vec![value]),
         Type::Json => Expr::Call(FunctionName::Jsonb, vec![value]),
         Type::Bool => Expr::Case {
             arms: vec![
@@ -98,33 +119,47 @@ pub(super) fn to_text(value: Expr, from: Type) -> Option<Expr> {
             ],
             otherwise: Box::new(Expr::Null),
         },
-        Type::Real | Type::Micros | Type::Time => return None,
+        Type::Real | Type::Micros | Type::Time | Type::Interval | Type::Array(_) => return None,
     })
 }
 
-/// An explicit cast; `None` where PostgreSQL has none or the literal is malformed.
-pub(super) fn cast(value: Expr, from: Type, cast: &Cast) -> Option<Typed> {
-    let target = match cast {
-        Cast::Text | Cast::Enum(_) => Type::Text,
-        Cast::Uuid => Type::Uuid(Form::Any),
-        Cast::Integer => Type::Integer,
-        Cast::Bool => Type::Bool,
-        Cast::Time => Type::Micros,
-        Cast::Json => Type::Json,
+/// An explicit cast to `target`, which `cast` names; `None` where PostgreSQL has none or the literal is malformed.
+/// A label of an enum is checked by the caller, who knows them.
+pub(super) fn cast(value: Expr, from: Type, cast: &Cast, target: Type) -> Option<Typed> {
+    let fit = |value: Expr| match (cast, &value) {
+        (Cast::Integer(8), _) => Some(value),
+        (Cast::Integer(2), Expr::Integer(number)) if i16::try_from(*number).is_err() => None,
+        (Cast::Integer(4), Expr::Integer(number)) if i32::try_from(*number).is_err() => None,
+        (Cast::Integer(_), Expr::Integer(_)) => Some(value),
+        (Cast::Integer(bytes), _) => {
+            Some(Expr::Call(FunctionName::IntFit, vec![value, Expr::Integer((*bytes).into())]))
+        }
+        _ => Some(value),
     };
     if from == Type::Null || from == Type::Unknown {
-        return Some((coerce(value, from, target)?, target));
+        return Some((fit(coerce(value, from, target)?)?, target));
     }
-    let textual = matches!(from, Type::Text | Type::StoredText);
+    let textual = from.is_text();
     let call = |name, value, kind| Some((Expr::Call(name, vec![value]), kind));
     match (cast, from) {
         (Cast::Text, _) => Some((to_text(value, from)?, Type::Text)),
-        (Cast::Enum(_), _) if textual => Some((value, Type::Text)),
+        (Cast::Enum(_), Type::Enum(_)) => (from == target).then_some((value, target)),
+        (Cast::Enum(_), _) if textual => Some((value, target)),
         (Cast::Uuid, Type::Uuid(_)) => Some((value, from)),
         (Cast::Uuid, _) if textual => call(FunctionName::Uuid, value, Type::Uuid(Form::Text)),
-        (Cast::Integer, Type::Integer | Type::StoredInteger | Type::Bool) => Some((value, Type::Integer)),
-        (Cast::Integer, _) if textual => call(FunctionName::Int, value, Type::Integer),
+        (Cast::Integer(_), Type::Integer | Type::StoredInteger) => Some((fit(value)?, Type::Integer)),
+        (Cast::Integer(4), Type::Bool) => Some((value, Type::Integer)),
+        (Cast::Integer(_), Type::Json) => {
+            Some((fit(Expr::Call(FunctionName::JsonInt, vec![value]))?, Type::Integer))
+        }
+        (Cast::Integer(_), _) if textual => {
+            Some((fit(Expr::Call(FunctionName::Int, vec![value]))?, Type::Integer))
+        }
+        (Cast::Double, Type::Integer | Type::StoredInteger) => call(FunctionName::Float, value, Type::Real),
+        (Cast::Double, Type::Real) => Some((value, Type::Real)),
+        (Cast::Double, _) if textual => call(FunctionName::Float, value, Type::Real),
         (Cast::Bool, Type::Bool) => Some((value, Type::Bool)),
+        (Cast::Bool, Type::Json) => call(FunctionName::JsonBool, value, Type::Bool),
         (Cast::Bool, Type::Integer | Type::StoredInteger) => {
             let zero = Box::new(Expr::Integer(0));
             let differs =
@@ -132,11 +167,26 @@ pub(super) fn cast(value: Expr, from: Type, cast: &Cast) -> Option<Typed> {
             Some((differs, Type::Bool))
         }
         (Cast::Bool, _) if textual => call(FunctionName::Bool, value, Type::Bool),
-        (Cast::Time, Type::Micros) => Some((value, Type::Micros)),
+        (Cast::Time, Type::Micros | Type::Date) => Some((value, Type::Micros)),
         (Cast::Time, Type::Time) => call(FunctionName::Time, value, Type::Micros),
         (Cast::Time, _) if textual => call(FunctionName::Time, value, Type::Micros),
+        (Cast::Date, Type::Date) => Some((value, Type::Date)),
+        (Cast::Date, Type::Micros) => call(FunctionName::Day, value, Type::Date),
+        (Cast::Date, Type::Time) => call(FunctionName::Date, value, Type::Date),
+        (Cast::Date, _) if textual => call(FunctionName::Date, value, Type::Date),
+        (Cast::Interval, Type::Interval) => Some((value, Type::Interval)),
         (Cast::Json, Type::Json) => Some((value, Type::Json)),
         (Cast::Json, _) if textual => call(FunctionName::Jsonb, value, Type::Json),
+        (Cast::Array(_), Type::Array(Element::Any)) => Some((value, target)),
+        (Cast::Array(_), Type::Array(of)) => match target {
+            Type::Array(to) if to == of => Some((value, target)),
+            Type::Array(to) if of == Element::Text || to == Element::Text => {
+                let word = Expr::Text(to.word().to_owned());
+                Some((Expr::Call(FunctionName::ArrayCast, vec![value, word]), target))
+            }
+            _ => None,
+        },
+        (Cast::Array(_), Type::StoredText) => Some((value, target)),
         _ => None,
     }
 }
@@ -145,7 +195,13 @@ pub(super) fn cast_name(cast: &Cast) -> &str {
     match cast {
         Cast::Text => "text",
         Cast::Uuid => "uuid",
-        Cast::Integer => "integer",
+        Cast::Integer(2) => "smallint",
+        Cast::Integer(8) => "bigint",
+        Cast::Integer(_) => "integer",
+        Cast::Double => "double precision",
+        Cast::Date => "date",
+        Cast::Interval => "interval",
+        Cast::Array(_) => "an array",
         Cast::Bool => "boolean",
         Cast::Time => "timestamp",
         Cast::Json => "jsonb",
@@ -158,6 +214,8 @@ pub(super) enum Problem {
     Types,
     /// They meet in a type that has no order here.
     Order(Type),
+    /// A text column beside a uuid literal that is not in the spelling uuids are stored in; that one is given.
+    Spelling(String),
 }
 
 /// One comparison. `plain`: no NOT above; see [`canonical`].
@@ -178,9 +236,20 @@ pub(super) fn compare(op: Comparison, left: Typed, right: Typed, plain: bool) ->
         _ => {}
     }
     if op.orders()
-        && !matches!(kind, Type::Integer | Type::StoredInteger | Type::Real | Type::Micros | Type::Null)
+        && !matches!(
+            kind,
+            Type::Integer | Type::StoredInteger | Type::Real | Type::Micros | Type::Date | Type::Null
+        )
     {
         return Err(Problem::Order(kind));
+    }
+    for (column, literal) in [(&left, &right), (&right, &left)] {
+        if let (Type::StoredText, Type::Unknown, Expr::Text(text)) = (column.1, literal.1, &literal.0)
+            && let Some(uuid) = values::uuid(text).map(|bytes| values::uuid_text(&bytes))
+            && uuid != *text
+        {
+            return Err(Problem::Spelling(uuid));
+        }
     }
     let stored = left.1 == Type::StoredText || right.1 == Type::StoredText;
     let loose = !(plain && op == Comparison::Equal);
@@ -195,7 +264,7 @@ pub(super) fn compare(op: Comparison, left: Typed, right: Typed, plain: bool) ->
     {
         return Ok(expr);
     }
-    let bytes = stored && matches!(kind, Type::Text | Type::StoredText);
+    let bytes = stored && matches!(kind, Type::Text | Type::StoredText | Type::Enum(_));
     Ok(Expr::Compare { op, left: Box::new(left), right: Box::new(right), bytes })
 }
 
@@ -205,7 +274,12 @@ fn canonical(value: Expr, from: Type, kind: Type, loose: bool) -> Expr {
     match (kind, &value) {
         (_, Expr::Null | Expr::Text(_) | Expr::Call(FunctionName::Jsonb, _)) => value,
         (Type::Json, _) => Expr::Call(FunctionName::Jsonb, vec![value]),
-        (Type::Uuid(Form::Text), _) if loose && from == Type::StoredText => {
+        (Type::Array(of), _) => {
+            Expr::Call(FunctionName::ArrayCast, vec![value, Expr::Text(of.word().to_owned())])
+        }
+        (Type::Uuid(Form::Text), _)
+            if loose && matches!(from, Type::StoredText | Type::Uuid(Form::Stored)) =>
+        {
             Expr::Call(FunctionName::Uuid, vec![value])
         }
         _ => value,

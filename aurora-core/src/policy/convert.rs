@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, DataType, Expr, ObjectNamePart, UnaryOperator, Value,
-};
+use sqlparser::ast::{BinaryOperator, CaseWhen, CastKind, DataType, Expr, UnaryOperator, Value};
 
 use super::error::PolicyError;
-use super::parse::{fold, join_schema, table_name};
-use super::raw::{Arithmetic, Cast, Comparison, Qualifier, Raw, RawKind};
+use super::parse::{fold, join_schema};
+use super::raw::{Arithmetic, Comparison, Operator, Qualifier, Raw, RawKind};
+use super::spelling::{cast_of, is_comparison, line_of};
 
 /// Deeper expressions than people write; keeps every later recursion within a thread's stack.
 const DEEPEST: usize = 96;
@@ -18,12 +17,14 @@ pub(super) struct Converter<'a> {
     pub(super) line: u64,
     context: String,
     depth: usize,
+    /// Lines before the text that is being read: a function's body is a text of its own.
+    pub(super) before: u64,
     pub(super) errors: Vec<PolicyError>,
 }
 
 impl<'a> Converter<'a> {
     pub(super) fn new(file: &'a Arc<str>, line: u64, context: String) -> Self {
-        Self { file, line, context, depth: 0, errors: Vec::new() }
+        Self { file, line, context, depth: 0, before: 0, errors: Vec::new() }
     }
 
     /// A whole `USING` or `WITH CHECK`.
@@ -44,7 +45,7 @@ impl<'a> Converter<'a> {
         if let Expr::Nested(inner) = expr {
             return self.convert(inner);
         }
-        let line = line_of(expr).unwrap_or(self.line);
+        let line = self.shifted(line_of(expr)).unwrap_or(self.line);
         if self.depth >= DEEPEST {
             let kind = self.refuse(line, "an expression this deep", "write it with fewer levels");
             return Raw { kind, line };
@@ -57,22 +58,27 @@ impl<'a> Converter<'a> {
         Raw { kind, line }
     }
 
+    pub(super) fn shifted(&self, line: Option<u64>) -> Option<u64> {
+        line.map(|line| line + self.before)
+    }
+
     pub(super) fn boxed(&mut self, expr: &Expr) -> Box<Raw> {
         Box::new(self.convert(expr))
     }
 
-    fn many(&mut self, exprs: &[Expr]) -> Vec<Raw> {
+    pub(super) fn many(&mut self, exprs: &[Expr]) -> Vec<Raw> {
         exprs.iter().map(|expr| self.convert(expr)).collect()
     }
 
     fn kind(&mut self, expr: &Expr, line: u64) -> RawKind {
         match expr {
             Expr::Identifier(ident) => match (ident.quote_style, ident.value.to_ascii_lowercase().as_str()) {
-                (None, "current_user" | "session_user" | "user" | "current_role") => self.refuse(
-                    line,
-                    format!("`{ident}`"),
-                    "write auth.role() for the role or auth.uid() for the user",
-                ),
+                (None, name @ ("current_user" | "session_user" | "user" | "current_role")) => {
+                    self.session(name, line)
+                }
+                (None, name @ ("current_date" | "localtimestamp" | "current_timestamp")) => {
+                    self.clock(name, line)
+                }
                 _ => RawKind::Column { table: None, name: fold(ident) },
             },
             Expr::CompoundIdentifier(parts) => {
@@ -131,13 +137,14 @@ impl<'a> Converter<'a> {
             Expr::InSubquery { expr, subquery, negated } => {
                 self.perhaps_not(*negated, line, |this| this.in_select(expr, subquery))
             }
-            Expr::Exists { subquery, negated } => self
-                .perhaps_not(*negated, line, |this| RawKind::Exists(Box::new(this.select(subquery, false)))),
-            Expr::Subquery(query) => self.scalar(query, line),
-            Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => self.any(left, right, line),
-            Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } => {
-                self.negated(line, |this| this.any(left, right, line))
+            Expr::Exists { subquery, negated } => {
+                self.perhaps_not(*negated, line, |this| this.exists(subquery))
             }
+            Expr::Subquery(query) => self.scalar(query, line),
+            Expr::AnyOp { left, compare_op, right, .. } => {
+                self.quantified(left, compare_op, right, false, line)
+            }
+            Expr::AllOp { left, compare_op, right } => self.quantified(left, compare_op, right, true, line),
             Expr::Like { negated, any: false, expr, pattern, escape_char } => {
                 self.perhaps_not(*negated, line, |this| {
                     this.like(expr, pattern, escape_char.as_deref(), false)
@@ -148,23 +155,20 @@ impl<'a> Converter<'a> {
                     this.like(expr, pattern, escape_char.as_deref(), true)
                 })
             }
-            other => {
-                let (construct, help) = outside(other);
-                self.refuse(line, construct, help)
-            }
+            other => self.special(other, line),
         }
     }
 
-    fn negated(&mut self, line: u64, inner: impl FnOnce(&mut Self) -> RawKind) -> RawKind {
+    pub(super) fn negated(&mut self, line: u64, inner: impl FnOnce(&mut Self) -> RawKind) -> RawKind {
         let kind = inner(self);
         RawKind::Not(Box::new(Raw { kind, line }))
     }
 
-    fn perhaps_not(&mut self, not: bool, line: u64, inner: impl FnOnce(&mut Self) -> RawKind) -> RawKind {
+    pub(super) fn perhaps_not(&mut self, not: bool, line: u64, inner: impl FnOnce(&mut Self) -> RawKind) -> RawKind {
         if not { self.negated(line, inner) } else { inner(self) }
     }
 
-    fn value(&mut self, value: &Value, line: u64) -> RawKind {
+    pub(super) fn value(&mut self, value: &Value, line: u64) -> RawKind {
         match value {
             Value::Null => RawKind::Null,
             Value::Boolean(value) => RawKind::Bool(*value),
@@ -183,19 +187,24 @@ impl<'a> Converter<'a> {
                     Err(_) => self.refuse(line, format!("number `{digits}`"), "write a decimal number"),
                 }
             }
+            Value::Placeholder(name) => match name.strip_prefix('$').and_then(|at| at.parse::<usize>().ok()) {
+                Some(at) if at > 0 => RawKind::Parameter(at - 1),
+                _ => self.refuse(line, format!("placeholder `{name}`"), "a function's arguments are $1, $2, .."),
+            },
             other => {
                 self.refuse(line, format!("literal `{other}`"), "write a plain 'string', number or boolean")
             }
         }
     }
 
-    fn cast(&mut self, value: Raw, target: &DataType, line: u64) -> RawKind {
+    pub(super) fn cast(&mut self, value: Raw, target: &DataType, line: u64) -> RawKind {
         match cast_of(target) {
             Some(cast) => RawKind::Cast(Box::new(value), cast),
             None => self.refuse(
                 line,
                 format!("cast to `{target}`"),
-                "casts to text, uuid, integer types, boolean, timestamps, json and enums are known here",
+                "casts to text, uuid, smallint, integer, bigint, double precision, boolean, timestamptz, date, \
+                 interval, jsonb, enums and arrays of most of them are known here",
             ),
         }
     }
@@ -243,6 +252,11 @@ impl<'a> Converter<'a> {
     }
 
     fn binary(&mut self, whole: &Expr, left: &Expr, op: &BinaryOperator, right: &Expr, line: u64) -> RawKind {
+        // PostgreSQL reads all of these from the left, the parser does not.
+        if is_other(op) && matches!(right, Expr::BinaryOp { op, .. } if is_other(op)) {
+            let help = "put the right side in parentheses: PostgreSQL reads it from the left";
+            return self.refuse(line, format!("operator `{op}` before another one"), help);
+        }
         let arithmetic = |this: &mut Self, op| RawKind::Arithmetic(op, this.boxed(left), this.boxed(right));
         match op {
             BinaryOperator::And => RawKind::And(self.chain(whole, op)),
@@ -268,25 +282,24 @@ impl<'a> Converter<'a> {
             BinaryOperator::PGILikeMatch => self.like(left, right, None, true),
             BinaryOperator::PGNotLikeMatch => self.negated(line, |this| this.like(left, right, None, false)),
             BinaryOperator::PGNotILikeMatch => self.negated(line, |this| this.like(left, right, None, true)),
-            other => {
-                let help = match other {
-                    BinaryOperator::PGRegexMatch
-                    | BinaryOperator::PGRegexIMatch
-                    | BinaryOperator::PGRegexNotMatch
-                    | BinaryOperator::PGRegexNotIMatch => {
-                        "regular expressions are outside the subset: write LIKE"
-                    }
-                    BinaryOperator::PGExp => "powers are outside the subset: write a multiplication",
-                    BinaryOperator::AtArrow | BinaryOperator::ArrowAt | BinaryOperator::PGOverlap => {
-                        "arrays and containment are outside the subset: write IN over a membership table"
-                    }
-                    BinaryOperator::HashArrow | BinaryOperator::HashLongArrow => {
-                        "write a chain of -> and ->>"
-                    }
-                    _ => "write it with comparisons, AND, OR, NOT, IN, LIKE, EXISTS, -> and ->>",
-                };
-                self.refuse(line, format!("operator `{other}`"), help)
+            BinaryOperator::PGRegexMatch => self.regex(left, right, false, line),
+            BinaryOperator::PGRegexIMatch => self.regex(left, right, true, line),
+            BinaryOperator::PGRegexNotMatch => {
+                self.negated(line, |this| this.regex(left, right, false, line))
             }
+            BinaryOperator::PGRegexNotIMatch => {
+                self.negated(line, |this| this.regex(left, right, true, line))
+            }
+            other => match operator_of(other) {
+                Some(op) => RawKind::Operator(op, self.boxed(left), self.boxed(right)),
+                None if matches!(other, BinaryOperator::PGExp) => {
+                    self.refuse(line, "operator `^`", "powers are outside the subset: write a multiplication")
+                }
+                None => {
+                    let help = "write it with comparisons, AND, OR, NOT, IN, LIKE, EXISTS, -> and ->>";
+                    self.refuse(line, format!("operator `{other}`"), help)
+                }
+            },
         }
     }
 
@@ -310,7 +323,7 @@ impl<'a> Converter<'a> {
         RawKind::Compare(op, self.boxed(left), self.boxed(right))
     }
 
-    fn like(&mut self, value: &Expr, pattern: &Expr, escape: Option<&Expr>, fold: bool) -> RawKind {
+    pub(super) fn like(&mut self, value: &Expr, pattern: &Expr, escape: Option<&Expr>, fold: bool) -> RawKind {
         let escape = match escape {
             None => Some("\\".to_owned()),
             Some(expr) => match self.convert(expr).kind {
@@ -324,172 +337,33 @@ impl<'a> Converter<'a> {
         };
         RawKind::Like { value: self.boxed(value), pattern: self.boxed(pattern), escape, fold }
     }
-
-    /// `= ANY (..)` over a written-out array or a subquery.
-    fn any(&mut self, left: &Expr, right: &Expr, line: u64) -> RawKind {
-        let mut array = right;
-        let mut element = None;
-        loop {
-            match array {
-                Expr::Nested(inner) => array = inner,
-                Expr::Cast { expr, data_type: DataType::Array(of), .. } => {
-                    if element.is_none() {
-                        element = array_element(of);
-                    }
-                    array = expr;
-                }
-                _ => break,
-            }
-        }
-        let items = match array {
-            Expr::Subquery(query) => return self.in_select(left, query),
-            Expr::Array(array) => self.many(&array.elem),
-            Expr::Value(value) => match &value.value {
-                Value::SingleQuotedString(text) if element.is_some() => {
-                    let Some(items) = array_literal(text) else {
-                        return self.refuse(line, "this array literal", "write ARRAY['a', 'b']");
-                    };
-                    items.into_iter().map(|item| Raw { kind: RawKind::Text(item), line }).collect()
-                }
-                _ => return self.refuse(line, "ANY over a value", "write IN (..) or = ANY (ARRAY[..])"),
-            },
-            _ => {
-                let help = "array columns are outside the subset: write IN (SELECT ..) over a table of their \
-                            elements, or = ANY (ARRAY[..])";
-                return self.refuse(line, "ANY over an expression", help);
-            }
-        };
-        let cast = |item: Raw| match &element {
-            Some(cast) => Raw { line, kind: RawKind::Cast(Box::new(item), cast.clone()) },
-            None => item,
-        };
-        RawKind::InList(self.boxed(left), items.into_iter().map(cast).collect())
-    }
 }
 
-fn is_comparison(op: &BinaryOperator) -> bool {
-    matches!(
-        op,
-        BinaryOperator::Eq
-            | BinaryOperator::NotEq
-            | BinaryOperator::Lt
-            | BinaryOperator::LtEq
-            | BinaryOperator::Gt
-            | BinaryOperator::GtEq
-    )
-}
-
-/// What stands outside the subset by its shape alone. Nothing is printed from the syntax tree: printing nests
-/// as deep as the tree does.
-fn outside(expr: &Expr) -> (&'static str, &'static str) {
-    let operators = "write it with comparisons, AND, OR, NOT, IN, LIKE, EXISTS, -> and ->>";
-    match expr {
-        Expr::RLike { .. } | Expr::SimilarTo { .. } => {
-            ("SIMILAR TO", "regular expressions are outside the subset: write LIKE")
-        }
-        Expr::AnyOp { .. } | Expr::AllOp { .. } | Expr::Like { .. } | Expr::ILike { .. } => {
-            ("this use of ANY or ALL", "write = ANY (ARRAY[..]), <> ALL (ARRAY[..]), IN or NOT IN")
-        }
-        Expr::CompoundFieldAccess { .. } => {
-            ("an array element or field", "arrays are outside the subset but for = ANY (ARRAY[..])")
-        }
-        Expr::Array(_) => ("an array", "arrays are outside the subset but for = ANY (ARRAY[..])"),
-        Expr::Interval(_) => (
-            "an interval",
-            "intervals are outside the subset: store the moment itself and compare with now()",
-        ),
-        Expr::AtTimeZone { .. } => ("AT TIME ZONE", "times are compared in UTC: leave it out"),
-        Expr::Collate { .. } => ("COLLATE", "text is compared by bytes here: leave it out"),
-        Expr::Extract { .. } => ("EXTRACT", "store the part of the date in a column of its own"),
-        Expr::Substring { .. } | Expr::Trim { .. } | Expr::Position { .. } | Expr::Overlay { .. } => {
-            ("a text function", "lower, upper, length, || and LIKE are known here")
-        }
-        Expr::Tuple(_) => ("a row of several values", "compare the columns one by one"),
-        _ => ("this expression", operators),
-    }
-}
-
-/// The line an expression starts on, as far as the parser kept it; goes down the left side without recursion.
-fn line_of(expr: &Expr) -> Option<u64> {
-    let mut at = expr;
-    let line = loop {
-        at = match at {
-            Expr::Identifier(ident) => break ident.span.start.line,
-            Expr::CompoundIdentifier(parts) => break parts.first()?.span.start.line,
-            Expr::Value(value) => break value.span.start.line,
-            Expr::Function(function) => match function.name.0.first()? {
-                ObjectNamePart::Identifier(ident) => break ident.span.start.line,
-                ObjectNamePart::Function(_) => return None,
-            },
-            Expr::Case { case_token, .. } => break case_token.0.span.start.line,
-            Expr::BinaryOp { left, .. } | Expr::AnyOp { left, .. } | Expr::AllOp { left, .. } => left,
-            Expr::IsDistinctFrom(one, _) | Expr::IsNotDistinctFrom(one, _) => one,
-            Expr::Nested(one)
-            | Expr::IsNull(one)
-            | Expr::IsNotNull(one)
-            | Expr::IsTrue(one)
-            | Expr::IsNotTrue(one)
-            | Expr::IsFalse(one)
-            | Expr::IsNotFalse(one) => one,
-            Expr::UnaryOp { expr, .. }
-            | Expr::Cast { expr, .. }
-            | Expr::Between { expr, .. }
-            | Expr::InList { expr, .. }
-            | Expr::InSubquery { expr, .. }
-            | Expr::Like { expr, .. }
-            | Expr::ILike { expr, .. } => expr,
-            Expr::CompoundFieldAccess { root, .. } => root,
-            Expr::Exists { subquery, .. } | Expr::Subquery(subquery) => {
-                return super::query::line_of(subquery);
-            }
-            _ => return None,
-        };
-    };
-    (line > 0).then_some(line)
-}
-
-fn cast_of(target: &DataType) -> Option<Cast> {
-    Some(match target {
-        DataType::Text | DataType::Varchar(None) | DataType::CharacterVarying(None) => Cast::Text,
-        DataType::Uuid => Cast::Uuid,
-        DataType::Int(None)
-        | DataType::Integer(None)
-        | DataType::BigInt(None)
-        | DataType::SmallInt(None)
-        | DataType::Int2(None)
-        | DataType::Int4(None)
-        | DataType::Int8(None) => Cast::Integer,
-        DataType::Bool | DataType::Boolean => Cast::Bool,
-        DataType::Timestamp(None, _) => Cast::Time,
-        DataType::JSON | DataType::JSONB => Cast::Json,
-        DataType::Custom(name, arguments) if arguments.is_empty() => match table_name(name).ok()?.as_str() {
-            "timestamptz" => Cast::Time,
-            "citext" | "name" | "regclass" | "interval" | "inet" | "date" | "time" => return None,
-            other => Cast::Enum(other.to_owned()),
-        },
+fn operator_of(op: &BinaryOperator) -> Option<Operator> {
+    Some(match op {
+        BinaryOperator::AtArrow => Operator::Contains,
+        BinaryOperator::ArrowAt => Operator::ContainedBy,
+        BinaryOperator::PGOverlap => Operator::Overlaps,
+        BinaryOperator::Question => Operator::HasKey,
+        BinaryOperator::QuestionPipe => Operator::HasAnyKey,
+        BinaryOperator::QuestionAnd => Operator::HasAllKeys,
+        BinaryOperator::HashArrow => Operator::Path,
+        BinaryOperator::HashLongArrow => Operator::PathText,
         _ => return None,
     })
 }
 
-fn array_element(of: &sqlparser::ast::ArrayElemTypeDef) -> Option<Cast> {
-    match of {
-        sqlparser::ast::ArrayElemTypeDef::SquareBracket(element, _)
-        | sqlparser::ast::ArrayElemTypeDef::AngleBracket(element)
-        | sqlparser::ast::ArrayElemTypeDef::Parenthesis(element) => cast_of(element),
-        sqlparser::ast::ArrayElemTypeDef::None | sqlparser::ast::ArrayElemTypeDef::Qualified(..) => None,
-    }
-}
-
-/// `{a,b}` without quotes, escapes or nested braces.
-fn array_literal(text: &str) -> Option<Vec<String>> {
-    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
-    if inner.contains(['"', '\\', '{', '}']) {
-        return None;
-    }
-    if inner.trim().is_empty() {
-        return Some(Vec::new());
-    }
-    let items: Vec<String> = inner.split(',').map(|item| item.trim().to_owned()).collect();
-    let null = |item: &String| item.is_empty() || item.eq_ignore_ascii_case("null");
-    if items.iter().any(null) { None } else { Some(items) }
+/// The operators that PostgreSQL's grammar knows as "any other operator", of one precedence.
+fn is_other(op: &BinaryOperator) -> bool {
+    operator_of(op).is_some()
+        || matches!(
+            op,
+            BinaryOperator::StringConcat
+                | BinaryOperator::Arrow
+                | BinaryOperator::LongArrow
+                | BinaryOperator::PGRegexMatch
+                | BinaryOperator::PGRegexIMatch
+                | BinaryOperator::PGRegexNotMatch
+                | BinaryOperator::PGRegexNotIMatch
+        )
 }

@@ -1,6 +1,6 @@
 //! The indexes that policies would use.
 
-use super::expr::{Expr, ROW, Select};
+use super::expr::{Expr, ROW, Select, Source};
 use super::raw::Comparison;
 use super::schema::{Schema, Table};
 
@@ -90,7 +90,7 @@ impl Wanted<'_> {
 
     /// An inner table is found by what it is compared with; its output rides along.
     fn select(&mut self, select: &Select) {
-        for (id, table) in &select.sources {
+        for Source { id, table, .. } in &select.sources {
             let mut columns: Vec<String> = Vec::new();
             for condition in &select.filter {
                 let Expr::Compare { op: Comparison::Equal, left, right, .. } = condition else { continue };

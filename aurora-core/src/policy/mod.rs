@@ -19,6 +19,7 @@
 //! impl Names for Plain {
 //!     fn row(&self, column: &str) -> String { format!("\"notes\".\"{column}\"") }
 //!     fn table(&self, table: &str) -> String { format!("\"{table}\"") }
+//!     fn owner_table(&self, table: &str) -> String { format!("\"{table}\"") }
 //!     fn function(&self, name: &str) -> String { name.to_owned() }
 //! }
 //!
@@ -32,17 +33,25 @@
 //! assert!(matches!(lowered.using("notes", Role::Anon, Command::Select), Predicate::False));
 //! ```
 
+mod arithmetic;
+mod arrays;
+mod builtins;
 mod calls;
 mod catalog;
 mod check;
 mod coerce;
+mod constant;
 mod convert;
 mod error;
 mod evaluate;
 mod expr;
+mod forms;
 pub mod functions;
 mod grants;
+mod host;
 mod index;
+mod inline;
+mod lint;
 mod lower;
 mod operators;
 mod optimise;
@@ -52,10 +61,15 @@ pub(crate) mod postgres;
 mod query;
 mod raw;
 mod reach;
+mod regex;
 mod render;
+mod routine;
 mod schema;
+mod select;
+mod spelling;
 mod values;
 
+pub use grants::Columns;
 pub use error::{PolicyError, PolicyErrors, PolicyWarning};
 pub use evaluate::{
     AsValue, BindError, Bound, Clause, Compiled, Decision, EvaluationError, Explainer, Explanation, Fact,

@@ -4,7 +4,7 @@
 //! `truth` marks places where false and NULL mean the same: a policy as a whole, a subquery's `WHERE`, a `CASE`
 //! condition, and through AND and OR whatever stands in such a place. `NOT` ends it.
 
-use super::expr::{Expr, Select};
+use super::expr::{Expr, Key, Select};
 use super::functions::FunctionName;
 use super::raw::Comparison;
 use super::values;
@@ -56,6 +56,9 @@ fn fold(expr: Expr, truth: bool) -> Expr {
             if never(&select) {
                 return Expr::Bool(false);
             }
+            if truth && select.sources.is_empty() {
+                return optimise(Expr::And(select.filter), true);
+            }
             match decorrelate(&select).filter(|_| truth) {
                 Some(member) => member,
                 None => Expr::Exists(Box::new(select)),
@@ -63,7 +66,11 @@ fn fold(expr: Expr, truth: bool) -> Expr {
         }
         Expr::Scalar { select, single } => {
             let select = subquery(*select);
-            if never(&select) { Expr::Null } else { Expr::Scalar { select: Box::new(select), single } }
+            // An aggregate is a row whatever there is.
+            if never(&select) && select.aggregate.is_none() {
+                return Expr::Null;
+            }
+            Expr::Scalar { select: Box::new(select), single }
         }
         other => value(other),
     }
@@ -74,8 +81,7 @@ fn value(expr: Expr) -> Expr {
     match expr {
         Expr::Call(name, arguments) => {
             let arguments: Vec<Expr> = arguments.into_iter().map(|one| optimise(one, false)).collect();
-            // All but the path functions, which are never given NULL, answer NULL to NULL.
-            let null = arguments.contains(&Expr::Null) && name != FunctionName::Raise;
+            let null = name.is_strict() && arguments.contains(&Expr::Null);
             match (name, arguments.as_slice()) {
                 _ if null => Expr::Null,
                 (FunctionName::Jsonb, [Expr::Text(text)]) if values::jsonb(text).is_some() => {
@@ -216,7 +222,13 @@ fn subquery(select: Select) -> Select {
         Expr::Bool(true) => Vec::new(),
         one => vec![one],
     };
-    Select { sources: select.sources, filter, output: select.output.map(|output| optimise(output, false)) }
+    let order = select.order.into_iter().map(|key| Key { value: optimise(key.value, false), ..key });
+    Select {
+        filter,
+        output: select.output.map(|output| optimise(output, false)),
+        order: order.collect(),
+        ..select
+    }
 }
 
 fn never(select: &Select) -> bool {
@@ -232,7 +244,8 @@ fn in_select(left: Expr, select: Select, bytes: bool, truth: bool) -> Expr {
             return Expr::Bool(false);
         }
         // `auth.uid() IN (SELECT m.user_id .. WHERE m.team_id = notes.team_id)` asks whether a row exists.
-        if correlated(&select)
+        if select.is_plain()
+            && correlated(&select)
             && left.select().is_none()
             && let Some(output) = &select.output
         {
@@ -264,6 +277,9 @@ fn correlated(select: &Select) -> bool {
 /// `EXISTS (SELECT 1 FROM m WHERE m.team = row.team AND rest)` as `row.team IN (SELECT m.team FROM m WHERE rest)`,
 /// if that one equality is all that ties the subquery to the row.
 fn decorrelate(select: &Select) -> Option<Expr> {
+    if !select.is_plain() {
+        return None;
+    }
     let own = select.own_sources();
     let outer = |expr: &Expr| expr.sources().iter().any(|source| !own.contains(source));
     let mut ties = select.filter.iter().enumerate().filter(|(_, condition)| outer(condition));
@@ -289,6 +305,7 @@ fn decorrelate(select: &Select) -> Option<Expr> {
     }
     let mut filter = select.filter.clone();
     filter.remove(position);
-    let members = Select { sources: select.sources.clone(), filter, output: Some(inner.clone()) };
+    let output = Some(inner.clone());
+    let members = Select { sources: select.sources.clone(), filter, output, ..Select::default() };
     Some(Expr::InSelect { left: Box::new(row.clone()), select: Box::new(members), bytes: *bytes })
 }

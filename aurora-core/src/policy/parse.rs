@@ -14,20 +14,22 @@ use super::catalog::{Catalog, Enumeration, Policy};
 use super::convert::Converter;
 use super::error::{PolicyError, PolicyErrors};
 use super::grants::{self, Refusal, To};
+use super::host::HostFunction;
 use super::lower::{self, Lowered};
 use super::postgres::{self, Native};
+use super::routine;
 use super::schema::{Command, Schema};
 
 /// A policy file that was read and found to lie within the subset. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Policies(Arc<Catalog>);
+pub struct Policies(pub(super) Arc<Catalog>, pub(super) Arc<[HostFunction]>);
 
 /// More tokens than any statement of a policy file needs. Chains of AND and OR nest as deep as they are long
 /// in what the parser builds, so this bounds the stack that dropping it takes.
-const LONGEST_STATEMENT: usize = 12_000;
+pub(super) const LONGEST_STATEMENT: usize = 12_000;
 
 /// The same for every other operator: the tokens between two of AND, OR, comma and parenthesis.
-const LONGEST_RUN: usize = 300;
+pub(super) const LONGEST_RUN: usize = 300;
 
 impl Policies {
     /// Reads the text of a policy file; `file` is its name in messages.
@@ -69,7 +71,7 @@ impl Policies {
             let error = PolicyError::new(&self.0.file, 1, construct, help);
             return PolicyErrors::unless_empty(vec![error], Lowered::default());
         }
-        lower::lower(&self.0, schema)
+        lower::lower(&self.0, &self.1, schema)
     }
 
     /// Reads a file that may hold what PostgreSQL carries and the subset does not. It can be installed on
@@ -135,7 +137,8 @@ impl Reader {
             return;
         }
         let dialect = PostgreSqlDialect {};
-        let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.to_vec());
+        let without_cost = public_quoted(planner_hints_out(tokens));
+        let mut parser = Parser::new(&dialect).with_tokens_with_locations(without_cost);
         let parsed = parser.parse_statement().and_then(|statement| {
             parser.expect_token(&Token::EOF)?;
             Ok(statement)
@@ -144,7 +147,9 @@ impl Reader {
             Ok(statement) => {
                 let words = tokens.iter().filter(meant).take(4).map(|token| token.token.to_string());
                 let start = words.collect::<Vec<_>>().join(" ");
-                self.statement(&statement, line, &start);
+                let body = tokens.iter().find(|token| matches!(token.token, Token::DollarQuotedString(_)));
+                let body_line = body.map_or(line, |token| token.span.start.line);
+                self.statement(&statement, line, body_line, &start);
             }
             Err(error) => {
                 let message = error.to_string();
@@ -157,7 +162,7 @@ impl Reader {
         }
     }
 
-    fn statement(&mut self, statement: &Statement, line: u64, start: &str) {
+    fn statement(&mut self, statement: &Statement, line: u64, body_line: u64, start: &str) {
         let done = match statement {
             Statement::CreatePolicy(policy) => self.create_policy(policy, line),
             Statement::DropPolicy(policy) => self.drop_policy(policy),
@@ -184,15 +189,19 @@ impl Reader {
                 format!("ALTER POLICY {}", policy.name),
                 "write the policy's final form in one CREATE POLICY".to_owned(),
             )),
-            Statement::CreateFunction(function) => Err((
-                format!("CREATE FUNCTION {}", function.name),
-                "policies cannot call functions of the host yet: write its query into the policy as EXISTS or IN"
-                    .to_owned(),
-            )),
+            Statement::CreateFunction(function) => self.create_function(function, line, body_line),
+            Statement::DropFunction(drop) => {
+                for described in &drop.func_desc {
+                    if let Ok(name) = table_name(&described.name) {
+                        self.catalog.routines.retain(|other| other.name != name);
+                    }
+                }
+                Ok(())
+            }
             _ => Err((
                 format!("statement `{start} ..`"),
                 "a policy file holds CREATE POLICY, DROP POLICY, ALTER TABLE .. ENABLE ROW LEVEL SECURITY, GRANT, \
-                 REVOKE and CREATE TYPE .. AS ENUM; the rest belongs into migrations"
+                 REVOKE, CREATE FUNCTION and CREATE TYPE .. AS ENUM; the rest belongs into migrations"
                     .to_owned(),
             )),
         };
@@ -258,8 +267,11 @@ impl Reader {
                         entry.enabled = true;
                     }
                 }
-                // Nobody is a table's owner here: every role but service_role is under its policies anyway.
                 AlterTableOperation::ForceRowLevelSecurity | AlterTableOperation::NoForceRowLevelSecurity => {
+                    let forced = matches!(operation, AlterTableOperation::ForceRowLevelSecurity);
+                    if let Some(entry) = self.catalog.entry(&name, line) {
+                        entry.forced = forced;
+                    }
                 }
                 AlterTableOperation::DisableRowLevelSecurity => {
                     return Err((
@@ -287,17 +299,55 @@ impl Reader {
         line: u64,
         held: bool,
     ) -> Result<(), Refusal> {
-        let commands = grants::commands(privileges)?;
+        if let Some(functions) = grants::functions(privileges, objects)? {
+            for grantee in grantees {
+                let to = grants::grantee(grantee)?;
+                for routine in &mut self.catalog.routines {
+                    if functions.as_ref().is_none_or(|names| names.contains(&routine.name)) {
+                        grants::set_execute(&mut routine.execute, to, held);
+                    }
+                }
+            }
+            return Ok(());
+        }
+        let privileges = grants::commands(privileges)?;
         for object in grants::objects(objects)? {
             let table = table_name(object)?;
             let Some(entry) = self.catalog.entry(&table, line) else { continue };
             for grantee in grantees {
                 let to = grants::grantee(grantee)?;
-                entry.grants.set(to, &commands, held);
+                for (command, columns) in &privileges {
+                    entry.grants.set(to, *command, columns.as_deref(), held);
+                }
                 if held && to != To::Role(crate::types::Role::Service) {
                     entry.grants.granted_at.get_or_insert(line);
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn create_function(
+        &mut self,
+        function: &sqlparser::ast::CreateFunction,
+        line: u64,
+        body_line: u64,
+    ) -> Result<(), Refusal> {
+        let (routine, mut errors) = routine::read(&self.catalog.file, function, line, body_line)?;
+        self.errors.append(&mut errors);
+        let same = |other: &super::catalog::Routine| {
+            let kinds = |routine: &super::catalog::Routine| {
+                routine.parameters.iter().map(|parameter| parameter.kind.clone()).collect::<Vec<_>>()
+            };
+            other.name == routine.name && kinds(other) == kinds(&routine)
+        };
+        match self.catalog.routines.iter_mut().find(|other| same(other)) {
+            Some(other) if function.or_replace => *other = routine,
+            Some(_) => {
+                let help = "write CREATE OR REPLACE FUNCTION, or remove one".to_owned();
+                return Err((format!("function {} already exists with these arguments", routine.name), help));
+            }
+            None => self.catalog.routines.push(routine),
         }
         Ok(())
     }
@@ -328,7 +378,7 @@ impl Reader {
         for (line, refusal) in missing {
             self.refuse(line, refusal);
         }
-        PolicyErrors::unless_empty(self.errors, Policies(Arc::new(self.catalog)))
+        PolicyErrors::unless_empty(self.errors, Policies(Arc::new(self.catalog), Arc::from([])))
     }
 }
 
@@ -384,6 +434,14 @@ pub(super) fn table_name(name: &ObjectName) -> Result<String, Refusal> {
     join_schema(&parts).ok_or_else(|| (format!("name `{name}`"), "write schema.table or table".to_owned()))
 }
 
+/// `auth` of `auth.users`.
+pub(super) fn schema_part(name: &ObjectName) -> Option<String> {
+    match name.0.as_slice() {
+        [ObjectNamePart::Identifier(schema), _] => Some(fold(schema)),
+        _ => None,
+    }
+}
+
 /// The name by which a table without alias is called: `users` for `auth.users`.
 pub(super) fn last_part(name: &ObjectName) -> Option<String> {
     match name.0.last()? {
@@ -402,7 +460,7 @@ pub(super) fn join_schema(parts: &[String]) -> Option<String> {
 }
 
 /// The most tokens on one level of parentheses between two that start a new operand list.
-fn longest_run(tokens: &[TokenWithSpan]) -> usize {
+pub(super) fn longest_run(tokens: &[TokenWithSpan]) -> usize {
     let (mut runs, mut longest) = (vec![0_usize], 0);
     for token in tokens {
         match &token.token {
@@ -424,4 +482,63 @@ fn longest_run(tokens: &[TokenWithSpan]) -> usize {
         }
     }
     longest
+}
+
+/// `COST 100`, `ROWS 1000` and `LEAKPROOF` tell PostgreSQL's planner something; the parser knows none of them.
+fn planner_hints_out(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
+    let word = |token: &TokenWithSpan, name: &str| {
+        matches!(&token.token, Token::Word(word) if word.quote_style.is_none()
+            && word.value.eq_ignore_ascii_case(name))
+    };
+    let mut words = tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_)));
+    let is_function = words.next().is_some_and(|first| word(first, "create"))
+        && words.take(3).any(|token| word(token, "function"));
+    if !is_function {
+        return tokens.to_vec();
+    }
+    let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let (mut depth, mut number_next) = (0_usize, false);
+    for token in tokens {
+        match &token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            Token::Number(..) if number_next => {
+                number_next = false;
+                continue;
+            }
+            _ if depth == 0 && (word(token, "cost") || word(token, "rows")) => {
+                number_next = true;
+                continue;
+            }
+            _ if depth == 0 && word(token, "leakproof") => continue,
+            _ => {}
+        }
+        kept.push(token.clone());
+    }
+    kept
+}
+
+/// `FROM PUBLIC, anon`: the parser takes PUBLIC for the only one.
+fn public_quoted(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let meant = tokens.iter().position(|token| !matches!(token.token, Token::Whitespace(_)));
+    let first = meant.and_then(|at| tokens.get(at));
+    let grants = first.is_some_and(|token| {
+        matches!(&token.token, Token::Word(word) if matches!(word.keyword, Keyword::GRANT | Keyword::REVOKE))
+    });
+    if !grants {
+        return tokens;
+    }
+    let mut comma_next = false;
+    for token in tokens.iter_mut().rev() {
+        match &mut token.token {
+            Token::Whitespace(_) => {}
+            Token::Word(word) if comma_next && word.value.eq_ignore_ascii_case("public") => {
+                word.quote_style = Some('"');
+                word.keyword = Keyword::NoKeyword;
+                comma_next = false;
+            }
+            other => comma_next = *other == Token::Comma,
+        }
+    }
+    tokens
 }

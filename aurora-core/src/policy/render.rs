@@ -1,9 +1,9 @@
 //! From the typed form to SQLite's text: every column qualified, every identifier quoted, every operator in
 //! parentheses.
 
-use super::expr::{Expr, ROW, Select};
+use super::expr::{Expr, ROW, Select, Source};
 use super::functions::FunctionName;
-use super::raw::Comparison;
+use super::raw::{Aggregate, Comparison};
 
 /// How the guard spells what a lowered policy speaks of. It is asked anew at every rendering.
 pub trait Names {
@@ -12,6 +12,9 @@ pub trait Names {
     /// What stands in `FROM` for an inner table: a view that applies that table's `SELECT` policies for the
     /// same role. An alias follows it.
     fn table(&self, table: &str) -> String;
+    /// The same for a table that is read as its owner does, without its policies: inside a SECURITY DEFINER
+    /// function.
+    fn owner_table(&self, table: &str) -> String;
     /// The name under which one of [`FUNCTIONS`](super::functions::FUNCTIONS) is registered.
     fn function(&self, name: &str) -> String;
 }
@@ -133,7 +136,7 @@ impl Printer<'_> {
             }
             // SQLite would take the first of several rows; PostgreSQL raises 21000.
             Expr::Scalar { select, single: false } => {
-                let raise = self.names.function(FunctionName::Raise.as_str());
+                let raise = self.names.function(&FunctionName::Raise.as_str());
                 self.push("(SELECT CASE WHEN count(*) > 1 THEN ");
                 self.push(&raise);
                 self.push("('21000 more than one row returned by a subquery used as an expression')");
@@ -184,17 +187,20 @@ impl Printer<'_> {
 
     /// Identity and time become subqueries of their own: SQLite then asks once per statement, not per row.
     fn call(&mut self, name: FunctionName, arguments: &[Expr]) {
-        let once = matches!(
-            name,
-            FunctionName::UidText
-                | FunctionName::UidBlob
-                | FunctionName::Email
-                | FunctionName::Tenant
-                | FunctionName::JwtJson
-                | FunctionName::JwtText
-                | FunctionName::Now
-        );
-        let spelled = self.names.function(name.as_str());
+        let own = |expr: &Expr| matches!(expr, Expr::Call(name, _) if name.is_context());
+        let made = || {
+            let mut same = true;
+            for argument in arguments {
+                argument.walk(&mut |part| same &= !matches!(part, Expr::Column { .. }));
+            }
+            let mut context = false;
+            for argument in arguments {
+                argument.walk(&mut |part| context |= own(part));
+            }
+            same && context
+        };
+        let once = name.is_context() || made();
+        let spelled = self.names.function(&name.as_str());
         self.push(if once { "(SELECT " } else { "" });
         self.push(&spelled);
         self.list(arguments);
@@ -204,13 +210,13 @@ impl Printer<'_> {
     fn select(&mut self, select: &Select, label: &str) {
         self.push("SELECT ");
         match &select.output {
-            Some(output) => self.expr(output),
+            Some(output) => self.output(output, select.aggregate),
             None => self.push("1"),
         }
         self.push(label);
-        for (position, (id, table)) in select.sources.iter().enumerate() {
+        for (position, Source { id, table, owner }) in select.sources.iter().enumerate() {
             self.push(if position == 0 { " FROM " } else { ", " });
-            let spelled = self.names.table(table);
+            let spelled = if *owner { self.names.owner_table(table) } else { self.names.table(table) };
             self.push(&spelled);
             self.push(" AS ");
             self.quoted(&format!("{ALIAS}{id}"));
@@ -218,6 +224,31 @@ impl Printer<'_> {
         for (position, condition) in select.filter.iter().enumerate() {
             self.push(if position == 0 { " WHERE " } else { " AND " });
             self.expr(condition);
+        }
+        for (position, key) in select.order.iter().enumerate() {
+            self.push(if position == 0 { " ORDER BY " } else { ", " });
+            self.expr(&key.value);
+            self.push(if key.descending { " DESC" } else { " ASC" });
+            self.push(if key.nulls_first { " NULLS FIRST" } else { " NULLS LAST" });
+        }
+        if let Some(limit) = select.limit {
+            self.push(&format!(" LIMIT {limit}"));
+        }
+    }
+
+    fn output(&mut self, output: &Expr, aggregate: Option<Aggregate>) {
+        match aggregate {
+            None => self.expr(output),
+            Some(Aggregate::Count) => self.around("count(", output, ")"),
+            Some(Aggregate::CountDistinct) => self.around("count(DISTINCT ", output, " COLLATE BINARY)"),
+            Some(Aggregate::Sum) => self.around("sum(", output, ")"),
+            Some(Aggregate::Min | Aggregate::Every) => self.around("min(", output, ")"),
+            Some(Aggregate::Max | Aggregate::Some) => self.around("max(", output, ")"),
+            Some(Aggregate::ArraySelect) => self.around("json_group_array(", output, ")"),
+            // NULL of no rows.
+            Some(Aggregate::Array) => {
+                self.around("CASE WHEN count(*) > 0 THEN json_group_array(", output, ") END");
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-use super::expr::{Form, Type};
+use super::expr::{Element, Form, Type};
 
 /// What a statement does to a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,7 +96,14 @@ impl Column {
     pub(super) fn policy_type(&self) -> Option<Type> {
         let declared = self.declared_type.to_ascii_uppercase();
         let has = |part: &str| declared.contains(part);
-        let kind = if has("BOOL") {
+        if let Some(element) = declared.trim_end().strip_suffix("[]") {
+            let element = Column::new("", element.trim_end());
+            // A uuid in an array is text: JSON has no bytes.
+            return element.policy_type().and_then(Element::of).map(Type::Array);
+        }
+        let kind = if declared.trim() == "DATE" {
+            Type::Date
+        } else if has("BOOL") {
             Type::Bool
         } else if has("TIMESTAMP") || has("DATE") {
             Type::Time

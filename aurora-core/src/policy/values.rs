@@ -58,10 +58,10 @@ pub(super) fn bool(text: &str) -> Option<bool> {
 
 /// A decimal integer with an optional sign and surrounding blanks.
 pub(super) fn integer(text: &str) -> Option<i64> {
-    text.trim().parse().ok()
+    text.trim_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']).parse().ok()
 }
 
-const DAY: i64 = 86_400_000_000;
+pub(super) const DAY: i64 = 86_400_000_000;
 
 /// A time as microseconds since 1970. ISO 8601 with a blank or `T`; without an offset it is UTC.
 pub(super) fn time(text: &str) -> Option<i64> {
@@ -149,13 +149,161 @@ fn days_in(year: i64, month: i64) -> i64 {
 }
 
 /// Days since 1970-01-01 of a date in the proleptic Gregorian calendar (Howard Hinnant's algorithm).
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+pub(super) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     era * 146_097 + day_of_era - 719_468
+}
+
+/// The date of a day since 1970-01-01 (Howard Hinnant's algorithm): year, month, day.
+pub(super) fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// A moment some calendar months on, its day cut to what the month has.
+pub(super) fn add_months(micros: i64, months: i64) -> Option<i64> {
+    let (days, rest) = (micros.div_euclid(DAY), micros.rem_euclid(DAY));
+    let (year, month, day) = civil_from_days(days);
+    let total = year.checked_mul(12)?.checked_add(month - 1)?.checked_add(months)?;
+    let (year, month) = (total.div_euclid(12), total.rem_euclid(12) + 1);
+    if !(-4_713..=294_276).contains(&year) {
+        return None;
+    }
+    days_from_civil(year, month, day.min(days_in(year, month))).checked_mul(DAY)?.checked_add(rest)
+}
+
+/// An interval as months and microseconds: `1 year 2 months 3 days 04:05:06`, units in full or as PostgreSQL
+/// shortens them, and ISO 8601's `P1DT2H` not among them. A day has 24 hours: all moments are in UTC.
+pub(super) fn interval(text: &str) -> Option<(i64, i64)> {
+    let (mut months, mut micros) = (0_i64, 0_i64);
+    let lower = text.trim().to_ascii_lowercase();
+    let (body, sign) = match lower.strip_suffix("ago") {
+        Some(body) => (body.trim_end(), -1),
+        None => (lower.as_str(), 1),
+    };
+    // `7days` reads as `7 days`.
+    let mut spaced = String::with_capacity(body.len() + 4);
+    let mut before = ' ';
+    for c in body.chars() {
+        if c.is_ascii_alphabetic() && before.is_ascii_digit() {
+            spaced.push(' ');
+        }
+        spaced.push(c);
+        before = c;
+    }
+    let mut words = spaced.split_whitespace();
+    let mut any = false;
+    while let Some(word) = words.next() {
+        any = true;
+        if word.contains(':') {
+            let (negative, clock_text) = match word.strip_prefix('-') {
+                Some(rest) => (-1, rest),
+                None => (1, word.strip_prefix('+').unwrap_or(word)),
+            };
+            micros = micros.checked_add(hours(clock_text)? * negative)?;
+            continue;
+        }
+        let amount: i64 = word.strip_prefix('+').unwrap_or(word).parse().ok()?;
+        // A number alone is of seconds.
+        let (of_months, of_micros) = words.next().map_or(Some((0, 1_000_000)), unit)?;
+        months = months.checked_add(amount.checked_mul(of_months)?)?;
+        micros = micros.checked_add(amount.checked_mul(of_micros)?)?;
+    }
+    any.then_some((months * sign, micros * sign))
+}
+
+/// `HH:MM[:SS[.ffffff]]`, of any number of hours.
+fn hours(text: &str) -> Option<i64> {
+    let (hours, rest) = text.split_once(':')?;
+    let below = clock(&format!("00:{rest}"))?;
+    digits(hours, 1, 9)?.checked_mul(3_600_000_000)?.checked_add(below)
+}
+
+/// Months and microseconds of one unit.
+fn unit(word: &str) -> Option<(i64, i64)> {
+    Some(match word {
+        "year" | "years" | "yr" | "yrs" | "y" => (12, 0),
+        "month" | "months" | "mon" | "mons" => (1, 0),
+        "week" | "weeks" | "w" => (0, 7 * DAY),
+        "day" | "days" | "d" => (0, DAY),
+        "hour" | "hours" | "hr" | "hrs" | "h" => (0, 3_600_000_000),
+        "minute" | "minutes" | "min" | "mins" | "m" => (0, 60_000_000),
+        "second" | "seconds" | "sec" | "secs" | "s" => (0, 1_000_000),
+        "millisecond" | "milliseconds" | "ms" => (0, 1_000),
+        "microsecond" | "microseconds" | "us" => (0, 1),
+        "decade" | "decades" => (120, 0),
+        _ => return None,
+    })
+}
+
+/// One element of an array from its text.
+pub(super) fn element(text: &str, word: &str) -> Option<Json> {
+    Some(match word {
+        "uuid" => Json::from(uuid_text(&uuid(text)?)),
+        "integer" => Json::from(integer(text)?),
+        "boolean" => Json::from(bool(text)?),
+        "double precision" => Json::from(text.trim().parse::<f64>().ok().filter(|value| value.is_finite())?),
+        _ => Json::from(text),
+    })
+}
+
+/// PostgreSQL's array literal `{a,"b c",NULL}`, one dimension, as JSON text.
+pub(super) fn array(text: &str, word: &str) -> Option<String> {
+    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
+    let mut items = Vec::new();
+    let mut chars = inner.chars().peekable();
+    let blank = |c: &char| c.is_ascii_whitespace();
+    while chars.next_if(blank).is_some() {}
+    if chars.peek().is_none() {
+        return Some("[]".to_owned());
+    }
+    loop {
+        while chars.next_if(blank).is_some() {}
+        let (mut item, mut quoted) = (String::new(), false);
+        if chars.next_if_eq(&'"').is_some() {
+            quoted = true;
+            loop {
+                match chars.next()? {
+                    '"' => break,
+                    '\\' => item.push(chars.next()?),
+                    c => item.push(c),
+                }
+            }
+            while chars.next_if(blank).is_some() {}
+        } else {
+            while let Some(c) = chars.next_if(|c| *c != ',') {
+                match c {
+                    '{' | '}' | '"' => return None,
+                    '\\' => item.push(chars.next()?),
+                    c => item.push(c),
+                }
+            }
+            item.truncate(item.trim_end().len());
+            if item.is_empty() {
+                return None;
+            }
+        }
+        let null = !quoted && item.eq_ignore_ascii_case("null");
+        items.push(if null { Json::Null } else { element(&item, word)? });
+        match chars.next() {
+            None => break,
+            Some(',') => {}
+            Some(_) => return None,
+        }
+    }
+    Some(Json::from(items).to_string())
 }
 
 /// One spelling for equal jsonb values: keys sorted, no blanks, whole numbers without a fraction.
@@ -170,7 +318,8 @@ pub(super) fn write_jsonb(value: &Json, out: &mut String) {
     match value {
         Json::Object(fields) => {
             let mut sorted: Vec<_> = fields.iter().collect();
-            sorted.sort_by(|a, b| a.0.cmp(b.0));
+            // As jsonb sorts them: the shorter first.
+            sorted.sort_by(|a, b| (a.0.len(), a.0).cmp(&(b.0.len(), b.0)));
             out.push('{');
             for (position, (key, field)) in sorted.into_iter().enumerate() {
                 if position > 0 {

@@ -95,6 +95,18 @@ impl Fixture {
         policies: &str,
         options: GuardOptions,
     ) -> aurora_core::types::Result<Self> {
+        let policies = Policies::parse(policies, "policies.sql").map_err(|errors| {
+            aurora_core::types::Error::new(aurora_core::types::Code::Configuration, errors.to_string())
+        })?;
+        Self::over(schema, rows, &policies, options).await
+    }
+
+    pub(crate) async fn over(
+        schema: &str,
+        rows: &str,
+        policies: &Policies,
+        options: GuardOptions,
+    ) -> aurora_core::types::Result<Self> {
         use std::sync::atomic::{AtomicU32, Ordering};
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -104,12 +116,9 @@ impl Fixture {
         let mut conn = plain(&path).await;
         sqlx::raw_sql(sqlx::AssertSqlSafe(format!("{schema};{rows}"))).execute(&mut conn).await.unwrap();
         sqlx::Connection::close(conn).await.unwrap();
-        let policies = Policies::parse(policies, "policies.sql").map_err(|errors| {
-            aurora_core::types::Error::new(aurora_core::types::Code::Configuration, errors.to_string())
-        })?;
         let guard = Guard::open(
             &path,
-            &policies,
+            policies,
             WriterLock::new(Duration::from_secs(5)),
             Arc::new(SystemClock),
             &SystemEntropy,

@@ -1,5 +1,5 @@
 //! The guard on SQLite: what a principal sees and may change, and what an attacker with SQL gets.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
 
 mod attacks;
 mod attacks_errors;
@@ -9,6 +9,7 @@ mod attacks_reach;
 mod attacks_spoof;
 mod basics;
 mod fixture;
+mod functions;
 mod schema;
 mod semantics;
 mod streams;

@@ -66,6 +66,15 @@ impl Rewriter<'_> {
         let mut sql = with.clone();
         let conflict = conflict_word(or, self.in_trigger)?;
         write(&mut sql, format_args!("INSERT{conflict} INTO {}", self.base(position, &alias)?));
+        let own = self.host_table(position)?;
+        let (table, all) = (own.name.clone(), own.columns.clone());
+        if source.is_some() || !columns.is_empty() {
+            let given = columns.iter().map(|name| Ok(text::table_name(name)?.1.to_owned()));
+            let given = if columns.is_empty() { Ok(all) } else { given.collect::<Result<Vec<_>>>() };
+            for column in given? {
+                self.granted(&table, &column, Command::Insert)?;
+            }
+        }
         if !columns.is_empty() {
             let names: Result<Vec<String>> =
                 columns.iter().map(|name| Ok(quote(text::table_name(name)?.1))).collect();
@@ -205,8 +214,12 @@ impl Rewriter<'_> {
     fn assignments(&mut self, sql: &mut String, assignments: &mut [Assignment]) -> Result<()> {
         for (index, assignment) in assignments.iter_mut().enumerate() {
             self.expr(&mut assignment.value)?;
+            let table = self.target.as_ref().map(|target| target.table.clone()).unwrap_or_default();
             let simple = |name: &sqlparser::ast::ObjectName| match name.0.as_slice() {
-                [ObjectNamePart::Identifier(column)] => Ok(quote(&column.value)),
+                [ObjectNamePart::Identifier(column)] => {
+                    self.granted(&table, &column.value, Command::Update)?;
+                    Ok(quote(&column.value))
+                }
                 _ => Err(refused(format_args!("the assignment to `{name}`"))),
             };
             let target = match &assignment.target {
@@ -317,6 +330,9 @@ impl Rewriter<'_> {
                 self.reads_target = true;
                 let name = self.host_table(position)?.name.clone();
                 self.table(&name, Command::Select)?;
+                for column in columns {
+                    self.granted(&name, name_of(column), Command::Select)?;
+                }
                 let names: Vec<String> = columns.iter().map(|name| quote(name_of(name))).collect();
                 format!(" ({})", names.join(", "))
             }
@@ -367,6 +383,10 @@ impl Rewriter<'_> {
             match &item {
                 SelectItem::Wildcard(_) => {
                     self.reads_target = true;
+                    let own = self.host_table(position)?;
+                    for column in &own.columns {
+                        self.granted(&own.name, column, Command::Select)?;
+                    }
                     printed.push("*".to_owned());
                 }
                 SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => {

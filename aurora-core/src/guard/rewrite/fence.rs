@@ -9,9 +9,10 @@ use sqlparser::ast::{
     UnaryOperator, Value, WildcardAdditionalOptions,
 };
 
+use crate::policy::Columns;
 use crate::types::Result;
 
-use super::super::names::Names;
+use super::super::names::{Names, quote};
 use super::expr::column;
 use super::{Item, Safety, refused, text};
 
@@ -45,11 +46,16 @@ pub(super) fn single(name: &str) -> ObjectName {
     ObjectName(vec![ObjectNamePart::Identifier(text::quoted(name))])
 }
 
-/// `(SELECT * FROM view LIMIT -1) AS alias`.
-pub(super) fn fenced(view: &str, alias: &str) -> Result<TableFactor> {
+/// `(SELECT * FROM view LIMIT -1) AS alias`; where the role may read some columns only, those.
+pub(super) fn fenced(view: &str, alias: &str, columns: &Columns) -> Result<TableFactor> {
+    let shown = match columns {
+        Columns::All => "*".to_owned(),
+        Columns::Only(columns) if columns.is_empty() => "NULL".to_owned(),
+        Columns::Only(columns) => columns.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", "),
+    };
     Ok(TableFactor::Derived {
         lateral: false,
-        subquery: query_of(&format!("SELECT * FROM \"{view}\" LIMIT -1"))?,
+        subquery: query_of(&format!("SELECT {shown} FROM \"{view}\" LIMIT -1"))?,
         alias: Some(TableAlias { explicit: true, name: text::quoted(alias), columns: Vec::new(), at: None }),
         sample: None,
     })

@@ -7,7 +7,7 @@ use sqlparser::ast::{
     TableFactor, TableFunctionArgs, TableWithJoins, visit_expressions,
 };
 
-use crate::policy::Command;
+use crate::policy::{Columns, Command};
 use crate::types::Result;
 
 use super::super::names::View;
@@ -292,7 +292,13 @@ impl Rewriter<'_> {
                 };
                 match keep {
                     Keep::Case | Keep::Nothing => *name = single(&view),
-                    Keep::Barrier => *factor = fenced(&view, &shown)?,
+                    Keep::Barrier => {
+                        let table = self.rules.host.tables.get(position);
+                        let columns = table.map_or(Columns::All, |table| {
+                            self.rules.lowered.columns(&table.name, role, Command::Select)
+                        });
+                        *factor = fenced(&view, &shown, &columns)?;
+                    }
                 }
             }
             TableFactor::Derived { subquery, .. } if keep != Keep::Nothing => barrier(subquery),

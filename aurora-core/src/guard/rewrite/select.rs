@@ -6,6 +6,7 @@ use sqlparser::ast::{
     TableFactor, TableWithJoins, WildcardAdditionalOptions, With,
 };
 
+use crate::policy::Command;
 use crate::types::Result;
 
 use super::expr::name_of;
@@ -217,7 +218,10 @@ impl Rewriter<'_> {
                     }
                 }
                 SelectItem::ExprWithAlias { expr, .. } => safety = safety.and(self.expr(expr)?),
-                SelectItem::Wildcard(options) => plain_wildcard(options)?,
+                SelectItem::Wildcard(options) => {
+                    plain_wildcard(options)?;
+                    self.all_granted(None)?;
+                }
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
                     plain_wildcard(options)?;
                     if let (Some(schema), table) = text::table_name(name)? {
@@ -226,11 +230,25 @@ impl Rewriter<'_> {
                         }
                         *name = super::fence::single(table);
                     }
+                    let named = text::table_name(name)?.1.to_owned();
+                    self.all_granted(Some(&named))?;
                 }
                 other => return Err(refused(format_args!("`{other}` in a SELECT list"))),
             }
         }
         Ok(safety)
+    }
+
+    /// `*` reads every column: of all items, or of the one called so.
+    fn all_granted(&self, alias: Option<&str>) -> Result<()> {
+        let items = self.blocks.last().into_iter().flat_map(|block| &block.items);
+        for item in items.filter(|item| alias.is_none_or(|alias| item.alias.eq_ignore_ascii_case(alias))) {
+            let table = item.table.and_then(|position| self.rules.host.tables.get(position));
+            for column in table.into_iter().flat_map(|table| &table.columns) {
+                self.granted(table.map_or("", |table| &table.name), column, Command::Select)?;
+            }
+        }
+        Ok(())
     }
 
     /// The ON clauses of a FROM item, in the order in which [`Rewriter::keep`] guards them.

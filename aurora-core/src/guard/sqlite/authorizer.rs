@@ -210,9 +210,19 @@ fn read(context: &Context, request: &Request<'_>, ticket: &Ticket) -> bool {
         };
     }
     if schema.eq_ignore_ascii_case("temp") {
-        return context.names.owns(table);
+        return context.names.owns(table) && granted(context, request, table);
     }
     schema.eq_ignore_ascii_case("main") && is_table_function(table)
+}
+
+/// Whether the role may read that column of a view. What our own views read of each other is their own affair.
+fn granted(context: &Context, request: &Request<'_>, view: &str) -> bool {
+    let Some(columns) = context.facts.columns.get(view) else { return true };
+    let column = request.second.unwrap_or_default();
+    column.is_empty()
+        || context.names.owns(column)
+        || request.accessor.is_some_and(|accessor| context.names.owns(accessor))
+        || columns.contains(&lower(column))
 }
 
 fn is_table_function(name: &str) -> bool {

@@ -1,11 +1,11 @@
 //! What a connection knows while it runs a statement: for whom, which statement, and until when.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::policy::functions::Claims;
+use crate::policy::functions::{Claims, Function};
 use crate::types::{Role, Timestamp};
 
 use super::super::names::Names;
@@ -49,6 +49,10 @@ pub(crate) struct Facts {
     pub(crate) cascades: HashSet<(String, String)>,
     /// What puts an empty table in front of every table's own name; see `HostSchema::shadows`.
     pub(crate) shadows: String,
+    /// The columns that a role may read of a view of ours, lower case; all of a view that is not named.
+    pub(crate) columns: HashMap<String, BTreeSet<String>>,
+    /// What policies call of the host's own.
+    pub(crate) functions: Vec<Function>,
     /// The tests' recording functions, where they asked for them.
     pub(crate) probe: Option<Probe>,
 }

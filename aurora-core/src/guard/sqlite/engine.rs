@@ -1,5 +1,6 @@
 //! Everything one guarded SQLite file needs: what host SQL is rewritten with, and where it runs.
 
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +10,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::env::{Clock, Entropy};
-use crate::policy::{Lowered, Policies};
+use crate::policy::{Columns, Command, Lowered, Policies};
 use crate::store::WriterLock;
 use crate::types::{Code, Error, Result, Role};
 
@@ -86,6 +87,8 @@ impl Engine {
         check_carried(&host, &names, &lowered)?;
         let mut facts = host.facts();
         facts.probe = options.probe.clone();
+        facts.functions = lowered.functions().to_vec();
+        facts.columns = readable(&host, &names, &lowered);
         let pool = Pool::new(
             path.to_owned(),
             names.clone(),
@@ -215,6 +218,20 @@ impl Engine {
     }
 }
 
+/// The columns that may be read of each view, where that is not all: what the engine is asked by.
+fn readable(host: &HostSchema, names: &Names, lowered: &Lowered) -> HashMap<String, BTreeSet<String>> {
+    let mut readable = HashMap::new();
+    for (position, table) in host.tables.iter().enumerate() {
+        for role in Role::ALL {
+            if let Columns::Only(columns) = lowered.columns(&table.name, role, Command::Select) {
+                readable.insert(names.outer(position, role), columns.clone());
+                readable.insert(names.inner(position, role, View::Select), columns);
+            }
+        }
+    }
+    readable
+}
+
 /// Refuses by name what cannot be guarded of the tables that policies speak of.
 fn check_carried(host: &HostSchema, names: &Names, lowered: &Lowered) -> Result<()> {
     for (position, table) in host.tables.iter().enumerate() {
@@ -226,8 +243,12 @@ fn check_carried(host: &HostSchema, names: &Names, lowered: &Lowered) -> Result<
         }
         for role in Role::ALL {
             let rules = Rules { host, names, lowered, role };
-            object(rules, Need::Inner(position, View::Select))?;
-            object(rules, Need::Triggers(position)).map_err(objects::at_start)?;
+            let mut needs = object(rules, Need::Inner(position, View::Select))?.needs;
+            needs.extend(object(rules, Need::Triggers(position)).map_err(objects::at_start)?.needs);
+            // What a SECURITY DEFINER function reads may be a table that the file does not name.
+            for need in needs.into_iter().filter(|need| matches!(need, Need::Inner(_, View::Owner))) {
+                object(rules, need)?;
+            }
         }
     }
     Ok(())

@@ -36,11 +36,11 @@ pub(super) fn install(
 ) -> Result<()> {
     let db = handle.as_ptr();
     set_limits(db)?;
-    for function in functions {
-        let name = context.names.function(function.name);
+    for function in functions.iter().chain(&context.facts.functions) {
+        let name = context.names.function(&function.name);
         let arity = function.arity.map_or(-1, i32::from);
         let deterministic = if function.deterministic { sys::SQLITE_DETERMINISTIC } else { 0 };
-        let data = Box::new(HostFunction { context: Arc::clone(context), body: function.body });
+        let data = Box::new(HostFunction { context: Arc::clone(context), body: function.body.clone() });
         register_boxed(db, &name, arity, deterministic | sys::SQLITE_INNOCUOUS, data, host_call)?;
     }
     for role in crate::types::Role::ALL {
@@ -175,8 +175,9 @@ unsafe extern "C" fn host_call(
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: `argv` holds `argc` values for the length of this call.
         let arguments: Vec<Value> = unsafe { arguments(argc, argv) };
-        match host.body {
+        match &host.body {
             Body::Pure(compute) => compute(&arguments),
+            Body::Host(compute) => compute(&arguments),
             Body::Clock(compute) => Ok(compute(host.context.state().now)),
             Body::Identity(compute) => match host.context.state().claims.clone() {
                 Some(claims) => compute(&claims, &arguments),

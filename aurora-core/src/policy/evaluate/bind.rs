@@ -121,10 +121,10 @@ impl Binder<'_> {
             Operand::Constant(_) | Operand::Fails(_) | Operand::Column(_) | Operand::Now => {
                 return operand.clone();
             }
-            Operand::Time(body, one) => Operand::Time(*body, Box::new(self.operand(one))),
+            Operand::Time(body, one) => Operand::Time(body.clone(), Box::new(self.operand(one))),
             Operand::Call { body, arguments } => {
                 let arguments = arguments.iter().map(|one| self.operand(one)).collect();
-                Operand::Call { body: *body, arguments }
+                Operand::Call { body: body.clone(), arguments }
             }
             Operand::Coalesce(many) => Operand::Coalesce(many.iter().map(|one| self.operand(one)).collect()),
             Operand::Case { arms, otherwise } => Operand::Case {

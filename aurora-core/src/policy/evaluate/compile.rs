@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::super::expr::{Expr, ROW, Select};
-use super::super::functions::{FUNCTIONS, FunctionName, Value};
+use super::super::functions::{FUNCTIONS, Function, FunctionName, Value};
+use super::super::lower::Lowered;
 use super::super::raw::Comparison;
 use super::super::schema::Schema;
 use super::describe::Describer;
@@ -20,14 +21,17 @@ pub(super) struct Compiler<'a> {
     pub(super) schema: &'a Schema,
     pub(super) table: &'a str,
     pub(super) layout: &'a RowLayout,
+    /// The host's own.
+    functions: &'a [Function],
     pub(super) facts: Vec<Fact>,
     /// What cannot be answered in process, and what to do instead.
     pub(super) refusals: Vec<(String, String)>,
 }
 
 impl<'a> Compiler<'a> {
-    pub(super) fn new(schema: &'a Schema, table: &'a str, layout: &'a RowLayout) -> Self {
-        Self { schema, table, layout, facts: Vec::new(), refusals: Vec::new() }
+    pub(super) fn new(lowered: &'a Lowered, table: &'a str, layout: &'a RowLayout) -> Self {
+        let (schema, functions) = (lowered.schema(), lowered.functions());
+        Self { schema, table, layout, functions, facts: Vec::new(), refusals: Vec::new() }
     }
 
     fn refuse(&mut self, construct: impl Into<String>, help: impl Into<String>) -> Node {
@@ -106,17 +110,18 @@ impl<'a> Compiler<'a> {
     }
 
     fn call(&mut self, name: FunctionName, arguments: &[Expr]) -> Operand {
-        let Some(function) = FUNCTIONS.iter().find(|function| function.name == name.as_str()) else {
+        let known = FUNCTIONS.iter().chain(self.functions);
+        let Some(function) = known.into_iter().find(|function| function.name == name.as_str()) else {
             return self.none(format!("function {}", name.as_str()), "it runs in a database only");
         };
         let mut arguments: Vec<Operand> = arguments.iter().map(|one| self.operand(one)).collect();
         match (name, arguments.pop()) {
             (FunctionName::Time, Some(only)) if arguments.is_empty() => {
-                Operand::Time(function.body, Box::new(only))
+                Operand::Time(function.body.clone(), Box::new(only))
             }
             (_, last) => {
                 arguments.extend(last);
-                Operand::Call { body: function.body, arguments }
+                Operand::Call { body: function.body.clone(), arguments }
             }
         }
     }
@@ -143,6 +148,11 @@ impl<'a> Compiler<'a> {
     /// A subquery as a fact: conditions on inner tables alone stay in the question, equalities between an inner
     /// value and one of the row become keys, and conditions on the row alone are asked before.
     fn tied(&mut self, select: &Select, output: Option<Expr>, counted: bool) -> Option<Tied> {
+        if select.aggregate.is_some() || select.limit.is_some() {
+            let help = "in process, facts are sets of values; in the database it is answered as it stands";
+            self.refuse("a subquery with an aggregate or LIMIT", help);
+            return None;
+        }
         let (mut guards, mut keys, mut inner_keys, mut kept) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut columns: Vec<String> = Vec::new();
@@ -180,7 +190,7 @@ impl<'a> Compiler<'a> {
             self.refuse("a subquery that selects a value of the guarded row", help);
             return None;
         }
-        let select = Select { sources: select.sources.clone(), filter: kept, output: None };
+        let select = Select { sources: select.sources.clone(), filter: kept, ..Select::default() };
         let shape = Shape { select, keys: inner_keys, output, counted, columns };
         let fact = Fact::new(shape, self.schema, self.table);
         let known = self.facts.iter().position(|known| *known == fact);
@@ -212,7 +222,7 @@ fn reads_row(expr: &Expr) -> bool {
 /// It reads the subquery's own tables, rather than only those of subqueries within itself.
 fn reads_inner(expr: &Expr, select: &Select) -> bool {
     let read = expr.sources();
-    select.sources.iter().any(|(id, _)| read.contains(id))
+    select.sources.iter().any(|source| read.contains(&source.id))
 }
 
 /// The inner side and the row's side of an equality.

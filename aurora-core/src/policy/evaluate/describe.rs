@@ -15,11 +15,18 @@ pub(super) struct Describer<'a> {
     inner: Vec<(usize, String)>,
     /// Something was printed that PostgreSQL would read otherwise, or not at all.
     pub(super) loose: bool,
+    /// For SQLite's guard, where `auth.uid()` in host SQL is text.
+    sqlite: bool,
 }
 
 impl<'a> Describer<'a> {
     pub(super) fn new(schema: &'a Schema, table: &'a str) -> Self {
-        Self { schema, table, inner: Vec::new(), loose: false }
+        Self { schema, table, inner: Vec::new(), loose: false, sqlite: false }
+    }
+
+    /// For text that SQLite's guard runs as the principal.
+    pub(super) fn for_sqlite(schema: &'a Schema, table: &'a str) -> Self {
+        Self { sqlite: true, ..Self::new(schema, table) }
     }
 
     /// `SELECT` of these outputs over the tables and conditions of a subquery.
@@ -34,9 +41,9 @@ impl<'a> Describer<'a> {
     }
 
     fn enter(&mut self, select: &Select) {
-        for (id, table) in &select.sources {
-            if !self.inner.iter().any(|(known, _)| known == id) {
-                self.inner.push((*id, table.clone()));
+        for source in &select.sources {
+            if !self.inner.iter().any(|(known, _)| *known == source.id) {
+                self.inner.push((source.id, source.table.clone()));
             }
         }
     }
@@ -45,8 +52,8 @@ impl<'a> Describer<'a> {
         let from: Vec<String> = select
             .sources
             .iter()
-            .map(|(id, table)| {
-                let (alias, table) = (self.alias(*id), identifier(table));
+            .map(|source| {
+                let (alias, table) = (self.alias(source.id), identifier(&source.table));
                 if alias == table { table } else { format!("{table} {alias}") }
             })
             .collect();
@@ -142,7 +149,7 @@ impl<'a> Describer<'a> {
             Expr::Integer(number) if micros(other) => {
                 format!("'{}'::timestamptz", Timestamp::from_micros(*number))
             }
-            Expr::Call(FunctionName::UidText, _) if self.is_text(other) => format!("{text}::text"),
+            Expr::Call(FunctionName::UidText, _) if !self.sqlite && self.is_text(other) => format!("{text}::text"),
             _ => text,
         }
     }
@@ -175,6 +182,7 @@ impl<'a> Describer<'a> {
             _ => String::new(),
         };
         match (name, arguments) {
+            (FunctionName::UidBlob, _) if self.sqlite => "unhex(replace(auth.uid(), '-', ''))".to_owned(),
             (FunctionName::UidText | FunctionName::UidBlob, _) => "auth.uid()".to_owned(),
             (FunctionName::Email, _) => "auth.email()".to_owned(),
             (FunctionName::Now, _) => "now()".to_owned(),

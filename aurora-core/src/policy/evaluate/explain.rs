@@ -138,7 +138,7 @@ impl Lowered {
         layout: &RowLayout,
     ) -> Result<Explainer, PolicyErrors> {
         clause_of(self, command, clause)?;
-        let mut compiler = Compiler::new(self.schema(), table, layout);
+        let mut compiler = Compiler::new(self, table, layout);
         let mut policies = Vec::new();
         for part in self.parts(table, role, command) {
             let Some(expr) = part.expr(clause == Clause::Check) else { continue };

@@ -28,6 +28,7 @@ pub(super) struct Question {
     /// Equal for questions whose answers can stand for each other.
     key: Arc<str>,
     postgres: Option<String>,
+    sqlite: Option<String>,
     pub(super) select: Select,
     /// The keys, then the output if there is one.
     outputs: Vec<Expr>,
@@ -60,22 +61,32 @@ impl Fact {
         let text = describer.query(&outputs, &select, !counted);
         let forms = outputs.iter().map(|one| describer.is_blob(one)).collect();
         let mut timed = false;
-        let mut tables: Vec<String> = select.sources.iter().map(|(_, table)| table.clone()).collect();
+        let mut tables: Vec<String> = select.sources.iter().map(|source| source.table.clone()).collect();
         let mut look = |part: &Expr| {
             timed |= matches!(part, Expr::Call(FunctionName::Now, _));
             let inner = part.select().into_iter().flat_map(|select| &select.sources);
-            tables.extend(inner.map(|(_, table)| table.clone()));
+            tables.extend(inner.map(|source| source.table.clone()));
         };
         select.walk(&mut look);
         outputs.iter().for_each(|one| one.walk(&mut look));
         tables.sort_unstable();
         tables.dedup();
-        let postgres = (!describer.loose).then(|| text.clone());
+        // What a SECURITY DEFINER function reads, no principal may ask for.
+        let mut owner = select.sources.iter().any(|source| source.owner);
+        let mut owned = |part: &Expr| {
+            owner |= part.select().is_some_and(|select| select.sources.iter().any(|source| source.owner));
+        };
+        select.walk(&mut owned);
+        let asked = !describer.loose && !owner;
+        let postgres = asked.then(|| text.clone());
+        let sqlite =
+            asked.then(|| Describer::for_sqlite(schema, table).query(&outputs, &select, !counted));
         let output = has_output;
         Self(Arc::new(Question {
             key: format!("{keys} {output} {text}").into(),
             text,
             postgres,
+            sqlite,
             select,
             outputs,
             keys,
@@ -132,6 +143,12 @@ impl Fact {
     /// holds something that only SQLite's form of the policy says.
     pub fn postgres(&self) -> Option<&str> {
         self.0.postgres.as_deref()
+    }
+
+    /// The question as host SQL that SQLite's guard runs as the principal; `None` as for
+    /// [`postgres`](Self::postgres), and for what a `SECURITY DEFINER` function reads.
+    pub fn sqlite(&self) -> Option<&str> {
+        self.0.sqlite.as_deref()
     }
 
     /// A value as the column that it is compared with keeps it.

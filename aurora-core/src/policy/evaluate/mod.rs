@@ -182,7 +182,7 @@ impl Lowered {
         layout: &RowLayout,
     ) -> Result<Compiled, PolicyErrors> {
         clause_of(self, command, clause)?;
-        let mut compiler = Compiler::new(self.schema(), table, layout);
+        let mut compiler = Compiler::new(self, table, layout);
         let node = if let Some(message) = self.denied(table, role, command) {
             Node::Fails(format!("42501 {message}").into())
         } else if role == Role::Service {

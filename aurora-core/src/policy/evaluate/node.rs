@@ -140,6 +140,7 @@ impl std::fmt::Debug for Body {
             Body::Pure(_) => "Pure",
             Body::Identity(_) => "Identity",
             Body::Clock(_) => "Clock",
+            Body::Host(_) => "Host",
         })
     }
 }

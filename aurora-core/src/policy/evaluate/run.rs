@@ -237,8 +237,8 @@ pub(super) fn value<'a, R: Row + ?Sized>(operand: &'a Operand, at: &At<'a, R>) -
         Operand::Fails(error) => return Err(error.to_string()),
         Operand::Column(place) => at.cell(*place)?,
         Operand::Now => Cell::Integer(at.now.as_micros()),
-        Operand::Time(body, one) => return time(*body, one, at),
-        Operand::Call { body, arguments } => return call(*body, arguments, at),
+        Operand::Time(body, one) => return time(body, one, at),
+        Operand::Call { body, arguments } => return call(body, arguments, at),
         Operand::Coalesce(many) => {
             for one in many {
                 match value(one, at)? {
@@ -282,7 +282,7 @@ pub(super) fn value<'a, R: Row + ?Sized>(operand: &'a Operand, at: &At<'a, R>) -
 }
 
 /// `aurora_time` without allocating for what a column holds.
-fn time<'a, R: Row + ?Sized>(body: Body, operand: &'a Operand, at: &At<'a, R>) -> Result<Cell<'a>, String> {
+fn time<'a, R: Row + ?Sized>(body: &Body, operand: &'a Operand, at: &At<'a, R>) -> Result<Cell<'a>, String> {
     if let Operand::Column(place) = operand
         && let ValueRef::Time(moment) = at.row.value(place.column)
     {
@@ -300,7 +300,7 @@ fn time<'a, R: Row + ?Sized>(body: Body, operand: &'a Operand, at: &At<'a, R>) -
 
 /// A function of ours, exactly as the database calls it.
 fn call<'a, R: Row + ?Sized>(
-    body: Body,
+    body: &Body,
     arguments: &'a [Operand],
     at: &At<'a, R>,
 ) -> Result<Cell<'a>, String> {
@@ -311,11 +311,12 @@ fn call<'a, R: Row + ?Sized>(
     compute(body, &given, at)
 }
 
-fn compute<'a, R: Row + ?Sized>(body: Body, given: &[Value], at: &At<'a, R>) -> Result<Cell<'a>, String> {
+fn compute<'a, R: Row + ?Sized>(body: &Body, given: &[Value], at: &At<'a, R>) -> Result<Cell<'a>, String> {
     match body {
         Body::Pure(compute) => compute(given),
         Body::Identity(compute) => compute(at.claims, given),
         Body::Clock(compute) => Ok(compute(at.now)),
+        Body::Host(compute) => compute(given),
     }
     .map(Cell::owned)
 }

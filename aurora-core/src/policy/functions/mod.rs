@@ -26,14 +26,35 @@
 //! | `aurora_ilike` | 3 | the same without case |
 //! | `aurora_lower`, `aurora_upper`, `aurora_length` | 1 | over Unicode characters |
 //! | `aurora_add`, `_subtract`, `_multiply`, `_divide`, `_remainder` | 2 | on integers; errors 22003, 22012 |
+//! | `auth_topic` | 0 | the topic being subscribed to; NULL elsewhere |
+//! | `aurora_regex` | 3 | `regex(value, pattern, fold)`: `~`, and `~*` where fold is 1; errors 2201B, 0A000 |
+//! | `aurora_float`, `aurora_int_fit`, `aurora_label`, `aurora_rank` | | casts to double precision, small integers, enums |
+//! | `aurora_array..`, `aurora_any_of`, `aurora_all_of`, .. | | arrays, which are JSON text here; see below |
+//! | `aurora_json_..` | | the operators `@>`, `?`, `#>` of jsonb and its casts |
+//! | `aurora_date`, `aurora_time_add`, .. | | days, months and parts of moments |
+//! | `aurora_split_part`, `aurora_substr`, .. | | text functions of the same names |
+//! | `storage_..` | 1 | the functions of Supabase's storage schema |
+//! | `host_0`, `host_1`, .. | any | what [`Policies::with_function`](super::Policies::with_function) registered |
 //! | `aurora_raise` | 1 | never a value: its argument is the error |
 //!
-//! Every function but `aurora_raise` answers NULL when an argument is NULL. An error's text starts with its
-//! SQLSTATE and a blank and holds no value of any row.
+//! An array is JSON text, `["a", null]`; a uuid in it is text. Where a function takes the word for its elements it
+//! is `text`, `uuid`, `integer`, `boolean` or `double precision`.
+//!
+//! Every function answers NULL when an argument is NULL but for those that PostgreSQL has otherwise (`concat`,
+//! `greatest`, an array of NULLs, `NULL = ANY ('{}')`) and `aurora_raise`. An error's text starts with its SQLSTATE
+//! and a blank and holds no value of any row.
+
+mod arrays;
+mod json;
+mod scalar;
+mod text;
+mod time;
+
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::pattern;
 use super::values;
 use crate::types::{Principal, Timestamp};
 
@@ -57,6 +78,7 @@ pub enum Value {
 pub struct Claims {
     uid: Option<[u8; 16]>,
     tenant: Option<String>,
+    topic: Option<String>,
     claims: Json,
 }
 
@@ -66,16 +88,27 @@ impl Claims {
         Self {
             uid: principal.user_id().and_then(|id| values::uuid(&id.to_string())),
             tenant: principal.tenant().map(ToString::to_string),
+            topic: None,
             claims: serde_json::from_str(principal.claims()).unwrap_or(Json::Null),
         }
+    }
+
+    /// The same for a subscription to a topic: what `realtime.topic()` gives, which is NULL elsewhere.
+    #[must_use]
+    pub fn with_topic(mut self, topic: impl Into<String>) -> Self {
+        self.topic = Some(topic.into());
+        self
     }
 }
 
 /// What a function gives, or the text of its error.
 pub type Answer = Result<Value, String>;
 
+/// A function of the host's.
+pub type HostBody = Arc<dyn Fn(&[Value]) -> Answer + Send + Sync>;
+
 /// How a function is computed.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub enum Body {
     /// From its arguments alone.
     Pure(fn(&[Value]) -> Answer),
@@ -83,13 +116,15 @@ pub enum Body {
     Identity(fn(&Claims, &[Value]) -> Answer),
     /// From the time at which the statement began.
     Clock(fn(Timestamp) -> Value),
+    /// By the host, from its arguments alone.
+    Host(HostBody),
 }
 
 /// A function that the guard registers.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Function {
     /// Its name in lowered text before [`Names::function`](super::Names) changes it.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The number of arguments; `None` for any.
     pub arity: Option<u8>,
     /// It may carry `SQLITE_DETERMINISTIC`.
@@ -98,21 +133,34 @@ pub struct Function {
     pub body: Body,
 }
 
+impl std::fmt::Debug for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Function").field("name", &self.name).field("arity", &self.arity).finish_non_exhaustive()
+    }
+}
+
 macro_rules! functions {
     ($($variant:ident = $name:literal, $arity:expr, $deterministic:literal, $body:expr;)+) => {
         /// The functions by name, for the typed form.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum FunctionName { $($variant,)+ }
+        pub(super) enum FunctionName {
+            $($variant,)+
+            /// One of the host's, by its position.
+            Host(usize),
+        }
 
         impl FunctionName {
-            pub(super) fn as_str(self) -> &'static str {
-                match self { $(FunctionName::$variant => $name,)+ }
+            pub(super) fn as_str(self) -> Cow<'static, str> {
+                match self {
+                    $(FunctionName::$variant => Cow::Borrowed($name),)+
+                    FunctionName::Host(at) => Cow::Owned(format!("host_{at}")),
+                }
             }
         }
 
-        /// Every function that lowered text may call.
+        /// Every function that lowered text may call, those of the host left out.
         pub const FUNCTIONS: &[Function] = &[$(Function {
-            name: $name, arity: $arity, deterministic: $deterministic, body: $body,
+            name: Cow::Borrowed($name), arity: $arity, deterministic: $deterministic, body: $body,
         },)+];
     };
 }
@@ -122,30 +170,117 @@ functions! {
     UidBlob = "auth_uid_blob", Some(0), true, Body::Identity(uid_blob);
     Email = "auth_email", Some(0), true, Body::Identity(email);
     Tenant = "auth_tenant", Some(0), true, Body::Identity(tenant);
+    Topic = "auth_topic", Some(0), true, Body::Identity(topic);
     JwtJson = "auth_jwt_json", None, true, Body::Identity(jwt_json);
     JwtText = "auth_jwt_text", None, true, Body::Identity(jwt_text);
     Now = "aurora_now", Some(0), true, Body::Clock(now);
-    Time = "aurora_time", Some(1), true, Body::Pure(time);
-    Uuid = "aurora_uuid", Some(1), true, Body::Pure(uuid);
-    UuidBlob = "aurora_uuid_blob", Some(1), true, Body::Pure(uuid_blob);
-    Bool = "aurora_bool", Some(1), true, Body::Pure(bool);
-    Int = "aurora_int", Some(1), true, Body::Pure(int);
-    Json = "aurora_json", Some(2), true, Body::Pure(json);
-    JsonText = "aurora_json_text", Some(2), true, Body::Pure(json_text);
-    Jsonb = "aurora_jsonb", Some(1), true, Body::Pure(jsonb);
-    JsonQuote = "aurora_json_quote", Some(1), true, Body::Pure(json_quote);
-    Like = "aurora_like", Some(3), true, Body::Pure(like);
-    ILike = "aurora_ilike", Some(3), true, Body::Pure(ilike);
-    Lower = "aurora_lower", Some(1), true, Body::Pure(lower);
-    Upper = "aurora_upper", Some(1), true, Body::Pure(upper);
-    Length = "aurora_length", Some(1), true, Body::Pure(length);
-    Add = "aurora_add", Some(2), true, Body::Pure(add);
-    Subtract = "aurora_subtract", Some(2), true, Body::Pure(subtract);
-    Multiply = "aurora_multiply", Some(2), true, Body::Pure(multiply);
-    Divide = "aurora_divide", Some(2), true, Body::Pure(divide);
-    Remainder = "aurora_remainder", Some(2), true, Body::Pure(remainder);
+    Time = "aurora_time", Some(1), true, Body::Pure(time::time);
+    Date = "aurora_date", Some(1), true, Body::Pure(time::date);
+    Day = "aurora_day", Some(1), true, Body::Pure(time::day);
+    DateText = "aurora_date_text", Some(1), true, Body::Pure(time::date_text);
+    TimeAdd = "aurora_time_add", Some(3), true, Body::Pure(time::add);
+    DatePart = "aurora_date_part", Some(2), true, Body::Pure(time::part);
+    DateTrunc = "aurora_date_trunc", Some(2), true, Body::Pure(time::trunc);
+    // Known apart when policies are compiled; nothing of it is left to run.
+    Interval = "aurora_interval", Some(2), true, Body::Pure(raise);
+    Uuid = "aurora_uuid", Some(1), true, Body::Pure(scalar::uuid);
+    UuidBlob = "aurora_uuid_blob", Some(1), true, Body::Pure(scalar::uuid_blob);
+    Bool = "aurora_bool", Some(1), true, Body::Pure(scalar::bool);
+    Int = "aurora_int", Some(1), true, Body::Pure(scalar::int);
+    IntFit = "aurora_int_fit", Some(2), true, Body::Pure(scalar::int_fit);
+    Float = "aurora_float", Some(1), true, Body::Pure(scalar::float);
+    Label = "aurora_label", None, true, Body::Pure(scalar::label);
+    Rank = "aurora_rank", None, true, Body::Pure(scalar::rank);
+    Greatest = "aurora_greatest", None, true, Body::Pure(scalar::greatest);
+    Least = "aurora_least", None, true, Body::Pure(scalar::least);
+    Abs = "aurora_abs", Some(1), true, Body::Pure(scalar::abs);
+    Json = "aurora_json", Some(2), true, Body::Pure(json::json);
+    JsonText = "aurora_json_text", Some(2), true, Body::Pure(json::json_text);
+    JsonPath = "aurora_json_path", Some(2), true, Body::Pure(json::path);
+    JsonPathText = "aurora_json_path_text", Some(2), true, Body::Pure(json::path_text);
+    JsonContains = "aurora_json_contains", Some(2), true, Body::Pure(json::contains);
+    JsonHas = "aurora_json_has", Some(2), true, Body::Pure(json::has);
+    JsonHasAny = "aurora_json_has_any", Some(2), true, Body::Pure(json::has_any);
+    JsonHasAll = "aurora_json_has_all", Some(2), true, Body::Pure(json::has_all);
+    JsonInt = "aurora_json_int", Some(1), true, Body::Pure(json::integer);
+    JsonBool = "aurora_json_bool", Some(1), true, Body::Pure(json::boolean);
+    JsonType = "aurora_json_typeof", Some(1), true, Body::Pure(json::type_of);
+    JsonLength = "aurora_json_array_length", Some(1), true, Body::Pure(json::array_length);
+    Jsonb = "aurora_jsonb", Some(1), true, Body::Pure(json::jsonb);
+    JsonQuote = "aurora_json_quote", Some(1), true, Body::Pure(json::json_quote);
+    ArrayOf = "aurora_array", None, true, Body::Pure(arrays::of);
+    ArrayCast = "aurora_array_cast", Some(2), true, Body::Pure(arrays::cast);
+    ArrayElement = "aurora_array_element", Some(3), true, Body::Pure(arrays::element);
+    ArrayContains = "aurora_array_contains", Some(3), true, Body::Pure(arrays::contains);
+    ArrayOverlaps = "aurora_array_overlaps", Some(3), true, Body::Pure(arrays::overlaps);
+    ArrayLength = "aurora_array_length", Some(2), true, Body::Pure(arrays::length);
+    Cardinality = "aurora_cardinality", Some(1), true, Body::Pure(arrays::cardinality);
+    StringToArray = "aurora_string_to_array", Some(2), true, Body::Pure(arrays::split);
+    AnyOf = "aurora_any_of", Some(4), true, Body::Pure(arrays::any_of);
+    AllOf = "aurora_all_of", Some(4), true, Body::Pure(arrays::all_of);
+    Foldername = "storage_foldername", Some(1), true, Body::Pure(text::foldername);
+    Filename = "storage_filename", Some(1), true, Body::Pure(text::filename);
+    Extension = "storage_extension", Some(1), true, Body::Pure(text::extension);
+    Like = "aurora_like", Some(3), true, Body::Pure(scalar::like);
+    ILike = "aurora_ilike", Some(3), true, Body::Pure(scalar::ilike);
+    Regex = "aurora_regex", Some(3), true, Body::Pure(scalar::regex_match);
+    Lower = "aurora_lower", Some(1), true, Body::Pure(scalar::lower);
+    Upper = "aurora_upper", Some(1), true, Body::Pure(scalar::upper);
+    Length = "aurora_length", Some(1), true, Body::Pure(scalar::length);
+    SplitPart = "aurora_split_part", Some(3), true, Body::Pure(text::split_part);
+    Substr = "aurora_substr", None, true, Body::Pure(text::substr);
+    Left = "aurora_left", Some(2), true, Body::Pure(text::left);
+    Right = "aurora_right", Some(2), true, Body::Pure(text::right);
+    Replace = "aurora_replace", Some(3), true, Body::Pure(text::replace);
+    Strpos = "aurora_strpos", Some(2), true, Body::Pure(text::strpos);
+    StartsWith = "aurora_starts_with", Some(2), true, Body::Pure(text::starts_with);
+    Btrim = "aurora_btrim", None, true, Body::Pure(text::btrim);
+    Ltrim = "aurora_ltrim", None, true, Body::Pure(text::ltrim);
+    Rtrim = "aurora_rtrim", None, true, Body::Pure(text::rtrim);
+    Concat = "aurora_concat", None, true, Body::Pure(text::concat);
+    ConcatWs = "aurora_concat_ws", None, true, Body::Pure(text::concat_ws);
+    Add = "aurora_add", Some(2), true, Body::Pure(scalar::add);
+    Subtract = "aurora_subtract", Some(2), true, Body::Pure(scalar::subtract);
+    Multiply = "aurora_multiply", Some(2), true, Body::Pure(scalar::multiply);
+    Divide = "aurora_divide", Some(2), true, Body::Pure(scalar::divide);
+    Remainder = "aurora_remainder", Some(2), true, Body::Pure(scalar::remainder);
     // Not deterministic: SQLite computes constant calls ahead of the CASE branch they stand in.
     Raise = "aurora_raise", Some(1), false, Body::Pure(raise);
+}
+
+impl FunctionName {
+    /// NULL among its arguments makes it NULL, whatever the others are.
+    pub(super) fn is_strict(self) -> bool {
+        !matches!(
+            self,
+            FunctionName::Raise
+                | FunctionName::Interval
+                | FunctionName::Greatest
+                | FunctionName::Least
+                | FunctionName::ArrayOf
+                | FunctionName::AnyOf
+                | FunctionName::AllOf
+                | FunctionName::StringToArray
+                | FunctionName::Concat
+                | FunctionName::ConcatWs
+                | FunctionName::Host(_)
+        )
+    }
+
+    /// The same for the whole statement: who asks, and when.
+    pub(super) fn is_context(self) -> bool {
+        matches!(
+            self,
+            FunctionName::UidText
+                | FunctionName::UidBlob
+                | FunctionName::Email
+                | FunctionName::Tenant
+                | FunctionName::Topic
+                | FunctionName::JwtJson
+                | FunctionName::JwtText
+                | FunctionName::Now
+        )
+    }
 }
 
 fn uid_text(claims: &Claims, _: &[Value]) -> Answer {
@@ -157,235 +292,27 @@ fn uid_blob(claims: &Claims, _: &[Value]) -> Answer {
 }
 
 fn email(claims: &Claims, _: &[Value]) -> Answer {
-    Ok(as_text(claims.claims.get("email")))
+    Ok(json::as_text(claims.claims.get("email")))
 }
 
 fn tenant(claims: &Claims, _: &[Value]) -> Answer {
     Ok(claims.tenant.clone().map_or(Value::Null, Value::Text))
 }
 
+fn topic(claims: &Claims, _: &[Value]) -> Answer {
+    Ok(claims.topic.clone().map_or(Value::Null, Value::Text))
+}
+
 fn jwt_json(claims: &Claims, path: &[Value]) -> Answer {
-    Ok(as_json(walk(Some(&claims.claims), path)))
+    Ok(json::as_json(json::walk(Some(&claims.claims), path)))
 }
 
 fn jwt_text(claims: &Claims, path: &[Value]) -> Answer {
-    Ok(as_text(walk(Some(&claims.claims), path)))
+    Ok(json::as_text(json::walk(Some(&claims.claims), path)))
 }
 
 fn now(now: Timestamp) -> Value {
     Value::Integer(now.as_micros())
-}
-
-fn walk<'a>(mut at: Option<&'a Json>, path: &[Value]) -> Option<&'a Json> {
-    for key in path {
-        at = step(at?, key);
-    }
-    at
-}
-
-/// PostgreSQL's `->`: text names a field, an integer an element, negative ones from the end.
-fn step<'a>(value: &'a Json, key: &Value) -> Option<&'a Json> {
-    match (value, key) {
-        (Json::Object(fields), Value::Text(key)) => fields.get(key),
-        (Json::Array(items), Value::Integer(index)) => {
-            let from_end = index.checked_add(i64::try_from(items.len()).ok()?)?;
-            items.get(usize::try_from(if *index < 0 { from_end } else { *index }).ok()?)
-        }
-        _ => None,
-    }
-}
-
-fn as_json(value: Option<&Json>) -> Value {
-    value.map_or(Value::Null, |value| {
-        let mut text = String::new();
-        values::write_jsonb(value, &mut text);
-        Value::Text(text)
-    })
-}
-
-fn as_text(value: Option<&Json>) -> Value {
-    match value {
-        None | Some(Json::Null) => Value::Null,
-        Some(Json::String(text)) => Value::Text(text.clone()),
-        other => as_json(other),
-    }
-}
-
-/// The single argument, or an answer for NULL and wrong counts.
-fn one(arguments: &[Value]) -> Option<&Value> {
-    arguments.first().filter(|value| **value != Value::Null)
-}
-
-fn time(arguments: &[Value]) -> Answer {
-    let micros = match one(arguments) {
-        None => return Ok(Value::Null),
-        Some(Value::Text(text)) => values::time(text),
-        // As sqlx reads them: seconds since 1970.
-        Some(Value::Integer(seconds)) => seconds.checked_mul(1_000_000),
-        Some(Value::Real(seconds)) if seconds.abs() < 9e12 => {
-            #[expect(clippy::cast_possible_truncation, reason = "below 9e18 by the guard of this arm")]
-            let micros = (seconds * 1e6) as i64;
-            Some(micros)
-        }
-        Some(_) => None,
-    };
-    micros.map(Value::Integer).ok_or_else(|| "22007 invalid input syntax for type timestamp".to_owned())
-}
-
-fn uuid_bytes(value: &Value) -> Result<[u8; 16], String> {
-    match value {
-        Value::Text(text) => values::uuid(text),
-        Value::Blob(bytes) => bytes.as_slice().try_into().ok(),
-        _ => None,
-    }
-    .ok_or_else(|| "22P02 invalid input syntax for type uuid".to_owned())
-}
-
-fn uuid(arguments: &[Value]) -> Answer {
-    let Some(value) = one(arguments) else { return Ok(Value::Null) };
-    uuid_bytes(value).map(|bytes| Value::Text(values::uuid_text(&bytes)))
-}
-
-fn uuid_blob(arguments: &[Value]) -> Answer {
-    let Some(value) = one(arguments) else { return Ok(Value::Null) };
-    uuid_bytes(value).map(|bytes| Value::Blob(bytes.to_vec()))
-}
-
-/// Applies `read` to a text argument.
-fn read(arguments: &[Value], kind: &str, read: impl Fn(&str) -> Option<Value>) -> Answer {
-    match one(arguments) {
-        None => return Ok(Value::Null),
-        Some(Value::Text(text)) => read(text),
-        Some(Value::Integer(number)) => read(&number.to_string()),
-        Some(Value::Real(number)) => read(&number.to_string()),
-        Some(_) => None,
-    }
-    .ok_or_else(|| format!("22P02 invalid input syntax for type {kind}"))
-}
-
-fn bool(arguments: &[Value]) -> Answer {
-    read(arguments, "boolean", |text| values::bool(text).map(|value| Value::Integer(value.into())))
-}
-
-fn int(arguments: &[Value]) -> Answer {
-    read(arguments, "integer", |text| values::integer(text).map(Value::Integer))
-}
-
-fn jsonb(arguments: &[Value]) -> Answer {
-    read(arguments, "json", |text| values::jsonb(text).map(Value::Text))
-}
-
-fn json_quote(arguments: &[Value]) -> Answer {
-    read(arguments, "text", |text| Some(Value::Text(Json::from(text).to_string())))
-}
-
-fn field(arguments: &[Value], answer: fn(Option<&Json>) -> Value) -> Answer {
-    let (Some(value), Some(key)) = (one(arguments), one(arguments.get(1..).unwrap_or_default())) else {
-        return Ok(Value::Null);
-    };
-    let parsed = match value {
-        Value::Text(text) => serde_json::from_str(text).ok(),
-        Value::Integer(number) => Some(Json::from(*number)),
-        Value::Real(number) => Some(Json::from(*number)),
-        _ => None,
-    };
-    let parsed: Json = parsed.ok_or_else(|| "22P02 invalid input syntax for type json".to_owned())?;
-    Ok(answer(step(&parsed, key)))
-}
-
-fn json(arguments: &[Value]) -> Answer {
-    field(arguments, as_json)
-}
-
-fn json_text(arguments: &[Value]) -> Answer {
-    field(arguments, as_text)
-}
-
-/// The text of each argument; `None` if any is NULL.
-fn texts(arguments: &[Value]) -> Result<Option<Vec<&str>>, String> {
-    let mut texts = Vec::with_capacity(arguments.len());
-    for argument in arguments {
-        match argument {
-            Value::Null => return Ok(None),
-            Value::Text(text) => texts.push(text.as_str()),
-            _ => return Err("42883 operator needs text".to_owned()),
-        }
-    }
-    Ok(Some(texts))
-}
-
-fn like(arguments: &[Value]) -> Answer {
-    matching(arguments, false)
-}
-
-fn ilike(arguments: &[Value]) -> Answer {
-    matching(arguments, true)
-}
-
-fn matching(arguments: &[Value], fold: bool) -> Answer {
-    let Some(texts) = texts(arguments)? else { return Ok(Value::Null) };
-    let [value, pattern, escape] = texts.as_slice() else {
-        return Err("42883 like takes three arguments".to_owned());
-    };
-    let fold = |text: &str| if fold { text.to_lowercase() } else { text.to_owned() };
-    let matched = pattern::like(&fold(value), &fold(pattern), fold(escape).chars().next())?;
-    Ok(Value::Integer(matched.into()))
-}
-
-fn map_text(arguments: &[Value], map: impl Fn(&str) -> Value) -> Answer {
-    Ok(texts(arguments)?.and_then(|texts| texts.first().map(|text| map(text))).unwrap_or(Value::Null))
-}
-
-fn lower(arguments: &[Value]) -> Answer {
-    map_text(arguments, |text| Value::Text(text.to_lowercase()))
-}
-
-fn upper(arguments: &[Value]) -> Answer {
-    map_text(arguments, |text| Value::Text(text.to_uppercase()))
-}
-
-fn length(arguments: &[Value]) -> Answer {
-    map_text(arguments, |text| Value::Integer(i64::try_from(text.chars().count()).unwrap_or(i64::MAX)))
-}
-
-fn arithmetic(arguments: &[Value], apply: fn(i64, i64) -> Option<i64>) -> Answer {
-    match arguments {
-        [Value::Integer(left), Value::Integer(right)] => {
-            apply(*left, *right).map(Value::Integer).ok_or_else(|| "22003 bigint out of range".to_owned())
-        }
-        [Value::Null, _] | [_, Value::Null] => Ok(Value::Null),
-        _ => Err("42883 operator needs integers".to_owned()),
-    }
-}
-
-fn add(arguments: &[Value]) -> Answer {
-    arithmetic(arguments, i64::checked_add)
-}
-
-fn subtract(arguments: &[Value]) -> Answer {
-    arithmetic(arguments, i64::checked_sub)
-}
-
-fn multiply(arguments: &[Value]) -> Answer {
-    arithmetic(arguments, i64::checked_mul)
-}
-
-fn divide(arguments: &[Value]) -> Answer {
-    by_zero(arguments)?;
-    arithmetic(arguments, i64::checked_div)
-}
-
-fn remainder(arguments: &[Value]) -> Answer {
-    by_zero(arguments)?;
-    // i64::MIN % -1 is 0 in PostgreSQL.
-    arithmetic(arguments, |left, right| Some(left.wrapping_rem(right)))
-}
-
-fn by_zero(arguments: &[Value]) -> Result<(), String> {
-    match arguments {
-        [Value::Integer(_), Value::Integer(0)] => Err("22012 division by zero".to_owned()),
-        _ => Ok(()),
-    }
 }
 
 fn raise(arguments: &[Value]) -> Answer {
@@ -406,10 +333,11 @@ mod tests {
         let user = "0d6a1e5c-1111-4111-8111-00000000000a".parse().unwrap();
         let mut identity = Claims::of(&Principal::user(user));
         identity.claims = serde_json::from_str(claims).unwrap();
-        match found.body {
+        match &found.body {
             Body::Pure(body) => body(arguments),
             Body::Identity(body) => body(&identity, arguments),
             Body::Clock(body) => Ok(body(Timestamp::from_micros(5))),
+            Body::Host(body) => body(arguments),
         }
     }
 
