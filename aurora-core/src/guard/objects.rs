@@ -166,7 +166,8 @@ fn check_triggers(
             if text == "1" {
                 continue;
             }
-            only_late |= push_early(table, command, &check.predicate, (&check.message, &text, None), &mut early);
+            only_late |=
+                push_early(table, command, &check.predicate, (&check.message, &text, None), &mut early);
             late.push(raise(&check.message, &text, None));
         }
         let select = using(Command::Select);

@@ -3,10 +3,11 @@
 /// Whether the whole value matches.
 ///
 /// # Errors
-/// 22025 if the pattern ends with its escape character.
+/// 22025 if matching comes to an escape character that ends the pattern; as in PostgreSQL, a value that differs
+/// before that is no match and no error.
 pub(super) fn like(value: &str, pattern: &str, escape: Option<char>) -> Result<bool, String> {
     let value: Vec<char> = value.chars().collect();
-    Ok(matches(&value, &pattern_parts(pattern, escape)?))
+    matches(&value, &pattern_parts(pattern, escape))
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -14,17 +15,16 @@ enum Part {
     Many,
     One,
     Exactly(char),
+    /// An escape character with nothing behind it.
+    Unfinished,
 }
 
-fn pattern_parts(pattern: &str, escape: Option<char>) -> Result<Vec<Part>, String> {
+fn pattern_parts(pattern: &str, escape: Option<char>) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
         if Some(c) == escape {
-            let next = chars.next();
-            let next =
-                next.ok_or_else(|| "22025 LIKE pattern must not end with escape character".to_owned())?;
-            parts.push(Part::Exactly(next));
+            parts.push(chars.next().map_or(Part::Unfinished, Part::Exactly));
         } else {
             parts.push(match c {
                 '%' => Part::Many,
@@ -33,19 +33,30 @@ fn pattern_parts(pattern: &str, escape: Option<char>) -> Result<Vec<Part>, Strin
             });
         }
     }
-    Ok(parts)
+    parts
 }
 
 /// Greedy matching that goes back to the last `%` only: linear in practice, quadratic at worst.
-fn matches(value: &[char], pattern: &[Part]) -> bool {
+fn matches(value: &[char], pattern: &[Part]) -> Result<bool, String> {
+    let unfinished = || Err("22025 LIKE pattern must not end with escape character".to_owned());
     let (mut at, mut part) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
     while let Some(c) = value.get(at) {
         match pattern.get(part) {
             Some(Part::Many) => {
+                // What stands behind `%` is looked at even where no character is left for it.
+                let rest = pattern.get(part..).unwrap_or_default();
+                let literal = rest.iter().position(|one| !matches!(one, Part::Many | Part::One));
+                if let Some(behind) = literal
+                    && rest.get(behind) == Some(&Part::Unfinished)
+                    && rest.iter().take(behind).filter(|one| **one == Part::One).count() <= value.len() - at
+                {
+                    return unfinished();
+                }
                 retry = Some((part + 1, at));
                 part += 1;
             }
+            Some(Part::Unfinished) => return unfinished(),
             Some(Part::One) => (at, part) = (at + 1, part + 1),
             Some(Part::Exactly(expected)) if expected == c => (at, part) = (at + 1, part + 1),
             _ => match retry {
@@ -53,9 +64,9 @@ fn matches(value: &[char], pattern: &[Part]) -> bool {
                     retry = Some((after, from + 1));
                     (at, part) = (from + 1, after);
                 }
-                None => return false,
+                None => return Ok(false),
             },
         }
     }
-    pattern.get(part..).unwrap_or_default().iter().all(|rest| *rest == Part::Many)
+    Ok(pattern.get(part..).unwrap_or_default().iter().all(|rest| *rest == Part::Many))
 }

@@ -40,8 +40,13 @@ fn exprs<'a>(rng: &'a mut Rng, world: &'a World, table: usize, circles: bool) ->
 }
 
 fn condition(rng: &mut Rng, world: &World, table: usize, circles: bool, restrictive: bool) -> Node {
-    let shape = rng.weighted(&[26, 14, 46, 8, if restrictive { 30 } else { 6 }]);
+    let shape = rng.weighted(&[30, 12, 34, 6, if restrictive { 40 } else { 6 }]);
     let mut exprs = exprs(rng, world, table, circles);
+    if restrictive && shape != 4 {
+        // Often satisfied, or nobody would see anything.
+        let (some, most) = (exprs.bool(1), exprs.bool(1));
+        return Node::of(Kind::Bool, "({}) IS NOT FALSE OR {}", [some, most]).tag("OR").tag("IS TRUE");
+    }
     match shape {
         0 => exprs.owned().unwrap_or_else(|| Node::atom(Kind::Bool, "auth.uid() IS NOT NULL")),
         1 => exprs.bool(0),

@@ -217,7 +217,7 @@ async fn world(
             let all = any.world.rows.iter().filter(|(of, _)| *of == table).count();
             mixed.push(visible > 0 && visible < all);
             count(&case, &one, mixed[table], counts);
-            if let Some(how) = answer::difference(&one, &other) {
+            if let Some(how) = judge::differs(postgres, &case, &one, &other).await {
                 return Some((case, how));
             }
         }
@@ -226,12 +226,12 @@ async fn world(
     for at in 0..STATEMENTS {
         let mut rng = Rng::new(&[seed, number, at]);
         let who = rng.weighted(&[4, 7, 7, 7]);
-        let script = statements::draw(&mut rng, &any.world);
+        let script = statements::draw(&mut rng, &any.world, &any.world.who[who]);
         let case = Case { who: any.world.who[who].clone(), script, world: any.world.clone() };
         let (one, other) = judge::both(postgres, &mut sqlite, &case).await;
         let mixed = case.script.tables.iter().any(|table| seen[who][*table]);
         count(&case, &one, mixed, counts);
-        if let Some(how) = answer::difference(&one, &other) {
+        if let Some(how) = judge::differs(postgres, &case, &one, &other).await {
             return Some((case, how));
         }
     }
@@ -251,7 +251,7 @@ async fn erring_cases(
         let case = Case { who: who.clone(), script, world: any.world.clone() };
         let (one, other) = judge::both(postgres, sqlite, &case).await;
         count(&case, &one, false, counts);
-        if let Some(how) = answer::difference(&one, &other) {
+        if let Some(how) = judge::differs(postgres, &case, &one, &other).await {
             return Some((case, how));
         }
     }

@@ -47,10 +47,15 @@ impl<'r> sqlx::FromRow<'r, SqliteRow> for AnyRow {
                 Cell::Null
             } else {
                 match value.type_info().name() {
-                    "INTEGER" | "BOOLEAN" => Cell::Int(<i64 as sqlx::Decode<sqlx::Sqlite>>::decode(value).map_err(failed)?),
+                    "INTEGER" | "BOOLEAN" => {
+                        Cell::Int(<i64 as sqlx::Decode<sqlx::Sqlite>>::decode(value).map_err(failed)?)
+                    }
                     "REAL" => Cell::Real(<f64 as sqlx::Decode<sqlx::Sqlite>>::decode(value).map_err(failed)?),
                     "TEXT" => Cell::Text(
-                        String::from_utf8_lossy(<&[u8] as sqlx::Decode<sqlx::Sqlite>>::decode(value).map_err(failed)?).into_owned(),
+                        String::from_utf8_lossy(
+                            <&[u8] as sqlx::Decode<sqlx::Sqlite>>::decode(value).map_err(failed)?,
+                        )
+                        .into_owned(),
                     ),
                     _ => Cell::Blob(<Vec<u8> as sqlx::Decode<sqlx::Sqlite>>::decode(value).map_err(failed)?),
                 }

@@ -2,7 +2,7 @@
 
 use super::rng::Rng;
 use super::tree::{Kind, Node};
-use super::world::{self, Table, Type, Value, World};
+use super::world::{self, Table, Type, Value, Who, World};
 
 /// What one case runs.
 #[derive(Clone, Debug)]
@@ -17,6 +17,7 @@ pub(crate) struct Script {
 struct Statements<'a> {
     rng: &'a mut Rng,
     world: &'a World,
+    who: &'a Who,
     /// Name and table of what stands in FROM, outermost scope first.
     scopes: Vec<Vec<(String, usize)>>,
     tables: Vec<usize>,
@@ -30,8 +31,8 @@ pub(crate) fn everything(world: &World, table: usize) -> Script {
     Script { statements: vec![statement], transaction: None, tables: vec![table] }
 }
 
-pub(crate) fn draw(rng: &mut Rng, world: &World) -> Script {
-    let mut this = Statements { rng, world, scopes: Vec::new(), tables: Vec::new(), aliases: 0 };
+pub(crate) fn draw(rng: &mut Rng, world: &World, who: &Who) -> Script {
+    let mut this = Statements { rng, world, who, scopes: Vec::new(), tables: Vec::new(), aliases: 0 };
     let transaction = if this.rng.chance(18) { Some(this.rng.chance(75)) } else { None };
     let many = if transaction.is_some() { 2 + this.rng.below(3) } else { 1 };
     let mut statements: Vec<Node> = (0..many).map(|_| this.statement(transaction.is_some())).collect();
@@ -71,6 +72,15 @@ impl Statements<'_> {
     fn alias(&mut self) -> String {
         self.aliases += 1;
         format!("h{}", self.aliases)
+    }
+
+    /// What people write: rows of their own, more often than not.
+    fn value(&mut self, column: &str, of: Type) -> Value {
+        match self.who.user {
+            Some(user) if of.kind() == Kind::Uuid && self.rng.chance(65) => Value::Uuid(user.to_owned()),
+            Some(user) if column == "owner_text" && self.rng.chance(65) => Value::Text(user.to_owned()),
+            _ => world::value(self.rng, column, of),
+        }
     }
 
     // ---- expressions ------------------------------------------------------------------------------------------
@@ -346,7 +356,7 @@ impl Statements<'_> {
             } else if !known.is_key(at) && self.rng.chance(6) {
                 Value::Null
             } else {
-                let drawn = world::value(self.rng, &column.name, column.of);
+                let drawn = self.value(&column.name, column.of);
                 match foreign {
                     Some(foreign) if self.rng.chance(85) => {
                         self.world.parent_key(self.rng, foreign.parent, drawn)
@@ -428,7 +438,7 @@ impl Statements<'_> {
         let many = if self.rng.chance(25) { 2 } else { 1 };
         for _ in 0..many {
             let column = &known.columns[at];
-            let value = world::value(self.rng, &column.name, column.of);
+            let value = self.value(&column.name, column.of);
             let value = match source {
                 Some(source) if column.of.kind() == Kind::Int && self.rng.chance(60) => {
                     let form = format!("coalesce({source}.{}, 0) + 1", column.name);
