@@ -51,16 +51,6 @@ impl Policy {
     pub(super) fn check(&self) -> Option<&Raw> {
         self.check.as_ref().or(self.using.as_ref())
     }
-
-    /// The expressions that a statement of that command runs through.
-    pub(super) fn expressions(&self, command: Command) -> impl Iterator<Item = &Raw> {
-        let using = if command == Command::Insert { None } else { self.using.as_ref() };
-        let check = match command {
-            Command::Insert | Command::Update => self.check(),
-            Command::Select | Command::Delete => None,
-        };
-        using.into_iter().chain(check)
-    }
 }
 
 /// `CREATE TYPE name AS ENUM (..)`.

@@ -246,6 +246,11 @@ impl<'a> Checker<'a> {
         match coerce::compare(op, left.clone(), right.clone(), plain) {
             Ok(expr) => expr,
             Err(coerce::Problem::Types) => self.mismatch(line, "comparison", left.1, right.1).0,
+            Err(coerce::Problem::Spelling(uuid)) => {
+                let help =
+                    format!("this column is text: write '{uuid}', or '..'::uuid to compare it as a uuid");
+                self.refuse(line, "a uuid spelled otherwise than it is stored", &help).0
+            }
             Err(coerce::Problem::Order(kind)) => {
                 let construct = format!("an order of {} values", kind.name());
                 let help = "orders exist for numbers and times here (text sorts by PostgreSQL's collation): cast \
@@ -345,6 +350,7 @@ impl<'a> Checker<'a> {
         let output = raw.output.as_ref().map(|output| self.value(output, false));
         self.scopes.pop();
         let kind = output.as_ref().map_or(Type::Null, |(_, kind)| *kind);
+        let kind = if kind == Type::Unknown { Type::Text } else { kind };
         (Select { sources, filter, output: output.map(|(expr, _)| expr) }, kind)
     }
 
@@ -423,6 +429,10 @@ impl<'a> Checker<'a> {
                     return (Vec::new(), Type::Null);
                 }
             }
+        }
+        // PostgreSQL takes literals that nothing gives a type for text.
+        if common == Type::Unknown {
+            common = Type::Text;
         }
         let coerced =
             many.into_iter().map(|(value, kind)| coerce::coerce(value, kind, common).unwrap_or(Expr::Null));

@@ -158,6 +158,8 @@ pub(super) enum Problem {
     Types,
     /// They meet in a type that has no order here.
     Order(Type),
+    /// A text column beside a uuid literal that is not in the spelling uuids are stored in; that one is given.
+    Spelling(String),
 }
 
 /// One comparison. `plain`: no NOT above; see [`canonical`].
@@ -181,6 +183,14 @@ pub(super) fn compare(op: Comparison, left: Typed, right: Typed, plain: bool) ->
         && !matches!(kind, Type::Integer | Type::StoredInteger | Type::Real | Type::Micros | Type::Null)
     {
         return Err(Problem::Order(kind));
+    }
+    for (column, literal) in [(&left, &right), (&right, &left)] {
+        if let (Type::StoredText, Type::Unknown, Expr::Text(text)) = (column.1, literal.1, &literal.0)
+            && let Some(uuid) = values::uuid(text).map(|bytes| values::uuid_text(&bytes))
+            && uuid != *text
+        {
+            return Err(Problem::Spelling(uuid));
+        }
     }
     let stored = left.1 == Type::StoredText || right.1 == Type::StoredText;
     let loose = !(plain && op == Comparison::Equal);

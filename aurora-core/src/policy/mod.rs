@@ -36,6 +36,7 @@ mod calls;
 mod catalog;
 mod check;
 mod coerce;
+mod constant;
 mod convert;
 mod error;
 mod expr;

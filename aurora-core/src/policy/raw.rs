@@ -154,7 +154,7 @@ impl Raw {
         }
     }
 
-    fn children(&self) -> Vec<&Raw> {
+    pub(super) fn children(&self) -> Vec<&Raw> {
         match &self.kind {
             RawKind::Column { .. }
             | RawKind::Null

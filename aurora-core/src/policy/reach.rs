@@ -1,8 +1,9 @@
 //! Which tables a policy leads to: for grants, and for PostgreSQL's 42P17.
 
-use super::catalog::{Catalog, Guarded};
+use super::catalog::{Catalog, Guarded, Policy};
+use super::constant;
 use super::error::PolicyError;
-use super::raw::Raw;
+use super::raw::{Raw, RawSelect};
 use super::schema::Command;
 use crate::types::Role;
 
@@ -11,20 +12,76 @@ pub(super) struct Reach<'a> {
     role: Role,
 }
 
-/// The tables of an expression's subqueries; `None` if it has no subquery at all.
-fn inner_tables<'a>(expressions: impl Iterator<Item = &'a Raw>) -> Option<Vec<String>> {
-    let mut found = None;
+/// The tables of these expressions' subqueries.
+fn inner_tables<'a>(expressions: impl Iterator<Item = &'a Raw>) -> Vec<String> {
+    let mut found = Vec::new();
     for raw in expressions {
-        raw.walk(&mut |_| {}, &mut |select| {
-            let tables: &mut Vec<String> = found.get_or_insert_default();
-            for source in &select.sources {
-                if !tables.contains(&source.table) {
-                    tables.push(source.table.clone());
-                }
-            }
-        });
+        raw.walk(&mut |_| {}, &mut |select| push_sources(select, &mut found));
     }
     found
+}
+
+fn push_sources(select: &RawSelect, found: &mut Vec<String>) {
+    for source in &select.sources {
+        if !found.contains(&source.table) {
+            found.push(source.table.clone());
+        }
+    }
+}
+
+fn has_subquery(policy: &Policy) -> bool {
+    let mut found = false;
+    for raw in policy.using.iter().chain(&policy.check) {
+        raw.walk(&mut |_| {}, &mut |_| found = true);
+    }
+    found
+}
+
+/// The conditions that PostgreSQL gives a statement (rowsecurity.c, `add_security_quals` and
+/// `add_with_check_options`): restrictive ones only beside a permissive one.
+struct Conditions<'a> {
+    permissive: Vec<(&'a Policy, &'a Raw)>,
+    restrictive: Vec<(&'a Policy, &'a Raw)>,
+}
+
+impl<'a> Conditions<'a> {
+    fn of(policies: &[&'a Policy], clause: impl Fn(&'a Policy) -> Option<&'a Raw>) -> Self {
+        let all = |restrictive| {
+            let those = policies.iter().filter(move |policy| policy.restrictive == restrictive);
+            those.filter_map(|policy| Some((*policy, clause(policy)?))).collect::<Vec<_>>()
+        };
+        let permissive = all(false);
+        let restrictive = if permissive.is_empty() { Vec::new() } else { all(true) };
+        Self { permissive, restrictive }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&'a Policy, &'a Raw)> {
+        self.permissive.iter().chain(&self.restrictive).copied()
+    }
+
+    /// The tables whose grants PostgreSQL asks for: its planner drops a subquery that constants decide, and the
+    /// permission check with it. `checks`: each is a condition by itself, not one conjunction.
+    fn asked(&self, checks: bool, found: &mut Vec<String>) {
+        let mut open = Vec::new();
+        for (_, raw) in &self.permissive {
+            match constant::decided(raw) {
+                Some(Some(true)) => {
+                    open.clear();
+                    break;
+                }
+                Some(_) => {}
+                None => open.push(*raw),
+            }
+        }
+        let permits = self.permissive.iter().any(|(_, raw)| constant::decided(raw) == Some(Some(true)));
+        let never = |raw: &Raw| matches!(constant::decided(raw), Some(Some(false) | None));
+        if !checks && ((open.is_empty() && !permits) || self.restrictive.iter().any(|(_, raw)| never(raw))) {
+            return;
+        }
+        for raw in open.into_iter().chain(self.restrictive.iter().map(|(_, raw)| *raw)) {
+            constant::live(raw, &mut |select| push_sources(select, found));
+        }
+    }
 }
 
 impl<'a> Reach<'a> {
@@ -32,9 +89,28 @@ impl<'a> Reach<'a> {
         Self { catalog, role }
     }
 
+    fn conditions(&self, table: &'a Guarded, command: Command) -> [Conditions<'a>; 2] {
+        let policies: Vec<&Policy> =
+            table.policies.iter().filter(|policy| policy.applies(self.role, command)).collect();
+        let none: &[&Policy] = &[];
+        let using = if command == Command::Insert { none } else { &policies };
+        let check = if matches!(command, Command::Insert | Command::Update) { &policies } else { none };
+        [Conditions::of(using, |policy| policy.using.as_ref()), Conditions::of(check, Policy::check)]
+    }
+
+    /// The tables that the statement's policies read; `None` if those hold no subquery at all, in either clause.
     fn read_by(&self, table: &'a Guarded, command: Command) -> Option<Vec<String>> {
-        let policies = table.policies.iter().filter(|policy| policy.applies(self.role, command));
-        inner_tables(policies.flat_map(|policy| policy.expressions(command)))
+        let conditions = self.conditions(table, command);
+        let all = || conditions.iter().flat_map(Conditions::iter);
+        all().any(|(policy, _)| has_subquery(policy)).then(|| inner_tables(all().map(|(_, raw)| raw)))
+    }
+
+    fn asked_by(&self, table: &'a Guarded, command: Command) -> Vec<String> {
+        let mut found = Vec::new();
+        let [using, check] = self.conditions(table, command);
+        using.asked(false, &mut found);
+        check.asked(true, &mut found);
+        found
     }
 
     /// The first table that the role may not use: this one, or one that its policies read, at any depth.
@@ -47,7 +123,7 @@ impl<'a> Reach<'a> {
         if !table.grants.holds(self.role, command) {
             return Some(table.name.clone());
         }
-        for name in self.read_by(table, command).unwrap_or_default() {
+        for name in self.asked_by(table, command) {
             let Some(inner) = self.catalog.table(&name) else { return Some(name) };
             if !seen.contains(&inner.name.as_str()) {
                 seen.push(&inner.name);
@@ -93,12 +169,12 @@ impl<'a> Reach<'a> {
     }
 
     fn recursion(&self, table: &Guarded, command: Command, chain: &[String]) -> PolicyError {
-        let policy = table
-            .policies
+        let conditions = self.conditions(table, command);
+        let policy = conditions
             .iter()
-            .find(|policy| {
-                policy.applies(self.role, command) && inner_tables(policy.expressions(command)).is_some()
-            })
+            .flat_map(Conditions::iter)
+            .map(|(policy, _)| policy)
+            .find(|policy| has_subquery(policy))
             .map_or((table.line, String::new()), |policy| {
                 (policy.line, format!("policy \"{}\" on ", policy.name))
             });

@@ -27,7 +27,7 @@ impl Exprs<'_> {
             Kind::Bool => (*self.rng.pick(&["true", "false", "NULL::boolean"])).to_owned(),
             Kind::Int => (self.rng.below(6) as i64 - 1).to_string(),
             Kind::Text => format!("'{}'", self.rng.pick(&WORDS)),
-            Kind::Uuid => format!("'{}'", self.uuid_spelling()),
+            Kind::Uuid => format!("'{}", self.uuid_spelling()),
             Kind::Time => format!("'{}'", self.rng.pick(&TIMES)),
             Kind::Json => (*self.rng.pick(&["'{\"k\": \"a\"}'", "'{}'", "'null'"])).to_owned(),
             Kind::Real => format!("{:?}", (self.rng.below(9) as f64 - 2.0) / 4.0),
@@ -43,7 +43,7 @@ impl Exprs<'_> {
 
     fn uuid_spelling(&mut self) -> String {
         let user = *self.rng.pick(&USERS);
-        if self.rng.chance(10) { user.to_uppercase() } else { user.to_owned() }
+        if self.rng.chance(10) { format!("{}'::uuid", user.to_uppercase()) } else { format!("{user}'") }
     }
 
     /// Where a bare name would lead.

@@ -88,7 +88,7 @@ pub(crate) async fn differs(
     without.script.statements.truncate(at);
     without.script.statements.push(Node::atom(Kind::Other, format!("{head} DO UPDATE SET {set}")));
     let answer = postgres.ask(&without.world, &without.who, &without.script).await;
-    let hidden = matches!(answer.outcomes.last(), Some(Outcome::Failed(state, said)) if state == "42501" && said.contains("(USING"));
+    let hidden = matches!(answer.outcomes.get(at), Some(Outcome::Failed(state, said)) if state == "42501" && said.contains("(USING"));
     if hidden { None } else { Some(how) }
 }
 

@@ -1,0 +1,131 @@
+//! What constants alone decide, as PostgreSQL's planner folds them before it looks at subqueries. Identity is no
+//! constant there, and a subquery never is.
+
+use super::raw::{Comparison, Raw, RawKind, RawSelect};
+
+/// The value of a condition that constants decide: `Some(None)` is NULL.
+pub(super) fn decided(raw: &Raw) -> Option<Option<bool>> {
+    match &raw.kind {
+        RawKind::Bool(value) => Some(Some(*value)),
+        RawKind::Null => Some(None),
+        RawKind::Cast(one, _) if one.kind == RawKind::Null => Some(None),
+        RawKind::Cast(one, super::raw::Cast::Bool) => decided(one),
+        RawKind::And(many) => junction(many, false),
+        RawKind::Or(many) => junction(many, true),
+        RawKind::Not(one) => decided(one).map(|value| value.map(|value| !value)),
+        RawKind::IsBool(one, expected) => decided(one).map(|value| Some(value == Some(*expected))),
+        RawKind::IsNull(one) => match &one.kind {
+            RawKind::Integer(_) | RawKind::Text(_) | RawKind::Real(_) => Some(Some(false)),
+            _ => decided(one).map(|value| Some(value.is_none())),
+        },
+        RawKind::Compare(op, left, right) => compare(*op, left, right),
+        RawKind::Coalesce(many) => {
+            let mut rest = many.iter().map(decided).skip_while(|value| *value == Some(None));
+            rest.next().unwrap_or(Some(None))
+        }
+        RawKind::Case { operand: None, arms, otherwise } => {
+            for (when, then) in arms {
+                match decided(when) {
+                    Some(Some(true)) => return decided(then),
+                    Some(_) => {}
+                    None => return None,
+                }
+            }
+            otherwise.as_ref().map_or(Some(None), |otherwise| decided(otherwise))
+        }
+        _ => None,
+    }
+}
+
+fn junction(many: &[Raw], ends: bool) -> Option<Option<bool>> {
+    let values: Vec<_> = many.iter().map(decided).collect();
+    if values.contains(&Some(Some(ends))) {
+        Some(Some(ends))
+    } else if values.contains(&None) {
+        None
+    } else if values.contains(&Some(None)) {
+        Some(None)
+    } else {
+        Some(Some(!ends))
+    }
+}
+
+fn compare(op: Comparison, left: &Raw, right: &Raw) -> Option<Option<bool>> {
+    let order = match (&left.kind, &right.kind) {
+        (RawKind::Integer(left), RawKind::Integer(right)) => left.cmp(right),
+        (RawKind::Text(left), RawKind::Text(right)) => left.cmp(right),
+        _ => return None,
+    };
+    Some(Some(match op {
+        Comparison::Equal | Comparison::NotDistinct => order.is_eq(),
+        Comparison::NotEqual | Comparison::Distinct => order.is_ne(),
+        Comparison::Less => order.is_lt(),
+        Comparison::LessOrEqual => order.is_le(),
+        Comparison::Greater => order.is_gt(),
+        Comparison::GreaterOrEqual => order.is_ge(),
+    }))
+}
+
+/// Visits the subqueries that constants leave standing in a condition, and those within them.
+pub(super) fn live(raw: &Raw, select: &mut impl FnMut(&RawSelect)) {
+    condition(raw, true, select);
+}
+
+/// `truth`: NULL and false mean the same here.
+fn condition(raw: &Raw, truth: bool, select: &mut impl FnMut(&RawSelect)) {
+    if decided(raw).is_some() {
+        return;
+    }
+    if truth
+        && let RawKind::And(many) = &raw.kind
+        && many.iter().any(|one| decided(one) == Some(None))
+    {
+        return;
+    }
+    match &raw.kind {
+        RawKind::And(many) | RawKind::Or(many) => many.iter().for_each(|one| condition(one, truth, select)),
+        RawKind::Coalesce(many) => {
+            for one in many {
+                condition(one, false, select);
+                if matches!(decided(one), Some(Some(_))) {
+                    break;
+                }
+            }
+        }
+        RawKind::Case { operand: None, arms, otherwise } => {
+            for (when, then) in arms {
+                match decided(when) {
+                    Some(Some(true)) => return condition(then, false, select),
+                    Some(_) => {}
+                    None => {
+                        condition(when, false, select);
+                        condition(then, false, select);
+                    }
+                }
+            }
+            if let Some(otherwise) = otherwise {
+                condition(otherwise, false, select);
+            }
+        }
+        RawKind::InSelect(one, inner) => {
+            condition(one, false, select);
+            subquery(inner, select);
+        }
+        RawKind::Exists(inner) | RawKind::Scalar(inner) => subquery(inner, select),
+        _ => raw.children().into_iter().for_each(|one| condition(one, false, select)),
+    }
+}
+
+fn subquery(inner: &RawSelect, select: &mut impl FnMut(&RawSelect)) {
+    select(inner);
+    let never = |one: &Raw| matches!(decided(one), Some(Some(false) | None));
+    if inner.conditions.iter().any(|(_, one)| never(one)) {
+        return;
+    }
+    for (_, one) in &inner.conditions {
+        condition(one, true, select);
+    }
+    if let Some(output) = &inner.output {
+        condition(output, false, select);
+    }
+}
