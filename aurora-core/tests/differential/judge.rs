@@ -32,7 +32,7 @@ pub(crate) async fn open(postgres: &mut Postgres, world: &World) -> Opened {
         (Err((state, why)), _) if state == SCHEMA => Opened::Broken(why),
         (Ok(()), Ok(sqlite)) => Opened::Both(Box::new(sqlite)),
         (Err(_), Err(_)) => Opened::Neither,
-        (Ok(()), Err(why)) if why.contains("42P17") && postgres.recurses(world).await => Opened::Neither,
+        (Ok(()), Err(why)) if why.contains("42P17") && postgres.has_circles(world).await => Opened::Neither,
         (Ok(()), Err(why)) => {
             let help =
                 why.lines().next().and_then(|line| line.rsplit_once("; ")).map_or("", |(_, help)| help);

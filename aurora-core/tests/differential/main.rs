@@ -6,6 +6,7 @@
 //! - `AURORA_SEED`, `AURORA_CASES`: which cases and how many (1 and 3,000).
 //! - `AURORA_WORLD`: that one world of the seed only.
 //! - `AURORA_FAILURES`: how many differences to find before it stops (3).
+//! - `AURORA_TRIES`: how many smaller cases a shrink may try (1,500).
 //! - `AURORA_LONG=1`: 100,000 cases, and the counts that the histogram must reach. With `AURORA_PROGRESS=file` a run
 //!   that was ended goes on where it was.
 #![allow(
@@ -56,6 +57,7 @@ fn every_engine_answers_as_postgresql_does() {
         cases: number("AURORA_CASES", if long { 100_000 } else { 3_000 }),
         world: setting("AURORA_WORLD").map(|_| number("AURORA_WORLD", 0)),
         failures: number("AURORA_FAILURES", 3) as usize,
+        tries: number("AURORA_TRIES", 1_500) as usize,
         progress: setting("AURORA_PROGRESS").map(Into::into),
         long,
     };

@@ -22,6 +22,12 @@ pub(crate) fn draw(rng: &mut Rng, world: &mut World) {
             let node = policy(rng, world, at, number, circles);
             out.push(node);
         }
+        // What most tables of services have: their owner may do it all.
+        if rng.chance(70)
+            && let Some(node) = base(rng, world, at)
+        {
+            out.push(node);
+        }
         if many > 0 && rng.chance(4) {
             let name = &world.tables[at].name;
             out.push(
@@ -54,6 +60,22 @@ fn condition(rng: &mut Rng, world: &World, table: usize, circles: bool, restrict
         3 => exprs.bool(3),
         _ => Node::atom(Kind::Bool, "true").tag("constant true"),
     }
+}
+
+fn base(rng: &mut Rng, world: &World, table: usize) -> Option<Node> {
+    let name = &world.tables[table].name;
+    let roles = *rng.pick(&["", " TO authenticated", " TO authenticated"]);
+    let command = *rng.pick(&["", "", " FOR SELECT"]);
+    let mut exprs = exprs(rng, world, table, false);
+    let owned = exprs.owned()?;
+    let more = match exprs.rng.below(3) {
+        0 => Node::of(Kind::Bool, "({} OR {})", [owned, exprs.bool(0)]).tag("OR"),
+        _ => owned,
+    };
+    let tag = if command.is_empty() { "policy FOR ALL" } else { "policy FOR SELECT" };
+    let form = format!("CREATE POLICY base ON {name}{command}{roles} USING ({{}})");
+    let node = Node::of(Kind::Other, &form, [more]).tag(tag).tag("permissive").tag("USING alone");
+    Some(node.tag(if roles.is_empty() { "policy TO PUBLIC" } else { "policy TO authenticated" }))
 }
 
 fn policy(rng: &mut Rng, world: &World, table: usize, number: usize, circles: bool) -> Node {
@@ -135,10 +157,16 @@ fn grants(rng: &mut Rng, world: &World, out: &mut Vec<Node>) {
 
 /// A policy on a table of the world that PostgreSQL may or may not take.
 pub(crate) fn ill_typed(rng: &mut Rng, world: &World) -> (&'static str, String) {
-    let at = rng.below(world.tables.len());
-    let table = &world.tables[at];
-    for _ in 0..20 {
-        if let Some((what, condition)) = wrong(rng, world, table, at) {
+    loop {
+        let kind = rng.below(WRONG + 4);
+        if kind > WRONG {
+            return circle(rng, world);
+        }
+        if kind == WRONG {
+            return grammar(rng, world);
+        }
+        for at in 0..world.tables.len() {
+            let Some((what, condition)) = wrong(kind, world, &world.tables[at], at) else { continue };
             let (command, clause) = *rng.pick(&[
                 (" FOR SELECT", "USING"),
                 ("", "USING"),
@@ -150,9 +178,13 @@ pub(crate) fn ill_typed(rng: &mut Rng, world: &World) -> (&'static str, String) 
                 1 => format!("NOT ({condition})"),
                 _ => condition,
             };
-            return (what, format!("CREATE POLICY wrong ON {}{command} {clause} ({condition})", table.name));
+            let table = &world.tables[at].name;
+            return (what, format!("CREATE POLICY wrong ON {table}{command} {clause} ({condition})"));
         }
     }
+}
+
+fn grammar(rng: &mut Rng, world: &World) -> (&'static str, String) {
     let text = *rng.pick(&[
         "CREATE POLICY wrong ON {} FOR INSERT USING (true)",
         "CREATE POLICY wrong ON {} FOR SELECT WITH CHECK (true)",
@@ -160,10 +192,35 @@ pub(crate) fn ill_typed(rng: &mut Rng, world: &World) -> (&'static str, String) 
         "CREATE POLICY wrong ON {} TO nobody_known USING (true)",
         "CREATE POLICY wrong ON no_such_table USING (true)",
     ]);
-    ("grammar", text.replace("{}", &table.name))
+    ("grammar", text.replace("{}", &world.tables[0].name))
 }
 
-fn wrong(rng: &mut Rng, world: &World, table: &Table, at: usize) -> Option<(&'static str, String)> {
+/// What reaches its own table again is taken by `CREATE POLICY` and fails at the first query.
+fn circle(rng: &mut Rng, world: &World) -> (&'static str, String) {
+    let (table, inner) = (&rng.pick(&world.tables).name, &rng.pick(&world.tables).name);
+    let subquery =
+        *rng.pick(&["EXISTS (SELECT 1 FROM {} x)", "NOT EXISTS (SELECT 1 FROM {} x WHERE x.id IS NULL)"]);
+    let subquery = subquery.replace("{}", inner);
+    let clauses = *rng.pick(&[
+        " FOR SELECT USING (#)",
+        " USING (#)",
+        " USING (true) WITH CHECK (#)",
+        " FOR INSERT WITH CHECK (#)",
+        " FOR UPDATE USING (#) WITH CHECK (true)",
+        " FOR UPDATE USING (true) WITH CHECK (#)",
+        " FOR DELETE USING (#)",
+        " AS RESTRICTIVE USING (#)",
+        " AS RESTRICTIVE FOR SELECT USING (#)",
+        " FOR SELECT USING ((SELECT auth.uid()) IS NULL)",
+        " TO anon USING (#)",
+    ]);
+    ("circle", format!("CREATE POLICY wrong ON {table}{}", clauses.replace('#', &subquery)))
+}
+
+/// How many kinds of wrong conditions there are.
+const WRONG: usize = 27;
+
+fn wrong(kind: usize, world: &World, table: &Table, at: usize) -> Option<(&'static str, String)> {
     let of = |wanted: &[Type]| {
         table.columns.iter().find(|column| wanted.contains(&column.of)).map(|one| one.name.clone())
     };
@@ -175,7 +232,7 @@ fn wrong(rng: &mut Rng, world: &World, table: &Table, at: usize) -> Option<(&'st
     let real = of(&[Type::Real]);
     let any = table.columns[0].name.clone();
     let other = &world.tables[(at + 1) % world.tables.len()];
-    Some(match rng.below(27) {
+    Some(match kind {
         0 => ("integer = uuid", format!("{} = auth.uid()", int?)),
         1 => ("boolean = text", format!("{} = 'a'::text", boolean?)),
         2 => ("time = uuid", format!("{} = auth.uid()", time?)),

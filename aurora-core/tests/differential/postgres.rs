@@ -114,11 +114,15 @@ impl Postgres {
         Ok(())
     }
 
-    /// Whether PostgreSQL takes one more policy; it is not kept.
-    pub(crate) async fn takes(&mut self, policy: &str) -> Result<(), Failure> {
+    /// Whether PostgreSQL takes one more policy, and every table can be spoken of with it; it is not kept.
+    pub(crate) async fn takes(&mut self, world: &World, policy: &str) -> Result<(), Failure> {
         run(&mut self.conn, "BEGIN").await.unwrap();
         let taken = run(&mut self.conn, policy).await;
+        let circle = taken.is_ok() && self.recurses(world).await;
         run(&mut self.conn, "ROLLBACK").await.unwrap();
+        if circle {
+            return Err(("42P17".to_owned(), "infinite recursion".to_owned()));
+        }
         taken.map_err(|error| failure(&error))
     }
 
@@ -190,19 +194,19 @@ impl Postgres {
     }
 
     /// Whether any statement of anybody's runs into a circle of policies.
-    pub(crate) async fn recurses(&mut self, world: &World) -> bool {
+    async fn recurses(&mut self, world: &World) -> bool {
         for role in ["anon", "authenticated"] {
             for table in &world.tables {
                 let name = &table.name;
                 for statement in [
-                    format!("SELECT * FROM {name}"),
+                    format!("SELECT 1 FROM {name}"),
                     format!("INSERT INTO {name} DEFAULT VALUES"),
                     format!("UPDATE {name} SET id = NULL"),
                     format!("DELETE FROM {name}"),
                 ] {
-                    let script = format!("BEGIN; SET LOCAL ROLE {role}; EXPLAIN {statement}");
+                    let script = format!("SAVEPOINT asked; SET LOCAL ROLE {role}; EXPLAIN {statement}");
                     let outcome = run(&mut self.conn, &script).await;
-                    run(&mut self.conn, "ROLLBACK").await.unwrap();
+                    run(&mut self.conn, "ROLLBACK TO asked").await.unwrap();
                     if outcome.is_err_and(|error| failure(&error).0 == "42P17") {
                         return true;
                     }
@@ -211,6 +215,14 @@ impl Postgres {
         }
         false
     }
+
+    /// Whether the policies that are there run into a circle.
+    pub(crate) async fn has_circles(&mut self, world: &World) -> bool {
+        run(&mut self.conn, "BEGIN").await.unwrap();
+        let found = self.recurses(world).await;
+        run(&mut self.conn, "ROLLBACK").await.unwrap();
+        found
+    }
 }
 
 fn is_type(text: &str) -> bool {
@@ -218,7 +230,9 @@ fn is_type(text: &str) -> bool {
 }
 
 pub(crate) fn writes(sql: &str) -> bool {
-    ["INSERT", "UPDATE", "DELETE"].iter().any(|word| sql.starts_with(word))
+    ["INSERT ", "UPDATE ", "DELETE "]
+        .iter()
+        .any(|word| sql.starts_with(word) || (sql.starts_with("WITH ") && sql.contains(word)))
 }
 
 async fn run(conn: &mut PgConnection, sql: &str) -> Result<(), sqlx::Error> {

@@ -194,10 +194,8 @@ fn failed(error: &Error) -> Outcome {
     let message = error.message().to_owned();
     let own = error.code().as_str();
     let state = match message.split_once(' ') {
-        Some((state, _))
-            if state.len() == 5
-                && state.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase()) =>
-        {
+        // Each SQLSTATE of ours begins with a digit.
+        Some((state, _)) if state.len() == 5 && state.starts_with(|c: char| c.is_ascii_digit()) => {
             state.to_owned()
         }
         _ => own.to_owned(),

@@ -220,11 +220,13 @@ impl Statements<'_> {
     // ---- SELECT -----------------------------------------------------------------------------------------------
 
     fn select(&mut self) -> Node {
-        match self.rng.below(10) {
-            0..=2 => self.plain_select(),
-            3..=5 => self.join(),
-            6 => self.aggregate(),
-            7 | 8 => self.with(),
+        match self.rng.below(14) {
+            0..=3 => self.plain_select(),
+            4..=6 => self.join(),
+            7 | 8 => self.aggregate(),
+            9 | 10 => self.with(),
+            11 => self.derived(),
+            12 => self.scalar(),
             _ => self.compound(),
         }
     }
@@ -280,12 +282,47 @@ impl Statements<'_> {
         self.scopes.push(vec![(name.clone(), table)]);
         let filter = self.bool(1);
         let int = self.int(0);
+        if self.rng.chance(40) {
+            let by = self.column(&|of| matches!(of.kind(), Kind::Int | Kind::Text | Kind::Bool));
+            let by = by.unwrap_or_else(|| Node::atom(Kind::Other, "id"));
+            let form = format!(
+                "SELECT {{}}, count(*) FROM {name}[[ WHERE {{}}]] GROUP BY {{}}[[ HAVING count(*) > 1]]"
+            );
+            let parts = [by.clone(), filter, by];
+            return Node::of(Kind::Other, &form, parts).tag("SELECT").tag("GROUP BY");
+        }
         let form = if self.rng.chance(50) {
             format!("SELECT count(*), sum({{}}) FROM {name}[[ WHERE {{}}]]")
         } else {
             format!("SELECT max({{}}) FROM {name}[[ WHERE {{}}]]")
         };
         Node::of(Kind::Other, &form, [int, filter]).tag("SELECT").tag("aggregate")
+    }
+
+    fn derived(&mut self) -> Node {
+        let table = self.table();
+        let name = self.known(table).name.clone();
+        self.scopes.push(vec![(name.clone(), table)]);
+        let inner = self.bool(1);
+        self.scopes = vec![vec![("d".to_owned(), table)]];
+        let (projection, outer) = (self.projection(), self.bool(1));
+        let distinct = if self.rng.chance(40) { "DISTINCT " } else { "" };
+        let form =
+            format!("SELECT {distinct}{{}} FROM (SELECT * FROM {name}[[ WHERE {{}}]]) AS d[[ WHERE {{}}]]");
+        Node::of(Kind::Other, &form, [projection, inner, outer]).tag("SELECT").tag("derived table")
+    }
+
+    fn scalar(&mut self) -> Node {
+        let (table, other) = (self.table(), self.table());
+        let (name, inner) = (self.known(table).name.clone(), self.known(other).name.clone());
+        self.scopes = vec![vec![("a".to_owned(), table)], vec![("b".to_owned(), other)]];
+        let condition = self.bool(1);
+        self.scopes.truncate(1);
+        let filter = self.bool(1);
+        let form = format!(
+            "SELECT a.id, (SELECT count(*) FROM {inner} b[[ WHERE {{}}]]) FROM {name} a[[ WHERE {{}}]]"
+        );
+        Node::of(Kind::Other, &form, [condition, filter]).tag("SELECT").tag("statement scalar subquery")
     }
 
     fn with(&mut self) -> Node {
@@ -521,6 +558,21 @@ impl Statements<'_> {
             return Node::atom(Kind::Other, format!("DELETE FROM {name}"))
                 .tag("DELETE")
                 .tag("DELETE that reads nothing");
+        }
+        if self.rng.chance(12) {
+            let other = self.table();
+            let inner = self.known(other).name.clone();
+            self.scopes = vec![vec![(inner.clone(), other)]];
+            let filter = self.bool(1);
+            let column =
+                self.known(other).columns.iter().find(|column| column.of == self.known(table).columns[0].of);
+            let column = column.map_or("NULL".to_owned(), |column| column.name.clone());
+            let form = format!(
+                "WITH w AS (SELECT {column} AS key FROM {inner}[[ WHERE {{}}]]) DELETE FROM {name} WHERE id IN (SELECT key FROM w)"
+            );
+            if column != "NULL" {
+                return Node::of(Kind::Other, &form, [filter]).tag("DELETE").tag("WITH before a write");
+            }
         }
         self.scopes = vec![vec![(name.clone(), table)]];
         let filter = self.bool(2);

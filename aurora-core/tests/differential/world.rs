@@ -119,7 +119,7 @@ pub(crate) struct Table {
     pub(crate) foreign: Option<Foreign>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, PartialOrd)]
 pub(crate) enum Value {
     Null,
     Int(i64),
@@ -268,7 +268,7 @@ const POOL: [(&str, &[Type]); 14] = [
 
 pub(crate) fn value(rng: &mut Rng, column: &str, of: Type) -> Value {
     match of {
-        Type::Int | Type::BigInt => Value::Int(rng.below(6) as i64 - 1),
+        Type::Int | Type::BigInt => Value::Int(rng.below(6) as i64 - 1 + if rng.chance(4) { 200 } else { 0 }),
         Type::Text if column == "owner_text" => Value::Text((*rng.pick(&USERS)).to_owned()),
         Type::Text => Value::Text((*rng.pick(&WORDS)).to_owned()),
         Type::Bool => Value::Bool(rng.chance(50)),
@@ -355,6 +355,9 @@ impl World {
                 }
                 if table.unique == Some(at) {
                     unique.push(drawn.clone());
+                }
+                if table.check.is_some() && drawn > Value::Int(99) && matches!(drawn, Value::Int(_)) {
+                    drawn = Value::Int(7);
                 }
                 row.push(drawn);
             }
