@@ -19,6 +19,7 @@
 )]
 
 mod answer;
+mod corpus;
 mod expr;
 mod judge;
 mod policies;
@@ -63,4 +64,10 @@ fn every_engine_answers_as_postgresql_does() {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(run::run(&server(), &plan));
+}
+
+#[test]
+fn policies_of_public_repositories_mean_the_same() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(corpus::run(&server()));
 }

@@ -19,6 +19,7 @@ pub(crate) struct Postgres {
     conn: PgConnection,
     admin: PgConnectOptions,
     database: String,
+    position: usize,
 }
 
 type Failure = (String, String);
@@ -80,7 +81,7 @@ impl Postgres {
         run(&mut conn, "SET TimeZone = 'UTC'; SET client_min_messages = error").await.unwrap();
         let (version,): (String,) = sqlx::query_as("SHOW server_version").fetch_one(&mut conn).await.unwrap();
         println!("PostgreSQL {version}");
-        Self { conn, admin, database }
+        Self { conn, admin, database, position: 0 }
     }
 
     pub(crate) async fn close(self) {
@@ -108,10 +109,51 @@ impl Postgres {
         for policy in &world.policies {
             let text = policy.text(Engine::Postgres);
             if !is_type(&text) {
-                run(&mut self.conn, &text).await.map_err(|error| failure(&error))?;
+                if let Err(error) = run(&mut self.conn, &text).await {
+                    self.position = position(&error);
+                    return Err(failure(&error));
+                }
             }
         }
         Ok(())
+    }
+
+    /// Where in its statement [`open`](Self::open) failed, in characters.
+    pub(crate) fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Whether each condition is true of some row and not of another, whoever asks.
+    pub(crate) async fn decides(&mut self, world: &World, conditions: &[String]) -> bool {
+        let table = &world.tables[0].name;
+        for condition in conditions {
+            let (mut passes, mut fails) = (0, 0);
+            for who in &world.who {
+                let (mut tenant, claims) = (who.tenant.unwrap_or_default().to_owned(), &who.claims);
+                tenant.retain(|c| c != '\'');
+                let role = if who.user.is_some() { "authenticated" } else { "anon" };
+                let sql = format!(
+                    "BEGIN; SELECT set_config('request.jwt.claims', '{claims}', true), \
+                     set_config('app.tenant_id', '{tenant}', true), set_config('app.current_tenant', '{tenant}', true), \
+                     set_config('app.role', '{role}', true); \
+                     SELECT count(*) FILTER (WHERE {condition}), count(*) FILTER (WHERE ({condition}) IS NOT TRUE) FROM {table}"
+                );
+                let found = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut self.conn).await;
+                run(&mut self.conn, "ROLLBACK").await.unwrap();
+                let Ok(found) = found else { return false };
+                let counts = rows(&found[found.len() - 1..]);
+                let number = |at: usize| match &counts.rows[0][at] {
+                    Cell::Text(text) => text.parse::<u64>().unwrap(),
+                    _ => 0,
+                };
+                passes += number(0);
+                fails += number(1);
+            }
+            if passes == 0 || fails == 0 {
+                return false;
+            }
+        }
+        true
     }
 
     /// Whether PostgreSQL takes one more policy, and every table can be spoken of with it; it is not kept.
@@ -130,11 +172,11 @@ impl Postgres {
     pub(crate) async fn ask(&mut self, world: &World, who: &Who, script: &Script) -> Answer {
         let role = if who.user.is_some() { "authenticated" } else { "anon" };
         let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        let tenant = quoted(who.tenant.unwrap_or_default());
         let become_them = format!(
             "BEGIN; SAVEPOINT start; SET LOCAL ROLE {role}; SELECT set_config('request.jwt.claims', {}, true), \
-             set_config('app.tenant_id', {}, true)",
+             set_config('app.tenant_id', {tenant}, true), set_config('app.current_tenant', {tenant}, true)",
             quoted(&who.claims),
-            quoted(who.tenant.unwrap_or_default())
         );
         run(&mut self.conn, &become_them).await.unwrap();
         let mut outcomes = Vec::new();
@@ -222,6 +264,15 @@ impl Postgres {
         let found = self.recurses(world).await;
         run(&mut self.conn, "ROLLBACK").await.unwrap();
         found
+    }
+}
+
+fn position(error: &sqlx::Error) -> usize {
+    use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
+    let known = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    match known.and_then(PgDatabaseError::position) {
+        Some(PgErrorPosition::Original(at)) => at,
+        _ => 0,
     }
 }
 

@@ -312,9 +312,35 @@ pub(crate) fn key(rng: &mut Rng, of: Type, number: usize) -> Value {
 }
 
 impl World {
+    pub(crate) fn people() -> Vec<Who> {
+        let user = |name, user: &'static str, more: &str, tenant| Who {
+            name,
+            user: Some(user),
+            claims: format!("{{\"sub\":\"{user}\",\"role\":\"authenticated\"{more}}}"),
+            tenant,
+        };
+        vec![
+            Who { name: "anon", user: None, claims: r#"{"role":"anon"}"#.to_owned(), tenant: None },
+            user("ann", USERS[0], "", None),
+            user(
+                "bob",
+                USERS[1],
+                r#","email":"a","aal":"aal2","app_metadata":{"role":"admin","team":2,"teams":[1,2]},"banned":false"#,
+                Some("a"),
+            ),
+            user(
+                "eve",
+                USERS[2],
+                r#","email":null,"aal":"aal1","app_metadata":{"role":"b","team":"3"},"banned":true"#,
+                Some("Ab"),
+            ),
+        ]
+    }
+
     /// Tables and rows; the policies come after.
     pub(crate) fn draw(rng: &mut Rng) -> Self {
-        let mut world = World { tables: Vec::new(), rows: Vec::new(), policies: Vec::new(), who: people() };
+        let mut world =
+            World { tables: Vec::new(), rows: Vec::new(), policies: Vec::new(), who: Self::people() };
         let count = 2 + rng.weighted(&[30, 50, 20]);
         for index in 0..count {
             let table = draw_table(rng, NAMES[index]);
@@ -448,29 +474,4 @@ fn draw_foreign(rng: &mut Rng, world: &World, child: usize) -> Option<Foreign> {
         actions.push("ON DELETE SET NULL");
     }
     Some(Foreign { column, parent, action: *rng.pick(&actions) })
-}
-
-fn people() -> Vec<Who> {
-    let user = |name, user: &'static str, more: &str, tenant| Who {
-        name,
-        user: Some(user),
-        claims: format!("{{\"sub\":\"{user}\",\"role\":\"authenticated\"{more}}}"),
-        tenant,
-    };
-    vec![
-        Who { name: "anon", user: None, claims: r#"{"role":"anon"}"#.to_owned(), tenant: None },
-        user("ann", USERS[0], "", None),
-        user(
-            "bob",
-            USERS[1],
-            r#","email":"a","aal":"aal2","app_metadata":{"role":"admin","team":2,"teams":[1,2]},"banned":false"#,
-            Some("a"),
-        ),
-        user(
-            "eve",
-            USERS[2],
-            r#","email":null,"aal":"aal1","app_metadata":{"role":"b","team":"3"},"banned":true"#,
-            Some("Ab"),
-        ),
-    ]
 }
