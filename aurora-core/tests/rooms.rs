@@ -27,7 +27,7 @@ const ROOMS: &[(u8, &str, &[&str])] = &[
 
 /// Free-standing words of the crate root that are not rooms.
 const ROOT: &[(&str, &str)] =
-    &[("Aurora", "aurora"), ("Builder", "aurora"), ("Database", "aurora"), ("Migrations", "aurora")];
+    &[("Aurora", "aurora"), ("Builder", "aurora"), ("Database", "aurora"), ("Migrations", "aurora"), ("row", "policy")];
 
 #[test]
 fn rooms_import_only_lower_ranks() {

@@ -16,7 +16,9 @@
 mod admit;
 mod client;
 mod data;
+mod decision;
 mod footprint;
+mod growth;
 mod guarded;
 mod measure;
 mod requests;
@@ -28,6 +30,8 @@ use std::process::ExitCode;
 const BENCHES: &[(&str, fn())] = &[
     ("guarded-read", || measure::pinned(guarded::read())),
     ("guarded-write", || measure::pinned(guarded::write())),
+    ("decision", || measure::pinned(decision::run())),
+    ("policy-growth", || measure::pinned(growth::run())),
     ("admit", || measure::pinned(admit::run())),
     ("sign-in", || measure::free(sign_in::run())),
     ("requests", || measure::pinned(requests::run())),

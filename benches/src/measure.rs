@@ -69,7 +69,7 @@ pub(crate) fn median(values: &[f64]) -> f64 {
 const BLOCK: usize = 15;
 
 /// `of` against `against`: the median over blocks, and how far the blocks spread (their middle 80%).
-fn quotient(of: &[f64], against: &[f64]) -> (f64, f64) {
+pub(crate) fn quotient(of: &[f64], against: &[f64]) -> (f64, f64) {
     let blocks = of.chunks(BLOCK).zip(against.chunks(BLOCK));
     let mut quotients: Vec<f64> = blocks.map(|(a, b)| median(a) / median(b)).collect();
     quotients.sort_by(f64::total_cmp);

@@ -21,6 +21,10 @@ pub struct Lowered(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    file: Arc<str>,
+    schema: Schema,
+    /// The policies of each table one by one, for the evaluator; a policy for several commands stands once.
+    parts: BTreeMap<(String, Role), Vec<Part>>,
     guarded: BTreeMap<String, BTreeMap<(Role, Command), Verdict>>,
     service: BTreeMap<(String, Command), bool>,
     warnings: Vec<PolicyWarning>,
@@ -34,6 +38,30 @@ struct Verdict {
     denied: Option<String>,
     using: Predicate,
     checks: Vec<Check>,
+}
+
+/// One policy as one role runs it.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) policy: String,
+    pub(super) line: u64,
+    pub(super) restrictive: bool,
+    /// Absent: every command.
+    pub(super) command: Option<Command>,
+    using: Option<Expr>,
+    /// Absent: `using` stands in for it.
+    check: Option<Expr>,
+}
+
+impl Part {
+    /// What old rows, or with `check` new rows, must satisfy.
+    pub(super) fn expr(&self, check: bool) -> Option<&Expr> {
+        if check { self.check.as_ref().or(self.using.as_ref()) } else { self.using.as_ref() }
+    }
+
+    fn applies(&self, command: Command) -> bool {
+        self.command.is_none_or(|own| own == command)
+    }
 }
 
 /// Which rows a statement may touch.
@@ -163,6 +191,20 @@ impl Lowered {
         &self.0.indexes
     }
 
+    pub(super) fn file(&self) -> &Arc<str> {
+        &self.0.file
+    }
+
+    pub(super) fn schema(&self) -> &Schema {
+        &self.0.schema
+    }
+
+    /// The policies that apply, in the order of their names.
+    pub(super) fn parts(&self, table: &str, role: Role, command: Command) -> impl Iterator<Item = &Part> {
+        let parts = self.0.parts.get(&(table.to_ascii_lowercase(), role));
+        parts.into_iter().flatten().filter(move |part| part.applies(command))
+    }
+
     fn verdict(&self, table: &str, role: Role, command: Command) -> Option<&Verdict> {
         self.0.guarded.get(&table.to_ascii_lowercase())?.get(&(role, command))
     }
@@ -181,6 +223,7 @@ pub(super) fn lower(catalog: &Catalog, schema: &Schema) -> Result<Lowered, Polic
     let mut lowering = Lowerer { catalog, schema, errors: Vec::new(), warnings: Vec::new() };
     let mut guarded = BTreeMap::new();
     let mut service = BTreeMap::new();
+    let mut parts = BTreeMap::new();
     for table in &catalog.tables {
         for command in Command::ALL {
             service.insert((table.name.clone(), command), table.grants.holds(Role::Service, command));
@@ -188,7 +231,7 @@ pub(super) fn lower(catalog: &Catalog, schema: &Schema) -> Result<Lowered, Polic
         if table.enabled
             && let Some(found) = lowering.find(table)
         {
-            guarded.insert(table.name.clone(), lowering.table(table, found));
+            guarded.insert(table.name.clone(), lowering.table(table, found, &mut parts));
         }
     }
     lowering.names();
@@ -203,7 +246,8 @@ pub(super) fn lower(catalog: &Catalog, schema: &Schema) -> Result<Lowered, Polic
         }
     }
     warnings.sort_by_key(PolicyWarning::line);
-    let inner = Inner { guarded, service, warnings, indexes };
+    let (file, schema) = (Arc::clone(&catalog.file), schema.clone());
+    let inner = Inner { file, schema, parts, guarded, service, warnings, indexes };
     PolicyErrors::unless_empty(lowering.errors, Lowered(Arc::new(inner)))
 }
 
@@ -259,71 +303,56 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    fn table(&mut self, table: &Guarded, found: &'a Table) -> BTreeMap<(Role, Command), Verdict> {
+    fn table(
+        &mut self,
+        table: &Guarded,
+        found: &'a Table,
+        parts: &mut BTreeMap<(String, Role), Vec<Part>>,
+    ) -> BTreeMap<(Role, Command), Verdict> {
         let mut verdicts = BTreeMap::new();
         for role in [Role::Anon, Role::Authenticated] {
             let reach = Reach::new(self.catalog, role);
+            let own: Vec<Part> = table
+                .policies
+                .iter()
+                .filter(|policy| Command::ALL.iter().any(|command| policy.applies(role, *command)))
+                .map(|policy| self.part(found, role, policy))
+                .collect();
             for command in Command::ALL {
-                let applicable: Vec<&Policy> =
-                    table.policies.iter().filter(|policy| policy.applies(role, command)).collect();
+                let applicable: Vec<&Part> = own.iter().filter(|part| part.applies(command)).collect();
                 let checks = match command {
-                    Command::Insert | Command::Update => self.checks(found, role, &applicable),
+                    Command::Insert | Command::Update => checks(found, &applicable),
                     Command::Select | Command::Delete => Vec::new(),
                 };
                 let using = match command {
                     Command::Insert => Predicate::False,
-                    _ => self.using(found, role, &applicable),
+                    _ => using(&applicable),
                 };
                 let denied = reach.denied(table, command);
                 verdicts.insert((role, command), Verdict { denied, using, checks });
             }
+            parts.insert((table.name.clone(), role), own);
             // A policy that no role runs is checked too: `applies` covers all but those TO service_role.
             for policy in table.policies.iter().filter(|policy| policy.roles == [Role::Service]) {
-                for raw in policy.using.iter().chain(&policy.check) {
-                    self.condition(found, Role::Authenticated, policy, raw);
-                }
+                self.part(found, Role::Authenticated, policy);
             }
         }
         verdicts
     }
 
-    fn using(&mut self, found: &'a Table, role: Role, applicable: &[&Policy]) -> Predicate {
-        let mut permissive = Vec::new();
-        let mut restrictive = Vec::new();
-        for policy in applicable {
-            let Some(raw) = &policy.using else { continue };
-            let condition = self.condition(found, role, policy, raw);
-            if policy.restrictive { restrictive.push(condition) } else { permissive.push(condition) }
+    fn part(&mut self, found: &'a Table, role: Role, policy: &Policy) -> Part {
+        let mut expr = |raw: &Option<Raw>| {
+            let condition = raw.as_ref().map(|raw| self.condition(found, role, policy, raw));
+            condition.map(|condition| optimise(condition, true))
+        };
+        Part {
+            policy: policy.name.clone(),
+            line: policy.line,
+            restrictive: policy.restrictive,
+            command: policy.command,
+            using: expr(&policy.using),
+            check: expr(&policy.check),
         }
-        let mut all = vec![Expr::Or(permissive)];
-        all.append(&mut restrictive);
-        predicate(Expr::And(all))
-    }
-
-    fn checks(&mut self, found: &'a Table, role: Role, applicable: &[&Policy]) -> Vec<Check> {
-        let mut permissive = Vec::new();
-        let mut restrictive = Vec::new();
-        for policy in applicable {
-            let Some(raw) = policy.check() else { continue };
-            let condition = self.condition(found, role, policy, raw);
-            if policy.restrictive {
-                restrictive.push((policy.name.clone(), condition));
-            } else {
-                permissive.push(condition);
-            }
-        }
-        let mut checks = vec![Check {
-            predicate: predicate(Expr::Or(permissive)),
-            message: violation(&found.name, None),
-            policy: None,
-        }];
-        checks.extend(restrictive.into_iter().map(|(name, condition)| Check {
-            predicate: predicate(condition),
-            message: violation(&found.name, Some(&name)),
-            policy: Some(name),
-        }));
-        checks.retain(|check| check.predicate != Predicate::True);
-        checks
     }
 
     fn condition(&mut self, found: &'a Table, role: Role, policy: &Policy, raw: &Raw) -> Expr {
@@ -333,6 +362,43 @@ impl<'a> Lowerer<'a> {
         self.warnings.append(&mut checker.warnings);
         expr
     }
+}
+
+fn using(applicable: &[&Part]) -> Predicate {
+    let mut permissive = Vec::new();
+    let mut restrictive = Vec::new();
+    for part in applicable {
+        let Some(condition) = part.expr(false).cloned() else { continue };
+        if part.restrictive { restrictive.push(condition) } else { permissive.push(condition) }
+    }
+    let mut all = vec![Expr::Or(permissive)];
+    all.append(&mut restrictive);
+    predicate(Expr::And(all))
+}
+
+fn checks(found: &Table, applicable: &[&Part]) -> Vec<Check> {
+    let mut permissive = Vec::new();
+    let mut restrictive = Vec::new();
+    for part in applicable {
+        let Some(condition) = part.expr(true).cloned() else { continue };
+        if part.restrictive {
+            restrictive.push((part.policy.clone(), condition));
+        } else {
+            permissive.push(condition);
+        }
+    }
+    let mut checks = vec![Check {
+        predicate: predicate(Expr::Or(permissive)),
+        message: violation(&found.name, None),
+        policy: None,
+    }];
+    checks.extend(restrictive.into_iter().map(|(name, condition)| Check {
+        predicate: predicate(condition),
+        message: violation(&found.name, Some(&name)),
+        policy: Some(name),
+    }));
+    checks.retain(|check| check.predicate != Predicate::True);
+    checks
 }
 
 fn predicate(expr: Expr) -> Predicate {

@@ -39,6 +39,7 @@ mod coerce;
 mod constant;
 mod convert;
 mod error;
+mod evaluate;
 mod expr;
 pub mod functions;
 mod grants;
@@ -56,6 +57,10 @@ mod schema;
 mod values;
 
 pub use error::{PolicyError, PolicyErrors, PolicyWarning};
+pub use evaluate::{
+    AsValue, BindError, Bound, Clause, Compiled, Decision, EvaluationError, Explainer, Explanation, Fact,
+    FactValue, Facts, Outcome, Record, Row, RowLayout, ValueRef,
+};
 pub use index::WantedIndex;
 pub use lower::{Check, Lowered, Lowering, Predicate};
 pub use parse::Policies;

@@ -65,6 +65,21 @@ impl Principal {
         Self::build(Role::Authenticated, Some(user), Some(session), None, claims)
     }
 
+    /// The same user with these claims beside `sub` and `role`, for jobs, tests and explanations: what `auth.jwt()`
+    /// answers. `None` if the text is no JSON object.
+    #[must_use]
+    pub fn with_claims(&self, claims: &str) -> Option<Self> {
+        use serde_json::{Map, Value};
+        let inner = &self.0;
+        let mut merged: Map<String, Value> = serde_json::from_str(claims).ok()?;
+        let own: Map<String, Value> = serde_json::from_str(&inner.claims).unwrap_or_default();
+        // Who it is stays as it was: a claim never makes another user or role.
+        merged.retain(|name, _| name != "sub" && name != "role");
+        merged.extend(own.into_iter().filter(|(name, _)| name == "sub" || name == "role"));
+        let claims = Arc::from(Value::Object(merged).to_string());
+        Some(Self::build(inner.role, inner.user, inner.session, inner.tenant.clone(), claims))
+    }
+
     /// The same principal within a tenant.
     #[must_use]
     pub fn in_tenant(&self, tenant: TenantId) -> Self {
