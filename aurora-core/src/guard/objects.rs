@@ -181,23 +181,16 @@ fn check_triggers(
             if text == "1" {
                 continue;
             }
-            let line = raise(&check.message, &text, None);
-            match reads_late(&check.predicate, table) {
-                true => only_late = true,
-                false => early.push(line.clone()),
-            }
-            late.push(line);
+            only_late |=
+                push_early(table, command, &check.predicate, (&check.message, &text, None), &mut early);
+            late.push(raise(&check.message, &text, None));
         }
         let select = using(Command::Select);
         if !matches!(select, Predicate::True) {
             let text = render(rules, table, &select, "NEW", needs);
             let reads = format!("{}({})", quote(&names.function("reads")), literal(&table.name));
-            let line = raise(&hidden, &text, Some(&reads));
-            match reads_late(&select, table) {
-                true => only_late = true,
-                false => early.push(line.clone()),
-            }
-            late.push(line);
+            only_late |= push_early(table, command, &select, (&hidden, &text, Some(&reads)), &mut early);
+            late.push(raise(&hidden, &text, Some(&reads)));
         }
         if command == Command::Update {
             let text = render(rules, table, &using(Command::Update), "OLD", needs);
@@ -277,15 +270,36 @@ fn raise(message: &str, predicate: &str, only_if: Option<&str>) -> String {
     )
 }
 
-/// A check over a value that is only known once the row is written cannot run before.
-fn reads_late(predicate: &Predicate, table: &HostTable) -> bool {
-    match predicate {
-        Predicate::Expr(lowering) => lowering
-            .columns()
-            .iter()
-            .any(|column| table.late_columns.iter().any(|late| late.eq_ignore_ascii_case(column))),
-        _ => false,
+/// The check as it runs before the row is written, so that it comes ahead of the constraints and of ON CONFLICT.
+/// True if it must run afterwards too: a generated column, or a rowid that SQLite draws itself, is not known before.
+fn push_early(
+    table: &HostTable,
+    command: Command,
+    predicate: &Predicate,
+    (message, text, gate): (&str, &str, Option<&str>),
+    early: &mut Vec<String>,
+) -> bool {
+    let late = reads_late(predicate, table);
+    let mut gate = gate.map(str::to_owned);
+    match late.as_slice() {
+        [] => {}
+        [column] if table.rowid_alias.as_ref() == Some(*column) => {
+            if command == Command::Insert {
+                // A rowid that is not given reads as -1 here.
+                let given = format!("NEW.{} IS NOT -1", quote(column));
+                gate = Some(gate.map_or(given.clone(), |gate| format!("{gate} AND {given}")));
+            }
+        }
+        _ => return true,
     }
+    early.push(raise(message, text, gate.as_deref()));
+    !late.is_empty() && command == Command::Insert
+}
+
+fn reads_late<'a>(predicate: &Predicate, table: &'a HostTable) -> Vec<&'a String> {
+    let Predicate::Expr(lowering) = predicate else { return Vec::new() };
+    let read = |late: &&String| lowering.columns().iter().any(|column| late.eq_ignore_ascii_case(column));
+    table.late_columns.iter().filter(read).collect()
 }
 
 /// A trigger of the host's, made again over guarded tables: its statements act as the caller, as PostgreSQL's

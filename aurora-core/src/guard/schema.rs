@@ -32,6 +32,8 @@ pub(super) struct HostTable {
     pub(super) columns: Vec<String>,
     /// Columns whose value is not known before the row is written: generated ones and the rowid's alias.
     pub(super) late_columns: Vec<String>,
+    /// The column that is the rowid by another name.
+    pub(super) rowid_alias: Option<String>,
     /// How the rowid is spelled where no column hides it; `None` for WITHOUT ROWID.
     pub(super) rowid: Option<String>,
     pub(super) primary_key: Vec<String>,
@@ -199,7 +201,7 @@ async fn read_table(conn: &mut SqliteConnection, name: &str, sql: &str) -> Resul
     entry.without_rowid = without_rowid == 1;
     entry.strict = strict == 1;
     let mut keyed: Vec<(i64, String)> = Vec::new();
-    let mut late = Vec::new();
+    let (mut late, mut rowid_alias) = (Vec::new(), None);
     for (column, declared, not_null, pk, hidden) in &columns {
         // 1 is a hidden column of a virtual table; 2 and 3 are generated ones.
         if *hidden == 1 {
@@ -227,6 +229,7 @@ async fn read_table(conn: &mut SqliteConnection, name: &str, sql: &str) -> Resul
         && !entry.without_rowid
     {
         late.push(only.clone());
+        rowid_alias = Some(only.clone());
     }
     read_indexes(conn, &mut entry).await?;
     let foreign_keys = read_foreign_keys(conn, name).await?;
@@ -237,6 +240,7 @@ async fn read_table(conn: &mut SqliteConnection, name: &str, sql: &str) -> Resul
         name: name.to_owned(),
         columns: entry.columns.iter().map(|column| column.name.clone()).collect(),
         late_columns: late,
+        rowid_alias,
         rowid: if entry.without_rowid { None } else { rowid },
         primary_key: entry.primary_key.clone(),
         foreign_keys,

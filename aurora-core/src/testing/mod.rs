@@ -27,4 +27,14 @@
 mod client;
 pub mod store;
 
+use std::sync::Arc;
+
+use crate::types::{Principal, SessionId, UserId};
+
 pub use client::{TestClient, TestUser};
+
+/// A user whose verified access token carries these claims, a JSON object: for tests of policies that read
+/// `auth.jwt()` or `auth.email()`.
+pub fn principal(user: UserId, claims: &str) -> Principal {
+    Principal::signed_in(user, SessionId::from_bytes([0; 16]), Arc::from(claims))
+}

@@ -186,7 +186,7 @@ async fn conflict_words_reach_no_hidden_row() {
             "SET stars = 1 WHERE json_valid(notes.body)",
             "SET stars = 1 WHERE json(notes.body)",
             "SET (title, owner) = (SELECT notes.title, auth.uid())",
-            "SET stars = 1 WHERE false",
+            "SET stars = 1 WHERE notes.stars > 99",
         ] {
             for returning in ["", " RETURNING *", " RETURNING title, body"] {
                 let sql = format!(
@@ -195,6 +195,16 @@ async fn conflict_words_reach_no_hidden_row() {
                 refused(&fixture, &sql, &[Code::InsufficientPrivilege]).await;
             }
         }
+    }
+    // As in PostgreSQL, a condition on the proposed row alone is asked first; it tells nothing of the hidden one.
+    let proposed = "INSERT INTO notes (id, title, owner) VALUES (4, 'x', auth.uid()) ON CONFLICT (id) DO UPDATE SET stars = 1";
+    for condition in ["false", "excluded.id > 4", "NULL"] {
+        let sql = format!("{proposed} WHERE {condition} RETURNING title");
+        assert_eq!(attempt(&fixture, &sql).await.unwrap(), [], "{sql}");
+    }
+    for condition in ["true", "excluded.id = 4", "excluded.id = stars + 4", "(SELECT body) = 'x'"] {
+        let sql = format!("{proposed} WHERE {condition} RETURNING title");
+        refused(&fixture, &sql, &[Code::InsufficientPrivilege]).await;
     }
     // A covert channel that PostgreSQL has too: the key is taken.
     refused(

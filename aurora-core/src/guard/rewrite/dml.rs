@@ -348,6 +348,7 @@ impl Rewriter<'_> {
                 let mut sets = String::new();
                 self.assignments(&mut sets, &mut update.assignments)?;
                 let key = self.key_in(position, alias, view, "")?;
+                let reads_row = update.selection.as_ref().is_some_and(reads_existing_row);
                 let condition = match &mut update.selection {
                     Some(selection) => {
                         self.expr(selection)?;
@@ -355,16 +356,22 @@ impl Rewriter<'_> {
                     }
                     None => "1".to_owned(),
                 };
-                // A hidden row is an error before anything of the user's looks at it.
+                // A hidden row is an error before anything of the user's looks at it. PostgreSQL asks the WHERE first,
+                // and so tells by error or silence what a hidden row holds; here only a condition on the proposed row
+                // alone is asked first.
                 let deny = quote(&self.rules.names.function("deny"));
                 let message = format!(
                     "42501 new row violates row-level security policy (USING expression) for table \"{name}\""
                 );
                 let message = message.replace('\'', "''");
-                Ok(format!(
-                    "ON CONFLICT{target} DO UPDATE SET {sets} WHERE CASE WHEN {key} THEN ({condition}) \
-                     ELSE {deny}('{message}') END"
-                ))
+                let filter = if reads_row {
+                    format!("CASE WHEN {key} THEN ({condition}) ELSE {deny}('{message}') END")
+                } else {
+                    format!(
+                        "CASE WHEN ({condition}) THEN CASE WHEN {key} THEN 1 ELSE {deny}('{message}') END END"
+                    )
+                };
+                Ok(format!("ON CONFLICT{target} DO UPDATE SET {sets} WHERE {filter}"))
             }
         }
     }
@@ -405,6 +412,22 @@ impl Rewriter<'_> {
 
 fn target_item(alias: &str, position: usize) -> Item {
     Item { alias: alias.to_owned(), table: Some(position), inner: true, target: true }
+}
+
+/// Whether the WHERE of DO UPDATE may look at the row that is there: it names something that is not `excluded`'s.
+fn reads_existing_row(condition: &Expr) -> bool {
+    let found = sqlparser::ast::visit_expressions(condition, |part| {
+        let reads = match part {
+            Expr::CompoundIdentifier(parts) => {
+                !parts.first().is_some_and(|first| first.value.eq_ignore_ascii_case("excluded"))
+            }
+            // TRUE and FALSE are values to the parser.
+            Expr::Identifier(_) | Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => true,
+            _ => false,
+        };
+        if reads { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) }
+    });
+    found.is_break()
 }
 
 fn write(sql: &mut String, arguments: std::fmt::Arguments<'_>) {
