@@ -19,6 +19,7 @@ mod data;
 mod footprint;
 mod guarded;
 mod measure;
+mod relational;
 mod requests;
 mod serve;
 mod sign_in;
@@ -30,6 +31,7 @@ const BENCHES: &[(&str, fn())] = &[
     ("guarded-write", || measure::pinned(guarded::write())),
     ("admit", || measure::pinned(admit::run())),
     ("sign-in", || measure::free(sign_in::run())),
+    ("relational", relational::run),
     ("requests", || measure::pinned(requests::run())),
     ("footprint", || measure::free(footprint::run())),
 ];
