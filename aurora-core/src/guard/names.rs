@@ -32,6 +32,10 @@ pub(super) enum View {
     Delete,
     /// Rows both DELETE and SELECT policies let through.
     DeleteReading,
+    /// Rows the SELECT policies show, for a statement that finds them one by one: by a key.
+    SelectOne,
+    /// Rows the SELECT policies show, for a statement that takes the first few in an order that an index has.
+    SelectFew,
 }
 
 impl Names {

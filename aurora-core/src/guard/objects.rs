@@ -34,6 +34,8 @@ struct Spelling<'a> {
     rules: Rules<'a>,
     row: &'a str,
     collated: bool,
+    /// The view that stands for an inner table.
+    view: View,
 }
 
 impl PolicyNames for Spelling<'_> {
@@ -45,8 +47,7 @@ impl PolicyNames for Spelling<'_> {
     fn table(&self, table: &str) -> String {
         let Rules { host, names, role, .. } = self.rules;
         // A table that is not there reads as a name that does not resolve: the statement fails closed.
-        host.position(table)
-            .map_or_else(|| "\"\"".to_owned(), |at| quote(&names.inner(at, role, View::Select)))
+        host.position(table).map_or_else(|| "\"\"".to_owned(), |at| quote(&names.inner(at, role, self.view)))
     }
 
     fn function(&self, name: &str) -> String {
@@ -54,12 +55,13 @@ impl PolicyNames for Spelling<'_> {
     }
 }
 
-/// A predicate as text, and the inner views it reads.
+/// A predicate as text, and the inner views it reads. `view` is [`View::SelectOne`] where it is asked of one row
+/// that is known already.
 fn render(
     rules: Rules<'_>,
     table: &HostTable,
     predicate: &Predicate,
-    row: &str,
+    (row, view): (&str, View),
     needs: &mut Vec<Need>,
 ) -> String {
     let lowering = match predicate {
@@ -69,10 +71,24 @@ fn render(
     };
     for inner in lowering.tables() {
         if let Some(position) = rules.host.position(inner) {
-            needs.push(Need::Inner(position, View::Select));
+            needs.push(Need::Inner(position, view));
         }
     }
-    lowering.render(&Spelling { rules, row, collated: table.collated })
+    let spelling = Spelling { rules, row, collated: table.collated, view };
+    match view {
+        View::SelectOne => lowering.render_for_one_row(&spelling),
+        View::SelectFew => lowering.render_for_first_rows(&spelling, &|table| personal(rules, table)),
+        _ => lowering.render(&spelling),
+    }
+}
+
+/// Whether the table's policies show few rows because they are about who asks.
+fn personal(rules: Rules<'_>, table: &str) -> bool {
+    match rules.lowered.using(table, rules.role, Command::Select) {
+        Predicate::False => true,
+        Predicate::True => false,
+        Predicate::Expr(lowering) => lowering.personal(&|inner| personal(rules, inner)),
+    }
 }
 
 fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Result<Object> {
@@ -80,17 +96,22 @@ fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Re
     let base = quote(&format!("{}_b", names.visible()));
     let mut needs = Vec::new();
     let commands: &[Command] = match view {
-        View::Select => &[Command::Select],
+        View::Select | View::SelectOne | View::SelectFew => &[Command::Select],
         View::Update => &[Command::Update],
         View::UpdateReading => &[Command::Update, Command::Select],
         View::Delete => &[Command::Delete],
         View::DeleteReading => &[Command::Delete, Command::Select],
     };
+    // One row of this table asks one row of the next, and a list that stays is a short one.
+    let read = match view {
+        View::SelectOne | View::SelectFew => view,
+        _ => View::Select,
+    };
     let predicates: Vec<String> = commands
         .iter()
         .map(|command| lowered.using(&table.name, role, *command))
         .filter(|predicate| !matches!(predicate, Predicate::True))
-        .map(|predicate| render(rules, table, &predicate, &base, &mut needs))
+        .map(|predicate| render(rules, table, &predicate, (&base, read), &mut needs))
         .collect();
     let (visible, filter) = if predicates.is_empty() {
         ("1".to_owned(), String::new())
@@ -162,7 +183,7 @@ fn check_triggers(
         let mut late = Vec::new();
         let mut only_late = false;
         for check in lowered.checks(&table.name, role, command) {
-            let text = render(rules, table, &check.predicate, "NEW", needs);
+            let text = render(rules, table, &check.predicate, ("NEW", View::SelectOne), needs);
             if text == "1" {
                 continue;
             }
@@ -175,7 +196,7 @@ fn check_triggers(
         }
         let select = using(Command::Select);
         if !matches!(select, Predicate::True) {
-            let text = render(rules, table, &select, "NEW", needs);
+            let text = render(rules, table, &select, ("NEW", View::SelectOne), needs);
             let reads = format!("{}({})", quote(&names.function("reads")), literal(&table.name));
             let line = raise(&hidden, &text, Some(&reads));
             match reads_late(&select, table) {
@@ -185,7 +206,7 @@ fn check_triggers(
             late.push(line);
         }
         if command == Command::Update {
-            let text = render(rules, table, &using(Command::Update), "OLD", needs);
+            let text = render(rules, table, &using(Command::Update), ("OLD", View::SelectOne), needs);
             if text != "1" {
                 early.insert(0, raise(&using_failed, &text, None));
             }
@@ -198,7 +219,7 @@ fn check_triggers(
             push_trigger(rules, table, position, (period, event), &lines, statements);
         }
     }
-    let text = render(rules, table, &using(Command::Delete), "OLD", needs);
+    let text = render(rules, table, &using(Command::Delete), ("OLD", View::SelectOne), needs);
     if text != "1" {
         let line = raise(&using_failed, &text, None);
         push_trigger(rules, table, position, ("BEFORE", "DELETE"), &[line], statements);

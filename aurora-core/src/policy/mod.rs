@@ -43,6 +43,7 @@ pub mod functions;
 mod grants;
 mod index;
 mod lower;
+mod one_row;
 mod operators;
 mod optimise;
 mod parse;

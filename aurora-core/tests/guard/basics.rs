@@ -26,6 +26,36 @@ async fn each_sees_their_own_and_their_teams() {
 }
 
 #[tokio::test]
+async fn a_read_by_key_shows_what_the_list_shows() {
+    let fixture = Fixture::new().await;
+    let mut seen = 0;
+    for user in [fixture.ann(), fixture.bob(), fixture.anon()] {
+        let listed = ids(&user, "SELECT id FROM notes").await;
+        for id in 0..8_i64 {
+            let expected: Vec<i64> = listed.iter().copied().filter(|one| *one == id).collect();
+            seen += expected.len();
+            for sql in [
+                "SELECT id FROM notes WHERE id = $1",
+                "SELECT n.id FROM notes AS n WHERE $1 = n.id AND (n.stars IS NULL OR n.stars IS NOT NULL)",
+                "SELECT max(id) FROM notes WHERE (\"ID\" = $1) HAVING count(*) > 0",
+                "SELECT rowid FROM notes WHERE id = $1",
+                "SELECT id FROM notes WHERE id = $1 AND json_valid(body) IS NOT 7",
+                "SELECT t.id FROM (SELECT 1) x JOIN (SELECT * FROM notes WHERE id = $1) t",
+            ] {
+                let rows: Vec<(i64,)> = user.query_as(sql).bind(id).fetch_all().await.unwrap();
+                assert_eq!(rows.into_iter().map(|(id,)| id).collect::<Vec<_>>(), expected, "{sql}");
+            }
+            let all = sqlx::query("SELECT * FROM notes WHERE id = ?").bind(id);
+            for row in all.fetch_all(user.sqlite().unwrap()).await.unwrap() {
+                assert_eq!(sqlx::Row::len(&row), 7, "`*` is the table's columns alone");
+            }
+        }
+    }
+    println!("{seen} rows found by key");
+    assert_eq!(seen, 6);
+}
+
+#[tokio::test]
 async fn writes_go_to_ones_own_rows_only() {
     let fixture = Fixture::new().await;
     let ann = fixture.ann();
