@@ -32,6 +32,7 @@ const BENCHES: &[(&str, fn())] = &[
     ("admit", || measure::pinned(admit::run())),
     ("sign-in", || measure::free(sign_in::run())),
     ("relational", relational::run),
+    ("postgres", relational::over_bare),
     ("requests", || measure::pinned(requests::run())),
     ("footprint", || measure::free(footprint::run())),
 ];

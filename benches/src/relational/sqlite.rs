@@ -1,13 +1,12 @@
 //! `best/<shape>/sqlite`: the guarded query against the best condition that we found by hand, each inside an open
 //! read transaction.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aurora_core::env::{Clock as _, SystemClock, SystemEntropy};
+use aurora_core::env::{SystemClock, SystemEntropy};
 use aurora_core::guard::{Guard, GuardOptions, Guarded, Snapshot};
 use aurora_core::policy::Policies;
 use aurora_core::store::WriterLock;
@@ -16,31 +15,14 @@ use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::Mutex;
 
+use super::rows::{KEY, LIST, Row, Timed, guarded_text, pick};
 use super::shapes::{On, SHAPES, Shape};
+use super::statement::{Statement, Value, uid_bytes};
 use super::world;
 use crate::data::{self, Folder};
-use crate::measure::{Side, compare, median, rounds};
+use crate::measure::{Side, compare};
 
-type Row = (i64, String);
 type Plain = Rc<Mutex<SqliteConnection>>;
-
-const LIST: &str = "SELECT id, title FROM docs WHERE {} ORDER BY id DESC LIMIT 20";
-const KEY: &str = "SELECT id, title FROM docs WHERE ({}) AND id = {key}";
-
-/// A bound value.
-#[derive(Clone, Debug)]
-enum Value {
-    Bytes(Vec<u8>),
-    Text(String),
-    Key,
-}
-
-/// A hand-written statement with its parameters in order.
-struct Statement {
-    name: String,
-    sql: Arc<str>,
-    values: Rc<Vec<Value>>,
-}
 
 pub(super) async fn run(only: Option<&str>) {
     for analyze in [false, true] {
@@ -65,17 +47,13 @@ async fn measure(path: &Path, db: &Guarded, shape: &Shape, form: &str, suffix: &
     let plain = open(path).await;
     let snapshot = Rc::new(Mutex::new(db.snapshot().await.unwrap()));
     let keyed = form == KEY;
-    let guarded = if keyed {
-        "SELECT id, title FROM docs WHERE id = ?1"
-    } else {
-        "SELECT id, title FROM docs ORDER BY id DESC LIMIT 20"
-    };
+    let guarded = guarded_text(keyed);
     let candidates: Vec<Statement> = shape
         .candidates(On::Sqlite)
         .into_iter()
-        .map(|(name, condition)| statement(name, &form.replace("{}", &condition)))
+        .map(|(name, condition)| Statement::new(On::Sqlite, name, &form.replace("{}", &condition)))
         .collect();
-    let keys = Rc::new(keys(&plain, &candidates[0]).await);
+    let keys = Rc::new(keys(&plain, shape).await);
     assert!(!keys.is_empty(), "{}: no row is seen", shape.name);
     for candidate in &candidates {
         let keys = if keyed { &keys[..] } else { &[0] };
@@ -90,71 +68,12 @@ async fn measure(path: &Path, db: &Guarded, shape: &Shape, form: &str, suffix: &
         }
     }
     let label = format!("best/{}{}/sqlite", shape.name, suffix);
-    let winner = best(&label, &plain, &candidates, &keys).await;
-    let once = cost(&mut hand(&plain, winner, &keys, "warm")).await;
-    let mut ours = ours(&snapshot, guarded, keyed, &keys);
-    let each = once.max(cost(&mut ours).await);
-    let per_round = (1_500_000.0 / each).clamp(1.0, 60.0) as u32;
-    let count = if each > 3_000_000.0 { 60 } else { 300 };
+    let side = |candidate: &Statement, name| hand(&plain, candidate, &keys, name);
+    let winner = pick(&label, &candidates, side).await;
+    let timed = Timed::of(side(winner, "by hand"), ours(&snapshot, guarded, keyed, &keys)).await;
     let mut sides =
-        vec![hand(&plain, winner, &keys, &winner.name), hand(&plain, winner, &keys, "again"), ours];
-    compare(&label, 1.10, &mut sides, count, per_round).await;
-}
-
-/// The fastest of the candidates, each timed in turn.
-async fn best<'c>(
-    label: &str,
-    plain: &Plain,
-    candidates: &'c [Statement],
-    keys: &Rc<Vec<i64>>,
-) -> &'c Statement {
-    let mut costs = BTreeMap::new();
-    for candidate in candidates {
-        let mut side = [hand(plain, candidate, keys, &candidate.name)];
-        let once = cost(&mut side[0]).await;
-        let per_round = (500_000.0 / once).clamp(1.0, 40.0) as u32;
-        let count = if once > 3_000_000.0 { 5 } else { 31 };
-        let taken = median(&rounds(&mut side, count, per_round).await[0]);
-        println!("figure {label}.hand.{} {:.2} us", candidate.name, taken / 1_000.0);
-        costs.insert(taken as u64, candidate);
-    }
-    let (_, winner) = costs.into_iter().next().unwrap();
-    println!("# {label}: by hand best as `{}`: {}", winner.name, winner.sql);
-    winner
-}
-
-/// Nanoseconds of one go, warm.
-async fn cost(side: &mut Side<'_>) -> f64 {
-    let mut one = [(side.0, std::mem::replace(&mut side.1, Box::new(|_| Box::pin(async {}))))];
-    let times = rounds(&mut one, 3, 1).await;
-    side.1 = std::mem::replace(&mut one[0].1, Box::new(|_| Box::pin(async {})));
-    median(&times[0]).max(1.0)
-}
-
-/// `{uid}` and the others as numbered parameters, equal ones once.
-fn statement(name: &str, text: &str) -> Statement {
-    let now = SystemClock.now().to_string();
-    let known = [
-        ("{uid}", Value::Bytes(uid_bytes())),
-        ("{uid-text}", Value::Text(world::USER.to_owned())),
-        ("{tenant}", Value::Text(world::TENANT.to_owned())),
-        ("{now}", Value::Text(now)),
-        ("{key}", Value::Key),
-    ];
-    let mut sql = text.replace("{true}", "1");
-    let mut values = Vec::new();
-    for (placeholder, value) in known {
-        if sql.contains(placeholder) {
-            values.push(value);
-            sql = sql.replace(placeholder, &format!("?{}", values.len()));
-        }
-    }
-    Statement { name: name.to_owned(), sql: Arc::from(sql), values: Rc::new(values) }
-}
-
-pub(super) fn uid_bytes() -> Vec<u8> {
-    let digits: String = world::USER.chars().filter(char::is_ascii_hexdigit).collect();
-    (0..16).map(|at| u8::from_str_radix(&digits[at * 2..at * 2 + 2], 16).unwrap()).collect()
+        vec![side(winner, "by hand"), side(winner, "again"), ours(&snapshot, guarded, keyed, &keys)];
+    compare(&label, 1.10, &mut sides, timed.count, timed.per_round).await;
 }
 
 async fn open(path: &Path) -> Plain {
@@ -164,17 +83,14 @@ async fn open(path: &Path) -> Plain {
 }
 
 /// Keys of rows that the shape shows, spread over the table.
-async fn keys(plain: &Plain, candidate: &Statement) -> Vec<i64> {
-    let condition = candidate.sql.split(" WHERE ").skip(1).collect::<Vec<_>>().join(" WHERE ");
-    let condition = condition.trim_end_matches(" ORDER BY id DESC LIMIT 20");
-    let condition = condition.split(" AND id = ?").next().unwrap();
-    let sql: Arc<str> =
-        Arc::from(format!("SELECT id FROM docs WHERE {condition} ORDER BY id * 7919 % 100003 LIMIT 200"));
-    let mut query = sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql));
-    for value in candidate.values.iter() {
+async fn keys(plain: &Plain, shape: &Shape) -> Vec<i64> {
+    let (_, condition) = &shape.candidates(On::Sqlite)[0];
+    let statement = Statement::spread(condition, On::Sqlite);
+    let mut query = sqlx::query_scalar::<_, i64>(AssertSqlSafe(Arc::clone(&statement.sql)));
+    for value in statement.values.iter() {
         query = match value {
-            Value::Bytes(bytes) => query.bind(bytes.clone()),
-            Value::Text(text) => query.bind(text.clone()),
+            Value::Uuid => query.bind(uid_bytes().to_vec()),
+            Value::Text(text) | Value::Time(text) => query.bind(text.clone()),
             Value::Key => query,
         };
     }
@@ -191,11 +107,12 @@ async fn run_plain(
     values: &[Value],
     key: i64,
 ) -> Vec<Row> {
+    let uid = uid_bytes();
     let mut query = sqlx::query_as::<_, Row>(AssertSqlSafe(Arc::clone(sql)));
     for value in values {
         query = match value {
-            Value::Bytes(bytes) => query.bind(bytes.as_slice()),
-            Value::Text(text) => query.bind(text.as_str()),
+            Value::Uuid => query.bind(uid.as_slice()),
+            Value::Text(text) | Value::Time(text) => query.bind(text.as_str()),
             Value::Key => query.bind(key),
         };
     }
