@@ -1,4 +1,4 @@
-//! Supabase's security model inside any Rust service: sign-in, row policies, audit, on embedded SQLite.
+//! Supabase's security model inside any Rust service: sign-in, row policies, audit, on embedded SQLite or PostgreSQL.
 //!
 //! Start at [`Aurora::builder`]. Adapters (`aurora-axum`) put it on a web framework; every flow is also a plain
 //! function of [`auth::Auth`], and host SQL runs as one principal through [`guard::Guarded`].
@@ -27,4 +27,4 @@ pub mod validate;
 
 mod aurora;
 
-pub use aurora::{Aurora, Builder, Database, Migrations};
+pub use aurora::{Aurora, Builder, Database, HostMigrations, Migrations};

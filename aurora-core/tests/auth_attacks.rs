@@ -235,12 +235,7 @@ async fn imported_hashes_verify_and_are_rehashed() {
         "plain",
         "$argon2d$v=19$m=8,t=1,p=1$YWFhYWFhYWE$YWFh",
     ] {
-        let mut connection = common::connect(&fixture.database).await;
-        sqlx::query("UPDATE auth_users SET password = $1")
-            .bind(hostile)
-            .execute(&mut connection)
-            .await
-            .unwrap();
+        fixture.execute(&format!("UPDATE auth_users SET password = '{hostile}'")).await;
         assert_eq!(
             fixture.sign_in("old@example.com", PASSWORD).await.code(),
             "invalid_credentials",

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use aurora_core::auth::{Account, SignUpHook};
 use aurora_core::store::HostTransaction;
-use aurora_core::types::{BoxFuture, Error, Result};
+use aurora_core::types::{BoxFuture, Result};
 use common::{Fixture, Options};
 
 /// How often the refresh and the sign-up are killed.
@@ -30,10 +30,8 @@ impl SignUpHook for Profiles {
         account: &'a Account,
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            let query =
-                sqlx::query("INSERT INTO profiles (user_id) VALUES ($1)").bind(account.id().to_string());
-            query.execute(tx.sqlite()?).await.map_err(Error::internal)?;
-            Ok(())
+            let insert = "INSERT INTO profiles (user_id) VALUES ($1)";
+            common::host_writes(&mut tx, insert, account.id(), None).await
         })
     }
 }
@@ -41,7 +39,10 @@ impl SignUpHook for Profiles {
 async fn open(path: PathBuf, key: &str) -> Fixture {
     let schema = "CREATE TABLE IF NOT EXISTS profiles (user_id TEXT PRIMARY KEY REFERENCES auth_users (id));";
     let hook: Option<Arc<dyn SignUpHook>> = Some(Arc::new(Profiles));
-    Fixture::with(Options { path, start_key: key.to_owned(), hook, schema, ..Options::default() }).await
+    let postgres_schema =
+        "CREATE TABLE IF NOT EXISTS profiles (user_id uuid PRIMARY KEY REFERENCES auth.users (id));";
+    let start_key = key.to_owned();
+    Fixture::with(Options { path, start_key, hook, schema, postgres_schema, ..Options::default() }).await
 }
 
 /// Runs `flow` in another process, which says a line per acknowledged step, and kills it after a while.
@@ -142,9 +143,8 @@ async fn a_kill_in_the_middle_of_a_sign_up_leaves_all_or_nothing() {
     ] {
         assert_eq!(fixture.count(statement).await, users, "{table}");
     }
-    let mut connection = common::connect(&fixture.database).await;
-    let there: Vec<String> =
-        sqlx::query_scalar("SELECT id FROM auth_users").fetch_all(&mut connection).await.unwrap();
+    let there = fixture.database.rows("SELECT id FROM auth_users").await;
+    let there: Vec<String> = there.into_iter().filter_map(|mut row| row.swap_remove(0)).collect();
     assert!(acknowledged.iter().all(|user| there.contains(user)), "nothing acknowledged is lost");
     println!("{kills} kills, {} acknowledged sign-ups, {users} users", acknowledged.len());
 }

@@ -18,7 +18,10 @@ use sqlx::Row;
 
 /// Every distinct value, as bytes.
 async fn values(fixture: &Fixture) -> BTreeSet<Vec<u8>> {
-    let mut connection = common::connect(&fixture.database).await;
+    if let common::Engine::Postgres(_, place) = &fixture.database {
+        return postgres_values(place).await;
+    }
+    let mut connection = common::connect(fixture.database.sqlite()).await;
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND (name LIKE 'auth\\_%' ESCAPE '\\' OR name LIKE 'aurora\\_%' ESCAPE '\\')",
     )
@@ -40,6 +43,56 @@ async fn values(fixture: &Fixture) -> BTreeSet<Vec<u8>> {
         }
     }
     found
+}
+
+/// The same of PostgreSQL's tables; of a binary value its bytes.
+async fn postgres_values(place: &common::postgres::Place) -> BTreeSet<Vec<u8>> {
+    let mut connection = place.superuser().await;
+    let columns: Vec<(String, String, String, String)> = sqlx::query_as(
+        "SELECT table_schema::text, table_name::text, column_name::text, data_type::text \
+         FROM information_schema.columns WHERE table_schema IN ('auth', 'aurora')",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    assert!(columns.len() >= 60, "{}", columns.len());
+    let mut found = BTreeSet::new();
+    for (schema, table, column, kind) in columns {
+        let value = match kind.as_str() {
+            "bytea" => format!("\"{column}\""),
+            _ => format!("convert_to(\"{column}\"::text, 'UTF8')"),
+        };
+        let statement = format!("SELECT {value} FROM {schema}.{table}");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_all(&mut connection).await.unwrap();
+        found.extend(rows.iter().filter_map(|row| row.get::<Option<Vec<u8>>, _>(0)));
+    }
+    found
+}
+
+/// What a copy consists of: the file with its journal, or what `pg_dump` writes.
+fn copy(fixture: &Fixture, path: &std::path::Path) -> Vec<u8> {
+    if let common::Engine::Postgres(_, place) = &fixture.database {
+        let server = common::postgres::server();
+        let dumped = std::process::Command::new("pg_dump")
+            .args(["--dbname", &server.replace("/postgres", &format!("/{}", place.name))])
+            .output()
+            .expect("pg_dump is installed");
+        assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));
+        let mut all = dumped.stdout;
+        // A dump writes bytes in hexadecimal.
+        let text = String::from_utf8(all.clone()).unwrap();
+        for run in text.split(|c: char| c.is_whitespace()).filter_map(|run| run.strip_prefix("\\\\x")) {
+            let pairs = run.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+            let bytes: Result<Vec<u8>, _> = pairs.map(|pair| u8::from_str_radix(pair, 16)).collect();
+            all.push(b'\n');
+            all.extend(bytes.unwrap_or_default());
+            all.push(b'\n');
+        }
+        return all;
+    }
+    let mut file = std::fs::read(path).unwrap();
+    file.extend(std::fs::read(path.with_extension("db-wal")).unwrap());
+    file
 }
 
 /// The readable texts of a file, as `strings` finds them.
@@ -91,8 +144,9 @@ async fn a_copy_of_the_database_opens_no_door() {
     assert_eq!(is_a_credential(&fixture, &live.access()).await, Some("token or key"));
     let mut all = values(&fixture).await;
     let in_tables = all.len();
-    let mut file = std::fs::read(&path).unwrap();
-    file.extend(std::fs::read(path.with_extension("db-wal")).unwrap());
+    let file = copy(&fixture, &path);
+    let said = String::from_utf8_lossy(&file);
+    assert!(said.contains("ann@example.com") && said.len() > 20_000, "the copy is one");
     all.extend(texts(&file));
     println!("{in_tables} values in tables, {} with the texts of file and journal", all.len());
     assert!(all.contains(b"ann@example.com".as_slice()));
@@ -114,9 +168,8 @@ async fn opens_no_account(fixture: &Fixture, all: &BTreeSet<Vec<u8>>, in_tables:
             assert_eq!(fixture.sign_in("ann@example.com", text).await.status, 400, "{text:.80}");
         }
     }
-    let mut connection = common::connect(&fixture.database).await;
-    let stored: String =
-        sqlx::query_scalar("SELECT password FROM auth_users").fetch_one(&mut connection).await.unwrap();
+    let stored = fixture.database.rows("SELECT password FROM auth_users").await.swap_remove(0).swap_remove(0);
+    let stored = stored.unwrap();
     let parts: Vec<&str> = stored.split('$').collect();
     let (salt, hash) = (parts[parts.len() - 2], parts[parts.len() - 1]);
     let decode = |text: &str| base64::engine::general_purpose::STANDARD_NO_PAD.decode(text).unwrap();

@@ -19,6 +19,10 @@ const SCHEMA: &str = "
     CREATE TABLE profiles (user_id TEXT PRIMARY KEY REFERENCES auth_users (id) ON DELETE CASCADE, name TEXT NOT NULL);
     CREATE TABLE invoices (id INTEGER PRIMARY KEY, user_id TEXT REFERENCES auth_users (id));
     CREATE TABLE scores (uid BLOB REFERENCES auth_users (uid) ON DELETE CASCADE, points INTEGER);";
+const POSTGRES_SCHEMA: &str = "
+    CREATE TABLE profiles (user_id uuid PRIMARY KEY REFERENCES auth.users (id) ON DELETE CASCADE, name text NOT NULL);
+    CREATE TABLE invoices (id integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY, user_id uuid REFERENCES auth.users (id));
+    CREATE TABLE scores (uid uuid REFERENCES auth.users (id) ON DELETE CASCADE, points integer);";
 
 #[derive(Debug)]
 struct Profiles;
@@ -36,23 +40,28 @@ impl SignUpHook for Profiles {
             if name == "refuse" {
                 return Err(Error::new(Code::ValidationFailed, "that name is taken"));
             }
-            let query = sqlx::query("INSERT INTO profiles (user_id, name) VALUES ($1, $2)");
-            query
-                .bind(account.id().to_string())
-                .bind(name)
-                .execute(tx.sqlite()?)
-                .await
-                .map_err(Error::internal)?;
-            let query = sqlx::query("INSERT INTO scores (uid, points) VALUES ($1, 0)");
-            let uid = account.id().as_bytes().to_vec();
-            query.bind(uid).execute(tx.sqlite()?).await.map_err(Error::internal)?;
-            Ok(())
+            let insert = "INSERT INTO profiles (user_id, name) VALUES ($1, $2)";
+            common::host_writes(&mut tx, insert, account.id(), Some(&name)).await?;
+            if let HostTransaction::Sqlite(connection) = &mut tx {
+                let query = sqlx::query("INSERT INTO scores (uid, points) VALUES ($1, 0)");
+                let uid = account.id().as_bytes().to_vec();
+                query.bind(uid).execute(&mut **connection).await.map_err(Error::internal)?;
+                return Ok(());
+            }
+            let insert = "INSERT INTO scores (uid, points) VALUES ($1, 0)";
+            common::host_writes(&mut tx, insert, account.id(), None).await
         })
     }
 }
 
 async fn hosted() -> Fixture {
-    Fixture::with(Options { hook: Some(Arc::new(Profiles)), schema: SCHEMA, ..Options::default() }).await
+    Fixture::with(Options {
+        hook: Some(Arc::new(Profiles)),
+        schema: SCHEMA,
+        postgres_schema: POSTGRES_SCHEMA,
+        ..Options::default()
+    })
+    .await
 }
 
 fn wish(email: &str, name: &str) -> SignUp {
@@ -87,15 +96,13 @@ async fn the_host_s_profile_row_is_part_of_the_sign_up() {
 async fn host_tables_reference_users_by_text_and_by_blob() {
     let fixture = hosted().await;
     let ann = fixture.sign_up("ann@example.com").await.user_id();
-    let orphan = sqlx::query("INSERT INTO profiles (user_id, name) VALUES ('nobody', 'x')");
-    let mut connection = common::connect(&fixture.database).await;
-    sqlx::query("PRAGMA foreign_keys = ON").execute(&mut connection).await.unwrap();
-    assert!(orphan.execute(&mut connection).await.is_err());
-    sqlx::query("INSERT INTO invoices (user_id) VALUES ($1)")
-        .bind(&ann)
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    if !common::on_postgres() {
+        let orphan = sqlx::query("INSERT INTO profiles (user_id, name) VALUES ('nobody', 'x')");
+        let mut connection = common::connect(fixture.database.sqlite()).await;
+        sqlx::query("PRAGMA foreign_keys = ON").execute(&mut connection).await.unwrap();
+        assert!(orphan.execute(&mut connection).await.is_err());
+    }
+    fixture.execute(&format!("INSERT INTO invoices (user_id) VALUES ('{ann}')")).await;
     let kept = fixture.auth.delete_user(ann.parse().unwrap()).await.unwrap_err();
     assert_eq!(kept.code(), Code::ForeignKeyViolation);
     assert_eq!(fixture.count("SELECT count(*) FROM auth_sessions").await, 1, "nothing changed");
@@ -142,12 +149,29 @@ async fn revocations_outlive_a_restart() {
     assert_eq!(second.sign_in("ann@example.com", PASSWORD).await.status, 200);
 }
 
-/// fault K29, K32: while another process holds the file's lock, sign-in and refresh say 503 and change nothing.
+/// fault K29, K32: while another process holds the file's or the user's lock, sign-in and refresh say 503 and change
+/// nothing.
 #[tokio::test]
 async fn contention_is_503() {
     let fixture = Fixture::new().await;
     let session = fixture.sign_up("ann@example.com").await;
-    let mut other = common::connect(&fixture.database).await;
+    if let common::Engine::Postgres(_, place) = &fixture.database {
+        let mut other = place.superuser().await;
+        common::postgres::run(&mut other, "BEGIN; SELECT id FROM auth.users FOR UPDATE").await;
+        let refreshed = fixture.refresh(&session.refresh()).await;
+        assert_eq!(
+            (refreshed.status.as_u16(), refreshed.code()),
+            (503, "over_capacity"),
+            "{}",
+            refreshed.text
+        );
+        assert!(refreshed.headers.contains_key("retry-after"));
+        assert_eq!(fixture.user(&session.access()).await.status, 200, "readers never wait for a writer");
+        common::postgres::run(&mut other, "ROLLBACK").await;
+        assert_eq!(fixture.refresh(&session.refresh()).await.status, 200);
+        return;
+    }
+    let mut other = common::connect(fixture.database.sqlite()).await;
     sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
     let refreshed = fixture.refresh(&session.refresh()).await;
     assert_eq!((refreshed.status.as_u16(), refreshed.code()), (503, "over_capacity"));
@@ -247,8 +271,7 @@ async fn a_host_s_trigger_on_its_own_table_fires_once_in_the_hook() {
                     "INSERT INTO names (user_id) VALUES ($1)",
                     "UPDATE names SET name = 'new' WHERE user_id = $1",
                 ] {
-                    let query = sqlx::query(statement).bind(account.id().to_string());
-                    query.execute(tx.sqlite()?).await.map_err(Error::internal)?;
+                    common::host_writes(&mut tx, statement, account.id(), None).await?;
                 }
                 Ok(())
             })
@@ -260,8 +283,13 @@ async fn a_host_s_trigger_on_its_own_table_fires_once_in_the_hook() {
         CREATE TRIGGER names_changed AFTER UPDATE ON names BEGIN
             UPDATE names SET changes = changes + 1 WHERE user_id = NEW.user_id;
         END;";
+    let postgres_schema = "
+        CREATE TABLE names (user_id uuid PRIMARY KEY REFERENCES auth.users (id), name text, changes int DEFAULT 0);
+        CREATE FUNCTION count_change() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN NEW.changes = OLD.changes + 1; RETURN NEW; END $$;
+        CREATE TRIGGER names_changed BEFORE UPDATE ON names FOR EACH ROW EXECUTE FUNCTION count_change();";
     let hook: Option<Arc<dyn SignUpHook>> = Some(Arc::new(Named));
-    let fixture = Fixture::with(Options { schema, hook, ..Options::default() }).await;
+    let fixture = Fixture::with(Options { schema, postgres_schema, hook, ..Options::default() }).await;
     let reply = fixture.sign_up("ann@example.com").await;
     assert_eq!(reply.status, 200, "{}", reply.text);
     assert_eq!(fixture.count("SELECT changes FROM names WHERE name = 'new'").await, 1);

@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use aurora_core::auth::{Scope, UserChange};
 use aurora_core::types::{Code, Principal};
-use common::{Fixture, connect};
+use common::Fixture;
 use serde_json::{Value, json};
 
 async fn stored(fixture: &Fixture) -> (String, String) {
-    sqlx::query_as("SELECT user_metadata, password FROM auth_users WHERE email = 'ann@example.com'")
-        .fetch_one(&mut connect(&fixture.database).await)
-        .await
-        .unwrap()
+    let question = "SELECT user_metadata, password FROM auth_users WHERE email = 'ann@example.com'";
+    let row = fixture.database.rows(question).await.swap_remove(0);
+    (row[0].clone().unwrap(), row[1].clone().unwrap())
 }
 
 async fn principal(fixture: &Fixture, token: &str) -> Principal {

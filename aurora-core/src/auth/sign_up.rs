@@ -137,7 +137,7 @@ impl Auth {
             transaction.put_identity(user.id, identity).await?;
         }
         if let Some(hook) = &self.0.sign_up_hook {
-            hook.signed_up(transaction.host(), &Account::new(user.clone())).await?;
+            hook.signed_up(transaction.host().await?, &Account::new(user.clone())).await?;
         }
         Ok(true)
     }

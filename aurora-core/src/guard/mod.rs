@@ -2,11 +2,13 @@
 //!
 //! 1. A handler that holds only [`Guarded`] acts as one principal, whatever SQL it runs. What sees everything is
 //!    another type, [`Unguarded`], and asks for a reason.
-//! 2. Two walls. Host SQL is parsed, rewritten and printed again; only printed text runs. And SQLite itself asks,
-//!    for every table and column, whether the access comes through one of our views, whose names are secret.
+//! 2. Two walls. On SQLite host SQL is parsed, rewritten and printed again; only printed text runs. And SQLite itself
+//!    asks, for every table and column, whether the access comes through one of our views, whose names are secret. On
+//!    PostgreSQL host SQL is read and refused by what it says; and the database itself holds the policies, under an
+//!    identity that no SQL can change.
 //! 3. A table that the policy file does not name is invisible.
 //! 4. An expression of the host's never runs on a row its principal may not see.
-//! 5. An identity lives in the connection only while a statement of its principal runs. A cancelled future, a
+//! 5. An identity lives in the connection only while a statement or transaction of its principal runs. A cancelled future, a
 //!    panic, a pooled connection never carries it, or an open transaction, over to anybody else.
 //! 6. What a host's schema holds that cannot be guarded is refused by name at start.
 //!
@@ -14,10 +16,11 @@
 //! tells how much was read. See `docs/threat-model.md`.
 
 mod error;
-mod executor;
 mod guarded;
 mod names;
 mod objects;
+mod options;
+mod postgres;
 mod query;
 mod rewrite;
 mod schema;
@@ -26,9 +29,11 @@ mod second_wall;
 mod sqlite;
 mod transaction;
 
-pub use executor::{GuardedExecutor, TransactionExecutor};
-pub use guarded::{Guard, GuardOptions, Guarded, Unguarded};
+pub use guarded::{Guard, Guarded, Unguarded};
+pub use options::GuardOptions;
+pub use postgres::{Applied, ForeignPolicies, Plan, PostgresExecutor, apply, plan};
 pub use query::{Done, FromRecord, Query, QueryAs, RowStream};
 #[doc(hidden)]
 pub use sqlite::Probe;
+pub use sqlite::{GuardedExecutor, TransactionExecutor};
 pub use transaction::{Snapshot, Transaction};

@@ -52,8 +52,8 @@ async fn guard() -> (Guard, Folder) {
 
 /// Runs text past wall one, on a connection where everything of the guard's is made.
 async fn past(ann: &Guarded, sql: &str, target: Option<&str>) -> Result<usize, Code> {
-    let guard = ann.guard();
-    let caller = ann.caller();
+    let guard = ann.sqlite_actor().engine();
+    let caller = ann.sqlite_actor().caller();
     let ready = guard
         .rewrite(Role::Authenticated, "UPDATE t SET word = word WHERE json_valid(word) RETURNING *")
         .unwrap();
@@ -73,7 +73,7 @@ async fn past(ann: &Guarded, sql: &str, target: Option<&str>) -> Result<usize, C
     let mut rows = Vec::new();
     let outcome = connection.run(run, &Arc::from(sql), Default::default(), false, &mut rows).await;
     outcome.map(|done| rows.len().max(usize::try_from(done.rows_affected()).unwrap())).map_err(|error| {
-        let error = super::error::engine(guard.names(), error);
+        let error = super::sqlite::engine_error(guard.names(), error);
         assert!(!error.message().contains(&guard.names().schema()), "{error:?}");
         error.code()
     })
@@ -83,7 +83,7 @@ async fn past(ann: &Guarded, sql: &str, target: Option<&str>) -> Result<usize, C
 async fn it_denies_what_names_alone_do_not_open() {
     let (guard, _folder) = guard().await;
     let ann = guard.guarded(Principal::user(ANN.parse().unwrap()));
-    let names = ann.guard().names().clone();
+    let names = ann.sqlite_actor().engine().names().clone();
     let (s, outer) = (names.schema(), names.outer(1, Role::Authenticated));
     let inner = names.inner(0, Role::Authenticated, View::Select);
     for sql in [
@@ -151,7 +151,7 @@ async fn it_denies_what_names_alone_do_not_open() {
 async fn triggers_check_a_write_whose_rows_nobody_chose() {
     let (guard, _folder) = guard().await;
     let ann = guard.guarded(Principal::user(ANN.parse().unwrap()));
-    let s = ann.guard().names().schema();
+    let s = ann.sqlite_actor().engine().names().schema();
     for sql in [
         "UPDATE {s}.t SET word = 'x'",
         "DELETE FROM {s}.t",
@@ -178,7 +178,7 @@ async fn triggers_check_a_write_whose_rows_nobody_chose() {
     }
     // The hook itself works: what is allowed runs.
     assert_eq!(past(&ann, &format!("UPDATE {s}.t SET word = 'x' WHERE id = 1"), Some("t")).await, Ok(1));
-    let view = ann.guard().names().outer(0, Role::Authenticated);
+    let view = ann.sqlite_actor().engine().names().outer(0, Role::Authenticated);
     assert_eq!(past(&ann, &format!("SELECT * FROM {view}"), None).await, Ok(1));
 }
 
@@ -186,7 +186,7 @@ async fn triggers_check_a_write_whose_rows_nobody_chose() {
 async fn a_cte_that_knows_a_name_passes_and_that_is_why_there_are_two_walls() {
     let (guard, _folder) = guard().await;
     let ann = guard.guarded(Principal::user(ANN.parse().unwrap()));
-    let names = ann.guard().names().clone();
+    let names = ann.sqlite_actor().engine().names().clone();
     let inner = names.inner(0, Role::Authenticated, View::Select);
     let spoof = format!("WITH {inner} AS (SELECT * FROM {}.t) SELECT * FROM {inner}", names.schema());
     // Should SQLite ever close this, the sentence in the guard's charter may go.
@@ -200,7 +200,7 @@ async fn a_cte_that_knows_a_name_passes_and_that_is_why_there_are_two_walls() {
 async fn a_bare_name_reaches_no_table_of_the_file() {
     let (guard, _folder) = guard().await;
     let ann = guard.guarded(Principal::user(ANN.parse().unwrap()));
-    let schema = guard.inner().names().schema();
+    let schema = guard.sqlite_engine().names().schema();
     let reads = [
         "(SELECT word FROM t WHERE id = 2)",
         "(SELECT count(*) FROM t)",

@@ -3,15 +3,20 @@
 use std::sync::Arc;
 
 use super::grants::Grants;
+use super::postgres::Native;
 use super::raw::Raw;
 use super::schema::Command;
 use crate::types::Role;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Catalog {
     pub(super) file: Arc<str>,
     pub(super) tables: Vec<Guarded>,
     pub(super) enums: Vec<Enumeration>,
+    /// The same text as PostgreSQL reads it.
+    pub(super) native: Native,
+    /// Nothing else was read.
+    pub(super) native_only: bool,
 }
 
 /// A table that the file names.

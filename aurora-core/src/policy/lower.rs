@@ -17,10 +17,10 @@ use super::schema::{Command, Schema, Table};
 use crate::types::Role;
 
 /// Policies that fit a schema, ready to print. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Lowered(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Inner {
     guarded: BTreeMap<String, BTreeMap<(Role, Command), Verdict>>,
     service: BTreeMap<(String, Command), bool>,

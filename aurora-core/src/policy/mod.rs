@@ -48,6 +48,7 @@ mod operators;
 mod optimise;
 mod parse;
 mod pattern;
+pub(crate) mod postgres;
 mod query;
 mod raw;
 mod reach;

@@ -15,6 +15,7 @@ use super::convert::Converter;
 use super::error::{PolicyError, PolicyErrors};
 use super::grants::{self, Refusal, To};
 use super::lower::{self, Lowered};
+use super::postgres::{self, Native};
 use super::schema::{Command, Schema};
 
 /// A policy file that was read and found to lie within the subset. Cheap to clone.
@@ -52,6 +53,7 @@ impl Policies {
         for statement in tokens.split(|token| token.token == Token::SemiColon) {
             reader.read(statement);
         }
+        reader.native(text);
         reader.finish()
     }
 
@@ -61,7 +63,35 @@ impl Policies {
     /// Names that do not exist, comparisons that PostgreSQL would refuse, and policies that reach their own
     /// table (42P17), all at once.
     pub fn lower(&self, schema: &Schema) -> Result<Lowered, PolicyErrors> {
+        if self.0.native_only {
+            let help = "SQLite needs a file that Policies::parse accepts".to_owned();
+            let construct = "policies read for PostgreSQL only".to_owned();
+            let error = PolicyError::new(&self.0.file, 1, construct, help);
+            return PolicyErrors::unless_empty(vec![error], Lowered::default());
+        }
         lower::lower(&self.0, schema)
+    }
+
+    /// Reads a file that may hold what PostgreSQL carries and the subset does not. It can be installed on
+    /// PostgreSQL, and nowhere else: the policies are not checked, and no other door enforces them.
+    ///
+    /// # Errors
+    /// Statements that do not belong into a policy file.
+    pub fn parse_for_postgres_only(text: &str, file: &str) -> Result<Self, PolicyErrors> {
+        let mut reader = Reader::new(file);
+        reader.native(text);
+        reader.catalog.native_only = true;
+        reader.finish()
+    }
+
+    /// As PostgreSQL reads it.
+    pub(crate) fn native(&self) -> &Native {
+        &self.0.native
+    }
+
+    /// Whether only PostgreSQL can enforce them.
+    pub(crate) fn is_native_only(&self) -> bool {
+        self.0.native_only
     }
 
     /// The tables under row level security, lower-case.
@@ -77,12 +107,22 @@ struct Reader {
 
 impl Reader {
     fn new(file: &str) -> Self {
-        let catalog = Catalog { file: Arc::from(file), tables: Vec::new(), enums: Vec::new() };
+        let catalog = Catalog { file: Arc::from(file), ..Catalog::default() };
         Self { catalog, errors: Vec::new() }
     }
 
     fn refuse(&mut self, line: u64, (construct, help): Refusal) {
         self.errors.push(PolicyError::new(&self.catalog.file, line, construct, help));
+    }
+
+    /// Keeps the text as PostgreSQL reads it, once everything in it was understood.
+    fn native(&mut self, text: &str) {
+        if self.errors.is_empty() {
+            match postgres::read(text, &self.catalog.file) {
+                Ok(native) => self.catalog.native = native,
+                Err(errors) => self.errors.extend(errors.iter().cloned()),
+            }
+        }
     }
 
     fn read(&mut self, tokens: &[TokenWithSpan]) {

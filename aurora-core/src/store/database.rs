@@ -8,13 +8,17 @@ use crate::validate::Email;
 
 /// Where users, sessions, keys and audit records live.
 ///
-/// Implementations: [`SqliteDatabase`](super::SqliteDatabase); PostgreSQL is planned.
+/// Implementations: [`SqliteDatabase`](super::SqliteDatabase) and [`PostgresDatabase`](super::PostgresDatabase).
+/// `testing::store` is this contract as a suite.
 #[async_trait]
 pub trait Database: Send + Sync + Debug {
     /// A reader that sees what was committed before each of its questions. Never waits for a writer.
     async fn read(&self) -> Result<Box<dyn Reader>>;
 
-    /// The writer's turn. [`Code::OverCapacity`] if it does not come within the deadline.
+    /// The turn to write. [`Code::OverCapacity`] if it does not come within the deadline.
+    ///
+    /// What a transaction reads of a user, their sessions and their refresh tokens stays as it was read until it
+    /// ends: nobody else changes it meanwhile.
     async fn begin(&self) -> Result<Box<dyn Transaction>>;
 }
 
@@ -102,7 +106,7 @@ pub trait Transaction: Reader {
     async fn insert_signing_key(&mut self, key: &SigningKeyRow) -> Result<bool>;
 
     /// The same transaction, for the host's own statements.
-    fn host(&mut self) -> HostTransaction<'_>;
+    async fn host(&mut self) -> Result<HostTransaction<'_>>;
 
     /// Makes it all durable.
     async fn commit(self: Box<Self>) -> Result<()>;
@@ -114,15 +118,24 @@ pub trait Transaction: Reader {
 pub enum HostTransaction<'a> {
     /// On SQLite.
     Sqlite(&'a mut sqlx::SqliteConnection),
+    /// On PostgreSQL, as the role `aurora_service`. A `begin` on it is a savepoint.
+    Postgres(&'a mut sqlx::PgConnection),
 }
 
 impl HostTransaction<'_> {
     /// The connection, where the database is SQLite. Do not end the transaction on it.
     pub fn sqlite(&mut self) -> Result<&mut sqlx::SqliteConnection> {
-        #[expect(unreachable_patterns, reason = "PostgreSQL is the second variant")]
         match self {
             Self::Sqlite(connection) => Ok(connection),
-            _ => Err(Error::new(Code::Configuration, "this database is not SQLite")),
+            Self::Postgres(_) => Err(Error::new(Code::Configuration, "this database is not SQLite")),
+        }
+    }
+
+    /// The connection, where the database is PostgreSQL. Do not end the transaction on it.
+    pub fn postgres(&mut self) -> Result<&mut sqlx::PgConnection> {
+        match self {
+            Self::Postgres(connection) => Ok(connection),
+            Self::Sqlite(_) => Err(Error::new(Code::Configuration, "this database is not PostgreSQL")),
         }
     }
 }

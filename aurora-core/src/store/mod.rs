@@ -9,11 +9,15 @@
 //!    which triggers of the database write.
 
 mod database;
+mod postgres;
 mod records;
 mod sqlite;
 mod writer;
 
 pub use database::{Database, HostTransaction, Reader, Transaction};
+pub use postgres::{
+    Bind, BoundTransaction, Mode, PostgresDatabase, PostgresOptions, PostgresOwner, run_role_of, setup_sql,
+};
 pub use records::{AuditRow, Identity, KeyRow, RefreshToken, Revocation, Session, SigningKeyRow, User};
 pub use sqlite::SqliteDatabase;
 pub use writer::{WriterLock, WriterPermit};

@@ -1,4 +1,4 @@
-//! For the host's own tests: be anyone, without hashing a password.
+//! For tests: the host's own, that are anyone without hashing a password, and a store's, that must keep a contract.
 //!
 //! 1. Nothing here is reachable from a request; it needs an [`Aurora`](crate::Aurora) value.
 //! 2. What it gives is real: a user row, a session, a token that verifies, a handle under the policies.
@@ -25,5 +25,6 @@
 //! ```
 
 mod client;
+pub mod store;
 
 pub use client::{TestClient, TestUser};

@@ -1,4 +1,5 @@
-//! Sign-in and its wire over a scratch SQLite file, on a clock that the test moves.
+//! Sign-in and its wire over a scratch SQLite file, or a PostgreSQL database where `AURORA_TEST_ENGINE=postgres` asks
+//! for it, on a clock that the test moves.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,6 +9,9 @@
 )]
 #![allow(unreachable_pub, reason = "a module of several test programs")]
 #![allow(dead_code, reason = "each test file uses a part")]
+
+pub mod engine;
+pub mod postgres;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -26,11 +30,12 @@ use aurora_core::http::{Http, Peer};
 use aurora_core::load::{Limiter, Limits, Quota};
 use aurora_core::session::token::{TokenKeys, TokenOptions};
 use aurora_core::session::{Client, DatabaseSigningKeys, Sessions, SessionsParts};
-use aurora_core::store::{Database, SqliteDatabase};
+use aurora_core::store::Database;
 use aurora_core::types::{RequestId, Timestamp};
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
-use sqlx::{Connection, Row, SqliteConnection};
+
+pub use engine::{Engine, connect, host_writes, on_postgres};
 
 pub const PASSWORD: &str = "correct horse battery";
 pub const ANON_KEY: &str = "sb_publishable_for_tests";
@@ -44,6 +49,8 @@ pub struct Options {
     pub audit: Option<Arc<dyn AuditSink>>,
     pub path: PathBuf,
     pub schema: &'static str,
+    /// The same for PostgreSQL. The host's role for hooks may use what it makes.
+    pub postgres_schema: &'static str,
     pub now: Timestamp,
     pub start_key: String,
     pub wrap: Option<Wrap>,
@@ -69,6 +76,7 @@ impl Default for Options {
             audit: None,
             path: scratch(),
             schema: "",
+            postgres_schema: "",
             now: Timestamp::from_seconds(1_800_000_000),
             start_key: key_text(),
             wrap: None,
@@ -109,7 +117,7 @@ pub struct Fixture {
     pub http: Http,
     pub auth: Auth,
     pub clock: Arc<ManualClock>,
-    pub database: SqliteDatabase,
+    pub database: Engine,
     pub keyring: Keyring,
     pub tokens: TokenKeys,
 }
@@ -163,18 +171,23 @@ impl Fixture {
 
     pub async fn on(options: Options, clock: Arc<ManualClock>) -> Self {
         let entropy = Arc::new(SystemEntropy);
-        let database = SqliteDatabase::open(options.path.to_str().unwrap(), &*clock).await.unwrap();
-        if !options.schema.is_empty() {
-            let mut connection = connect(&database).await;
-            sqlx::raw_sql(options.schema).execute(&mut connection).await.unwrap();
+        let opening = Engine::open(&options.path, &*clock).await;
+        let database = opening.engine;
+        let schema = if on_postgres() { options.postgres_schema } else { options.schema };
+        if !schema.is_empty() {
+            database.execute(schema).await;
+            if on_postgres() {
+                database.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO aurora_service").await;
+            }
         }
-        let mut shared: Arc<dyn Database> = Arc::new(database.clone());
+        let provider = KeyTextProvider::new(&options.start_key.as_str().into(), entropy.clone()).unwrap();
+        let keys = DatabaseKeys::new(opening.keys);
+        let keyring = Keyring::open(&provider, &keys, &*clock, entropy.clone()).await.unwrap();
+        database.bind(&keyring).await;
+        let mut shared = database.shared();
         if let Some(wrap) = options.wrap {
             shared = wrap(shared);
         }
-        let provider = KeyTextProvider::new(&options.start_key.as_str().into(), entropy.clone()).unwrap();
-        let keys = DatabaseKeys::new(Arc::clone(&shared));
-        let keyring = Keyring::open(&provider, &keys, &*clock, entropy.clone()).await.unwrap();
         let mut token_options = TokenOptions::new(options.settings.issuer());
         token_options.lifetime = options.settings.tokens.access_lifetime;
         let signing = Arc::new(DatabaseSigningKeys::new(Arc::clone(&shared)));
@@ -271,22 +284,21 @@ impl Fixture {
     }
 
     pub async fn audit(&self) -> Vec<Row_> {
-        let mut connection = connect(&self.database).await;
-        let rows = sqlx::query(
-            "SELECT actor, kind, action, target, request_id, payload, sequence FROM aurora_audit ORDER BY rowid",
-        )
-        .fetch_all(&mut connection)
-        .await
-        .unwrap();
-        rows.iter()
-            .map(|row| Row_ {
-                actor: row.get(0),
-                kind: row.get(1),
-                action: row.get(2),
-                target: row.get(3),
-                request: row.get(4),
-                payload: serde_json::from_str(row.get(5)).unwrap(),
-                sequence: row.get(6),
+        let records = "SELECT actor, kind, action, target, request_id, payload, sequence FROM aurora_audit \
+            ORDER BY rowid";
+        let rows = self.database.rows(records).await;
+        rows.into_iter()
+            .map(|row| {
+                let [actor, kind, action, target, request, payload, sequence] = row.try_into().unwrap();
+                Row_ {
+                    actor: actor.unwrap(),
+                    kind: kind.unwrap(),
+                    action: action.unwrap(),
+                    target,
+                    request,
+                    payload: serde_json::from_str(&payload.unwrap()).unwrap(),
+                    sequence: sequence.map(|sequence| sequence.parse().unwrap()),
+                }
             })
             .collect()
     }
@@ -296,18 +308,11 @@ impl Fixture {
         self.audit().await.into_iter().skip(before).map(|row| row.action).collect()
     }
 
-    pub async fn count(&self, statement: &'static str) -> i64 {
-        sqlx::query_scalar(statement).fetch_one(&mut connect(&self.database).await).await.unwrap()
+    pub async fn count(&self, statement: &str) -> i64 {
+        self.database.rows(statement).await[0][0].as_ref().unwrap().parse().unwrap()
     }
 
-    pub async fn execute(&self, statement: &'static str) {
-        sqlx::raw_sql(statement).execute(&mut connect(&self.database).await).await.unwrap();
+    pub async fn execute(&self, statement: &str) {
+        self.database.execute(statement).await;
     }
-}
-
-pub async fn connect(database: &SqliteDatabase) -> SqliteConnection {
-    let mut connection =
-        SqliteConnection::connect(&format!("sqlite://{}", database.path().display())).await.unwrap();
-    sqlx::query("PRAGMA busy_timeout = 5000").execute(&mut connection).await.unwrap();
-    connection
 }

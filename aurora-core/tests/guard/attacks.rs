@@ -2,6 +2,7 @@
 
 use aurora_core::guard::Guarded;
 use aurora_core::types::{Code, Error};
+use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Column as _, FromRow, Row as _};
 
@@ -22,6 +23,12 @@ impl FromRow<'_, SqliteRow> for Raw {
             cells.push(format!("{}={value}", column.name()));
         }
         Ok(Self(cells))
+    }
+}
+
+impl FromRow<'_, PgRow> for Raw {
+    fn from_row(_: &PgRow) -> Result<Self, sqlx::Error> {
+        Err(sqlx::Error::Protocol("a test of SQLite".into()))
     }
 }
 

@@ -15,6 +15,14 @@ pub(crate) const ANN: &str = "00000000-0000-4000-8000-00000000000a";
 pub(crate) const BOB: &str = "00000000-0000-4000-8000-00000000000b";
 pub(crate) const EVE: &str = "00000000-0000-4000-8000-00000000000e";
 
+/// What the shared suite says of this engine.
+pub(crate) const SQLITE: bool = true;
+
+/// The tables of the shared suite.
+pub(crate) const T: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, owner TEXT, n INTEGER DEFAULT 0, tag TEXT UNIQUE);
+CREATE TABLE u (id INTEGER PRIMARY KEY, owner TEXT);
+CREATE TABLE quiet (id INTEGER PRIMARY KEY, owner TEXT);";
+
 pub(crate) const SCHEMA: &str = "
 CREATE TABLE teams (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, owner TEXT NOT NULL);
 CREATE TABLE members (team_id INTEGER NOT NULL REFERENCES teams(id) ON DELETE CASCADE,

@@ -93,7 +93,7 @@ impl Connection {
         let outcome = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.inner).await;
         self.in_flight = false;
         self.context.disarm();
-        outcome.map(|_| ()).map_err(|error| super::super::error::engine(&self.context.names, error))
+        outcome.map(|_| ()).map_err(|error| super::error::engine(&self.context.names, error))
     }
 
     /// Whether everything the rewritten statement with this number names exists on this connection.
@@ -112,12 +112,17 @@ impl Connection {
     }
 
     /// Whether the guard's object exists on this connection.
-    pub(crate) fn has(&self, role: Role, need: Need) -> bool {
+    pub(in crate::guard) fn has(&self, role: Role, need: Need) -> bool {
         self.made.contains(&(role, need))
     }
 
     /// Makes an object of the guard's. Its text says IF NOT EXISTS: a future dropped here leaves it made and unmarked.
-    pub(crate) async fn make(&mut self, role: Role, need: Need, statements: &[String]) -> Result<()> {
+    pub(in crate::guard) async fn make(
+        &mut self,
+        role: Role,
+        need: Need,
+        statements: &[String],
+    ) -> Result<()> {
         if !statements.is_empty() {
             self.own(statements.join(";\n")).await?;
         }
@@ -135,7 +140,7 @@ impl Connection {
         let outcome = sqlx::query(sql).execute(&mut self.inner).await;
         self.in_flight = false;
         self.context.disarm();
-        outcome.map(|_| ()).map_err(|error| super::super::error::engine(&self.context.names, error))
+        outcome.map(|_| ()).map_err(|error| super::error::engine(&self.context.names, error))
     }
 
     pub(crate) async fn begin(&mut self, immediate: bool) -> Result<()> {

@@ -41,7 +41,7 @@ enum Permit {
 }
 
 impl Pool {
-    pub(crate) fn new(
+    pub(in crate::guard) fn new(
         path: PathBuf,
         names: Names,
         facts: Arc<Facts>,

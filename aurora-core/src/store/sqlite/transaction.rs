@@ -321,8 +321,8 @@ impl Transaction for SqliteWrite {
         Ok(done.rows_affected() == 1)
     }
 
-    fn host(&mut self) -> HostTransaction<'_> {
-        HostTransaction::Sqlite(self.connection())
+    async fn host(&mut self) -> Result<HostTransaction<'_>> {
+        Ok(HostTransaction::Sqlite(self.connection()))
     }
 
     async fn commit(self: Box<Self>) -> Result<()> {

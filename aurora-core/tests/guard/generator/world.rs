@@ -347,6 +347,12 @@ impl<'r> sqlx::FromRow<'r, SqliteRow> for AnyRow {
     }
 }
 
+impl sqlx::FromRow<'_, sqlx::postgres::PgRow> for AnyRow {
+    fn from_row(_: &sqlx::postgres::PgRow) -> Result<Self, sqlx::Error> {
+        Err(sqlx::Error::Protocol("a test of SQLite".into()))
+    }
+}
+
 pub(crate) async fn rows_of(conn: &mut SqliteConnection, sql: &str) -> Result<Vec<AnyRow>, sqlx::Error> {
     sqlx::query_as(AssertSqlSafe(sql.to_owned())).persistent(false).fetch_all(conn).await
 }

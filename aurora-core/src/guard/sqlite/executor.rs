@@ -7,33 +7,32 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use sqlx::sqlite::{Sqlite, SqliteQueryResult, SqliteRow, SqliteStatement, SqliteTypeInfo};
 use sqlx::{Either, Error, Execute, Executor, SqlStr};
 
-use super::error::as_sqlx;
-use super::guarded::Guarded;
-use super::query::steps;
+use super::super::error::as_sqlx;
+use super::run::{Actor, steps};
 use super::transaction::Slot;
 
-/// [`Guarded`] as a [`sqlx::Executor`]: each statement is guarded and autocommits.
+/// [`Guarded`](super::super::Guarded) as a [`sqlx::Executor`]: each statement is guarded and autocommits.
 #[derive(Clone, Copy)]
 pub struct GuardedExecutor<'a> {
-    guarded: &'a Guarded,
+    actor: &'a Actor,
 }
 
 /// A guarded transaction or snapshot as a [`sqlx::Executor`].
 #[derive(Clone, Copy)]
 pub struct TransactionExecutor<'a> {
-    guarded: &'a Guarded,
+    actor: &'a Actor,
     slot: &'a Slot,
 }
 
 impl<'a> GuardedExecutor<'a> {
-    pub(super) fn new(guarded: &'a Guarded) -> Self {
-        Self { guarded }
+    pub(in crate::guard) fn new(actor: &'a Actor) -> Self {
+        Self { actor }
     }
 }
 
 impl<'a> TransactionExecutor<'a> {
-    pub(super) fn new(guarded: &'a Guarded, slot: &'a Slot) -> Self {
-        Self { guarded, slot }
+    pub(in crate::guard) fn new(actor: &'a Actor, slot: &'a Slot) -> Self {
+        Self { actor, slot }
     }
 }
 
@@ -41,7 +40,7 @@ macro_rules! executor {
     ($name:ident, $slot:expr) => {
         impl fmt::Debug for $name<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).field("guarded", self.guarded).finish_non_exhaustive()
+                f.debug_struct(stringify!($name)).field("actor", self.actor).finish_non_exhaustive()
             }
         }
 
@@ -57,7 +56,7 @@ macro_rules! executor {
                 E: 'q + Execute<'q, Sqlite>,
             {
                 let slot: fn(&$name<'c>) -> Option<&'c Slot> = $slot;
-                fetch(self.guarded, slot(&self), query)
+                fetch(self.actor, slot(&self), query)
             }
 
             fn fetch_optional<'e, 'q: 'e, E>(
@@ -109,7 +108,7 @@ executor!(GuardedExecutor, |_| None);
 executor!(TransactionExecutor, |executor| Some(executor.slot));
 
 fn fetch<'e, 'q: 'e, E>(
-    guarded: &'e Guarded,
+    actor: &'e Actor,
     slot: Option<&'e Slot>,
     mut query: E,
 ) -> BoxStream<'e, Result<Either<SqliteQueryResult, SqliteRow>, Error>>
@@ -121,5 +120,5 @@ where
         Err(error) => return futures_util::stream::once(async { Err(Error::Encode(error)) }).boxed(),
     };
     let sql: Arc<str> = Arc::from(query.sql().as_str());
-    steps(guarded, slot, sql, arguments).map_err(as_sqlx).boxed()
+    steps(actor, slot, sql, arguments).map_err(as_sqlx).boxed()
 }

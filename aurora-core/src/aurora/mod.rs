@@ -1,11 +1,17 @@
 //! Wires the rooms: reads the configuration, asks every room for its weaknesses, opens what is needed in order.
 
+mod database;
+mod engine;
+mod postgres;
+mod sqlite;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::SqliteConnectOptions;
+pub use database::{Database, HostMigrations, Migrations};
+
+use engine::{Engine, Opening};
 
 use crate::audit::{Action, Actor, AuditSink, DatabaseAudit, Kind, Record};
 use crate::auth::{Auth, AuthParts, SignUpHook};
@@ -21,7 +27,6 @@ use crate::load::{Limiter, Limits};
 use crate::policy::Policies;
 use crate::session::token::{TokenKeys, TokenOptions, VerifyKey};
 use crate::session::{DatabaseSigningKeys, Sessions, SessionsParts};
-use crate::store::{Database as _, SqliteDatabase};
 use crate::types::{Code, Error, Principal, Result, Secret};
 
 /// Aurora in a service. Cheap to clone.
@@ -32,51 +37,10 @@ struct Inner {
     auth: Auth,
     http: Http,
     guard: Guard,
-    database: SqliteDatabase,
+    database: Engine,
     audit: Arc<dyn AuditSink>,
     clock: Arc<dyn Clock>,
     key_file: Option<PathBuf>,
-}
-
-/// Where the data lives: one SQLite file with the host's tables and Aurora's.
-#[derive(Clone, Debug)]
-pub struct Database {
-    url: String,
-}
-
-impl Database {
-    /// From a URL: `sqlite://data/app.db`, or `sqlite:/absolute/app.db`.
-    ///
-    /// # Errors
-    /// [`Code::Configuration`] for another engine, or a database in memory: the guard opens the file several times.
-    pub fn url(url: &str) -> Result<Self> {
-        let wrong = |text: String| Err(Error::new(Code::Configuration, text));
-        let Some((scheme, rest)) = url.split_once(':') else {
-            return wrong(format!("`{url}` is not a database URL; write sqlite://path/to/app.db"));
-        };
-        match scheme {
-            "sqlite" if rest.contains(":memory:") || rest.contains("mode=memory") => {
-                wrong("a database in memory cannot be guarded; name a file".to_owned())
-            }
-            "sqlite" => Ok(Self { url: url.to_owned() }),
-            "postgres" | "postgresql" => {
-                wrong("PostgreSQL is planned; this release runs on sqlite://".to_owned())
-            }
-            other => wrong(format!("`{other}:` is not supported; write sqlite://path/to/app.db")),
-        }
-    }
-}
-
-/// The host's own migrations, kept in its own table (sqlx's `_sqlx_migrations`).
-#[derive(Debug)]
-pub struct Migrations {
-    sqlite: sqlx::migrate::Migrator,
-}
-
-impl From<sqlx::migrate::Migrator> for Migrations {
-    fn from(sqlite: sqlx::migrate::Migrator) -> Self {
-        Self { sqlite }
-    }
 }
 
 /// What [`Aurora::builder`] gathers.
@@ -85,7 +49,7 @@ pub struct Builder {
     profile: Profile,
     changes: Vec<Change>,
     database: Option<Database>,
-    migrations: Option<Migrations>,
+    migrations: Option<HostMigrations>,
     policies: Option<(String, String)>,
     key: Option<Key>,
     verify_keys: Vec<VerifyKey>,
@@ -187,7 +151,7 @@ impl Aurora {
     }
 
     async fn write(&self, record: Record) -> Result<()> {
-        let mut transaction = self.0.database.begin().await?;
+        let mut transaction = self.0.database.shared().begin().await?;
         self.0.audit.write(&mut *transaction, record).await?;
         transaction.commit().await
     }
@@ -230,8 +194,9 @@ impl Builder {
         self
     }
 
-    /// The host's migrations. They run after Aurora's own, so that they may reference `auth_users`.
-    pub fn migrations(mut self, migrations: impl Into<Migrations>) -> Self {
+    /// The host's migrations. They run after Aurora's own, so that they may reference its users: `auth_users` on
+    /// SQLite, `auth.users` on PostgreSQL.
+    pub fn migrations(mut self, migrations: impl Into<HostMigrations>) -> Self {
         self.migrations = Some(migrations.into());
         self
     }
@@ -335,17 +300,28 @@ impl Builder {
         refuse(&weaknesses)?;
 
         let (clock, entropy) = (self.clock, self.entropy);
-        let store = SqliteDatabase::open(&database.url, &*clock).await?;
+        let opening = Opening::start(database, settings.profile, &*clock).await?;
         if let Some(migrations) = self.migrations {
-            migrate(&store, &migrations).await?;
+            opening.migrate(migrations).await?;
         }
-        let key = self.key.unwrap_or_else(|| Key::File(store.path().with_extension("key")));
-        let shared: Arc<dyn crate::store::Database> = Arc::new(store.clone());
-        let first_start = shared.read().await?.keys().await?.is_empty();
+        let key = match (self.key, opening.key_path()) {
+            (Some(key), _) => key,
+            (None, Some(path)) => Key::File(path),
+            (None, None) => {
+                return Err(missing(
+                    "no root key is set",
+                    "add .key_file(path), a file that is made on the first start",
+                ));
+            }
+        };
+        let keys = opening.keys();
+        let first_start = keys.read().await?.keys().await?.is_empty();
         let may_create = first_start && settings.profile == Profile::Development;
         let (provider, key_file) = open_key(key, may_create, &entropy)?;
-        let keys = DatabaseKeys::new(Arc::clone(&shared));
-        let keyring = Keyring::open(&*provider, &keys, &*clock, Arc::clone(&entropy)).await?;
+        let keyring =
+            Keyring::open(&*provider, &DatabaseKeys::new(keys), &*clock, Arc::clone(&entropy)).await?;
+        let (store, owner) = opening.finish(&keyring).await?;
+        let shared = store.shared();
         let mut options = TokenOptions::new(settings.issuer());
         options.lifetime = settings.tokens.access_lifetime;
         options.longest = options.longest.max(options.lifetime);
@@ -367,15 +343,10 @@ impl Builder {
         })
         .await?;
         let audit = self.audit.unwrap_or_else(|| Arc::new(DatabaseAudit::new(Arc::clone(&entropy))));
-        let guard = Guard::open(
-            store.path(),
-            &policies,
-            store.writer().clone(),
-            Arc::clone(&clock),
-            &*entropy,
-            self.guard,
-        )
-        .await?;
+        let guard = store.guard(owner.as_ref(), &policies, &clock, &*entropy, self.guard).await?;
+        if let Some(owner) = owner {
+            owner.close().await;
+        }
         for warning in guard.policies().warnings() {
             tracing::warn!(%warning, "policy");
         }
@@ -443,38 +414,4 @@ fn hasher(settings: &Settings, keyring: &Keyring, entropy: &Arc<dyn Entropy>) ->
         PasswordPool::new(threads, chosen.queue, chosen.deadline),
         Arc::clone(entropy),
     )
-}
-
-/// The host's migrations on a connection of their own, while nobody else writes.
-async fn migrate(store: &SqliteDatabase, migrations: &Migrations) -> Result<()> {
-    let _turn = store.writer().acquire().await?;
-    let options =
-        SqliteConnectOptions::new().filename(store.path()).foreign_keys(true).disable_statement_logging();
-    let mut connection = options.connect().await.map_err(Error::internal)?;
-    // sqlx takes no lock on SQLite: another process that starts now may be applying the same step, and ours fails on
-    // it, rolled back. As long as steps get done the next run begins behind them.
-    let mut applied = applied_steps(&mut connection).await?;
-    let mut outcome = migrations.sqlite.run(&mut connection).await;
-    while outcome.is_err() {
-        let now = applied_steps(&mut connection).await?;
-        if now == applied {
-            break;
-        }
-        applied = now;
-        outcome = migrations.sqlite.run(&mut connection).await;
-    }
-    let closed = sqlx::Connection::close(connection).await;
-    outcome
-        .map_err(|error| Error::new(Code::Configuration, format!("the host's migrations failed: {error}")))?;
-    closed.map_err(Error::internal)
-}
-
-async fn applied_steps(connection: &mut sqlx::SqliteConnection) -> Result<i64> {
-    let table = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '_sqlx_migrations'";
-    let known: i64 = sqlx::query_scalar(table).fetch_one(&mut *connection).await.map_err(Error::internal)?;
-    if known == 0 {
-        return Ok(0);
-    }
-    let steps = "SELECT count(*) FROM _sqlx_migrations";
-    sqlx::query_scalar(steps).fetch_one(connection).await.map_err(Error::internal)
 }

@@ -1,0 +1,313 @@
+//! Who asks: Supabase's identity functions become the verified ones, and a policy that does not ask gets a
+//! condition that does.
+
+use super::lexer::{Kind, Token, tokens};
+
+/// The settings that stand for the principal's tenant.
+const TENANT: [&str; 4] = ["app.current_tenant", "app.current_tenant_id", "app.tenant", "app.tenant_id"];
+
+/// The member of the bound claims that holds the principal's tenant.
+pub(crate) const TENANT_CLAIM: &str = "aurora_tenant";
+
+/// The text with `auth.uid()` and the like replaced by the functions that verify the identity. Function bodies in
+/// quotes are read too.
+pub(super) fn verified(source: &str) -> String {
+    let Ok(found) = tokens(source) else { return source.to_owned() };
+    let mut printed = String::with_capacity(source.len() + 64);
+    let (mut copied, mut at) = (0, 0);
+    while let Some(token) = found.get(at) {
+        let rest = found.get(at..).unwrap_or_default();
+        let replaced = match call(source, rest).or_else(|| setting(source, rest)) {
+            Some((taken, text)) => Some((taken, text)),
+            None if token.kind == Kind::Dollar => Some((1, body(token.text(source)))),
+            None => None,
+        };
+        let Some((taken, text)) = replaced else {
+            at += 1;
+            continue;
+        };
+        let end = rest.get(taken.saturating_sub(1)).map_or(token.end, |last| last.end);
+        printed.push_str(source.get(copied..token.start).unwrap_or_default());
+        printed.push_str(&text);
+        copied = end;
+        at += taken.max(1);
+    }
+    printed.push_str(source.get(copied..).unwrap_or_default());
+    printed
+}
+
+fn body(quoted: &str) -> String {
+    let tag = quoted.get(1..).and_then(|rest| rest.find('$')).map_or(0, |end| end + 2);
+    let end = quoted.len().saturating_sub(tag);
+    match (quoted.get(..tag), quoted.get(tag..end), quoted.get(end..)) {
+        (Some(open), Some(inner), Some(close)) => format!("{open}{}{close}", verified(inner)),
+        _ => quoted.to_owned(),
+    }
+}
+
+/// `auth.uid()`, `auth.role()`, `auth.email()`, `auth.jwt()`.
+fn call(source: &str, rest: &[Token]) -> Option<(usize, String)> {
+    let [schema, dot, name, open, close, ..] = rest else { return None };
+    if !(dot.is(b'.') && open.is(b'(') && close.is(b')')) || schema.identifier(source)? != "auth" {
+        return None;
+    }
+    let text = match name.identifier(source)?.as_str() {
+        "uid" => "(SELECT aurora.uid())",
+        "jwt" => "(SELECT aurora.claims())",
+        "role" => "(SELECT aurora.claims() ->> 'role')",
+        "email" => "(SELECT aurora.claims() ->> 'email')",
+        _ => return None,
+    };
+    Some((5, text.to_owned()))
+}
+
+/// `current_setting('request.jwt.claims', true)` and its kin.
+fn setting(source: &str, rest: &[Token]) -> Option<(usize, String)> {
+    let [name, open, literal, after @ ..] = rest else { return None };
+    if !name.is_word(source, "current_setting") || !open.is(b'(') {
+        return None;
+    }
+    let setting = literal.plain_text(source)?;
+    let cast = match after {
+        [colon, again, kind, ..] if colon.is(b':') && again.is(b':') && kind.is_word(source, "text") => 3,
+        _ => 0,
+    };
+    let taken = match after.get(cast..)? {
+        [close, ..] if close.is(b')') => 4,
+        [comma, _, close, ..] if comma.is(b',') && close.is(b')') => 6,
+        _ => return None,
+    };
+    let text = if setting == "request.jwt.claims" {
+        "(SELECT aurora.claims()::text)".to_owned()
+    } else if let Some(claim) = setting.strip_prefix("request.jwt.claim.") {
+        format!("(SELECT aurora.claims() ->> '{}')", claim.replace('\'', "''"))
+    } else if TENANT.contains(&setting.as_str()) {
+        format!("(SELECT aurora.claims() ->> '{TENANT_CLAIM}')")
+    } else {
+        return None;
+    };
+    Some((taken + cast, text))
+}
+
+/// The condition, made so that it is true only where the identity was verified. A role that an injection switched
+/// to, without the key, is then worth nothing.
+pub(super) fn bound(condition: &str) -> String {
+    let asks = tokens(condition).is_ok_and(|found| asks(condition, &found));
+    if asks { condition.to_owned() } else { format!("(SELECT aurora.bound()) AND ({condition})") }
+}
+
+/// Whether the condition can be true only after a verified identity was compared with something.
+pub(super) fn asks(source: &str, condition: &[Token]) -> bool {
+    let condition = unwrapped(condition);
+    let alone = |word: &str| words_at_top(source, condition, word);
+    if alone("between") || alone("case") {
+        return false;
+    }
+    if alone("or") {
+        return split(source, condition, "or").iter().all(|part| asks(source, part));
+    }
+    let parts = split(source, condition, "and");
+    if parts.len() > 1 {
+        return parts.iter().any(|part| asks(source, part));
+    }
+    compares(source, condition) || reads(source, condition)
+}
+
+/// `x = <identity>` or the other way round.
+fn compares(source: &str, condition: &[Token]) -> bool {
+    let Some(at) = equals_at(condition) else { return false };
+    let (left, right) =
+        (condition.get(..at).unwrap_or_default(), condition.get(at + 1..).unwrap_or_default());
+    is_identity(source, left) || is_identity(source, right)
+}
+
+/// The one `=` of a comparison, outside of parentheses.
+pub(super) fn equals_at(condition: &[Token]) -> Option<usize> {
+    let mut found = None;
+    let mut depth = 0_usize;
+    for (at, token) in condition.iter().enumerate() {
+        depth += usize::from(token.is(b'(') || token.is(b'['));
+        depth = depth.saturating_sub(usize::from(token.is(b')') || token.is(b']')));
+        if depth == 0 && token.is(b'=') {
+            let glued = |other: Option<&Token>, touches: &dyn Fn(&Token) -> bool| {
+                other.is_some_and(|other| operator(other) && touches(other))
+            };
+            let before = at.checked_sub(1).and_then(|before| condition.get(before));
+            if found.is_some()
+                || glued(before, &|other| other.end == token.start)
+                || glued(condition.get(at + 1), &|other| other.start == token.end)
+            {
+                return None;
+            }
+            found = Some(at);
+        }
+    }
+    found
+}
+
+fn operator(token: &Token) -> bool {
+    matches!(token.kind, Kind::Symbol(symbol) if !b",()[].;:".contains(&symbol))
+}
+
+/// `(SELECT aurora.uid())`, however often it is wrapped, with or without a cast to text or uuid.
+fn is_identity(source: &str, side: &[Token]) -> bool {
+    let side = match side {
+        [inner @ .., colon, again, kind]
+            if colon.is(b':')
+                && again.is(b':')
+                && (kind.is_word(source, "text") || kind.is_word(source, "uuid")) =>
+        {
+            inner
+        }
+        _ => side,
+    };
+    let side = unwrapped(side);
+    match side {
+        [select, inner @ ..] if select.is_word(source, "select") => is_identity(source, inner),
+        [schema, dot, name, open, close] => {
+            schema.is_word(source, "aurora")
+                && dot.is(b'.')
+                && name.is_word(source, "uid")
+                && open.is(b'(')
+                && close.is(b')')
+        }
+        [open, .., close] if open.is(b'(') && close.is(b')') => false,
+        _ => false,
+    }
+}
+
+/// `EXISTS (SELECT .. WHERE <asks>)`, `x IN (SELECT .. WHERE <asks>)`, `x = ANY (ARRAY(SELECT .. WHERE <asks>))`.
+fn reads(source: &str, condition: &[Token]) -> bool {
+    let Some(open) = condition.iter().position(|token| token.is(b'(')) else { return false };
+    let (head, inner) = condition.split_at(open);
+    let inner = match head {
+        [exists] if exists.is_word(source, "exists") => inner,
+        [.., word]
+            if word.is_word(source, "in") && !head.iter().any(|token| token.is_word(source, "not")) =>
+        {
+            inner
+        }
+        [.., word] if word.is_word(source, "any") => match inner {
+            [_, array, rest @ .., _] if array.is_word(source, "array") => rest,
+            _ => return false,
+        },
+        _ => return false,
+    };
+    let query = unwrapped(inner);
+    // Something after the parenthesis, or several selects: leave it.
+    if query.len() == inner.len()
+        || words_at_top(source, query, "union")
+        || words_at_top(source, query, "group")
+    {
+        return false;
+    }
+    let condition = query.iter().position(|token| token.is_word(source, "where"));
+    let from = query.iter().position(|token| token.is_word(source, "from"));
+    // An aggregate gives a row where there is none to compare.
+    let plain = query.iter().take(from.unwrap_or(usize::MAX)).all(|token| !token.is(b'('));
+    let first = plain && query.first().is_some_and(|token| token.is_word(source, "select"));
+    match condition {
+        Some(at) if first && at_top(query, at) => {
+            let after = query.get(at + 1..).unwrap_or_default();
+            let ends =
+                ["order", "limit", "offset", "having", "window", "fetch", "for", "except", "intersect"];
+            !ends.iter().any(|word| words_at_top(source, after, word)) && asks(source, after)
+        }
+        _ => false,
+    }
+}
+
+fn at_top(tokens: &[Token], at: usize) -> bool {
+    let before = tokens.get(..at).unwrap_or_default();
+    let count = |symbol: u8| before.iter().filter(|token| token.is(symbol)).count();
+    count(b'(') == count(b')')
+}
+
+pub(super) fn words_at_top(source: &str, tokens: &[Token], word: &str) -> bool {
+    split(source, tokens, word).len() > 1 || tokens.first().is_some_and(|token| token.is_word(source, word))
+}
+
+/// The pieces between a word that stands outside of parentheses.
+pub(super) fn split<'t>(source: &str, tokens: &'t [Token], word: &str) -> Vec<&'t [Token]> {
+    let mut depth = 0_usize;
+    let parts = tokens.split(|token| {
+        depth += usize::from(token.is(b'(') || token.is(b'['));
+        depth = depth.saturating_sub(usize::from(token.is(b')') || token.is(b']')));
+        depth == 0 && token.is_word(source, word)
+    });
+    parts.collect()
+}
+
+/// Without the parentheses that enclose the whole.
+pub(super) fn unwrapped(mut tokens: &[Token]) -> &[Token] {
+    while let [open, inner @ .., close] = tokens
+        && open.is(b'(')
+        && close.is(b')')
+    {
+        let mut depth = 0_i64;
+        let closes_early = inner.iter().any(|token| {
+            depth += i64::from(token.is(b'(')) - i64::from(token.is(b')'));
+            depth < 0
+        });
+        if closes_early {
+            break;
+        }
+        tokens = inner;
+    }
+    tokens
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identity_functions_become_the_verified_ones() {
+        for (source, printed) in [
+            ("auth.uid() = owner", "(SELECT aurora.uid()) = owner"),
+            ("owner = (select auth . UID ( ))", "owner = (select (SELECT aurora.uid()))"),
+            ("'auth.uid()' = x", "'auth.uid()' = x"),
+            ("auth.jwt() ->> 'a' = b", "(SELECT aurora.claims()) ->> 'a' = b"),
+            (
+                "org = current_setting('app.tenant_id', true)::int",
+                "org = (SELECT aurora.claims() ->> 'aurora_tenant')::int",
+            ),
+            ("current_setting('request.jwt.claims', true)::json", "(SELECT aurora.claims()::text)::json"),
+            ("current_setting('other', true)", "current_setting('other', true)"),
+            ("AS $f$ SELECT auth.uid() $f$", "AS $f$ SELECT (SELECT aurora.uid()) $f$"),
+        ] {
+            assert_eq!(verified(source), printed);
+        }
+    }
+
+    #[test]
+    fn a_condition_that_does_not_ask_is_bound() {
+        for asks in [
+            "owner = auth.uid()",
+            "(auth.uid()::text = owner AND n > 1)",
+            "n > 1 AND (owner = (select auth.uid()) OR other = auth.uid())",
+            "EXISTS (SELECT 1 FROM m WHERE m.t = t AND m.u = auth.uid())",
+            "t IN (SELECT m.t FROM m WHERE m.u = auth.uid())",
+        ] {
+            let verified = verified(asks);
+            assert_eq!(bound(&verified), verified, "{asks}");
+        }
+        for does_not in [
+            "true",
+            "owner = auth.uid() OR public",
+            "owner <= auth.uid()::text",
+            "coalesce(true, owner = auth.uid())",
+            "EXISTS (SELECT 1 FROM m WHERE m.u = auth.uid() OR true)",
+            "EXISTS (SELECT count(*) FROM m WHERE m.u = auth.uid())",
+            "EXISTS (SELECT count(*) FROM m WHERE m.u = auth.uid() GROUP BY ())",
+            "EXISTS (SELECT 1 FROM m WHERE m.u = auth.uid() UNION SELECT 1)",
+            "t NOT IN (SELECT m.t FROM m WHERE m.u = auth.uid())",
+            "NOT EXISTS (SELECT 1 FROM m WHERE m.u = auth.uid())",
+            "n BETWEEN 1 AND owner = auth.uid()",
+            "CASE WHEN n = 1 THEN true ELSE owner = auth.uid() END",
+            "auth.uid() IS NOT NULL",
+        ] {
+            assert!(bound(&verified(does_not)).starts_with("(SELECT aurora.bound()) AND ("), "{does_not}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The statements that install a policy file.
+
+use std::collections::BTreeSet;
+
+use super::super::schema::{Schema, Table};
+use super::grants::Held;
+use super::identity::{bound, verified};
+use super::lexer::tokens;
+use super::membership::as_arrays;
+use super::read::{Native, NativeFunction, NativePolicy, TableName};
+
+/// All that a policy file installs, for a schema.
+#[derive(Clone, Debug)]
+pub(crate) struct Installation {
+    pub(crate) types: Vec<Type>,
+    pub(crate) functions: Vec<Function>,
+    pub(crate) tables: Vec<Installed>,
+    /// Grants on functions and schemas.
+    pub(crate) verbatim: Vec<String>,
+}
+
+/// An enumeration.
+#[derive(Clone, Debug)]
+pub(crate) struct Type {
+    pub(crate) name: TableName,
+    pub(crate) labels: Vec<String>,
+    pub(crate) create: String,
+}
+
+/// A helper function.
+#[derive(Clone, Debug)]
+pub(crate) struct Function {
+    pub(crate) name: TableName,
+    pub(crate) create: String,
+    pub(crate) source: String,
+}
+
+/// A table under policies.
+#[derive(Clone, Debug)]
+pub(crate) struct Installed {
+    pub(crate) table: TableName,
+    pub(crate) policies: Vec<Policy>,
+    pub(crate) held: BTreeSet<Held>,
+}
+
+/// A policy as PostgreSQL gets it.
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    pub(crate) name: String,
+    pub(crate) create: String,
+    pub(crate) source: String,
+}
+
+/// The name of the policy that lets the service through.
+const SERVICE: &str = "aurora service";
+/// The name of the policy that leaves a table that the file does not name to who had it.
+const OTHERS: &str = "aurora others";
+
+impl Native {
+    /// The statements for tables as they are.
+    pub(crate) fn install(&self, schema: &Schema) -> Installation {
+        let types = self.types.iter().map(|kind| {
+            let labels: Vec<String> = kind.labels.iter().map(|label| quote_text(label)).collect();
+            let create = format!("CREATE TYPE {} AS ENUM ({})", kind.name.quoted(), labels.join(", "));
+            Type { name: kind.name.clone(), labels: kind.labels.clone(), create }
+        });
+        let tables = self.tables.iter().filter(|table| table.enabled).map(|table| {
+            let known = schema.table(&table.table.joined());
+            let mut policies: Vec<Policy> =
+                table.policies.iter().map(|policy| print(&table.table, policy, schema, known)).collect();
+            policies.push(Policy::service(&table.table));
+            Installed { table: table.table.clone(), policies, held: table.grants.held() }
+        });
+        Installation {
+            types: types.collect(),
+            functions: self.functions.iter().map(function).collect(),
+            tables: tables.collect(),
+            verbatim: self.verbatim.clone(),
+        }
+    }
+}
+
+impl TableName {
+    /// As it stands in statements.
+    pub(crate) fn quoted(&self) -> String {
+        format!("{}.{}", quote(&self.schema), quote(&self.name))
+    }
+
+    /// As [`Schema`] has it: a schema other than `public` joined to the name.
+    pub(crate) fn joined(&self) -> String {
+        if self.schema == "public" { self.name.clone() } else { format!("{}_{}", self.schema, self.name) }
+    }
+}
+
+fn print(table: &TableName, policy: &NativePolicy, schema: &Schema, known: Option<&Table>) -> Policy {
+    let condition = |source: &String| {
+        let verified = verified(source);
+        let optimised = match known {
+            Some(outer) => as_arrays(&verified, schema, outer, &table.name),
+            None => verified,
+        };
+        if policy.restrictive { optimised } else { bound(&optimised) }
+    };
+    let mut create = format!(
+        "CREATE POLICY {} ON {} AS {} FOR {} TO {}",
+        quote(&policy.name),
+        table.quoted(),
+        if policy.restrictive { "RESTRICTIVE" } else { "PERMISSIVE" },
+        policy.command.map_or("ALL", |command| command.as_str()),
+        roles(&policy.roles),
+    );
+    if let Some(using) = &policy.using {
+        create.push_str(&format!(" USING ({})", condition(using)));
+    }
+    if let Some(check) = &policy.check {
+        create.push_str(&format!(" WITH CHECK ({})", condition(check)));
+    }
+    Policy { name: policy.name.clone(), create, source: policy.source.clone() }
+}
+
+/// Everyone is every principal that policies speak of: the service passes by them, and nobody else has a grant.
+fn roles(roles: &[String]) -> String {
+    if roles.is_empty() {
+        return "anon, authenticated".to_owned();
+    }
+    let quoted: Vec<String> = roles.iter().map(|role| quote(role)).collect();
+    quoted.join(", ")
+}
+
+impl Policy {
+    /// What lets the service through, and nobody who only took its role.
+    pub(crate) fn service(table: &TableName) -> Self {
+        let create = format!(
+            "CREATE POLICY {} ON {} AS PERMISSIVE FOR ALL TO aurora_service USING ((SELECT aurora.bound())) \
+             WITH CHECK ((SELECT aurora.bound()))",
+            quote(SERVICE),
+            table.quoted()
+        );
+        Self { name: SERVICE.to_owned(), create, source: "-- what sees every row".to_owned() }
+    }
+
+    /// On a table that the file does not name: whoever reads it by a grant of their own does so as before. Row security
+    /// stands there for the service's sake: a role that was switched to must not read it without an identity.
+    pub(crate) fn others(table: &TableName) -> Self {
+        let create = format!(
+            "CREATE POLICY {} ON {} AS PERMISSIVE FOR ALL TO public USING (current_user <> 'aurora_service') \
+             WITH CHECK (current_user <> 'aurora_service')",
+            quote(OTHERS),
+            table.quoted()
+        );
+        Self { name: OTHERS.to_owned(), create, source: "-- no table of the policy file".to_owned() }
+    }
+}
+
+/// The function with verified identities and a search path of its own.
+fn function(function: &NativeFunction) -> Function {
+    let rest = verified(&function.rest);
+    let found = tokens(&rest).unwrap_or_default();
+    let pinned = found.iter().any(|token| token.is_word(&rest, "search_path"));
+    // What follows RETURN or BEGIN ATOMIC is the body, and the last part.
+    let body = found.iter().find(|token| token.is_word(&rest, "return") || token.is_word(&rest, "begin"));
+    let at = body.map_or(rest.len(), |token| token.start);
+    let (head, tail) = rest.split_at(at);
+    let path = if pinned { "" } else { " SET search_path = public, pg_temp " };
+    let create = format!("CREATE OR REPLACE FUNCTION {}{head}{path}{tail}", function.name.quoted());
+    Function { name: function.name.clone(), create, source: function.source.clone() }
+}
+
+/// `name` as a quoted identifier.
+pub(crate) fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// `text` as a string constant.
+pub(crate) fn quote_text(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::read::read;
+    use super::*;
+
+    #[test]
+    fn a_file_is_installed_statement_by_statement() {
+        let text = "ALTER TABLE notes ENABLE ROW LEVEL SECURITY; -- c
+            CREATE POLICY \"own one\" ON public.notes FOR ALL TO authenticated
+              USING (owner = auth.uid()) WITH CHECK (owner = auth.uid());
+            CREATE POLICY open ON notes FOR SELECT USING (public);
+            CREATE POLICY mfa ON notes AS RESTRICTIVE USING (auth.jwt() ->> 'aal' = 'aal2');
+            CREATE TYPE kind AS ENUM ('a', 'it''s');
+            CREATE FUNCTION mine(uuid) RETURNS boolean LANGUAGE sql AS $$ SELECT $1 = auth.uid(); $$;
+            REVOKE ALL ON notes FROM anon; GRANT SELECT (id, title) ON notes TO anon;";
+        let native = read(text, &Arc::from("policies.sql")).unwrap();
+        let installation = native.install(&Schema::default());
+        let table = &installation.tables[0];
+        let printed: Vec<&str> = table.policies.iter().map(|policy| policy.create.as_str()).collect();
+        assert_eq!(
+            printed[..3],
+            [
+                "CREATE POLICY \"own one\" ON \"public\".\"notes\" AS PERMISSIVE FOR ALL TO \"authenticated\" \
+             USING (owner = (SELECT aurora.uid())) WITH CHECK (owner = (SELECT aurora.uid()))",
+                "CREATE POLICY \"open\" ON \"public\".\"notes\" AS PERMISSIVE FOR SELECT TO anon, authenticated \
+             USING ((SELECT aurora.bound()) AND (public))",
+                "CREATE POLICY \"mfa\" ON \"public\".\"notes\" AS RESTRICTIVE FOR ALL TO anon, authenticated \
+             USING ((SELECT aurora.claims()) ->> 'aal' = 'aal2')",
+            ]
+        );
+        let anon: Vec<String> = table
+            .held
+            .iter()
+            .filter(|held| held.role == "anon")
+            .map(|held| format!("{} {:?}", held.privilege.as_str(), held.column))
+            .collect();
+        assert_eq!(anon, ["SELECT Some(\"id\")", "SELECT Some(\"title\")"]);
+        assert_eq!(installation.types[0].create, "CREATE TYPE \"public\".\"kind\" AS ENUM ('a', 'it''s')");
+        assert_eq!(
+            installation.functions[0].create,
+            "CREATE OR REPLACE FUNCTION \"public\".\"mine\"(uuid) RETURNS \
+            boolean LANGUAGE sql AS $$ SELECT $1 = (SELECT aurora.uid()); $$ SET search_path = public, pg_temp "
+        );
+    }
+}

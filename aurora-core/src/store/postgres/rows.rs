@@ -1,0 +1,132 @@
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+
+use super::codec::{Id, Moment};
+use super::failure;
+use crate::store::{Identity, KeyRow, RefreshToken, Revocation, Session, SigningKeyRow, User};
+use crate::types::{Error, FamilyId, Result, SessionId, Timestamp, UserId};
+
+fn text(row: &PgRow, name: &str) -> Result<String> {
+    row.try_get(name).map_err(failure)
+}
+
+fn optional_text(row: &PgRow, name: &str) -> Result<Option<String>> {
+    row.try_get(name).map_err(failure)
+}
+
+fn number(row: &PgRow, name: &str) -> Result<i64> {
+    row.try_get(name).map_err(failure)
+}
+
+fn time(row: &PgRow, name: &str) -> Result<Timestamp> {
+    row.try_get(name).map(|Moment(at)| at).map_err(failure)
+}
+
+fn optional_time(row: &PgRow, name: &str) -> Result<Option<Timestamp>> {
+    let at: Option<Moment> = row.try_get(name).map_err(failure)?;
+    Ok(at.map(|Moment(at)| at))
+}
+
+fn id(row: &PgRow, name: &str) -> Result<[u8; 16]> {
+    row.try_get(name).map(|Id(bytes)| bytes).map_err(failure)
+}
+
+/// jsonb orders members and writes numbers its own way; what the flows compare and measure is our spelling.
+fn json(row: &PgRow, name: &str) -> Result<String> {
+    let value: serde_json::Value = serde_json::from_str(&text(row, name)?).map_err(Error::internal)?;
+    Ok(value.to_string())
+}
+
+fn parsed<T: std::str::FromStr<Err = Error>>(text: String) -> Result<T> {
+    // A row that we did not write: our failure, not the client's.
+    text.parse().map_err(|error: Error| Error::internal(error))
+}
+
+pub(super) fn user(row: &PgRow, identities: Vec<Identity>) -> Result<User> {
+    Ok(User {
+        id: UserId::from_bytes(id(row, "id")?),
+        email: optional_text(row, "email")?.map(parsed).transpose()?,
+        email_confirmed_at: optional_time(row, "email_confirmed_at")?,
+        new_email: optional_text(row, "email_change")?.map(parsed).transpose()?,
+        email_change_sent_at: optional_time(row, "email_change_sent_at")?,
+        confirmation_sent_at: optional_time(row, "confirmation_sent_at")?,
+        password: optional_text(row, "encrypted_password")?,
+        app_metadata: json(row, "app_metadata")?,
+        user_metadata: json(row, "user_metadata")?,
+        banned_until: optional_time(row, "banned_until")?,
+        last_sign_in_at: optional_time(row, "last_sign_in_at")?,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
+        identities,
+    })
+}
+
+pub(super) fn user_id(row: &PgRow) -> Result<UserId> {
+    id(row, "id").map(UserId::from_bytes)
+}
+
+pub(super) fn identity(row: &PgRow) -> Result<Identity> {
+    Ok(Identity {
+        id: UserId::from_bytes(id(row, "id")?),
+        provider: text(row, "provider")?,
+        provider_id: text(row, "provider_id")?,
+        created_at: time(row, "created_at")?.as_micros(),
+        updated_at: time(row, "updated_at")?.as_micros(),
+        last_sign_in_at: optional_time(row, "last_sign_in_at")?.map(Timestamp::as_micros),
+    })
+}
+
+pub(super) fn session(row: &PgRow) -> Result<Session> {
+    Ok(Session {
+        id: session_id(row)?,
+        user: UserId::from_bytes(id(row, "user_id")?),
+        family: FamilyId::from_bytes(id(row, "family")?),
+        generation: number(row, "generation")?,
+        aal: text(row, "aal")?,
+        amr: json(row, "amr")?,
+        user_agent: optional_text(row, "user_agent")?,
+        address: optional_text(row, "ip")?,
+        created_at: time(row, "created_at")?,
+        authenticated_at: time(row, "authenticated_at")?,
+        refreshed_at: time(row, "refreshed_at")?,
+        expires_at: time(row, "not_after")?,
+    })
+}
+
+pub(super) fn session_id(row: &PgRow) -> Result<SessionId> {
+    id(row, "id").map(SessionId::from_bytes)
+}
+
+pub(super) fn refresh_token(row: &PgRow) -> Result<RefreshToken> {
+    Ok(RefreshToken {
+        generation: number(row, "token_generation")?,
+        successor_used_at: optional_time(row, "successor_used_at")?,
+        session: session(row)?,
+    })
+}
+
+pub(super) fn revocation(row: &PgRow) -> Result<Revocation> {
+    let session = SessionId::from_bytes(id(row, "session_id")?);
+    Ok(Revocation { sequence: number(row, "sequence")?, session })
+}
+
+pub(super) fn signing_key(row: &PgRow) -> Result<SigningKeyRow> {
+    Ok(SigningKeyRow {
+        id: u32::try_from(number(row, "id")?).map_err(Error::internal)?,
+        kid: text(row, "kid")?,
+        algorithm: text(row, "algorithm")?,
+        sealed: row.try_get("sealed").map_err(failure)?,
+        public_jwk: text(row, "public_jwk")?,
+        state: text(row, "state")?,
+        created_at: time(row, "created_at")?,
+    })
+}
+
+pub(super) fn key(row: &PgRow) -> Result<KeyRow> {
+    Ok(KeyRow {
+        id: u32::try_from(number(row, "id")?).map_err(Error::internal)?,
+        purpose: text(row, "purpose")?,
+        wrapped: row.try_get("wrapped").map_err(failure)?,
+        created_at: time(row, "created_at")?,
+    })
+}
