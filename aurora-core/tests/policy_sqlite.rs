@@ -107,6 +107,10 @@ async fn ids(db: &mut SqliteConnection, condition: &str) -> Vec<i64> {
 }
 
 fn lower(condition: &str) -> String {
+    lower_for(condition, false)
+}
+
+fn lower_for(condition: &str, one_row: bool) -> String {
     let text = format!(
         "ALTER TABLE notes ENABLE ROW LEVEL SECURITY; ALTER TABLE members ENABLE ROW LEVEL SECURITY;
          ALTER TABLE teams ENABLE ROW LEVEL SECURITY;
@@ -117,6 +121,7 @@ fn lower(condition: &str) -> String {
     match lowered.using("notes", Role::Authenticated, Command::Select) {
         Predicate::True => "1".into(),
         Predicate::False => "0".into(),
+        Predicate::Expr(lowering) if one_row => inlined(&lowering.render_for_one_row(&Inline)),
         Predicate::Expr(lowering) => inlined(&lowering.render(&Inline)),
     }
 }
@@ -159,11 +164,32 @@ async fn lowered_policies_give_the_rows_of_their_own_text() {
         let written = condition
             .replace("auth.uid()", &format!("'{ALICE}'"))
             .replace("= ANY (ARRAY[1, 2, 3])", "IN (1, 2, 3)");
-        let lowered = lower(condition).replace("aurora_uuid(", "lower(").replace("aurora_raise(", "lower(");
         let expected = ids(&mut db, &format!("({written})")).await;
-        assert_eq!(ids(&mut db, &lowered).await, expected, "{condition}\nlowered: {lowered}");
+        for one_row in [false, true] {
+            let lowered = lower_for(condition, one_row);
+            let lowered = lowered.replace("aurora_uuid(", "lower(").replace("aurora_raise(", "lower(");
+            assert_eq!(ids(&mut db, &lowered).await, expected, "{condition}\nlowered: {lowered}");
+        }
     }
-    println!("{} conditions agree on 135 rows", conditions.len());
+    println!("{} conditions agree on 135 rows, in both renderings", conditions.len());
+}
+
+#[tokio::test]
+async fn one_row_is_asked_for_and_nothing_is_listed() {
+    let mut db = database().await;
+    let nested = "EXISTS (SELECT 1 FROM teams t WHERE t.id = notes.team_id AND t.parent IN
+        (SELECT m.team_id FROM members m WHERE m.user_id = auth.uid()))";
+    for condition in ["team_id IN (SELECT m.team_id FROM members m WHERE m.user_id = auth.uid())", nested] {
+        for (one_row, listed) in [(false, true), (true, false)] {
+            let lowered = lower_for(condition, one_row);
+            let sql = format!("EXPLAIN QUERY PLAN SELECT id FROM notes WHERE id = 1 AND {lowered}");
+            let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut db).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            let plan = plan.join("\n");
+            assert_eq!(plan.contains("LIST SUBQUERY"), listed, "{lowered}\n{plan}");
+            assert!(plan.contains("members_user"), "{plan}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -22,9 +22,16 @@ impl Client {
     }
 
     pub(crate) async fn post(&mut self, path: &str, body: &str) -> (u16, String) {
+        self.json("POST", path, "", body).await
+    }
+
+    /// A JSON body, with a token unless it is empty.
+    pub(crate) async fn json(&mut self, method: &str, path: &str, token: &str, body: &str) -> (u16, String) {
         let length = body.len();
+        let token =
+            if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
         let request = format!(
-            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\n{token}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         );
         self.send(request.as_bytes()).await
     }
@@ -40,16 +47,33 @@ impl Client {
             let Some(end) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
             let head = std::str::from_utf8(&self.buffer[..end]).unwrap().to_ascii_lowercase();
             let status = head[9..12].parse().unwrap();
+            let body = &self.buffer[end + 4..];
+            if head.contains("transfer-encoding: chunked") {
+                if body.ends_with(b"0\r\n\r\n") {
+                    return (status, unchunked(body));
+                }
+                continue;
+            }
             let length = head
                 .lines()
                 .find_map(|line| line.strip_prefix("content-length: "))
                 .map_or(0, |text| text.trim().parse::<usize>().unwrap());
-            if self.buffer.len() >= end + 4 + length {
-                return (
-                    status,
-                    String::from_utf8_lossy(&self.buffer[end + 4..end + 4 + length]).into_owned(),
-                );
+            if body.len() >= length {
+                return (status, String::from_utf8_lossy(&body[..length]).into_owned());
             }
         }
     }
+}
+
+fn unchunked(mut body: &[u8]) -> String {
+    let mut whole = Vec::with_capacity(body.len());
+    while let Some(line) = body.windows(2).position(|two| two == b"\r\n") {
+        let length = usize::from_str_radix(std::str::from_utf8(&body[..line]).unwrap().trim(), 16).unwrap();
+        if length == 0 {
+            break;
+        }
+        whole.extend_from_slice(&body[line + 2..line + 2 + length]);
+        body = &body[line + 2 + length + 2..];
+    }
+    String::from_utf8(whole).unwrap()
 }

@@ -21,6 +21,7 @@ mod footprint;
 mod growth;
 mod guarded;
 mod measure;
+mod relational;
 mod requests;
 mod serve;
 mod sign_in;
@@ -34,6 +35,8 @@ const BENCHES: &[(&str, fn())] = &[
     ("policy-growth", || measure::pinned(growth::run())),
     ("admit", || measure::pinned(admit::run())),
     ("sign-in", || measure::free(sign_in::run())),
+    ("relational", relational::run),
+    ("postgres", relational::over_bare),
     ("requests", || measure::pinned(requests::run())),
     ("footprint", || measure::free(footprint::run())),
 ];

@@ -73,6 +73,7 @@ pub(crate) fn child() {
     runtime.block_on(async move {
         match kind.as_str() {
             "aurora" => aurora(Path::new(&folder)).await,
+            kind if crate::relational::serve(kind, Path::new(&folder)).await => {}
             _ => bare(Path::new(&folder)).await,
         }
     });
@@ -141,11 +142,11 @@ async fn bare(folder: &Path) {
     axum::serve(listener, app).await.unwrap();
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn say(port: u16) {
+pub(crate) fn say(port: u16) {
     println!("{port}");
     std::io::stdout().flush().unwrap();
 }

@@ -34,6 +34,10 @@ pub(super) enum View {
     DeleteReading,
     /// Every row: what a SECURITY DEFINER function reads. Only policies name it.
     Owner,
+    /// Rows the SELECT policies show, for a statement that finds them one by one: by a key.
+    SelectOne,
+    /// Rows the SELECT policies show, for a statement that takes the first few in an order that an index has.
+    SelectFew,
 }
 
 impl Names {

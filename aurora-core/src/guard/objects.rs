@@ -34,6 +34,8 @@ struct Spelling<'a> {
     rules: Rules<'a>,
     row: &'a str,
     collated: bool,
+    /// The view that stands for an inner table.
+    view: View,
 }
 
 impl PolicyNames for Spelling<'_> {
@@ -45,8 +47,7 @@ impl PolicyNames for Spelling<'_> {
     fn table(&self, table: &str) -> String {
         let Rules { host, names, role, .. } = self.rules;
         // A table that is not there reads as a name that does not resolve: the statement fails closed.
-        host.position(table)
-            .map_or_else(|| "\"\"".to_owned(), |at| quote(&names.inner(at, role, View::Select)))
+        host.position(table).map_or_else(|| "\"\"".to_owned(), |at| quote(&names.inner(at, role, self.view)))
     }
 
     fn owner_table(&self, table: &str) -> String {
@@ -60,12 +61,13 @@ impl PolicyNames for Spelling<'_> {
     }
 }
 
-/// A predicate as text, and the inner views it reads.
+/// A predicate as text, and the inner views it reads. `view` is [`View::SelectOne`] where it is asked of one row
+/// that is known already.
 fn render(
     rules: Rules<'_>,
     table: &HostTable,
     predicate: &Predicate,
-    row: &str,
+    (row, view): (&str, View),
     needs: &mut Vec<Need>,
 ) -> String {
     let lowering = match predicate {
@@ -75,7 +77,7 @@ fn render(
     };
     for inner in lowering.tables() {
         if let Some(position) = rules.host.position(inner) {
-            needs.push(Need::Inner(position, View::Select));
+            needs.push(Need::Inner(position, view));
         }
     }
     for owned in lowering.owner_tables() {
@@ -83,7 +85,21 @@ fn render(
             needs.push(Need::Inner(position, View::Owner));
         }
     }
-    lowering.render(&Spelling { rules, row, collated: table.collated })
+    let spelling = Spelling { rules, row, collated: table.collated, view };
+    match view {
+        View::SelectOne => lowering.render_for_one_row(&spelling),
+        View::SelectFew => lowering.render_for_first_rows(&spelling, &|table| personal(rules, table)),
+        _ => lowering.render(&spelling),
+    }
+}
+
+/// Whether the table's policies show few rows because they are about who asks.
+fn personal(rules: Rules<'_>, table: &str) -> bool {
+    match rules.lowered.using(table, rules.role, Command::Select) {
+        Predicate::False => true,
+        Predicate::True => false,
+        Predicate::Expr(lowering) => lowering.personal(&|inner| personal(rules, inner)),
+    }
 }
 
 fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Result<Object> {
@@ -91,7 +107,7 @@ fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Re
     let base = quote(&format!("{}_b", names.visible()));
     let mut needs = Vec::new();
     let commands: &[Command] = match view {
-        View::Select => &[Command::Select],
+        View::Select | View::SelectOne | View::SelectFew => &[Command::Select],
         View::Update => &[Command::Update],
         View::UpdateReading => &[Command::Update, Command::Select],
         View::Delete => &[Command::Delete],
@@ -101,11 +117,16 @@ fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Re
     if let (View::Owner, Some(why)) = (view, &table.refusal) {
         return Err(not_carried("table", &table.name, why));
     }
+    // One row of this table asks one row of the next, and a list that stays is a short one.
+    let read = match view {
+        View::SelectOne | View::SelectFew => view,
+        _ => View::Select,
+    };
     let predicates: Vec<String> = commands
         .iter()
         .map(|command| lowered.using(&table.name, role, *command))
         .filter(|predicate| !matches!(predicate, Predicate::True))
-        .map(|predicate| render(rules, table, &predicate, &base, &mut needs))
+        .map(|predicate| render(rules, table, &predicate, (&base, read), &mut needs))
         .collect();
     let (visible, filter) = if predicates.is_empty() {
         ("1".to_owned(), String::new())
@@ -177,7 +198,7 @@ fn check_triggers(
         let mut late = Vec::new();
         let mut only_late = false;
         for check in lowered.checks(&table.name, role, command) {
-            let text = render(rules, table, &check.predicate, "NEW", needs);
+            let text = render(rules, table, &check.predicate, ("NEW", View::SelectOne), needs);
             if text == "1" {
                 continue;
             }
@@ -187,13 +208,13 @@ fn check_triggers(
         }
         let select = using(Command::Select);
         if !matches!(select, Predicate::True) {
-            let text = render(rules, table, &select, "NEW", needs);
+            let text = render(rules, table, &select, ("NEW", View::SelectOne), needs);
             let reads = format!("{}({})", quote(&names.function("reads")), literal(&table.name));
             only_late |= push_early(table, command, &select, (&hidden, &text, Some(&reads)), &mut early);
             late.push(raise(&hidden, &text, Some(&reads)));
         }
         if command == Command::Update {
-            let text = render(rules, table, &using(Command::Update), "OLD", needs);
+            let text = render(rules, table, &using(Command::Update), ("OLD", View::SelectOne), needs);
             if text != "1" {
                 early.insert(0, raise(&using_failed, &text, None));
             }
@@ -206,7 +227,7 @@ fn check_triggers(
             push_trigger(rules, table, position, (period, event), &lines, statements);
         }
     }
-    let text = render(rules, table, &using(Command::Delete), "OLD", needs);
+    let text = render(rules, table, &using(Command::Delete), ("OLD", View::SelectOne), needs);
     if text != "1" {
         let line = raise(&using_failed, &text, None);
         push_trigger(rules, table, position, ("BEFORE", "DELETE"), &[line], statements);

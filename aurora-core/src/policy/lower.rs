@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::catalog::{Catalog, Guarded, Policy};
 use super::check::{Checker, Ground};
 use super::error::{PolicyError, PolicyErrors, PolicyWarning};
-use super::expr::{Expr, ROW};
+use super::expr::{Expr, ROW, Select};
 use super::functions::{Body, Function, FunctionName};
 use super::grants::Columns;
 use super::host::HostFunction;
 use super::index::{self, WantedIndex};
+use super::one_row;
 use super::optimise::optimise;
 use super::raw::Raw;
 use super::reach::Reach;
@@ -133,6 +134,24 @@ impl Lowering {
     /// The condition as SQLite text, in parentheses of its own.
     pub fn render(&self, names: &dyn Names) -> String {
         render::render(&self.expr, names)
+    }
+
+    /// The same condition for a row that is found otherwise, by its key: a membership is asked for that row alone
+    /// instead of listed.
+    pub fn render_for_one_row(&self, names: &dyn Names) -> String {
+        render::render(&one_row::asked(&self.expr, &|_| false), names)
+    }
+
+    /// The same condition for the first few of many rows in an order of their own: what is not about who asks is
+    /// asked row by row. `inner` is [`Lowering::personal`] of an inner table's policies.
+    pub fn render_for_first_rows(&self, names: &dyn Names, inner: &dyn Fn(&str) -> bool) -> String {
+        let keep = |select: &Select| one_row::personal_list(select, inner);
+        render::render(&one_row::asked(&self.expr, &keep), names)
+    }
+
+    /// Whether it holds for few rows because it is about who asks; `inner` says so of an inner table's policies.
+    pub fn personal(&self, inner: &dyn Fn(&str) -> bool) -> bool {
+        one_row::personal(&self.expr, inner)
     }
 
     /// The inner tables it reads under their own policies, as spelled in the schema.

@@ -53,6 +53,7 @@ mod index;
 mod inline;
 mod lint;
 mod lower;
+mod one_row;
 mod operators;
 mod optimise;
 mod parse;

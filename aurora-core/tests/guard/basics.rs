@@ -1,6 +1,6 @@
 use aurora_core::types::Code;
 
-use crate::fixture::{ANN, BOB, Fixture};
+use crate::fixture::{ANN, BOB, Fixture, ROWS, SCHEMA};
 
 async fn ids(db: &aurora_core::guard::Guarded, sql: &str) -> Vec<i64> {
     db.query_as::<(i64,)>(sql).fetch_all().await.unwrap().into_iter().map(|(id,)| id).collect()
@@ -23,6 +23,81 @@ async fn each_sees_their_own_and_their_teams() {
         [2, 3]
     );
     assert_eq!(ids(&fixture.ann(), "SELECT row_number() OVER (ORDER BY id) FROM notes").await, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_read_by_key_shows_what_the_list_shows() {
+    let fixture = Fixture::new().await;
+    let mut seen = 0;
+    for user in [fixture.ann(), fixture.bob(), fixture.anon()] {
+        let listed = ids(&user, "SELECT id FROM notes").await;
+        for id in 0..8_i64 {
+            let expected: Vec<i64> = listed.iter().copied().filter(|one| *one == id).collect();
+            seen += expected.len();
+            for sql in [
+                "SELECT id FROM notes WHERE id = $1",
+                "SELECT n.id FROM notes AS n WHERE $1 = n.id AND (n.stars IS NULL OR n.stars IS NOT NULL)",
+                "SELECT max(id) FROM notes WHERE (\"ID\" = $1) HAVING count(*) > 0",
+                "SELECT rowid FROM notes WHERE id = $1",
+                "SELECT id FROM notes WHERE id = $1 AND json_valid(body) IS NOT 7",
+                "SELECT t.id FROM (SELECT 1) x JOIN (SELECT * FROM notes WHERE id = $1) t",
+            ] {
+                let rows: Vec<(i64,)> = user.query_as(sql).bind(id).fetch_all().await.unwrap();
+                assert_eq!(rows.into_iter().map(|(id,)| id).collect::<Vec<_>>(), expected, "{sql}");
+            }
+            let all = sqlx::query("SELECT * FROM notes WHERE id = ?").bind(id);
+            for row in all.fetch_all(user.sqlite().unwrap()).await.unwrap() {
+                assert_eq!(sqlx::Row::len(&row), 7, "`*` is the table's columns alone");
+            }
+        }
+    }
+    println!("{seen} rows found by key");
+    assert_eq!(seen, 6);
+}
+
+#[tokio::test]
+async fn the_first_rows_are_those_of_the_whole_list() {
+    // Teams of everybody's: what a policy asks of them is not about who asks, so the first rows ask row by row.
+    let open = "CREATE POLICY known ON teams FOR SELECT TO authenticated USING (name <> 'green');
+        ALTER TABLE teams ENABLE ROW LEVEL SECURITY; ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+        ALTER TABLE members ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY mine ON members FOR SELECT TO authenticated USING (user_id = auth.uid()::text);
+        CREATE POLICY p ON notes FOR SELECT TO authenticated USING";
+    let mut seen = 0;
+    for condition in [
+        "EXISTS (SELECT 1 FROM teams t WHERE t.id = notes.team_id AND t.name <> 'blue')",
+        "team_id IN (SELECT id FROM teams WHERE name <> 'red') OR owner = auth.uid()::text",
+        "team_id IN (SELECT t.id FROM teams t JOIN members m ON m.team_id = t.id WHERE m.user_id = auth.uid()::text)",
+        "NOT EXISTS (SELECT 1 FROM teams t WHERE t.id = notes.team_id) AND stars < 7",
+        "EXISTS (SELECT 1 FROM teams t WHERE t.id = notes.team_id AND EXISTS (SELECT 1 FROM members m WHERE m.team_id = t.id))",
+    ] {
+        let policies = format!("{open} ({condition});");
+        let options = aurora_core::guard::GuardOptions::default();
+        let fixture = Fixture::with(SCHEMA, ROWS, &policies, options).await.unwrap();
+        for user in [fixture.ann(), fixture.bob()] {
+            let mut listed = ids(&user, "SELECT id FROM notes").await;
+            listed.sort_unstable();
+            let newest: Vec<i64> = listed.iter().rev().take(2).copied().collect();
+            seen += newest.len();
+            for sql in [
+                "SELECT id FROM notes ORDER BY id DESC LIMIT 2",
+                "SELECT n.id FROM notes n ORDER BY n.id DESC LIMIT $1",
+                "SELECT id FROM notes WHERE stars < 9 AND json_valid(body) IS NOT 7 ORDER BY id DESC LIMIT 2",
+                "SELECT id FROM (SELECT * FROM notes ORDER BY notes.id DESC LIMIT 2)",
+                "SELECT id FROM notes AS n ORDER BY rowid DESC LIMIT 2",
+                "SELECT id FROM notes GROUP BY id ORDER BY id DESC LIMIT 2",
+                "SELECT min(id) FROM notes GROUP BY id ORDER BY id DESC LIMIT 2",
+            ] {
+                let rows: Vec<(i64,)> = user.query_as(sql).bind(2_i64).fetch_all().await.unwrap();
+                let rows: Vec<i64> = rows.into_iter().map(|(id,)| id).collect();
+                assert_eq!(rows, newest, "{condition}: {sql}");
+            }
+            let counted = ids(&user, "SELECT count(*) FROM notes LIMIT 1").await;
+            assert_eq!(counted, [i64::try_from(listed.len()).unwrap()], "{condition}");
+        }
+    }
+    println!("{seen} newest rows");
+    assert!(seen > 10, "{seen}");
 }
 
 #[tokio::test]

@@ -222,7 +222,7 @@ impl Rewriter<'_> {
         if inner && block.merged {
             return Err(refused("`rowid` beside USING or NATURAL; write ON"));
         }
-        if keep == Keep::Case || inner {
+        if keep == Keep::Case || inner || (block.view.is_some() && keep == Keep::Nothing) {
             expand_wildcards(select, &block.items, |position| {
                 self.rules.host.tables.get(position).map(|table| table.columns.as_slice())
             });
@@ -283,7 +283,10 @@ impl Rewriter<'_> {
                 let item = block.items.iter().find(|item| item.alias == shown);
                 let Some(Item { table: Some(position), inner, .. }) = item else { return Ok(()) };
                 let (position, inner) = (*position, *inner || keep == Keep::Case);
-                let view = if inner {
+                let view = if let Some(view) = block.view.filter(|_| keep != Keep::Barrier) {
+                    self.need(Need::Inner(position, view));
+                    names.inner(position, role, view)
+                } else if inner {
                     self.need(Need::Inner(position, View::Select));
                     names.inner(position, role, View::Select)
                 } else {

@@ -174,6 +174,8 @@ struct Block {
     one_sided: bool,
     /// Columns are merged by USING or NATURAL.
     merged: bool,
+    /// How its only table is read, if not as a whole.
+    view: Option<View>,
 }
 
 struct Rewriter<'a> {

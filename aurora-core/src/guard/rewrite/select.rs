@@ -9,10 +9,11 @@ use sqlparser::ast::{
 use crate::policy::Command;
 use crate::types::Result;
 
+use super::super::names::View;
 use super::expr::name_of;
 use super::fence::{Keep, barrier};
 use super::from::constraint;
-use super::{Block, Rewriter, Safety, refused, text};
+use super::{Block, Item, Rewriter, Safety, refused, text};
 
 /// How deep queries may nest.
 const DEEPEST_QUERY: usize = 20;
@@ -44,7 +45,10 @@ impl Rewriter<'_> {
             None => None,
         };
         safety = safety.and(match &mut *query.body {
-            SetExpr::Select(select) => self.select(select, order.as_deref_mut().map(Vec::as_mut_slice))?,
+            SetExpr::Select(select) => {
+                let limited = query.limit_clause.is_some();
+                self.select(select, order.as_deref_mut().map(Vec::as_mut_slice), limited)?
+            }
             body => {
                 let body = self.set_expr(body)?;
                 body.and(order.map_or(Ok(Safety::Plain), |list| self.order_by(list))?)
@@ -119,7 +123,7 @@ impl Rewriter<'_> {
 
     fn set_expr(&mut self, body: &mut SetExpr) -> Result<Safety> {
         match body {
-            SetExpr::Select(select) => self.select(select, None),
+            SetExpr::Select(select) => self.select(select, None, false),
             SetExpr::Query(_) => Err(refused("parentheses around a SELECT; write it without them")),
             SetExpr::SetOperation { left, right, .. } => {
                 // The tokens were counted: no compound is longer than the longest chain.
@@ -138,13 +142,25 @@ impl Rewriter<'_> {
         }
     }
 
-    fn select(&mut self, select: &mut Select, order: Option<&mut [OrderByExpr]>) -> Result<Safety> {
+    fn select(
+        &mut self,
+        select: &mut Select,
+        order: Option<&mut [OrderByExpr]>,
+        limited: bool,
+    ) -> Result<Safety> {
         plain_clauses(select)?;
         let mut block = Block::default();
         let mut safety = Safety::Plain;
         for from in &mut select.from {
             safety = safety.and(self.from(from, &mut block)?);
         }
+        block.view = if self.finds_one(select.selection.as_ref(), &block) {
+            Some(View::SelectOne)
+        } else if limited && self.takes_few(select, order.as_deref(), &block) {
+            Some(View::SelectFew)
+        } else {
+            None
+        };
         self.blocks.push(block);
         for from in &mut select.from {
             self.table_arguments(from)?;
@@ -180,6 +196,73 @@ impl Rewriter<'_> {
         self.keep(select, &block, keep, conjuncts)?;
         let arguments = if block.arguments { Safety::Watched } else { Safety::Plain };
         Ok(safety.and(filter).and(having).and(arguments))
+    }
+
+    /// Whether the condition gives the primary key of the only table of its block.
+    fn finds_one(&self, condition: Option<&Expr>, block: &Block) -> bool {
+        let [Item { alias, table: Some(position), .. }] = block.items.as_slice() else { return false };
+        let table = self.rules.host.tables.get(*position);
+        let Some([key]) = table.map(|table| table.primary_key.as_slice()) else { return false };
+        let is_key = |expr: &Expr| match expr {
+            Expr::Identifier(name) => name.value.eq_ignore_ascii_case(key),
+            Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+                [table, name] => {
+                    table.value.eq_ignore_ascii_case(alias) && name.value.eq_ignore_ascii_case(key)
+                }
+                _ => false,
+            },
+            _ => false,
+        };
+        let mut open: Vec<&Expr> = condition.into_iter().collect();
+        while let Some(part) = open.pop() {
+            match part {
+                Expr::Nested(inner) => open.push(inner),
+                Expr::BinaryOp { left, op: BinaryOperator::And, right } => open.extend([&**left, &**right]),
+                Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
+                    let value = |expr: &Expr| matches!(expr, Expr::Value(_));
+                    if is_key(left) && value(right) || is_key(right) && value(left) {
+                        return true;
+                    }
+                }
+                _ => {}
+            }
+        }
+        false
+    }
+
+    /// Whether rows are taken one after the other, in the order of the key or of an index, until there are enough.
+    fn takes_few(&self, select: &Select, order: Option<&[OrderByExpr]>, block: &Block) -> bool {
+        let [Item { alias, table: Some(position), .. }] = block.items.as_slice() else { return false };
+        let Some(table) = self.rules.host.tables.get(*position) else { return false };
+        let plain = |item: &SelectItem| match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+            }
+            _ => true,
+        };
+        let grouped = match &select.group_by {
+            GroupByExpr::Expressions(list, _) => !list.is_empty(),
+            GroupByExpr::All(_) => true,
+        };
+        if grouped || select.distinct.is_some() || !select.projection.iter().all(plain) {
+            return false;
+        }
+        let Some([first, ..]) = order else { return true };
+        let column = match &first.expr {
+            Expr::Identifier(name) => name,
+            Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+                [table, name] if table.value.eq_ignore_ascii_case(alias) => name,
+                _ => return false,
+            },
+            _ => return false,
+        };
+        let leads = |name: Option<&String>| name.is_some_and(|name| name.eq_ignore_ascii_case(&column.value));
+        let indexes = self.rules.host.catalog.table(&table.name).map(|known| known.indexes.as_slice());
+        leads(table.primary_key.first())
+            || indexes
+                .unwrap_or_default()
+                .iter()
+                .any(|index| !index.partial && leads(index.columns.first().and_then(Option::as_ref)))
     }
 
     fn groups(&mut self, select: &mut Select) -> Result<Safety> {
