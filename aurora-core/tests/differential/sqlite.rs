@@ -37,6 +37,13 @@ impl Drop for Dir {
 /// Any row.
 struct AnyRow(Vec<Cell>);
 
+/// [`Guarded`] reads rows of either engine; these come from SQLite.
+impl sqlx::FromRow<'_, sqlx::postgres::PgRow> for AnyRow {
+    fn from_row(_: &sqlx::postgres::PgRow) -> Result<Self, sqlx::Error> {
+        Err(sqlx::Error::Protocol("a row of PostgreSQL's".into()))
+    }
+}
+
 impl<'r> sqlx::FromRow<'r, SqliteRow> for AnyRow {
     fn from_row(row: &'r SqliteRow) -> Result<Self, sqlx::Error> {
         let mut cells = Vec::new();
