@@ -20,7 +20,7 @@ const BIND: &str = "SELECT set_config('role', $1, true), set_config('request.jwt
 
 /// The role and claims alone, within a transaction that is bound already.
 const REBIND: &str = "SELECT set_config('role', $1, true), set_config('request.jwt.claims', $2, true), \
-    set_config('aurora.mac', $3, true)";
+    set_config('aurora.mac', $3, true), set_config('search_path', $4, true)";
 
 /// `RESET ALL` first: what a statement of somebody else's left behind in the session ends here.
 macro_rules! begin {
@@ -184,11 +184,14 @@ impl BoundTransaction {
         }
     }
 
-    /// Goes on as somebody else within the same transaction. One round trip. Nothing of the host's may run between
-    /// the two on behalf of a user.
-    pub async fn rebind(&mut self, role: &str, claims: &str) -> Result<()> {
+    /// Goes on as somebody else within the same transaction, with names looked up elsewhere. One round trip.
+    pub(super) async fn rebind(&mut self, role: &str, claims: &str, search_path: &str) -> Result<()> {
         let mac = self.mac(role, claims);
-        let query = sqlx::query(REBIND).bind(role.to_owned()).bind(claims.to_owned()).bind(mac);
+        let query = sqlx::query(REBIND)
+            .bind(role.to_owned())
+            .bind(claims.to_owned())
+            .bind(mac)
+            .bind(search_path.to_owned());
         query.execute(self.connection()?).await.map_err(failure)?;
         Ok(())
     }

@@ -19,6 +19,8 @@ use crate::types::{Code, Error, Result};
 /// The role that the stores' own transactions run as, and its claims.
 pub(super) const STORE_ROLE: &str = "aurora_store";
 pub(super) const STORE_CLAIMS: &str = r#"{"aurora":"store"}"#;
+/// Every name in a store's statement has its schema.
+pub(super) const STORE_PATH: &str = "pg_catalog, pg_temp";
 /// Whom the host's own statements run as in a store's transaction: they see every row of the host's tables.
 pub(super) const HOST_ROLE: &str = "aurora_service";
 pub(super) const HOST_CLAIMS: &str = r#"{"role":"service_role"}"#;
@@ -173,11 +175,12 @@ impl PostgresDatabase {
         let mut bind = Bind::new(STORE_ROLE, STORE_CLAIMS, mode);
         bind.statement_timeout = Some(STORE_STATEMENT);
         bind.lock_timeout = Some(STORE_LOCK);
-        BoundTransaction::begin(self.0.stores.clone(), identity, bind, "pg_catalog, pg_temp").await
+        BoundTransaction::begin(self.0.stores.clone(), identity, bind, STORE_PATH).await
     }
 
     async fn write(&self) -> Result<PostgresWrite> {
-        Ok(PostgresWrite::new(self.begin_store(Mode::ReadWrite).await?))
+        let transaction = self.begin_store(Mode::ReadWrite).await?;
+        Ok(PostgresWrite::new(transaction, &self.0.search_path))
     }
 
     /// The role and database that it connects as and to.
@@ -271,4 +274,45 @@ pub(super) fn connect_options(url: &str) -> Result<(PgConnectOptions, bool)> {
 fn unreachable(error: Error) -> Error {
     let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
     Error::new(Code::Configuration, format!("cannot connect to the database: {cause}")).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Connection as _};
+
+    use super::*;
+    use crate::env::{Clock as _, SystemClock};
+    use crate::store::postgres::{PostgresOwner, statements};
+
+    #[test]
+    fn a_url_s_password_is_in_no_error_and_in_no_debug() {
+        let error = connect_options("postgres://u:geheim@host:notaport/x").unwrap_err();
+        assert!(!format!("{error:?}").contains("geheim"));
+        let (options, pooled) = connect_options("postgres://u:p@h/d?pgbouncer=true&sslmode=disable").unwrap();
+        assert!(pooled && options.get_username() == "u");
+    }
+
+    /// On the server that `AURORA_TEST_POSTGRES` names, as the role that runs them.
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a test's server is named in the environment")]
+    async fn every_statement_prepares() {
+        let server = std::env::var("AURORA_TEST_POSTGRES").expect("AURORA_TEST_POSTGRES: run scripts/test");
+        let name = format!("aurora_prepare_{}", std::process::id());
+        let mut connection = sqlx::PgConnection::connect(&server).await.unwrap();
+        let make = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE); CREATE DATABASE {name}");
+        for statement in make.split("; ") {
+            sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
+        }
+        let (address, _) = server.rsplit_once('/').unwrap();
+        let owner = PostgresOwner::open(&format!("{address}/{name}")).await.unwrap();
+        owner.migrate(SystemClock.now()).await.unwrap();
+        let mut transaction = owner.begin().await.unwrap();
+        let connection = transaction.connection().unwrap();
+        sqlx::raw_sql("SET LOCAL ROLE aurora_store").execute(&mut *connection).await.unwrap();
+        for (name, text) in statements::ALL {
+            let prepared = sqlx::Executor::prepare(&mut *connection, sqlx::SqlStr::from_static(text)).await;
+            assert!(prepared.is_ok(), "{name}: {:?}", prepared.err());
+        }
+        assert!(statements::ALL.len() > 30);
+    }
 }

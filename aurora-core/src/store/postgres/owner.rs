@@ -150,6 +150,6 @@ impl Database for OwnerStore {
     }
 
     async fn begin(&self) -> Result<Box<dyn Transaction>> {
-        Ok(Box::new(PostgresWrite::new(self.0.begin().await?)))
+        Ok(Box::new(PostgresWrite::new(self.0.begin().await?, "public, pg_temp")))
     }
 }
