@@ -46,7 +46,9 @@ async fn the_guard_against_row_security_by_hand() {
             let guarded = start.elapsed();
             let start = Instant::now();
             hand.execute("BEGIN").await.unwrap();
-            let set = sqlx::query("SELECT set_config('role', 'authenticated', true), set_config('request.jwt.claims', $1, true)");
+            let set = sqlx::query(
+                "SELECT set_config('role', 'authenticated', true), set_config('request.jwt.claims', $1, true)",
+            );
             set.bind(&claims).execute(&mut hand).await.unwrap();
             let query = sqlx::query(sql).bind(1_i64);
             assert_eq!(query.fetch_all(&mut hand).await.unwrap().len(), if kind == 0 { 20 } else { 0 });
@@ -61,6 +63,9 @@ async fn the_guard_against_row_security_by_hand() {
         ours[kind].sort();
         theirs[kind].sort();
         let (us, them) = (ours[kind][ours[kind].len() / 2], theirs[kind][theirs[kind].len() / 2]);
-        println!("{name}: guarded {us:?}, by hand {them:?}, ratio {:.2}", us.as_secs_f64() / them.as_secs_f64());
+        println!(
+            "{name}: guarded {us:?}, by hand {them:?}, ratio {:.2}",
+            us.as_secs_f64() / them.as_secs_f64()
+        );
     }
 }

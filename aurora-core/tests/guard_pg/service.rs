@@ -42,10 +42,12 @@ async fn the_service_sees_all_and_leaves_a_record() {
     let ann = aurora.acting_as(Principal::user(ANN.parse().unwrap()), "a test").await.unwrap();
     assert_eq!(rows(&ann, "SELECT id FROM notes").await.unwrap().len(), 3);
     let mut connection = superuser(&place.name).await;
-    let (records,): (i64,) = sqlx::query_as("SELECT count(*) FROM aurora.audit WHERE payload::text LIKE '%a test of the service%'")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
+    let (records,): (i64,) = sqlx::query_as(
+        "SELECT count(*) FROM aurora.audit WHERE payload::text LIKE '%a test of the service%'",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
     assert_eq!(records, 1);
     aurora.close().await;
 }
@@ -61,11 +63,16 @@ async fn g01_a_hosts_pool_is_taken_if_its_role_may_do_nothing_more() {
     let ann = aurora.acting_as(Principal::user(ANN.parse().unwrap()), "a test").await.unwrap();
     assert_eq!(rows(&ann, "SELECT id FROM notes").await.unwrap().len(), 3);
     aurora.close().await;
-    run(&mut superuser(&place.name).await, "DO $$ BEGIN CREATE ROLE guard_bypass LOGIN BYPASSRLS PASSWORD 'x';
-        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$").await;
+    run(
+        &mut superuser(&place.name).await,
+        "DO $$ BEGIN CREATE ROLE guard_bypass LOGIN BYPASSRLS PASSWORD 'x';
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
+    )
+    .await;
     let wide = place.run.clone().username("guard_bypass").password("x");
     let pool = sqlx::postgres::PgPoolOptions::new().max_connections(1).connect_lazy_with(wide);
-    let refused = builder(&place, Database::pool(pool).migrate_url(&owner).unwrap()).build().await.unwrap_err();
+    let refused =
+        builder(&place, Database::pool(pool).migrate_url(&owner).unwrap()).build().await.unwrap_err();
     assert_eq!(refused.code(), Code::Configuration);
     assert!(refused.message().contains("skips row policies"), "{refused}");
 }
