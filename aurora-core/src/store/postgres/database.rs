@@ -39,6 +39,8 @@ pub struct PostgresOptions {
     pub deadline: Duration,
     /// The schemas in which a name without one is looked up, in order. `public`.
     pub schemas: Vec<String>,
+    /// A pooler in transaction mode stands before the server, as `?pgbouncer=true` in the URL says too. `false`.
+    pub pgbouncer: bool,
     /// Refuse a server with CVE-2026-14666 instead of warning.
     pub refuse_vulnerable_server: bool,
 }
@@ -50,6 +52,7 @@ impl Default for PostgresOptions {
             store_connections: 5,
             deadline: Duration::from_secs(5),
             schemas: vec!["public".to_owned()],
+            pgbouncer: false,
             refuse_vulnerable_server: false,
         }
     }
@@ -76,8 +79,9 @@ impl PostgresDatabase {
     /// [`Code::Configuration`] with the fix, for a server before 15, a role that could do more than act as somebody,
     /// a schema that is missing or of a later epoch.
     pub async fn open(url: &str, options: &PostgresOptions) -> Result<Self> {
-        let (connect, _) = connect_options(url)?;
-        Self::connect(connect, options).await
+        let (connect, pooled) = connect_options(url)?;
+        let options = PostgresOptions { pgbouncer: options.pgbouncer || pooled, ..options.clone() };
+        Self::connect(connect, &options).await
     }
 
     /// The same database and role as a pool of the host's, under connections of Aurora's own.
@@ -90,8 +94,13 @@ impl PostgresDatabase {
     pub async fn connect(connect: PgConnectOptions, options: &PostgresOptions) -> Result<Self> {
         let schemas: Vec<String> = options.schemas.iter().map(|schema| quote(schema)).collect();
         let database = Self(Arc::new(Inner {
-            guarded: Connections::new(connect.clone(), options.connections, options.deadline),
-            stores: Connections::new(connect, options.store_connections, options.deadline),
+            guarded: Connections::new(
+                connect.clone(),
+                options.connections,
+                options.deadline,
+                options.pgbouncer,
+            ),
+            stores: Connections::new(connect, options.store_connections, options.deadline, options.pgbouncer),
             identity: RwLock::new(None),
             // Temporary tables come last: they are looked up first where the path does not name them.
             search_path: format!("{}, pg_temp", schemas.join(", ")),
