@@ -258,3 +258,21 @@ async fn point_16_keys_ignore_policies_but_come_after_the_check() {
     let fixture = with("CREATE POLICY p ON t USING (10 / (n - 3) > 0);").await;
     assert!(fixture.ann().query("SELECT id FROM t").execute().await.is_err());
 }
+
+/// Found by the differential referee: `id` is the rowid, which SQLite may draw only while it writes the row.
+#[tokio::test]
+async fn a_check_that_reads_the_rowid_comes_before_keys_and_conflicts() {
+    let fixture = with(
+        "CREATE POLICY i ON t FOR INSERT WITH CHECK (id > 10); CREATE POLICY s ON t FOR SELECT USING (true);
+         CREATE POLICY u ON t FOR UPDATE USING (true);",
+    )
+    .await;
+    let ann = fixture.ann();
+    denied(&ann, "INSERT INTO t (id, tag) VALUES (9, 'c')").await;
+    denied(&ann, "INSERT INTO t (id) VALUES (3) ON CONFLICT (id) DO UPDATE SET n = 9").await;
+    denied(&ann, "INSERT INTO t (id) VALUES (3) ON CONFLICT DO NOTHING").await;
+    denied(&ann, "INSERT INTO t (tag) VALUES ('e')").await;
+    assert_eq!(changed(&ann, "INSERT INTO t (id) VALUES (11)").await, 1);
+    assert_eq!(changed(&ann, "INSERT INTO t (tag) VALUES ('e')").await, 1);
+    assert_eq!(changed(&ann, "INSERT INTO t (id) VALUES (12) ON CONFLICT (id) DO UPDATE SET n = 9").await, 1);
+}
