@@ -420,3 +420,62 @@ fn schemas_are_part_of_the_name_and_enums_are_checked() {
     assert!(refusal(&text.replace("'admin'::", "'root'::")).contains("`root` is no label"));
     assert!(refusal("CREATE POLICY p ON auth.users USING (true);").contains("auth_users"));
 }
+
+/// Found by the differential referee: restrictive policies reach nothing where no permissive one stands beside them.
+#[test]
+fn a_restrictive_policy_alone_reaches_no_other_table() {
+    let lowered = lowered(
+        "CREATE POLICY r ON notes AS RESTRICTIVE FOR INSERT WITH CHECK (owner NOT IN (SELECT user_id FROM members));
+         REVOKE SELECT ON members FROM anon;",
+    );
+    assert_eq!(lowered.denied("notes", Role::Anon, Command::Insert), None);
+    let text = "CREATE POLICY r ON notes AS RESTRICTIVE TO anon USING (EXISTS (SELECT 1 FROM notes x));";
+    assert_eq!(using(text, Command::Select), "false");
+}
+
+/// Found by the differential referee: PostgreSQL's planner drops what constants decide, permission check and all.
+#[test]
+fn grants_of_inner_tables_are_asked_where_constants_leave_the_subquery() {
+    let denied = |condition: &str| {
+        let text = format!(
+            "CREATE POLICY a ON notes FOR SELECT USING ({condition}); REVOKE SELECT ON members FROM authenticated;"
+        );
+        lowered(&text).denied("notes", Role::Authenticated, Command::Select).is_some()
+    };
+    let subquery = "EXISTS (SELECT 1 FROM members m WHERE m.team_id = notes.team_id)";
+    for dropped in [
+        "true OR #",
+        "'a' LIKE 'a%' OR #",
+        "false AND #",
+        "NULL AND #",
+        "CASE WHEN 1 > 2 THEN # ELSE true END",
+    ] {
+        assert!(!denied(&dropped.replace('#', subquery)), "{dropped}");
+    }
+    for kept in ["#", "public OR #", "auth.role() = 'anon' AND #", "coalesce(#, true)", "NOT (false OR #)"] {
+        assert!(denied(&kept.replace('#', subquery)), "{kept}");
+    }
+    let beside =
+        "CREATE POLICY a ON notes FOR SELECT USING (true); REVOKE SELECT ON members FROM authenticated;
+        CREATE POLICY b ON notes USING (EXISTS (SELECT 1 FROM members));";
+    assert!(lowered(beside).denied("notes", Role::Authenticated, Command::Select).is_none());
+    assert!(lowered(beside).denied("notes", Role::Authenticated, Command::Update).is_some());
+}
+
+/// Found by the differential referee: PostgreSQL looks for subqueries in both clauses of a policy that applies.
+#[test]
+fn a_subquery_in_with_check_counts_for_recursion() {
+    let said =
+        refusal("CREATE POLICY a ON notes USING (true) WITH CHECK (1 NOT IN (SELECT id FROM notes x));");
+    assert!(said.contains("42P17"), "{said}");
+}
+
+/// Found by the differential referee.
+#[test]
+fn literals_without_a_type_are_text() {
+    assert_eq!(expr("CASE id WHEN 1 THEN 'a' ELSE 'b' END LIKE 'a%'").matches("aurora_like").count(), 1);
+    assert_eq!(expr("coalesce('a', 'b') = title"), expr("'a' = title"));
+    let said = refusal("CREATE POLICY a ON notes USING (owner <> '0A000000-0000-4000-8000-00000000000A');");
+    assert!(said.contains("0a000000-0000-4000-8000-00000000000a"), "{said}");
+    expr("owner = '0A000000-0000-4000-8000-00000000000A'::uuid");
+}

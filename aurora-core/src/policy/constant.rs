@@ -1,7 +1,7 @@
 //! What constants alone decide, as PostgreSQL's planner folds them before it looks at subqueries. Identity is no
 //! constant there, and a subquery never is.
 
-use super::raw::{Comparison, Raw, RawKind, RawSelect, Relation};
+use super::raw::{Arithmetic, Comparison, Raw, RawKind, RawSelect, Relation, TextFunction};
 
 /// The value of a condition that constants decide: `Some(None)` is NULL.
 pub(super) fn decided(raw: &Raw) -> Option<Option<bool>> {
@@ -18,7 +18,29 @@ pub(super) fn decided(raw: &Raw) -> Option<Option<bool>> {
             RawKind::Integer(_) | RawKind::Text(_) | RawKind::Real(_) => Some(Some(false)),
             _ => decided(one).map(|value| Some(value.is_none())),
         },
-        RawKind::Compare(op, left, right) => compare(*op, left, right),
+        RawKind::Compare(op, left, right) => compare(*op, &scalar(left)?, &scalar(right)?),
+        RawKind::InList(left, list) => {
+            let left = scalar(left)?;
+            let items: Option<Vec<Scalar>> = list.iter().map(scalar).collect();
+            let equal: Vec<_> = items?.iter().map(|item| compare(Comparison::Equal, &left, item)).collect();
+            if equal.contains(&None) {
+                None
+            } else if equal.contains(&Some(Some(true))) {
+                Some(Some(true))
+            } else if equal.contains(&Some(None)) {
+                Some(None)
+            } else {
+                Some(Some(false))
+            }
+        }
+        RawKind::Like { value, pattern, escape, fold: false } => match (scalar(value)?, scalar(pattern)?) {
+            (Scalar::Text(value), Scalar::Text(pattern)) => {
+                let escape = escape.as_ref().and_then(|escape| escape.chars().next());
+                super::pattern::like(&value, &pattern, escape).ok().map(Some)
+            }
+            (Scalar::Null, _) | (_, Scalar::Null) => Some(None),
+            _ => None,
+        },
         RawKind::Coalesce(many) => {
             let mut rest = many.iter().map(decided).skip_while(|value| *value == Some(None));
             rest.next().unwrap_or(Some(None))
@@ -50,10 +72,68 @@ fn junction(many: &[Raw], ends: bool) -> Option<Option<bool>> {
     }
 }
 
-fn compare(op: Comparison, left: &Raw, right: &Raw) -> Option<Option<bool>> {
-    let order = match (&left.kind, &right.kind) {
-        (RawKind::Integer(left), RawKind::Integer(right)) => left.cmp(right),
-        (RawKind::Text(left), RawKind::Text(right)) => left.cmp(right),
+/// A constant that is no boolean.
+enum Scalar {
+    Null,
+    Integer(i64),
+    Text(String),
+}
+
+fn scalar(raw: &Raw) -> Option<Scalar> {
+    match &raw.kind {
+        RawKind::Null => Some(Scalar::Null),
+        RawKind::Integer(value) => Some(Scalar::Integer(*value)),
+        RawKind::Text(text) => Some(Scalar::Text(text.clone())),
+        RawKind::Arithmetic(op, left, right) => match (scalar(left)?, scalar(right)?) {
+            (Scalar::Integer(left), Scalar::Integer(right)) => {
+                let value = match op {
+                    Arithmetic::Add => left.checked_add(right),
+                    Arithmetic::Subtract => left.checked_sub(right),
+                    Arithmetic::Multiply => left.checked_mul(right),
+                    Arithmetic::Divide => left.checked_div(right),
+                    Arithmetic::Remainder => left.checked_rem(right),
+                };
+                value.map(Scalar::Integer)
+            }
+            (Scalar::Null, _) | (_, Scalar::Null) => Some(Scalar::Null),
+            _ => None,
+        },
+        RawKind::Concat(left, right) => match (scalar(left)?, scalar(right)?) {
+            (Scalar::Text(left), Scalar::Text(right)) => Some(Scalar::Text(left + &right)),
+            (Scalar::Null, _) | (_, Scalar::Null) => Some(Scalar::Null),
+            _ => None,
+        },
+        RawKind::Text1(function, one) => match (function, scalar(one)?) {
+            (_, Scalar::Null) => Some(Scalar::Null),
+            (TextFunction::Lower, Scalar::Text(text)) => Some(Scalar::Text(text.to_lowercase())),
+            (TextFunction::Upper, Scalar::Text(text)) => Some(Scalar::Text(text.to_uppercase())),
+            (TextFunction::Length, Scalar::Text(text)) => {
+                i64::try_from(text.chars().count()).ok().map(Scalar::Integer)
+            }
+            _ => None,
+        },
+        RawKind::Coalesce(many) => {
+            for one in many {
+                match scalar(one)? {
+                    Scalar::Null => {}
+                    known => return Some(known),
+                }
+            }
+            Some(Scalar::Null)
+        }
+        _ => None,
+    }
+}
+
+fn compare(op: Comparison, left: &Scalar, right: &Scalar) -> Option<Option<bool>> {
+    let order = match (left, right) {
+        (Scalar::Integer(left), Scalar::Integer(right)) => left.cmp(right),
+        (Scalar::Text(left), Scalar::Text(right)) => left.cmp(right),
+        (Scalar::Null, _) | (_, Scalar::Null)
+            if !matches!(op, Comparison::Distinct | Comparison::NotDistinct) =>
+        {
+            return Some(None);
+        }
         _ => return None,
     };
     Some(Some(match op {

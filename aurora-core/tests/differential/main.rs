@@ -24,6 +24,7 @@ mod expr;
 mod judge;
 mod policies;
 mod postgres;
+mod process;
 mod rng;
 mod run;
 mod sqlite;

@@ -8,6 +8,7 @@ use super::answer::{self, Answer, Outcome};
 use super::judge::{self, Case, Opened};
 use super::policies;
 use super::postgres::Postgres;
+use super::process::{self, Asked, Process};
 use super::rng::Rng;
 use super::sqlite::{self, Sqlite};
 use super::statements::{self, Script};
@@ -204,6 +205,7 @@ async fn world(
     if let Some(found) = ill_typed(postgres, &any, &mut rng, counts).await {
         return Some(found);
     }
+    let process = Process::open(&any.world);
     let mut seen = Vec::new();
     for who in &any.world.who {
         let mut mixed = Vec::new();
@@ -218,11 +220,22 @@ async fn world(
             let all = any.world.rows.iter().filter(|(of, _)| *of == table).count();
             mixed.push(visible > 0 && visible < all);
             count(&case, &one, mixed[table], counts);
+            let asked = process.visible(postgres, &any.world, who, table).await;
+            process::count(&asked, &mut counts.features);
+            if let Asked::Answer(own) = asked
+                && let Some(how) = answer::difference(&one, &own)
+            {
+                return Some(in_process(case, how.replace("SQLite", "process")));
+            }
             if let Some(how) = judge::differs(postgres, &case, &one, &other).await {
                 return Some((case, how));
             }
         }
         seen.push(mixed);
+        let row = rng.below(any.world.rows.len());
+        if let Some((case, how)) = process.insert(postgres, &any.world, who, row).await {
+            return Some(in_process(case, how));
+        }
     }
     for at in 0..STATEMENTS {
         let mut rng = Rng::new(&[seed, number, at]);
@@ -237,6 +250,11 @@ async fn world(
         }
     }
     None
+}
+
+/// Smaller cases are judged by the databases only, so this one is shown as it is.
+fn in_process(case: Case, how: String) -> (Case, String) {
+    (case, format!("in process: {how}"))
 }
 
 async fn erring_cases(

@@ -169,7 +169,7 @@ fn returns(sql: &str) -> bool {
     !writes(sql) || sql.contains(" RETURNING ")
 }
 
-fn principal(who: &Who) -> Principal {
+pub(crate) fn principal(who: &Who) -> Principal {
     let principal = match who.user {
         None => Principal::anonymous(),
         Some(user) => testing::principal(user.parse().unwrap(), &who.claims),

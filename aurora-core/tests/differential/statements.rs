@@ -140,19 +140,22 @@ impl Statements<'_> {
         ]) {
             0 => {
                 let form = *self.rng.pick(&["{} = {}", "{} <> {}", "{} < {}", "{} >= {}"]);
-                Node::of(Kind::Bool, form, [self.int(d), self.int(d)])
+                // What constants decide, PostgreSQL's planner drops with the permission checks of its subqueries.
+                let Some(left) = self.column(&|of| of.kind() == Kind::Int) else { return self.certain() };
+                Node::of(Kind::Bool, form, [left, self.int(d)])
             }
             1 => {
                 let form = *self.rng.pick(&["{} = {}", "{} <> {}", "{} > {}"]);
-                Node::of(Kind::Bool, form, [self.text(), self.text()])
+                let Some(left) = self.column(&|of| of == Type::Text) else { return self.certain() };
+                Node::of(Kind::Bool, form, [left, self.text()])
             }
             2 => match self.column(&|of| of == Type::Bool) {
                 Some(column) => column,
-                None => Node::atom(Kind::Bool, "true"),
+                None => self.certain(),
             },
             3 => {
                 let not = if self.rng.chance(50) { "NOT " } else { "" };
-                let one = self.column(&|_| true).unwrap_or_else(|| Node::atom(Kind::Int, "1"));
+                let Some(one) = self.column(&|_| true) else { return self.certain() };
                 Node::of(Kind::Bool, &format!("{{}} IS {not}NULL"), [one])
             }
             4 => match self
@@ -165,7 +168,7 @@ impl Statements<'_> {
                     let value = world::value(self.rng, &name, of);
                     Node::of(Kind::Bool, "{} = {}", [column, value.node(of)])
                 }
-                None => Node::atom(Kind::Bool, "1 = 1"),
+                None => self.certain(),
             },
             5 => {
                 let list = Node::list(
@@ -173,7 +176,8 @@ impl Statements<'_> {
                     ", ",
                 );
                 let form = *self.rng.pick(&["{} IN ({})", "{} NOT IN ({})"]);
-                Node::of(Kind::Bool, form, [self.int(d), list])
+                let Some(left) = self.column(&|of| of.kind() == Kind::Int) else { return self.certain() };
+                Node::of(Kind::Bool, form, [left, list])
             }
             6 => match self.rng.below(3) {
                 0 => Node::of(Kind::Bool, "({} AND {})", [self.bool(d), self.bool(d)]),
@@ -182,6 +186,16 @@ impl Statements<'_> {
             },
             _ => self.subquery(d),
         }
+    }
+
+    /// True of every row, and not for a planner to know.
+    fn certain(&mut self) -> Node {
+        let column = self.column(&|_| true).unwrap_or_else(|| Node::atom(Kind::Int, "1"));
+        Node::of(
+            Kind::Bool,
+            "({0} IS NULL OR {0} IS NOT NULL)".replace("{0}", "{}").as_str(),
+            [column.clone(), column],
+        )
     }
 
     fn type_of(&self, qualified: &str) -> Type {

@@ -329,3 +329,24 @@ async fn point_17_names_are_the_innermost_ones() {
     assert_eq!(ids(&fixture.ann(), "SELECT id FROM t ORDER BY id").await, [1, 2, 3, 4]);
     assert_eq!(ids(&fixture.anon(), "SELECT id FROM t").await, [0_i64; 0]);
 }
+
+/// Found by the differential referee: `id` is the rowid, which SQLite may draw only while it writes the row.
+#[tokio::test]
+async fn a_check_that_reads_the_rowid_comes_before_keys_and_conflicts() {
+    if !SQLITE {
+        return; // PostgreSQL has no rowid
+    }
+    let fixture = with(
+        "CREATE POLICY i ON t FOR INSERT WITH CHECK (id > 10); CREATE POLICY s ON t FOR SELECT USING (true);
+         CREATE POLICY u ON t FOR UPDATE USING (true);",
+    )
+    .await;
+    let ann = fixture.ann();
+    denied(&ann, "INSERT INTO t (id, tag) VALUES (9, 'c')").await;
+    denied(&ann, "INSERT INTO t (id) VALUES (3) ON CONFLICT (id) DO UPDATE SET n = 9").await;
+    denied(&ann, "INSERT INTO t (id) VALUES (3) ON CONFLICT DO NOTHING").await;
+    denied(&ann, "INSERT INTO t (tag) VALUES ('e')").await;
+    assert_eq!(changed(&ann, "INSERT INTO t (id) VALUES (11)").await, 1);
+    assert_eq!(changed(&ann, "INSERT INTO t (tag) VALUES ('e')").await, 1);
+    assert_eq!(changed(&ann, "INSERT INTO t (id) VALUES (12) ON CONFLICT (id) DO UPDATE SET n = 9").await, 1);
+}
