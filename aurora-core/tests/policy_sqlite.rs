@@ -213,6 +213,31 @@ async fn the_membership_policy_uses_both_indexes() {
     );
 }
 
+/// The guard bounds an expression's depth at 400.
+#[tokio::test]
+async fn a_thousand_policies_on_one_table_run() {
+    let mut db = database().await;
+    let text: String =
+        (0..1_000).map(|i| format!("CREATE POLICY p{i} ON notes FOR SELECT USING (id = {i});")).collect();
+    let text = format!("ALTER TABLE notes ENABLE ROW LEVEL SECURITY; {text}");
+    let lowered = Policies::parse(&text, "p.sql").unwrap().lower(&schema()).unwrap();
+    let Predicate::Expr(lowering) = lowered.using("notes", Role::Authenticated, Command::Select) else {
+        panic!()
+    };
+    let rendered = lowering.render(&Inline);
+    let (mut depth, mut deepest) = (0, 0);
+    for c in rendered.chars() {
+        depth += match c {
+            '(' => 1,
+            ')' => -1,
+            _ => 0,
+        };
+        deepest = deepest.max(depth);
+    }
+    assert!(deepest < 12, "{deepest}");
+    assert_eq!(ids(&mut db, &rendered).await.len(), 135);
+}
+
 #[tokio::test]
 async fn values_that_are_no_booleans_open_nothing() {
     let mut db = database().await;

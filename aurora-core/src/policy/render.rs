@@ -22,6 +22,9 @@ pub trait Names {
 /// Host tables may not carry it; see [`super::lower`].
 pub(super) const ALIAS: &str = "aurora~";
 
+/// So many conditions stand in one chain of AND or OR.
+const CHAIN: usize = 64;
+
 pub(super) fn render(expr: &Expr, names: &dyn Names) -> String {
     let mut printer = Printer { names, out: String::with_capacity(128) };
     printer.expr(expr);
@@ -163,6 +166,15 @@ impl Printer<'_> {
     fn joined(&mut self, many: &[Expr], by: &str, none: &str) {
         if many.is_empty() {
             return self.push(none);
+        }
+        // SQLite bounds the depth of an expression, and a chain of n is n deep: many become a tree of chains.
+        if many.len() > CHAIN {
+            let (left, right) = many.split_at(many.len() / 2);
+            self.push("(");
+            self.joined(left, by, none);
+            self.push(by);
+            self.joined(right, by, none);
+            return self.push(")");
         }
         self.push("(");
         for (position, one) in many.iter().enumerate() {
