@@ -1,7 +1,7 @@
 //! What constants alone decide, as PostgreSQL's planner folds them before it looks at subqueries. Identity is no
 //! constant there, and a subquery never is.
 
-use super::raw::{Arithmetic, Comparison, Raw, RawKind, RawSelect, Relation, TextFunction};
+use super::raw::{Arithmetic, Comparison, Raw, RawKind, RawSelect, Relation};
 
 /// The value of a condition that constants decide: `Some(None)` is NULL.
 pub(super) fn decided(raw: &Raw) -> Option<Option<bool>> {
@@ -103,15 +103,19 @@ fn scalar(raw: &Raw) -> Option<Scalar> {
             (Scalar::Null, _) | (_, Scalar::Null) => Some(Scalar::Null),
             _ => None,
         },
-        RawKind::Text1(function, one) => match (function, scalar(one)?) {
-            (_, Scalar::Null) => Some(Scalar::Null),
-            (TextFunction::Lower, Scalar::Text(text)) => Some(Scalar::Text(text.to_lowercase())),
-            (TextFunction::Upper, Scalar::Text(text)) => Some(Scalar::Text(text.to_uppercase())),
-            (TextFunction::Length, Scalar::Text(text)) => {
-                i64::try_from(text.chars().count()).ok().map(Scalar::Integer)
+        RawKind::Call(call) => {
+            let ([(None, one)], None | Some("pg_catalog")) = (call.arguments.as_slice(), call.schema.as_deref())
+            else {
+                return None;
+            };
+            match (call.last.as_str(), scalar(one)?) {
+                ("lower" | "upper" | "length", Scalar::Null) => Some(Scalar::Null),
+                ("lower", Scalar::Text(text)) => Some(Scalar::Text(text.to_lowercase())),
+                ("upper", Scalar::Text(text)) => Some(Scalar::Text(text.to_uppercase())),
+                ("length", Scalar::Text(text)) => i64::try_from(text.chars().count()).ok().map(Scalar::Integer),
+                _ => None,
             }
-            _ => None,
-        },
+        }
         RawKind::Coalesce(many) => {
             for one in many {
                 match scalar(one)? {

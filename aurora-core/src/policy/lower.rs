@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::catalog::{Catalog, Guarded, Policy};
 use super::check::{Checker, Ground};
 use super::error::{PolicyError, PolicyErrors, PolicyWarning};
-use super::expr::{Expr, ROW, Select};
+use super::expr::{Expr, ROW};
 use super::functions::{Body, Function, FunctionName};
 use super::grants::Columns;
 use super::host::HostFunction;
@@ -145,8 +145,7 @@ impl Lowering {
     /// The same condition for the first few of many rows in an order of their own: what is not about who asks is
     /// asked row by row. `inner` is [`Lowering::personal`] of an inner table's policies.
     pub fn render_for_first_rows(&self, names: &dyn Names, inner: &dyn Fn(&str) -> bool) -> String {
-        let keep = |select: &Select| one_row::personal_list(select, inner);
-        render::render(&one_row::asked(&self.expr, &keep), names)
+        render::render(&one_row::first(&self.expr, inner), names)
     }
 
     /// Whether it holds for few rows because it is about who asks; `inner` says so of an inner table's policies.

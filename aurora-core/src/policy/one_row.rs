@@ -8,6 +8,20 @@ use super::expr::{Expr, Select};
 use super::functions::FunctionName;
 use super::raw::Comparison;
 
+/// The same for the first few of many rows, in an order that an index has.
+///
+/// An OR that is not all about who asks is likely to hold for many rows (`is_public OR owner = auth.uid()`): to read
+/// them all by their indexes and sort them costs more than to go through the table until there are enough, and
+/// without end more where there are many. `IS` keeps SQLite from the former.
+pub(super) fn first(expr: &Expr, inner: &dyn Fn(&str) -> bool) -> Expr {
+    let keep = |select: &Select| personal_list(select, inner);
+    match expr {
+        Expr::And(many) => Expr::And(many.iter().map(|one| first(one, inner)).collect()),
+        Expr::Or(_) if !personal(expr, inner) => Expr::Is(Box::new(asked(expr, &keep)), true),
+        _ => asked(expr, &keep),
+    }
+}
+
 /// The same condition; false and NULL mean the same, as for [`super::optimise`] with `truth`. `keep` says which
 /// lists stay.
 pub(super) fn asked(expr: &Expr, keep: &dyn Fn(&Select) -> bool) -> Expr {
@@ -56,14 +70,15 @@ pub(super) fn personal(expr: &Expr, inner: &dyn Fn(&str) -> bool) -> bool {
         Expr::And(many) => many.iter().any(|one| personal(one, inner)),
         Expr::Or(many) => many.iter().all(|one| personal(one, inner)),
         Expr::Compare { op: Comparison::Equal | Comparison::NotDistinct, left, right, .. } => {
-            is_identity(left) != is_identity(right)
+            let of_a_row = |expr: &Expr| !expr.sources().is_empty();
+            is_identity(left) && of_a_row(right) || is_identity(right) && of_a_row(left)
         }
         Expr::InSelect { select, .. } | Expr::Exists(select) => personal_list(select, inner),
         _ => false,
     }
 }
 
-pub(super) fn personal_list(select: &Select, inner: &dyn Fn(&str) -> bool) -> bool {
+fn personal_list(select: &Select, inner: &dyn Fn(&str) -> bool) -> bool {
     select.filter.iter().any(|one| personal(one, inner))
         || select.sources.iter().any(|source| !source.owner && inner(&source.table))
 }

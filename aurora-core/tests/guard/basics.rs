@@ -69,6 +69,7 @@ async fn the_first_rows_are_those_of_the_whole_list() {
         "team_id IN (SELECT id FROM teams WHERE name <> 'red') OR owner = auth.uid()::text",
         "team_id IN (SELECT t.id FROM teams t JOIN members m ON m.team_id = t.id WHERE m.user_id = auth.uid()::text)",
         "NOT EXISTS (SELECT 1 FROM teams t WHERE t.id = notes.team_id) AND stars < 7",
+        "(public = 1 OR owner = auth.uid()::text OR team_id IN (SELECT id FROM teams WHERE name <> 'red')) AND stars < 7",
         "EXISTS (SELECT 1 FROM teams t WHERE t.id = notes.team_id AND EXISTS (SELECT 1 FROM members m WHERE m.team_id = t.id))",
     ] {
         let policies = format!("{open} ({condition});");
