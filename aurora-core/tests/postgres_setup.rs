@@ -101,10 +101,6 @@ async fn a_kill_in_the_middle_of_a_migration_leaves_all_or_nothing() {
 async fn a_newer_schema_is_served_within_its_epoch_and_refused_across_it() {
     let options = Options::default();
     let (path, start_key) = (options.path.clone(), options.start_key.clone());
-    if !common::on_postgres() {
-        println!("on PostgreSQL only");
-        return;
-    }
     let first = Fixture::with(options).await;
     let session = first.sign_up("ann@example.com").await;
     first
@@ -184,10 +180,6 @@ const DUMP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/dumps/postgres_00
 /// The dump of each released schema is kept; this release upgrades it, and who was in it signs in.
 #[tokio::test]
 async fn a_dump_of_the_released_schema_is_upgraded_and_serves() {
-    if !common::on_postgres() {
-        println!("on PostgreSQL only");
-        return;
-    }
     let text = std::fs::read_to_string(DUMP).unwrap();
     let key = text.lines().find_map(|line| line.strip_prefix("-- root key: ")).unwrap().to_owned();
     let token = text.lines().find_map(|line| line.strip_prefix("-- refresh token: ")).unwrap().to_owned();
@@ -207,11 +199,11 @@ async fn a_dump_of_the_released_schema_is_upgraded_and_serves() {
     assert!(actions.contains(&"user_banned".to_owned()), "{actions:?}");
 }
 
-/// Writes the dump above, once per release: `AURORA_WRITE_DUMP=1 AURORA_TEST_ENGINE=postgres cargo test .. write_dump -- --ignored`.
+/// Writes the dump above, once per release: `AURORA_WRITE_DUMP=1 cargo test .. write_dump -- --ignored`.
 #[tokio::test]
 #[ignore = "writes a released schema's dump"]
 async fn write_dump() {
-    if std::env::var_os("AURORA_WRITE_DUMP").is_none() || !common::on_postgres() {
+    if std::env::var_os("AURORA_WRITE_DUMP").is_none() {
         return;
     }
     let options = Options::default();
@@ -239,10 +231,7 @@ async fn write_dump() {
 #[tokio::test]
 async fn no_transaction_is_left_open() {
     let fixture = Fixture::new().await;
-    let common::Engine::Postgres(database, place) = &fixture.database else {
-        println!("on PostgreSQL only");
-        return;
-    };
+    let common::Engine::Postgres(database, place) = &fixture.database else { panic!("on PostgreSQL") };
     let ann = fixture.sign_up("ann@example.com").await;
     for _ in 0..5 {
         fixture.user(&ann.access()).await;
