@@ -110,8 +110,8 @@ pub(crate) fn hand<'a>(name: &'a str, case: &'a Case) -> Side<'a> {
 }
 
 /// The policy bound to its principal once, asked about a borrowed row.
-pub(crate) fn ours<'a>(bound: &'a Bound, case: &'a Case) -> Side<'a> {
-    side("aurora", move || black_box(bound).decide(black_box(&case.doc), NOW) == Decision::Allow, case.allowed)
+pub(crate) fn ours<'a>(name: &'a str, bound: &'a Bound, case: &'a Case) -> Side<'a> {
+    side(name, move || black_box(bound).decide(black_box(&case.doc), NOW) == Decision::Allow, case.allowed)
 }
 
 /// Everything about the principal anew for each row: claims parsed, teams brought, policy bound.
@@ -175,7 +175,7 @@ pub(crate) async fn run() {
         let facts = facts(&compiled, &case.user);
         let bound = compiled.bind(&facts).unwrap();
         let mut sides =
-            vec![hand("handwritten", &case), hand("handwritten-again", &case), ours(&bound, &case)];
+            vec![hand("handwritten", &case), hand("handwritten-again", &case), ours("aurora", &bound, &case)];
         means.case(&case, &mut sides, 20_000).await;
         means.case(&case, &mut [ours_anew(&compiled, &case)], 200).await;
         let bind = side("aurora-bind", || compiled.bind(black_box(&facts)).is_ok(), true);

@@ -42,10 +42,13 @@ async fn run() {
         let cedar = |request: &Request, entities: &Entities| {
             authorizer.is_authorized(request, &policies, entities).decision() == Decision::Allow
         };
-        let mut quick = [hand("handwritten", &case), hand("handwritten-again", &case), ours(&bound, &case)];
+        let mut quick =
+            [hand("handwritten", &case), hand("handwritten-again", &case), ours("aurora", &bound, &case)];
         means.case(&case, &mut quick, 20_000).await;
         let input = rego_input(&case);
         let mut slow: Vec<Side<'_>> = vec![
+            // Once more, so that it takes turns with the peers.
+            ours("aurora-beside-peers", &bound, &case),
             side("cedar", || cedar(black_box(&request), black_box(&entities)), case.allowed),
             side("casbin", || enforce(&enforcer, black_box(&case)), case.allowed),
             side("regorus", || rego_allows(&mut engine, black_box(&input).clone()), case.allowed),
@@ -65,7 +68,7 @@ async fn run() {
     means.control("handwritten-again", "handwritten");
     means.ratio("decision/handwritten", "aurora", "handwritten", Some(5.0));
     for peer in ["cedar", "casbin", "regorus"] {
-        means.ratio(&format!("decision/{peer}"), "aurora", peer, Some(1.0));
+        means.ratio(&format!("decision/{peer}"), "aurora-beside-peers", peer, Some(1.0));
     }
     for (peer, against) in
         [("cedar", "cedar-from-row"), ("casbin", "casbin"), ("regorus", "regorus-from-row")]
