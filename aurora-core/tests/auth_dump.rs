@@ -72,9 +72,8 @@ async fn postgres_values(place: &common::postgres::Place) -> BTreeSet<Vec<u8>> {
 /// What a copy consists of: the file with its journal, or what `pg_dump` writes.
 fn copy(fixture: &Fixture, path: &std::path::Path) -> Vec<u8> {
     if let common::Engine::Postgres(_, place) = &fixture.database {
-        let server = common::postgres::server();
         let dumped = std::process::Command::new("pg_dump")
-            .args(["--dbname", &server.replace("/postgres", &format!("/{}", place.name))])
+            .args(["--dbname", &place.superuser_url()])
             .output()
             .expect("pg_dump is installed");
         assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));

@@ -37,7 +37,7 @@ async fn denials(fixture: &Fixture) -> Vec<(Reply, &'static str)> {
         ),
     ];
     fixture.execute("ALTER TABLE aurora_audit RENAME TO gone").await;
-    all.push((fixture.sign_in("ann@example.com", PASSWORD).await, "no such table: aurora_audit"));
+    all.push((fixture.sign_in("ann@example.com", PASSWORD).await, common::missing_audit()));
     all
 }
 

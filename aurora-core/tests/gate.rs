@@ -125,12 +125,14 @@ async fn a_weak_hs256_secret_starts_in_no_profile() {
 }
 
 #[test]
-fn only_sqlite_files_are_databases() {
+fn only_files_and_postgresql_are_databases() {
     for (url, wanted) in [
         ("app.db", "`app.db` is not a database URL; write sqlite://path/to/app.db"),
         ("sqlite::memory:", "a database in memory cannot be guarded; name a file"),
-        ("postgres://localhost/app", "PostgreSQL is planned; this release runs on sqlite://"),
-        ("mysql://localhost/app", "`mysql:` is not supported; write sqlite://path/to/app.db"),
+        (
+            "mysql://localhost/app",
+            "`mysql:` is not supported; write sqlite://path/to/app.db or postgres://role@host/database",
+        ),
     ] {
         let error = Database::url(url).unwrap_err();
         println!("{error}");

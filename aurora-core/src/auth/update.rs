@@ -82,7 +82,11 @@ impl Auth {
             return Err(self.refuse_change(user, "wrong password", invalid_credentials(), client).await);
         }
         let session = match principal.session_id() {
-            Some(id) => self.database().read().await?.session(id).await?,
+            Some(id) => match self.database().read().await?.session(id).await? {
+                Some(session) => Some(session),
+                // It ended since the request was let in.
+                None => return Err(self.refuse_change(user, "session ended", gone(), client).await),
+            },
             None => None,
         };
         let recent = self.0.settings.tokens.recent_sign_in;

@@ -20,9 +20,10 @@ pub struct User {
     pub confirmation_sent_at: Option<Timestamp>,
     /// The password's hash, a PHC or bcrypt string.
     pub password: Option<String>,
-    /// A JSON object that only the service writes.
+    /// A JSON object that only the service writes, as serde_json prints a `Value`: a store may keep the value and
+    /// not its spelling.
     pub app_metadata: String,
-    /// A JSON object that the user writes.
+    /// A JSON object that the user writes, printed the same way.
     pub user_metadata: String,
     /// Refused until then.
     pub banned_until: Option<Timestamp>,

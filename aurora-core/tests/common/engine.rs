@@ -43,20 +43,18 @@ impl Engine {
             let database = SqliteDatabase::open(path.to_str().unwrap(), clock).await.unwrap();
             return Opening { keys: Arc::new(database.clone()), engine: Self::Sqlite(database) };
         }
-        let folder = path.parent().unwrap();
-        let name = folder.file_name().unwrap().to_str().unwrap().replace('-', "_");
-        let made = folder.join("postgres");
-        let place = if made.exists() { Place { name } } else { Place::named(name).await };
+        let restart = path.with_extension("run").exists();
+        let place = place_of(path).await;
         let owner = PostgresOwner::open(&place.owner_url()).await.unwrap();
         owner.migrate(clock.now()).await.unwrap();
-        let (role, url) = if made.exists() {
+        let (role, url) = if restart {
             let role = format!("{}_run", place.name);
             (role.clone(), place.url(&role, "run"))
         } else {
             place.role("run", "NOINHERIT").await
         };
         owner.admit_run_role(&role).await.unwrap();
-        std::fs::write(&made, "").unwrap();
+        std::fs::write(path.with_extension("run"), "").unwrap();
         let keys = owner.store();
         let database = PostgresDatabase::open(&url, &PostgresOptions::default()).await.unwrap();
         Opening { keys, engine: Self::Postgres(database, place) }
@@ -136,6 +134,24 @@ impl Engine {
             }
         }
     }
+}
+
+/// What the engine says when its audit table was renamed.
+pub fn missing_audit() -> &'static str {
+    if on_postgres() { "relation \"aurora.audit\" does not exist" } else { "no such table: aurora_audit" }
+}
+
+/// The database that `path` stands for, made on the first call.
+pub async fn place_of(path: &Path) -> Place {
+    let folder = path.parent().unwrap();
+    let name = folder.file_name().unwrap().to_str().unwrap().replace('-', "_");
+    let made = path.with_extension("made");
+    if made.exists() {
+        return Place { name };
+    }
+    let place = Place::named(name).await;
+    std::fs::write(&made, "").unwrap();
+    place
 }
 
 pub async fn connect(database: &SqliteDatabase) -> SqliteConnection {

@@ -35,7 +35,8 @@ use aurora_core::types::{RequestId, Timestamp};
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 
-pub use engine::{Engine, connect, host_writes, on_postgres};
+#[allow(unused_imports, reason = "each test file uses a part")]
+pub use engine::{Engine, connect, host_writes, missing_audit, on_postgres};
 
 pub const PASSWORD: &str = "correct horse battery";
 pub const ANON_KEY: &str = "sb_publishable_for_tests";

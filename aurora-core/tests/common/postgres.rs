@@ -89,6 +89,12 @@ impl Place {
         (role.clone(), self.url(&role, "run"))
     }
 
+    pub fn superuser_url(&self) -> String {
+        let server = server();
+        let (address, _) = server.rsplit_once('/').unwrap();
+        format!("{address}/{}", self.name)
+    }
+
     pub async fn superuser(&self) -> PgConnection {
         superuser(&self.name).await
     }

@@ -11,8 +11,8 @@ use crate::fixture::{Fixture, POLICIES, ROWS, SCHEMA};
 #[derive(Debug)]
 struct Any;
 
-impl sqlx::FromRow<'_, sqlx::sqlite::SqliteRow> for Any {
-    fn from_row(_: &sqlx::sqlite::SqliteRow) -> Result<Self, sqlx::Error> {
+impl<R: sqlx::Row> sqlx::FromRow<'_, R> for Any {
+    fn from_row(_: &R) -> Result<Self, sqlx::Error> {
         Ok(Self)
     }
 }

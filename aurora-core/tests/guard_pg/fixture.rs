@@ -68,12 +68,12 @@ INSERT INTO secrets VALUES (1, 'HIDDEN');
 ";
 
 pub(crate) const OWNER: &str = "aurora_guard_owner";
+pub(crate) const RUN_PASSWORD: &str = "0123456789abcdef";
 const PASSWORD: &str = "owner-of-throw-away-databases";
 
 pub(crate) struct Fixture {
     pub(crate) guard: Guard,
     pub(crate) database: PostgresDatabase,
-    pub(crate) owner: PostgresOwner,
     pub(crate) place: String,
 }
 
@@ -88,6 +88,12 @@ fn server() -> PgConnectOptions {
 
 pub(crate) async fn superuser(database: &str) -> PgConnection {
     server().database(database).connect().await.expect("the throw-away server answers")
+}
+
+pub(crate) fn owner_url(database: &str) -> String {
+    let server = server();
+    let (host, port) = (server.get_host(), server.get_port());
+    format!("postgres://{OWNER}:{PASSWORD}@{host}:{port}/{database}?sslmode=disable")
 }
 
 pub(crate) async fn run(connection: &mut PgConnection, text: &str) {
@@ -114,11 +120,9 @@ impl Place {
         run(&mut connection, &role).await;
         run(&mut connection, &format!("DROP DATABASE IF EXISTS {name}")).await;
         run(&mut connection, &format!("CREATE DATABASE {name} OWNER {OWNER}")).await;
-        let (host, port) = (server().get_host().to_owned(), server().get_port());
-        let url = format!("postgres://{OWNER}:{PASSWORD}@{host}:{port}/{name}?sslmode=disable");
-        let owner = PostgresOwner::open(&url).await.unwrap();
+        let owner = PostgresOwner::open(&owner_url(&name)).await.unwrap();
         owner.migrate(SystemClock.now()).await.unwrap();
-        let run_as = owner.make_run_role(&Secret::new("0123456789abcdef".to_owned())).await.unwrap();
+        let run_as = owner.make_run_role(&Secret::new(RUN_PASSWORD.to_owned())).await.unwrap();
         connection.close().await.unwrap();
         let mut transaction = owner.begin().await.unwrap();
         let path = "SET LOCAL search_path = public;";
@@ -129,8 +133,7 @@ impl Place {
 
     /// The database as the run role, ready to be guarded.
     pub(crate) async fn database(&self, connections: u32) -> PostgresDatabase {
-        let mut options = PostgresOptions::default();
-        options.connections = connections;
+        let options = PostgresOptions { connections, ..PostgresOptions::default() };
         let database = PostgresDatabase::connect(self.run.clone(), &options).await.unwrap();
         database.bind_identity(&|generation| [u8::try_from(generation).unwrap(); 32]).await.unwrap();
         database
@@ -168,7 +171,7 @@ impl Fixture {
             .map_err(|errors| Error::new(Code::Configuration, errors.to_string()))?;
         let database = place.database(connections).await;
         let guard = Guard::open_postgres(database.clone(), Some(&place.owner), &policies, options).await?;
-        Ok(Self { guard, database, owner: place.owner, place: place.name })
+        Ok(Self { guard, database, place: place.name })
     }
 
     pub(crate) fn ann(&self) -> Guarded {

@@ -5,10 +5,13 @@
 
 mod attacks;
 mod basics;
+mod cost;
 mod errors;
 mod fixture;
 mod forging;
 mod install;
+mod pooler;
 #[path = "../guard/semantics.rs"]
 mod semantics;
+mod service;
 mod sessions;

@@ -20,15 +20,17 @@ const BIND: &str = "SELECT set_config('role', $1, true), set_config('request.jwt
 
 /// The role and claims alone, within a transaction that is bound already.
 const REBIND: &str = "SELECT set_config('role', $1, true), set_config('request.jwt.claims', $2, true), \
-    set_config('aurora.mac', $3, true)";
+    set_config('aurora.mac', $3, true), set_config('search_path', $4, true)";
 
 /// `RESET ALL` first: what a statement of somebody else's left behind in the session ends here.
 macro_rules! begin {
-    ($mode:literal) => {
+    ($mode:literal $(, $more:literal)?) => {
         concat!(
             "BEGIN ISOLATION LEVEL ",
             $mode,
-            "; RESET ALL; SELECT pg_catalog.pg_backend_pid(), \
+            "; RESET ALL;",
+            $($more,)?
+            " SELECT pg_catalog.pg_backend_pid(), \
              (EXTRACT(epoch FROM pg_catalog.transaction_timestamp()) * 1000000)::bigint"
         )
     };
@@ -46,11 +48,16 @@ pub enum Mode {
 }
 
 impl Mode {
-    fn begin(self) -> &'static str {
-        match self {
-            Self::ReadWrite => begin!("READ COMMITTED READ WRITE"),
-            Self::ReadOnly => begin!("READ COMMITTED READ ONLY"),
-            Self::Snapshot => begin!("REPEATABLE READ READ ONLY"),
+    fn begin(self, pooled: bool) -> &'static str {
+        match (self, pooled) {
+            (Self::ReadWrite, false) => begin!("READ COMMITTED READ WRITE"),
+            (Self::ReadOnly, false) => begin!("READ COMMITTED READ ONLY"),
+            (Self::Snapshot, false) => begin!("REPEATABLE READ READ ONLY"),
+            // sqlx names its statements by a number of its own connection, also where it keeps none, and another
+            // client may have left that name on this server connection.
+            (Self::ReadWrite, true) => begin!("READ COMMITTED READ WRITE", " DEALLOCATE ALL;"),
+            (Self::ReadOnly, true) => begin!("READ COMMITTED READ ONLY", " DEALLOCATE ALL;"),
+            (Self::Snapshot, true) => begin!("REPEATABLE READ READ ONLY", " DEALLOCATE ALL;"),
         }
     }
 }
@@ -161,11 +168,12 @@ impl BoundTransaction {
 
     async fn open(connections: &Connections, identity: Option<Identity>, mode: Mode) -> Result<Self> {
         let mut lease = connections.lease().await?;
-        let row = match start(lease.connection()?, mode).await {
+        let pooled = connections.are_pooled();
+        let row = match start(lease.connection()?, mode, pooled).await {
             Ok(row) => row,
             // The server restarted, or something between closed an idle connection. Nothing was done yet.
             Err(error) if is_gone(&error) && lease.renew().await? => {
-                start(lease.connection()?, mode).await.map_err(failure)?
+                start(lease.connection()?, mode, pooled).await.map_err(failure)?
             }
             Err(error) => {
                 lease.discard();
@@ -184,11 +192,14 @@ impl BoundTransaction {
         }
     }
 
-    /// Goes on as somebody else within the same transaction. One round trip. Nothing of the host's may run between
-    /// the two on behalf of a user.
-    pub async fn rebind(&mut self, role: &str, claims: &str) -> Result<()> {
+    /// Goes on as somebody else within the same transaction, with names looked up elsewhere. One round trip.
+    pub(super) async fn rebind(&mut self, role: &str, claims: &str, search_path: &str) -> Result<()> {
         let mac = self.mac(role, claims);
-        let query = sqlx::query(REBIND).bind(role.to_owned()).bind(claims.to_owned()).bind(mac);
+        let query = sqlx::query(REBIND)
+            .bind(role.to_owned())
+            .bind(claims.to_owned())
+            .bind(mac)
+            .bind(search_path.to_owned());
         query.execute(self.connection()?).await.map_err(failure)?;
         Ok(())
     }
@@ -234,8 +245,8 @@ impl fmt::Debug for BoundTransaction {
     }
 }
 
-async fn start(connection: &mut PgConnection, mode: Mode) -> sqlx::Result<(i32, i64)> {
-    let row = sqlx::raw_sql(mode.begin()).fetch_one(connection).await?;
+async fn start(connection: &mut PgConnection, mode: Mode, pooled: bool) -> sqlx::Result<(i32, i64)> {
+    let row = sqlx::raw_sql(mode.begin(pooled)).fetch_one(connection).await?;
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 

@@ -30,6 +30,7 @@ struct Inner {
     permits: Arc<Semaphore>,
     most: u32,
     deadline: Duration,
+    pooled: bool,
 }
 
 struct Open {
@@ -47,7 +48,7 @@ pub(super) struct Lease {
 }
 
 impl Connections {
-    pub(super) fn new(options: PgConnectOptions, most: u32, deadline: Duration) -> Self {
+    pub(super) fn new(options: PgConnectOptions, most: u32, deadline: Duration, pooled: bool) -> Self {
         let most = most.max(1);
         let permits = usize::try_from(most).unwrap_or(1);
         Self(Arc::new(Inner {
@@ -56,7 +57,13 @@ impl Connections {
             permits: Arc::new(Semaphore::new(permits)),
             most,
             deadline,
+            pooled,
         }))
+    }
+
+    /// A pooler in transaction mode stands before the server.
+    pub(super) fn are_pooled(&self) -> bool {
+        self.0.pooled
     }
 
     /// The next free connection. [`Code::OverCapacity`](crate::types::Code::OverCapacity) after the deadline.

@@ -19,6 +19,8 @@ use crate::types::{Code, Error, Result};
 /// The role that the stores' own transactions run as, and its claims.
 pub(super) const STORE_ROLE: &str = "aurora_store";
 pub(super) const STORE_CLAIMS: &str = r#"{"aurora":"store"}"#;
+/// Every name in a store's statement has its schema.
+pub(super) const STORE_PATH: &str = "pg_catalog, pg_temp";
 /// Whom the host's own statements run as in a store's transaction: they see every row of the host's tables.
 pub(super) const HOST_ROLE: &str = "aurora_service";
 pub(super) const HOST_CLAIMS: &str = r#"{"role":"service_role"}"#;
@@ -37,6 +39,8 @@ pub struct PostgresOptions {
     pub deadline: Duration,
     /// The schemas in which a name without one is looked up, in order. `public`.
     pub schemas: Vec<String>,
+    /// A pooler in transaction mode stands before the server, as `?pgbouncer=true` in the URL says too. `false`.
+    pub pgbouncer: bool,
     /// Refuse a server with CVE-2026-14666 instead of warning.
     pub refuse_vulnerable_server: bool,
 }
@@ -48,6 +52,7 @@ impl Default for PostgresOptions {
             store_connections: 5,
             deadline: Duration::from_secs(5),
             schemas: vec!["public".to_owned()],
+            pgbouncer: false,
             refuse_vulnerable_server: false,
         }
     }
@@ -74,8 +79,9 @@ impl PostgresDatabase {
     /// [`Code::Configuration`] with the fix, for a server before 15, a role that could do more than act as somebody,
     /// a schema that is missing or of a later epoch.
     pub async fn open(url: &str, options: &PostgresOptions) -> Result<Self> {
-        let (connect, _) = connect_options(url)?;
-        Self::connect(connect, options).await
+        let (connect, pooled) = connect_options(url)?;
+        let options = PostgresOptions { pgbouncer: options.pgbouncer || pooled, ..options.clone() };
+        Self::connect(connect, &options).await
     }
 
     /// The same database and role as a pool of the host's, under connections of Aurora's own.
@@ -88,8 +94,13 @@ impl PostgresDatabase {
     pub async fn connect(connect: PgConnectOptions, options: &PostgresOptions) -> Result<Self> {
         let schemas: Vec<String> = options.schemas.iter().map(|schema| quote(schema)).collect();
         let database = Self(Arc::new(Inner {
-            guarded: Connections::new(connect.clone(), options.connections, options.deadline),
-            stores: Connections::new(connect, options.store_connections, options.deadline),
+            guarded: Connections::new(
+                connect.clone(),
+                options.connections,
+                options.deadline,
+                options.pgbouncer,
+            ),
+            stores: Connections::new(connect, options.store_connections, options.deadline, options.pgbouncer),
             identity: RwLock::new(None),
             // Temporary tables come last: they are looked up first where the path does not name them.
             search_path: format!("{}, pg_temp", schemas.join(", ")),
@@ -173,11 +184,12 @@ impl PostgresDatabase {
         let mut bind = Bind::new(STORE_ROLE, STORE_CLAIMS, mode);
         bind.statement_timeout = Some(STORE_STATEMENT);
         bind.lock_timeout = Some(STORE_LOCK);
-        BoundTransaction::begin(self.0.stores.clone(), identity, bind, "pg_catalog, pg_temp").await
+        BoundTransaction::begin(self.0.stores.clone(), identity, bind, STORE_PATH).await
     }
 
     async fn write(&self) -> Result<PostgresWrite> {
-        Ok(PostgresWrite::new(self.begin_store(Mode::ReadWrite).await?))
+        let transaction = self.begin_store(Mode::ReadWrite).await?;
+        Ok(PostgresWrite::new(transaction, &self.0.search_path))
     }
 
     /// The role and database that it connects as and to.
@@ -271,4 +283,45 @@ pub(super) fn connect_options(url: &str) -> Result<(PgConnectOptions, bool)> {
 fn unreachable(error: Error) -> Error {
     let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
     Error::new(Code::Configuration, format!("cannot connect to the database: {cause}")).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Connection as _};
+
+    use super::*;
+    use crate::env::{Clock as _, SystemClock};
+    use crate::store::postgres::{PostgresOwner, statements};
+
+    #[test]
+    fn a_url_s_password_is_in_no_error_and_in_no_debug() {
+        let error = connect_options("postgres://u:geheim@host:notaport/x").unwrap_err();
+        assert!(!format!("{error:?}").contains("geheim"));
+        let (options, pooled) = connect_options("postgres://u:p@h/d?pgbouncer=true&sslmode=disable").unwrap();
+        assert!(pooled && options.get_username() == "u");
+    }
+
+    /// On the server that `AURORA_TEST_POSTGRES` names, as the role that runs them.
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a test's server is named in the environment")]
+    async fn every_statement_prepares() {
+        let server = std::env::var("AURORA_TEST_POSTGRES").expect("AURORA_TEST_POSTGRES: run scripts/test");
+        let name = format!("aurora_prepare_{}", std::process::id());
+        let mut connection = sqlx::PgConnection::connect(&server).await.unwrap();
+        let make = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE); CREATE DATABASE {name}");
+        for statement in make.split("; ") {
+            sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
+        }
+        let (address, _) = server.rsplit_once('/').unwrap();
+        let owner = PostgresOwner::open(&format!("{address}/{name}")).await.unwrap();
+        owner.migrate(SystemClock.now()).await.unwrap();
+        let mut transaction = owner.begin().await.unwrap();
+        let connection = transaction.connection().unwrap();
+        sqlx::raw_sql("SET LOCAL ROLE aurora_store").execute(&mut *connection).await.unwrap();
+        for (name, text) in statements::ALL {
+            let prepared = sqlx::Executor::prepare(&mut *connection, sqlx::SqlStr::from_static(text)).await;
+            assert!(prepared.is_ok(), "{name}: {:?}", prepared.err());
+        }
+        assert!(statements::ALL.len() > 30);
+    }
 }

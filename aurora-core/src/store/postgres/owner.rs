@@ -26,8 +26,8 @@ pub struct PostgresOwner {
 impl PostgresOwner {
     /// Connects as the owner: the migrate URL's role.
     pub async fn open(url: &str) -> Result<Self> {
-        let (options, _) = connect_options(url)?;
-        let this = Self { connections: Connections::new(options, 2, DEADLINE) };
+        let (options, pooled) = connect_options(url)?;
+        let this = Self { connections: Connections::new(options, 2, DEADLINE, pooled) };
         let mut transaction = this.begin().await?;
         check::server(check::version(transaction.connection()?).await?, Vulnerable::Warn)?;
         transaction.commit().await?;
@@ -150,6 +150,6 @@ impl Database for OwnerStore {
     }
 
     async fn begin(&self) -> Result<Box<dyn Transaction>> {
-        Ok(Box::new(PostgresWrite::new(self.0.begin().await?)))
+        Ok(Box::new(PostgresWrite::new(self.0.begin().await?, "public, pg_temp")))
     }
 }

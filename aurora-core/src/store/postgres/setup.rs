@@ -30,9 +30,9 @@ const LOCK: &str = "SELECT pg_catalog.pg_advisory_xact_lock(107114611208801)";
 const CREATE: &str = "CREATE SCHEMA IF NOT EXISTS aurora; \
     CREATE TABLE IF NOT EXISTS aurora.migrations (version integer NOT NULL PRIMARY KEY, epoch integer NOT NULL, \
     applied_at timestamptz NOT NULL DEFAULT pg_catalog.now());";
-const KNOWN: &str = "SELECT pg_catalog.to_regclass('aurora.migrations') IS NOT NULL, \
-    pg_catalog.to_regclass('auth.users') IS NOT NULL OR EXISTS (SELECT FROM pg_catalog.pg_namespace \
-    WHERE nspname = 'auth')";
+const KNOWN: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n \
+    ON n.oid = c.relnamespace WHERE n.nspname = 'aurora' AND c.relname = 'migrations'), \
+    EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'auth')";
 const NEWEST: &str = "SELECT coalesce(max(version), 0), coalesce(max(epoch), 0) FROM aurora.migrations";
 const RECORD: &str = "INSERT INTO aurora.migrations (version, epoch, applied_at) \
     VALUES ($1, $2, $3::text::timestamptz)";

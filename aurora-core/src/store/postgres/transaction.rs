@@ -4,7 +4,7 @@ use sqlx::query::Query;
 
 use super::bind::BoundTransaction;
 use super::codec::{Id, Moment};
-use super::database::{HOST_CLAIMS, HOST_ROLE, STORE_CLAIMS, STORE_ROLE};
+use super::database::{HOST_CLAIMS, HOST_ROLE, STORE_CLAIMS, STORE_PATH, STORE_ROLE};
 use super::{failure, rows, statements};
 use crate::store::{
     AuditRow, HostTransaction, Identity, KeyRow, Reader, RefreshToken, Revocation, Session, SigningKeyRow,
@@ -25,6 +25,8 @@ pub(super) struct PostgresReader(BoundTransaction);
 /// flows never wait for each other.
 pub(super) struct PostgresWrite {
     transaction: BoundTransaction,
+    /// Where the host's statements look names up.
+    host_path: String,
     /// Whether the host had the connection last, under its own role.
     lent: bool,
 }
@@ -74,13 +76,13 @@ impl PostgresReader {
 }
 
 impl PostgresWrite {
-    pub(super) fn new(transaction: BoundTransaction) -> Self {
-        Self { transaction, lent: false }
+    pub(super) fn new(transaction: BoundTransaction, host_path: &str) -> Self {
+        Self { transaction, host_path: host_path.to_owned(), lent: false }
     }
 
     async fn connection(&mut self) -> Result<&mut PgConnection> {
         if std::mem::take(&mut self.lent) {
-            self.transaction.rebind(STORE_ROLE, STORE_CLAIMS).await?;
+            self.transaction.rebind(STORE_ROLE, STORE_CLAIMS, STORE_PATH).await?;
         }
         self.transaction.connection()
     }
@@ -390,7 +392,7 @@ impl Transaction for PostgresWrite {
     }
 
     async fn host(&mut self) -> Result<HostTransaction<'_>> {
-        self.transaction.rebind(HOST_ROLE, HOST_CLAIMS).await?;
+        self.transaction.rebind(HOST_ROLE, HOST_CLAIMS, &self.host_path).await?;
         self.lent = true;
         Ok(HostTransaction::Postgres(self.transaction.connection()?))
     }

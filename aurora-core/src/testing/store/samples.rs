@@ -45,7 +45,7 @@ pub(super) fn user() -> Result<User> {
         confirmation_sent_at: at(3),
         password: Some("$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA".to_owned()),
         app_metadata:
-            r#"{"provider":"email","providers":["email"],"z":{"b":1,"a":[1.5,-0.1,1e300,null,true]}}"#
+            r#"{"provider":"email","providers":["email"],"z":{"a":[1.5,-0.1,1e+300,null,true],"b":1}}"#
                 .to_owned(),
         user_metadata: "{\"a\":\"\u{7f}\u{fffd} \\\\ \u{1f980} ''\",\"bb\":\"x\",\"n\":9007199254740993}"
             .to_owned(),

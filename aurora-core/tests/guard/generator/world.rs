@@ -12,7 +12,7 @@ use aurora_core::store::WriterLock;
 use aurora_core::types::{Principal, UserId};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow};
 use sqlx::{
-    AssertSqlSafe, Column as _, ConnectOptions as _, Decode as _, Row as _, TypeInfo as _, ValueRef as _,
+    AssertSqlSafe, Column as _, ConnectOptions as _, Decode, Row as _, Sqlite, TypeInfo as _, ValueRef as _,
 };
 
 pub(crate) const ANN: &str = "00000000-0000-4000-8000-00000000000a";
@@ -331,13 +331,19 @@ impl<'r> sqlx::FromRow<'r, SqliteRow> for AnyRow {
             } else {
                 let kind = value.type_info().name().to_owned();
                 match kind.as_str() {
-                    "INTEGER" | "BOOLEAN" => Cell::Int(i64::decode(value).map_err(sqlx::Error::Decode)?),
-                    "REAL" => Cell::Real(f64::decode(value).map_err(sqlx::Error::Decode)?.to_string()),
-                    "TEXT" => Cell::Text(
-                        String::from_utf8_lossy(<&[u8]>::decode(value).map_err(sqlx::Error::Decode)?)
-                            .into_owned(),
+                    "INTEGER" | "BOOLEAN" => {
+                        Cell::Int(<i64 as Decode<Sqlite>>::decode(value).map_err(sqlx::Error::Decode)?)
+                    }
+                    "REAL" => Cell::Real(
+                        <f64 as Decode<Sqlite>>::decode(value).map_err(sqlx::Error::Decode)?.to_string(),
                     ),
-                    _ => Cell::Blob(<Vec<u8>>::decode(value).map_err(sqlx::Error::Decode)?),
+                    "TEXT" => Cell::Text(
+                        String::from_utf8_lossy(
+                            <&[u8] as Decode<Sqlite>>::decode(value).map_err(sqlx::Error::Decode)?,
+                        )
+                        .into_owned(),
+                    ),
+                    _ => Cell::Blob(<Vec<u8> as Decode<Sqlite>>::decode(value).map_err(sqlx::Error::Decode)?),
                 }
             };
             cells.push(decoded);
