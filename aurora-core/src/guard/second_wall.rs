@@ -218,3 +218,29 @@ async fn a_bare_name_reaches_no_table_of_the_file() {
         }
     }
 }
+
+/// The guard's views that a snapshot was the first to need stay when it is dropped.
+#[tokio::test]
+async fn what_a_snapshot_made_of_ours_stays() {
+    let (guard, _folder) = guard().await;
+    let ann = guard.guarded(Principal::user(ANN.parse().unwrap()));
+    let mut snapshot = ann.snapshot().await.unwrap();
+    let sql = "SELECT count(*) FROM t";
+    let (seen,): (i64,) = snapshot.query_as(sql).fetch_one().await.unwrap();
+    assert_eq!(seen, 1);
+    drop(snapshot);
+    let engine = ann.sqlite_actor().engine();
+    let rewritten = engine.rewrite(Role::Authenticated, sql).unwrap();
+    assert!(!rewritten.needs.is_empty());
+    for _ in 0..100 {
+        let mut lease = engine.pool.reader().await.unwrap();
+        let connection = lease.connection().unwrap();
+        if rewritten.needs.iter().all(|need| connection.has(Role::Authenticated, *need)) {
+            return;
+        }
+        drop(lease);
+        // The dropped snapshot's connection comes back from a task of its own.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the views went with the snapshot");
+}

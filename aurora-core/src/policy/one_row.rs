@@ -12,12 +12,15 @@ use super::raw::Comparison;
 ///
 /// An OR that is not all about who asks is likely to hold for many rows (`is_public OR owner = auth.uid()`): to read
 /// them all by their indexes and sort them costs more than to go through the table until there are enough, and
-/// without end more where there are many. `IS` keeps SQLite from the former.
+/// without end more where there are many. `CASE` keeps SQLite from the former.
 pub(super) fn first(expr: &Expr, inner: &dyn Fn(&str) -> bool) -> Expr {
     let keep = |select: &Select| personal_list(select, inner);
     match expr {
         Expr::And(many) => Expr::And(many.iter().map(|one| first(one, inner)).collect()),
-        Expr::Or(_) if !personal(expr, inner) => Expr::Is(Box::new(asked(expr, &keep)), true),
+        Expr::Or(_) if !personal(expr, inner) => {
+            let arms = vec![(asked(expr, &keep), Expr::Bool(true))];
+            Expr::Case { arms, otherwise: Box::new(Expr::Bool(false)) }
+        }
         _ => asked(expr, &keep),
     }
 }

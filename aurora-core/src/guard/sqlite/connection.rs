@@ -30,6 +30,8 @@ pub(crate) struct Connection {
     /// Objects made inside the open transaction: a rollback takes them away again.
     fresh: Vec<(Role, Need)>,
     in_transaction: bool,
+    /// The open transaction only reads the host's tables.
+    reads: bool,
     /// A statement was sent and its end not seen: its future was dropped.
     in_flight: bool,
 }
@@ -64,6 +66,7 @@ impl Connection {
             ready: HashSet::new(),
             fresh: Vec::new(),
             in_transaction: false,
+            reads: false,
             in_flight: false,
         };
         let schema = quote(&names.schema());
@@ -144,7 +147,7 @@ impl Connection {
     }
 
     pub(crate) async fn begin(&mut self, immediate: bool) -> Result<()> {
-        self.in_transaction = true;
+        (self.in_transaction, self.reads) = (true, !immediate);
         self.word(if immediate { "BEGIN IMMEDIATE" } else { "BEGIN DEFERRED" }).await
     }
 
@@ -224,7 +227,13 @@ impl Connection {
 
     /// After a dropped future: ends what still runs, waits for the worker, rolls back. An error means the
     /// connection must be thrown away.
+    ///
+    /// A read transaction that was dropped with no statement in it is committed: what it made of ours stays, and
+    /// the next one need not make it again.
     pub(super) async fn recover(&mut self) -> Result<()> {
+        if self.in_transaction && self.reads && !self.in_flight && self.commit().await.is_ok() {
+            return Ok(());
+        }
         self.context.cancel();
         drop(self.inner.lock_handle().await.map_err(Error::internal)?);
         self.context.revive();
