@@ -52,8 +52,28 @@ impl<'a> Checker<'a> {
     fn unknown(&mut self, call: &RawCall, names: &[String], given: &[(Option<&str>, Typed)], line: u64) {
         let types: Vec<&str> = given.iter().map(|(_, (_, kind))| kind.name()).collect();
         let written = format!("{}({})", call.written(), types.join(", "));
-        let other_arguments = self.catalog.routines.iter().any(|routine| names.contains(&routine.name));
-        if other_arguments {
+        let catalog = self.catalog;
+        let known: Vec<&'a Routine> =
+            catalog.routines.iter().filter(|routine| names.contains(&routine.name)).collect();
+        // A type or a label that is missing says more than a function that is.
+        for routine in &known {
+            for (position, parameter) in routine.parameters.iter().enumerate() {
+                let Some(kind) = self.type_of(&parameter.kind) else {
+                    let typed = (Expr::Null, Type::Unknown);
+                    self.cast(typed, &parameter.kind, line);
+                    return;
+                };
+                if let [_] = known.as_slice()
+                    && let Some((None, (value, from))) = given.get(position)
+                    && let (Type::Enum(at), Expr::Text(label), Type::Unknown) = (kind, value, *from)
+                    && catalog.enums.get(at).is_some_and(|known| !known.labels.contains(label))
+                {
+                    self.check_label(value, *from, kind, line);
+                    return;
+                }
+            }
+        }
+        if !known.is_empty() {
             let help = "correct the arguments: the file holds it with others (a literal must fit the type, a label \
                         its enum)";
             self.refuse(line, format!("function {written} does not exist"), help);
