@@ -52,7 +52,8 @@ fn schema() -> Schema {
     }
 }
 
-const ENABLED: &str = "ALTER TABLE notes ENABLE ROW LEVEL SECURITY; ALTER TABLE members ENABLE ROW LEVEL SECURITY;
+const ENABLED: &str =
+    "ALTER TABLE notes ENABLE ROW LEVEL SECURITY; ALTER TABLE members ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON members FOR SELECT USING (user_id = auth.uid());\n";
 
 fn read(text: &str) -> Result<Lowered, PolicyErrors> {
@@ -88,7 +89,8 @@ fn refused(functions: &str, condition: &str) -> String {
     refusal(&format!("{functions}\nCREATE POLICY p ON notes FOR SELECT USING ({condition});"))
 }
 
-const MEMBER: &str = "CREATE FUNCTION is_member(_team bigint) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
+const MEMBER: &str =
+    "CREATE FUNCTION is_member(_team bigint) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
   SET search_path = public AS $$
   SELECT EXISTS (SELECT 1 FROM members m WHERE m.team_id = _team AND m.user_id = auth.uid());
 $$;";
@@ -136,20 +138,28 @@ fn a_definer_reads_tables_that_nobody_else_may() {
     let denied = revoked.denied("notes", Role::Anon, Command::Select);
     assert_eq!(denied.as_deref(), Some("permission denied for function is_member"));
     assert_eq!(revoked.denied("notes", Role::Authenticated, Command::Select), None);
-    assert!(refusal(&format!("ALTER TABLE members FORCE ROW LEVEL SECURITY;{MEMBER}{policy}")).contains("FORCE"));
+    assert!(
+        refusal(&format!("ALTER TABLE members FORCE ROW LEVEL SECURITY;{MEMBER}{policy}")).contains("FORCE")
+    );
 }
 
 #[test]
 fn columns_hide_parameters_in_sql_and_clash_in_plpgsql() {
     let body = "EXISTS (SELECT 1 FROM members WHERE team_id = team_id)";
-    let sql = format!("CREATE FUNCTION f(team_id bigint) RETURNS boolean LANGUAGE sql AS $$ SELECT {body} $$;");
+    let sql =
+        format!("CREATE FUNCTION f(team_id bigint) RETURNS boolean LANGUAGE sql AS $$ SELECT {body} $$;");
     let own = expr(&sql, "f(team_id)");
     assert!(own.contains("(\"aurora~1\".\"team_id\" = \"aurora~1\".\"team_id\")"), "{own}");
-    let plpgsql =
-        format!("CREATE FUNCTION f(team_id bigint) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN {body}; END $$;");
+    let plpgsql = format!(
+        "CREATE FUNCTION f(team_id bigint) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN {body}; END $$;"
+    );
     assert!(refused(&plpgsql, "f(team_id)").contains("ambiguous: a parameter and a column"));
     let qualified = plpgsql.replace("team_id = team_id", "members.team_id = f.team_id");
-    assert!(expr(&qualified, "f(team_id)").starts_with("(t.team_id IN"), "{}", expr(&qualified, "f(team_id)"));
+    assert!(
+        expr(&qualified, "f(team_id)").starts_with("(t.team_id IN"),
+        "{}",
+        expr(&qualified, "f(team_id)")
+    );
     let numbered = sql.replace("f(team_id bigint)", "f(bigint)").replace("team_id = team_id", "team_id = $1");
     assert!(expr(&numbered, "f(team_id)").starts_with("(t.team_id IN"));
     assert!(refused(&numbered.replace("$1", "$2"), "f(team_id)").contains("no parameter $2"));
@@ -182,7 +192,13 @@ fn overloads_defaults_and_names_are_found_as_postgresql_finds_them() {
     assert!(refused(schema, "f()").contains("is unknown"));
     let twice = "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$;";
     assert!(refusal(&format!("{twice}{twice}")).contains("already exists"));
-    assert_eq!(expr(&format!("{twice}{}", twice.replace("CREATE", "CREATE OR REPLACE").replace("1", "2")), "f() = 2"), "true");
+    assert_eq!(
+        expr(
+            &format!("{twice}{}", twice.replace("CREATE", "CREATE OR REPLACE").replace("1", "2")),
+            "f() = 2"
+        ),
+        "true"
+    );
 }
 
 #[test]
@@ -225,11 +241,15 @@ fn set_returning_functions_dissolve_into_their_subquery() {
         assert_eq!(text, list, "{condition}");
     }
     assert!(refused(function, "my_teams() = team_id").contains("set-returning"));
-    let query = function.replace("LANGUAGE sql", "LANGUAGE plpgsql").replace("SELECT", "BEGIN RETURN QUERY SELECT").replace("() $$", "(); END $$");
+    let query = function
+        .replace("LANGUAGE sql", "LANGUAGE plpgsql")
+        .replace("SELECT", "BEGIN RETURN QUERY SELECT")
+        .replace("() $$", "(); END $$");
     assert_eq!(expr(&query, "team_id in (select my_teams())"), list);
     let table = "CREATE FUNCTION mine() RETURNS TABLE (team bigint, kind text) LANGUAGE sql AS
         $$ SELECT team_id, role FROM members UNION ALL SELECT 7, 'admin' $$;";
-    let text = expr(table, "exists (select 1 from mine() m where m.team = notes.team_id and m.kind = 'admin')");
+    let text =
+        expr(table, "exists (select 1 from mine() m where m.team = notes.team_id and m.kind = 'admin')");
     assert!(text.contains(" OR (7 = t.team_id)"), "{text}");
 }
 
@@ -253,13 +273,20 @@ END $$;";
     assert!(outside.contains("policies.sql:4: ") && outside.contains("function f()"), "{outside}");
     assert!(outside.contains("Policies::with_function") && outside.contains("one SELECT"), "{outside}");
     let unknown = refused("", "is_vip(owner)");
-    assert!(unknown.contains("CREATE FUNCTION is_vip") && unknown.contains("Policies::with_function"), "{unknown}");
-    let inside = refused("\n\nCREATE FUNCTION f() RETURNS boolean LANGUAGE sql AS $$\nSELECT\n nope = 1 $$;", "f()");
+    assert!(
+        unknown.contains("CREATE FUNCTION is_vip") && unknown.contains("Policies::with_function"),
+        "{unknown}"
+    );
+    let inside =
+        refused("\n\nCREATE FUNCTION f() RETURNS boolean LANGUAGE sql AS $$\nSELECT\n nope = 1 $$;", "f()");
     assert!(inside.contains("policies.sql:7: "), "{inside}");
     let doubling: String = (1..18)
         .map(|at| format!("CREATE FUNCTION f{at}(a bigint) RETURNS bigint LANGUAGE sql AS $$ SELECT f{}(a) + f{0}(a) $$;", at - 1))
         .collect();
-    let bounded = refused(&format!("CREATE FUNCTION f0(a bigint) RETURNS bigint LANGUAGE sql AS $$ SELECT a $$;{doubling}"), "f17(id) = 1");
+    let bounded = refused(
+        &format!("CREATE FUNCTION f0(a bigint) RETURNS bigint LANGUAGE sql AS $$ SELECT a $$;{doubling}"),
+        "f17(id) = 1",
+    );
     assert!(bounded.contains("unfold this far"), "{bounded}");
 }
 
@@ -287,19 +314,29 @@ fn functions_of_the_host_stand_in_for_bodies_outside() {
 
 #[test]
 fn subqueries_of_every_kind_keep_their_meaning() {
-    let union = expr("", "team_id in (select team_id from members where user_id = auth.uid() union select 7)");
+    let union =
+        expr("", "team_id in (select team_id from members where user_id = auth.uid() union select 7)");
     assert!(union.contains(" OR ") && union.contains("(t.team_id = 7)"), "{union}");
-    let derived = expr("", "exists (select 1 from (select team_id as t, role from members where role <> 'x') m
-        where m.t = notes.team_id and m.role = 'admin')");
+    let derived = expr(
+        "",
+        "exists (select 1 from (select team_id as t, role from members where role <> 'x') m
+        where m.t = notes.team_id and m.role = 'admin')",
+    );
     assert!(derived.starts_with("(t.team_id IN (SELECT"), "{derived}");
-    let left = expr("", "exists (select 1 from members m left join members b on b.team_id = m.team_id and b.role = 'owner'
-        where m.team_id = notes.team_id and b.user_id is null)");
+    let left = expr(
+        "",
+        "exists (select 1 from members m left join members b on b.team_id = m.team_id and b.role = 'owner'
+        where m.team_id = notes.team_id and b.user_id is null)",
+    );
     assert!(left.contains("NOT EXISTS") && left.contains(" OR "), "{left}");
-    assert!(expr("", "(select count(*) from members where team_id = notes.team_id) < 3").contains("count(1)"));
+    assert!(
+        expr("", "(select count(*) from members where team_id = notes.team_id) < 3").contains("count(1)")
+    );
     assert!(expr("", "(select count(distinct user_id) from members) < 3").contains("count(DISTINCT"));
     assert_eq!(expr("", "exists (select count(*) from members)"), "true");
     assert_eq!(expr("", "exists (select 1 from members limit 0)"), "false");
-    let limited = expr("", "owner = (select user_id from members where role = 'owner' order by team_id desc limit 1)");
+    let limited =
+        expr("", "owner = (select user_id from members where role = 'owner' order by team_id desc limit 1)");
     assert!(limited.contains("ORDER BY \"aurora~1\".\"team_id\" DESC NULLS FIRST LIMIT 1"), "{limited}");
     for wrong in [
         "(select user_id from members union select 'x') = owner",
@@ -328,7 +365,8 @@ fn column_grants_are_data_for_the_guard() {
     assert!(!policies.granted("notes", Role::Anon, Command::Update));
     assert!(policies.granted("notes", Role::Anon, Command::Select));
     // Taking a column's privilege takes nothing from who holds the table's; taking the table's takes the columns'.
-    let policies = lowered("REVOKE SELECT (title) ON notes FROM anon; CREATE POLICY p ON notes USING (true);");
+    let policies =
+        lowered("REVOKE SELECT (title) ON notes FROM anon; CREATE POLICY p ON notes USING (true);");
     assert_eq!(policies.columns("notes", Role::Anon, Command::Select), Columns::All);
     let policies = lowered(&format!("{text} REVOKE SELECT ON notes FROM authenticated;"));
     assert_eq!(policies.columns("notes", Role::Authenticated, Command::Select), only(&["team_id"]));

@@ -30,7 +30,9 @@ impl Checker<'_> {
         match kind {
             Type::Array(of) => Some((value, of)),
             Type::StoredText => Some((value, Element::Any)),
-            Type::Unknown => coerce::coerce(value, kind, Type::Array(Element::Text)).map(|value| (value, Element::Text)),
+            Type::Unknown => {
+                coerce::coerce(value, kind, Type::Array(Element::Text)).map(|value| (value, Element::Text))
+            }
             Type::Null => Some((Expr::Null, Element::Any)),
             other => {
                 self.refuse(line, format!("an array function of {}", other.name()), "give it an array");
@@ -53,7 +55,9 @@ impl Checker<'_> {
                 return (Expr::Call(FunctionName::Json, vec![value, key]), Type::Json);
             }
             Type::StoredText => return self.refuse(line, "a subscript of a TEXT column", WHICH),
-            other => return self.refuse(line, format!("a subscript of {}", other.name()), "give it an array"),
+            other => {
+                return self.refuse(line, format!("a subscript of {}", other.name()), "give it an array");
+            }
         };
         match coerce::coerce(at, at_kind, Type::Integer) {
             Some(at) => {
@@ -159,10 +163,7 @@ impl Checker<'_> {
         let Some(common) = coerce::common(one.1, other.1) else {
             return self.mismatch(line, symbol, one.1, other.1);
         };
-        let sides = (
-            coerce::coerce(one.0, one.1, common),
-            coerce::coerce(other.0, other.1, common),
-        );
+        let sides = (coerce::coerce(one.0, one.1, common), coerce::coerce(other.0, other.1, common));
         let (Some(one_value), Some(other_value)) = sides else {
             return self.refuse(line, format!("a malformed literal beside {symbol}"), "correct it");
         };
@@ -187,8 +188,7 @@ impl Checker<'_> {
             let help = "write it with characters, . [..] ( ) | * + ? {m,n} ^ $ and \\d, or write LIKE";
             return self.refuse(pattern.line, format!("{what} ({state})"), help).0;
         }
-        let arguments =
-            vec![self.text(value, "~"), self.text(pattern, "~"), Expr::Integer(i64::from(fold))];
+        let arguments = vec![self.text(value, "~"), self.text(pattern, "~"), Expr::Integer(i64::from(fold))];
         Expr::Call(FunctionName::Regex, arguments)
     }
 }

@@ -95,9 +95,8 @@ impl Checker<'_> {
             return None;
         }
         let arguments: Vec<&Raw> = call.arguments.iter().map(|(_, argument)| argument).collect();
-        let known = PLAIN
-            .iter()
-            .find(|plain| plain.name == call.name && plain.arguments.len() == arguments.len());
+        let known =
+            PLAIN.iter().find(|plain| plain.name == call.name && plain.arguments.len() == arguments.len());
         if let Some(known) = known {
             return Some(self.plain_call(known, &arguments, line));
         }
@@ -197,7 +196,9 @@ impl Checker<'_> {
             };
             match value {
                 Some(value) => values.push(value),
-                None => return self.refuse(line, format!("concat of {}", kind.name()), "cast it to text first"),
+                None => {
+                    return self.refuse(line, format!("concat of {}", kind.name()), "cast it to text first");
+                }
             }
         }
         (Expr::Call(function, values), Text)

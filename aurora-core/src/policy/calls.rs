@@ -46,8 +46,11 @@ impl Converter<'_> {
             return RawKind::Call(call);
         }
         match (call.schema.as_deref(), call.last.as_str(), call.arguments.len()) {
-            (None, "array", 1) if matches!(call.arguments.as_slice(),
-                [(None, Raw { kind: RawKind::ArraySelect(_), .. })]) =>
+            (None, "array", 1)
+                if matches!(
+                    call.arguments.as_slice(),
+                    [(None, Raw { kind: RawKind::ArraySelect(_), .. })]
+                ) =>
             {
                 call.arguments.pop().map_or(RawKind::Null, |(_, argument)| argument.kind)
             }
@@ -142,10 +145,7 @@ impl Converter<'_> {
         self.refuse(line, format!("current_setting('{name}')"), help)
     }
 
-    fn plain_arguments(
-        &mut self,
-        function: &Function,
-    ) -> Result<Vec<(Option<String>, Raw)>, &'static str> {
+    fn plain_arguments(&mut self, function: &Function) -> Result<Vec<(Option<String>, Raw)>, &'static str> {
         if function.filter.is_some() {
             return Err("FILTER");
         }

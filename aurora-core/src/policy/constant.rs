@@ -195,7 +195,9 @@ fn condition(raw: &Raw, truth: bool, select: &mut impl FnMut(&RawSelect)) {
             condition(one, false, select);
             subquery(inner, select);
         }
-        RawKind::Exists(inner) | RawKind::Scalar(inner) | RawKind::ArraySelect(inner) => subquery(inner, select),
+        RawKind::Exists(inner) | RawKind::Scalar(inner) | RawKind::ArraySelect(inner) => {
+            subquery(inner, select)
+        }
         _ => raw.children().into_iter().for_each(|one| condition(one, false, select)),
     }
 }

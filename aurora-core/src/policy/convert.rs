@@ -164,7 +164,12 @@ impl<'a> Converter<'a> {
         RawKind::Not(Box::new(Raw { kind, line }))
     }
 
-    pub(super) fn perhaps_not(&mut self, not: bool, line: u64, inner: impl FnOnce(&mut Self) -> RawKind) -> RawKind {
+    pub(super) fn perhaps_not(
+        &mut self,
+        not: bool,
+        line: u64,
+        inner: impl FnOnce(&mut Self) -> RawKind,
+    ) -> RawKind {
         if not { self.negated(line, inner) } else { inner(self) }
     }
 
@@ -187,10 +192,16 @@ impl<'a> Converter<'a> {
                     Err(_) => self.refuse(line, format!("number `{digits}`"), "write a decimal number"),
                 }
             }
-            Value::Placeholder(name) => match name.strip_prefix('$').and_then(|at| at.parse::<usize>().ok()) {
-                Some(at) if at > 0 => RawKind::Parameter(at - 1),
-                _ => self.refuse(line, format!("placeholder `{name}`"), "a function's arguments are $1, $2, .."),
-            },
+            Value::Placeholder(name) => {
+                match name.strip_prefix('$').and_then(|at| at.parse::<usize>().ok()) {
+                    Some(at) if at > 0 => RawKind::Parameter(at - 1),
+                    _ => self.refuse(
+                        line,
+                        format!("placeholder `{name}`"),
+                        "a function's arguments are $1, $2, ..",
+                    ),
+                }
+            }
             other => {
                 self.refuse(line, format!("literal `{other}`"), "write a plain 'string', number or boolean")
             }
@@ -323,7 +334,13 @@ impl<'a> Converter<'a> {
         RawKind::Compare(op, self.boxed(left), self.boxed(right))
     }
 
-    pub(super) fn like(&mut self, value: &Expr, pattern: &Expr, escape: Option<&Expr>, fold: bool) -> RawKind {
+    pub(super) fn like(
+        &mut self,
+        value: &Expr,
+        pattern: &Expr,
+        escape: Option<&Expr>,
+        fold: bool,
+    ) -> RawKind {
         let escape = match escape {
             None => Some("\\".to_owned()),
             Some(expr) => match self.convert(expr).kind {

@@ -67,7 +67,9 @@ impl Element {
             Type::Text | Type::StoredText => Element::Text,
             Type::Uuid(_) => Element::Uuid,
             Type::Enum(at) => Element::Enum(at),
-            Type::Json | Type::Micros | Type::Time | Type::Date | Type::Interval | Type::Array(_) => return None,
+            Type::Json | Type::Micros | Type::Time | Type::Date | Type::Interval | Type::Array(_) => {
+                return None;
+            }
         })
     }
 

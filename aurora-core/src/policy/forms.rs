@@ -91,7 +91,11 @@ impl Converter<'_> {
     fn interval(&mut self, interval: &Interval, line: u64) -> RawKind {
         let value = self.convert(&interval.value);
         let RawKind::Text(text) = value.kind else {
-            return self.refuse(line, "this interval", "write interval '7 days', or a number times interval '1 day'");
+            return self.refuse(
+                line,
+                "this interval",
+                "write interval '7 days', or a number times interval '1 day'",
+            );
         };
         let plain = interval.leading_precision.is_none()
             && interval.last_field.is_none()
@@ -123,7 +127,11 @@ impl Converter<'_> {
             BinaryOperator::Gt => Comparison::Greater,
             BinaryOperator::GtEq => Comparison::GreaterOrEqual,
             BinaryOperator::PGLikeMatch | BinaryOperator::PGILikeMatch => {
-                return self.refuse(line, "LIKE ANY or LIKE ALL", "write one LIKE for each pattern, joined by OR");
+                return self.refuse(
+                    line,
+                    "LIKE ANY or LIKE ALL",
+                    "write one LIKE for each pattern, joined by OR",
+                );
             }
             other => {
                 return self.refuse(line, format!("`{other}` with ANY or ALL"), "write a comparison");
@@ -218,7 +226,6 @@ fn is_written(expr: &Expr) -> bool {
 fn is_utc(value: &Value) -> bool {
     matches!(value, Value::SingleQuotedString(zone) if zone.eq_ignore_ascii_case("utc"))
 }
-
 
 /// The elements of `'{a,b}'`, if there are any.
 fn literal_items(value: &Value) -> Option<Vec<Option<String>>> {

@@ -118,9 +118,7 @@ impl Grants {
 pub(super) type Refusal = (String, String);
 
 /// Each privilege with its columns, or none for the whole table.
-pub(super) fn commands(
-    privileges: &Privileges,
-) -> Result<Vec<(Command, Option<Vec<String>>)>, Refusal> {
+pub(super) fn commands(privileges: &Privileges) -> Result<Vec<(Command, Option<Vec<String>>)>, Refusal> {
     let actions = match privileges {
         Privileges::All { .. } => return Ok(Command::ALL.map(|command| (command, None)).to_vec()),
         Privileges::Actions(actions) => actions,

@@ -17,6 +17,7 @@ use super::raw::Raw;
 use super::reach::Reach;
 use super::render::{self, ALIAS, Names};
 use super::schema::{Command, Schema, Table};
+use super::through::{circles, deny_through};
 use crate::types::Role;
 
 /// Policies that fit a schema, ready to print. Cheap to clone.
@@ -39,13 +40,13 @@ struct Inner {
 
 /// What one role may do to one table by one command.
 #[derive(Debug)]
-struct Verdict {
+pub(super) struct Verdict {
     /// What PostgreSQL would deny permission for: this table, one that a policy reads, a function it calls.
-    denied: Option<String>,
+    pub(super) denied: Option<String>,
     /// Of that, what a function or a column in its own policies denies.
-    called: Option<String>,
+    pub(super) called: Option<String>,
     /// The tables that its policies read under their own.
-    reads: BTreeSet<String>,
+    pub(super) reads: BTreeSet<String>,
     using: Predicate,
     checks: Vec<Check>,
 }
@@ -327,80 +328,10 @@ pub(super) fn lower(
     PolicyErrors::unless_empty(lowering.errors, Lowered(Arc::new(inner)))
 }
 
-type AllVerdicts = BTreeMap<String, BTreeMap<(Role, Command), Verdict>>;
-
-/// What a function or a column denies, it denies to every policy that leads to it; tables are asked for by
-/// [`Reach`].
-fn deny_through(guarded: &mut AllVerdicts) {
-    let mut through = Vec::new();
-    for (table, verdicts) in &*guarded {
-        for (role, asked) in verdicts.keys() {
-            let mut open = vec![(table.as_str(), *asked)];
-            let mut seen = BTreeSet::new();
-            while let Some((name, command)) = open.pop() {
-                if !seen.insert((name, command)) {
-                    continue;
-                }
-                let verdict = guarded.get(name).and_then(|verdicts| verdicts.get(&(*role, command)));
-                let denied = verdict.and_then(|verdict| verdict.called.clone());
-                if let Some(denied) = denied {
-                    through.push((table.clone(), *role, *asked, denied));
-                    break;
-                }
-                let reads = verdict.into_iter().flat_map(|verdict| &verdict.reads);
-                open.extend(reads.map(|read| (read.as_str(), Command::Select)));
-            }
-        }
-    }
-    for (table, role, command, denied) in through {
-        if let Some(verdict) = guarded.get_mut(&table).and_then(|verdicts| verdicts.get_mut(&(role, command))) {
-            verdict.denied.get_or_insert(denied);
-        }
-    }
-}
-
-/// Tables that lead back to themselves through what functions read, which PostgreSQL finds only when it runs.
-fn circles(catalog: &Catalog, guarded: &AllVerdicts, role: Role) -> Vec<PolicyError> {
-    let reads = |name: &str| {
-        let verdict = guarded.get(name).and_then(|verdicts| verdicts.get(&(role, Command::Select)));
-        verdict.into_iter().flat_map(|verdict| &verdict.reads)
-    };
-    let mut errors = Vec::new();
-    for table in guarded.keys() {
-        let mut open: Vec<Vec<&str>> = vec![vec![table.as_str()]];
-        let mut seen = BTreeSet::new();
-        while let Some(way) = open.pop() {
-            let Some(last) = way.last() else { continue };
-            for next in reads(last) {
-                let mut further = way.clone();
-                further.push(next);
-                if next == table {
-                    let line = catalog.table(table).map_or(1, |own| {
-                        let lines = own.policies.iter().filter(|policy| policy.applies(role, Command::Select));
-                        lines.map(|policy| policy.line).min().unwrap_or(own.line)
-                    });
-                    let construct = format!(
-                        "policies on {table} recurse through a function (54001): {}",
-                        further.join(" -> ")
-                    );
-                    let help = "make the function SECURITY DEFINER, so that it reads its tables without their \
-                                policies";
-                    errors.push(PolicyError::new(&catalog.file, line, construct, help));
-                    return errors;
-                }
-                if seen.insert(next.as_str()) {
-                    open.push(further);
-                }
-            }
-        }
-    }
-    errors
-}
+pub(super) type AllVerdicts = BTreeMap<String, BTreeMap<(Role, Command), Verdict>>;
 
 /// Every predicate with the table whose rows it guards.
-fn predicates(
-    guarded: &AllVerdicts,
-) -> impl Iterator<Item = (&str, &Expr)> {
+fn predicates(guarded: &AllVerdicts) -> impl Iterator<Item = (&str, &Expr)> {
     let conditions = guarded.iter().flat_map(|(table, verdicts)| {
         verdicts.values().flat_map(move |verdict| {
             let checks = verdict.checks.iter().map(|check| &check.predicate);
@@ -432,7 +363,11 @@ impl<'a> Lowerer<'a> {
                 "{}: row level security without a policy: nobody but service_role sees a row",
                 table.name
             );
-            self.warnings.push(PolicyWarning { file: self.ground.catalog.file.clone(), line: table.line, message });
+            self.warnings.push(PolicyWarning {
+                file: self.ground.catalog.file.clone(),
+                line: table.line,
+                message,
+            });
         }
         found
     }

@@ -53,9 +53,11 @@ mod index;
 mod inline;
 mod lint;
 mod lower;
+mod names;
 mod one_row;
 mod operators;
 mod optimise;
+mod overloads;
 mod parse;
 mod pattern;
 pub(crate) mod postgres;
@@ -68,14 +70,16 @@ mod routine;
 mod schema;
 mod select;
 mod spelling;
+mod through;
+mod tokens;
 mod values;
 
-pub use grants::Columns;
 pub use error::{PolicyError, PolicyErrors, PolicyWarning};
 pub use evaluate::{
     AsValue, BindError, Bound, Clause, Compiled, Decision, EvaluationError, Explainer, Explanation, Fact,
     FactValue, Facts, Outcome, Record, Row, RowLayout, ValueRef,
 };
+pub use grants::Columns;
 pub use index::WantedIndex;
 pub use lower::{Check, Lowered, Lowering, Predicate};
 pub use parse::Policies;

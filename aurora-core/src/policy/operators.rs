@@ -108,7 +108,9 @@ impl Checker<'_> {
         if let Some(kind @ Type::Enum(_)) = common {
             self.check_label(&left.0, left.1, kind, line);
             self.check_label(&right.0, right.1, kind, line);
-            if op.orders() && let Some(labels) = self.labels(kind) {
+            if op.orders()
+                && let Some(labels) = self.labels(kind)
+            {
                 let rank = |value: Expr| {
                     let mut arguments = vec![value];
                     arguments.extend(labels.iter().cloned());
@@ -167,7 +169,10 @@ impl Checker<'_> {
             // Arrays are JSON already.
             Type::Array(of) => {
                 let word = Expr::Text(of.word().to_owned());
-                Some(Expr::Call(FunctionName::Jsonb, vec![Expr::Call(FunctionName::ArrayCast, vec![value, word])]))
+                Some(Expr::Call(
+                    FunctionName::Jsonb,
+                    vec![Expr::Call(FunctionName::ArrayCast, vec![value, word])],
+                ))
             }
             _ => None,
         };

@@ -26,7 +26,10 @@ impl Qualifier {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum RawKind {
-    Column { table: Option<Qualifier>, name: String },
+    Column {
+        table: Option<Qualifier>,
+        name: String,
+    },
     /// `$1` in a function's body, counted from 0.
     Parameter(usize),
     Null,
@@ -46,21 +49,43 @@ pub(super) enum RawKind {
     Exists(Box<RawSelect>),
     Scalar(Box<RawSelect>),
     /// `left op ANY (array)`, or ALL.
-    Quantified { op: Comparison, all: bool, left: Box<Raw>, array: Box<Raw> },
+    Quantified {
+        op: Comparison,
+        all: bool,
+        left: Box<Raw>,
+        array: Box<Raw>,
+    },
     /// `ARRAY[..]`.
     Array(Vec<Raw>),
     /// `ARRAY(SELECT ..)`.
     ArraySelect(Box<RawSelect>),
     /// `array[1]`.
     Element(Box<Raw>, Box<Raw>),
-    Like { value: Box<Raw>, pattern: Box<Raw>, escape: Option<String>, fold: bool },
+    Like {
+        value: Box<Raw>,
+        pattern: Box<Raw>,
+        escape: Option<String>,
+        fold: bool,
+    },
     /// `value ~ pattern`.
-    Regex { value: Box<Raw>, pattern: Box<Raw>, fold: bool },
-    Json { value: Box<Raw>, key: Box<Raw>, text: bool },
+    Regex {
+        value: Box<Raw>,
+        pattern: Box<Raw>,
+        fold: bool,
+    },
+    Json {
+        value: Box<Raw>,
+        key: Box<Raw>,
+        text: bool,
+    },
     /// An operator whose meaning hangs on the types of its sides.
     Operator(Operator, Box<Raw>, Box<Raw>),
     Coalesce(Vec<Raw>),
-    Case { operand: Option<Box<Raw>>, arms: Vec<(Raw, Raw)>, otherwise: Option<Box<Raw>> },
+    Case {
+        operand: Option<Box<Raw>>,
+        arms: Vec<(Raw, Raw)>,
+        otherwise: Option<Box<Raw>>,
+    },
     Arithmetic(Arithmetic, Box<Raw>, Box<Raw>),
     Concat(Box<Raw>, Box<Raw>),
     Call(RawCall),
@@ -258,7 +283,10 @@ impl RawSelect {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Relation {
     /// With its schema, if one was written.
-    Table { name: String, schema: Option<String> },
+    Table {
+        name: String,
+        schema: Option<String>,
+    },
     Select(Box<RawSelect>),
     Call(RawCall),
 }

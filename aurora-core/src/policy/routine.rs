@@ -35,7 +35,8 @@ pub(super) fn read(
 ) -> Result<(Routine, Vec<PolicyError>), Refusal> {
     let name = table_name(&function.name)?;
     let last = last_part(&function.name).unwrap_or_else(|| name.clone());
-    let refuse = |construct: String, help: &str| Err((format!("function {name}: {construct}"), help.to_owned()));
+    let refuse =
+        |construct: String, help: &str| Err((format!("function {name}: {construct}"), help.to_owned()));
     let mut converter = Converter::new(file, line, format!("function {name}"));
     let mut parameters = Vec::new();
     let mut outputs = Vec::new();
@@ -88,11 +89,7 @@ pub(super) fn read(
     Ok((routine, errors))
 }
 
-fn answers(
-    function: &CreateFunction,
-    outputs: Vec<(String, Cast)>,
-    name: &str,
-) -> Result<Answers, Refusal> {
+fn answers(function: &CreateFunction, outputs: Vec<(String, Cast)>, name: &str) -> Result<Answers, Refusal> {
     if !outputs.is_empty() {
         let help = "write RETURNS type, RETURNS SETOF type or RETURNS TABLE (..)".to_owned();
         return Err((format!("function {name}: OUT arguments"), help));
@@ -208,7 +205,7 @@ fn plpgsql_body(tokens: &[TokenWithSpan], converter: &mut Converter<'_>) -> Opti
 
 fn query(tokens: &[TokenWithSpan]) -> Option<Box<Query>> {
     if tokens.len() > super::parse::LONGEST_STATEMENT
-        || super::parse::longest_run(tokens) > super::parse::LONGEST_RUN
+        || super::tokens::longest_run(tokens) > super::parse::LONGEST_RUN
     {
         return None;
     }
@@ -226,4 +223,3 @@ fn query(tokens: &[TokenWithSpan]) -> Option<Box<Query>> {
 fn is_word(token: Option<&TokenWithSpan>, keyword: Keyword) -> bool {
     matches!(token.map(|token| &token.token), Some(Token::Word(word)) if word.keyword == keyword)
 }
-

@@ -1,8 +1,6 @@
 //! How the parser spells types, operators and lines.
 
-use sqlparser::ast::{
-    ArrayElemTypeDef, BinaryOperator, DataType, ExactNumberInfo, Expr, ObjectNamePart,
-};
+use sqlparser::ast::{ArrayElemTypeDef, BinaryOperator, DataType, ExactNumberInfo, Expr, ObjectNamePart};
 
 use super::parse::table_name;
 use super::raw::Cast;
@@ -58,7 +56,6 @@ pub(super) fn line_of(expr: &Expr) -> Option<u64> {
     (line > 0).then_some(line)
 }
 
-
 /// A type by its name; `None` for one that is not known here.
 pub(super) fn cast_of(target: &DataType) -> Option<Cast> {
     Some(match target {
@@ -67,7 +64,9 @@ pub(super) fn cast_of(target: &DataType) -> Option<Cast> {
         DataType::SmallInt(None) | DataType::Int2(None) => Cast::Integer(2),
         DataType::Int(None) | DataType::Integer(None) | DataType::Int4(None) => Cast::Integer(4),
         DataType::BigInt(None) | DataType::Int8(None) => Cast::Integer(8),
-        DataType::Float8 | DataType::DoublePrecision | DataType::Double(ExactNumberInfo::None) => Cast::Double,
+        DataType::Float8 | DataType::DoublePrecision | DataType::Double(ExactNumberInfo::None) => {
+            Cast::Double
+        }
         DataType::Bool | DataType::Boolean => Cast::Bool,
         DataType::Timestamp(None, _) => Cast::Time,
         DataType::Date => Cast::Date,

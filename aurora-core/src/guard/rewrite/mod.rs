@@ -8,6 +8,7 @@
 //!
 //! The accepted grammar is written down in `docs/guide/guarded-sql.md`.
 
+mod columns;
 mod dialect;
 mod dml;
 mod expr;

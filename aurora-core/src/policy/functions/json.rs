@@ -228,4 +228,3 @@ pub(super) fn json(arguments: &[Value]) -> Answer {
 pub(super) fn json_text(arguments: &[Value]) -> Answer {
     field(arguments, as_text)
 }
-

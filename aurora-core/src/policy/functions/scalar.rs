@@ -134,8 +134,6 @@ pub(super) fn by_zero(arguments: &[Value]) -> Result<(), String> {
     }
 }
 
-
-
 pub(super) fn float(arguments: &[Value]) -> Answer {
     match one(arguments) {
         None => Ok(Value::Null),
@@ -223,7 +221,13 @@ fn extreme(arguments: &[Value], better: fn(f64, f64) -> bool) -> Value {
         let wins = match (value, &best) {
             (Value::Null, _) => false,
             (_, Value::Null) => true,
-            (Value::Integer(a), Value::Integer(b)) => if better(1.0, 0.0) { a > b } else { a < b },
+            (Value::Integer(a), Value::Integer(b)) => {
+                if better(1.0, 0.0) {
+                    a > b
+                } else {
+                    a < b
+                }
+            }
             (a, b) => better(number(a), number(b)),
         };
         if wins {

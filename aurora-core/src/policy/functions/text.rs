@@ -159,7 +159,5 @@ pub(super) fn filename(arguments: &[Value]) -> Answer {
 pub(super) fn extension(arguments: &[Value]) -> Answer {
     let Some(texts) = texts(arguments)? else { return Ok(Value::Null) };
     let last = parts(texts.first().copied().unwrap_or_default()).pop();
-    Ok(last.map_or(Value::Null, |last| {
-        Value::Text(last.rsplit('.').next().unwrap_or_default().to_owned())
-    }))
+    Ok(last.map_or(Value::Null, |last| Value::Text(last.rsplit('.').next().unwrap_or_default().to_owned())))
 }
