@@ -80,7 +80,7 @@ impl Exprs<'_> {
         let bare = self.bare(&column);
         let fits = bare.is_some_and(|(_, _, own)| own == of);
         let captured = fits && bare.is_some_and(|(own, ..)| own != depth);
-        let mut node = if fits && self.rng.chance(if captured { 8 } else { 50 }) {
+        let mut node = if fits && self.rng.chance(if captured { 14 } else { 50 }) {
             let node = Node::atom(of.kind(), column);
             if captured { node.tag("captured column") } else { node }
         } else {
@@ -143,7 +143,7 @@ impl Exprs<'_> {
             return self.leaf(Kind::Int);
         }
         let d = depth - 1;
-        match self.rng.below(11) {
+        match self.rng.below(13) {
             0 | 1 => {
                 let op = *self.rng.pick(&["({} + {})", "({} - {})", "({} * {})"]);
                 Node::of(Kind::Int, op, [self.int(d), self.int(d)]).tag("arithmetic")
@@ -178,10 +178,10 @@ impl Exprs<'_> {
             return self.leaf(Kind::Text);
         }
         let d = depth - 1;
-        match self.rng.below(11) {
+        match self.rng.below(13) {
             0 => Node::of(Kind::Text, "lower({})", [self.text(d)]).tag("text function"),
             1 => Node::of(Kind::Text, "upper({})", [self.text(d)]).tag("text function"),
-            2 => Node::of(Kind::Text, "({} || {})", [self.text(d), self.text(d)]).tag("||"),
+            2 | 11 => Node::of(Kind::Text, "({} || {})", [self.text(d), self.text(d)]).tag("||"),
             3 => match self.column(Kind::Uuid) {
                 Some(uuid) => Node::of(Kind::Text, "({})::text", [uuid]).tag("cast"),
                 None => self.leaf(Kind::Text),

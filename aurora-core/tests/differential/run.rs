@@ -29,7 +29,7 @@ pub(crate) struct Plan {
 /// Statements per world, besides looking at each table as each principal.
 const STATEMENTS: u64 = 32;
 /// Ill-typed policies per world.
-const WRONG: usize = 20;
+const WRONG: usize = 27;
 
 #[derive(Default)]
 struct Counts {
@@ -167,8 +167,11 @@ fn check(plan: &Plan, counts: &Counts) {
     assert!(counts.wrong - counts.wrong_taken >= counts.wrong / 2, "too few ill-typed policies");
     assert!(counts.wrong_taken > 0, "no policy was taken that might have been refused");
     if plan.long {
-        let rare: Vec<&String> =
-            counts.features.iter().filter(|(_, many)| **many < 1_000).map(|(name, _)| name).collect();
+        // Not drawn but found: circles of policies, and what the evaluator hands back to the database.
+        let found =
+            |name: &str| name.starts_with("refused by both") || name.starts_with("in process: refused");
+        let rare = counts.features.iter().filter(|(name, many)| **many < 1_000 && !found(name));
+        let rare: Vec<&String> = rare.map(|(name, _)| name).collect();
         assert!(rare.is_empty(), "these occur in fewer than 1,000 cases: {rare:?}");
     }
 }
@@ -182,7 +185,7 @@ async fn world(
 ) -> Option<(Case, String)> {
     let mut rng = Rng::new(&[seed, number]);
     let mut world = World::draw(&mut rng);
-    let erring = rng.chance(25) && policies::erring(&mut rng, &mut world).is_some();
+    let erring = rng.chance(40) && policies::erring(&mut rng, &mut world).is_some();
     if !erring {
         policies::draw(&mut rng, &mut world);
     }

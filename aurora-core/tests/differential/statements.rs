@@ -78,6 +78,7 @@ impl Statements<'_> {
     fn value(&mut self, column: &str, of: Type) -> Value {
         match self.who.user {
             Some(user) if of.kind() == Kind::Uuid && self.rng.chance(65) => Value::Uuid(user.to_owned()),
+            _ if of.kind() == Kind::Int && self.rng.chance(12) => Value::Int(200),
             Some(user) if column == "owner_text" && self.rng.chance(65) => Value::Text(user.to_owned()),
             _ => world::value(self.rng, column, of),
         }
@@ -404,12 +405,12 @@ impl Statements<'_> {
             let foreign = known.foreign.as_ref().filter(|foreign| foreign.column == at);
             let drawn = if known.key.first() == Some(&at) {
                 world::key(self.rng, column.of, number)
-            } else if !known.is_key(at) && self.rng.chance(6) {
+            } else if !known.is_key(at) && self.rng.chance(if column.not_null { 16 } else { 6 }) {
                 Value::Null
             } else {
                 let drawn = self.value(&column.name, column.of);
                 match foreign {
-                    Some(foreign) if self.rng.chance(85) => {
+                    Some(foreign) if self.rng.chance(55) => {
                         self.world.parent_key(self.rng, foreign.parent, drawn)
                     }
                     _ => drawn,
@@ -441,7 +442,7 @@ impl Statements<'_> {
             return node;
         }
         let many = if self.rng.chance(20) { 2 } else { 1 };
-        let number = self.key_number(12);
+        let number = self.key_number(20);
         let (columns, first) = self.row(table, number, many > 1);
         let mut rows = vec![Node::of(Kind::Other, "({})", [fixed(first)])];
         if many > 1 {
@@ -514,7 +515,7 @@ impl Statements<'_> {
         if self.rng.chance(8) {
             return self.update_key(table);
         }
-        if self.rng.chance(15)
+        if self.rng.chance(40)
             && let Some(node) = self.update_from(table)
         {
             return node;
@@ -573,7 +574,7 @@ impl Statements<'_> {
                 .tag("DELETE")
                 .tag("DELETE that reads nothing");
         }
-        if self.rng.chance(12) {
+        if self.rng.chance(25) {
             let other = self.table();
             let inner = self.known(other).name.clone();
             self.scopes = vec![vec![(inner.clone(), other)]];
@@ -598,7 +599,7 @@ impl Statements<'_> {
     fn upsert(&mut self) -> Node {
         let table = self.table();
         let known = self.known(table).clone();
-        let number = self.key_number(70);
+        let number = self.key_number(85);
         let (columns, values) = self.row(table, number, false);
         let keys = self.names(table, &known.key);
         let names = self.names(table, &columns);

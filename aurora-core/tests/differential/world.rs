@@ -347,7 +347,7 @@ impl World {
             world.tables.push(table);
         }
         for child in 0..count.saturating_sub(1) {
-            if rng.chance(40) {
+            if rng.chance(60) {
                 world.tables[child].foreign = draw_foreign(rng, &world, child);
             }
         }
@@ -436,7 +436,7 @@ fn draw_table(rng: &mut Rng, name: &str) -> Table {
     }
     let ints = |column: &Column| column.of.kind() == Kind::Int && !column.not_null;
     let check = match columns.iter().skip(key.len()).find(|column| ints(column)) {
-        Some(column) if rng.chance(12) => Some(format!("{} < 100", column.name)),
+        Some(column) if rng.chance(40) => Some(format!("{} < 100", column.name)),
         _ => None,
     };
     let texts: Vec<usize> = (key.len()..columns.len())
