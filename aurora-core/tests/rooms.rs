@@ -27,8 +27,13 @@ const ROOMS: &[(u8, &str, &[&str])] = &[
 ];
 
 /// Free-standing words of the crate root that are not rooms.
-const ROOT: &[(&str, &str)] =
-    &[("Aurora", "aurora"), ("Builder", "aurora"), ("Database", "aurora"), ("Migrations", "aurora"), ("row", "policy")];
+const ROOT: &[(&str, &str)] = &[
+    ("Aurora", "aurora"),
+    ("Builder", "aurora"),
+    ("Database", "aurora"),
+    ("Migrations", "aurora"),
+    ("row", "policy"),
+];
 
 #[test]
 fn rooms_import_only_lower_ranks() {

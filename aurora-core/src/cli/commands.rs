@@ -12,10 +12,13 @@ pub(super) const NAMES: &[&str] = &["policy", "setup"];
 /// Every command with its arguments.
 pub(super) fn parser() -> Command {
     let check = Command::new("check")
-        .about("Reads the policy file against the schema of the migrations: errors, warnings, missing indexes")
+        .about(
+            "Reads the policy file against the schema of the migrations: errors, warnings, missing indexes",
+        )
         .arg(flag("deny-warnings", "Fail on warnings too"));
-    let plan = Command::new("plan")
-        .about("Shows what `apply` would change in the PostgreSQL database, and what was changed behind its back");
+    let plan = Command::new("plan").about(
+        "Shows what `apply` would change in the PostgreSQL database, and what was changed behind its back",
+    );
     let apply = Command::new("apply")
         .about("Installs the policies in the PostgreSQL database, all in one transaction")
         .arg(flag("replace-foreign", "Remove policies on the file's tables that Aurora did not install"));

@@ -19,9 +19,16 @@ pub(super) fn parser() -> Command {
                 .default_value("select"),
         )
         .arg(wanted("user", "UUID", "Who does it; nobody signed in without it"))
-        .arg(wanted("claims", "JSON", "More claims of their token, such as {\"app_metadata\":{\"role\":\"admin\"}}"))
+        .arg(wanted(
+            "claims",
+            "JSON",
+            "More claims of their token, such as {\"app_metadata\":{\"role\":\"admin\"}}",
+        ))
         .arg(wanted("key", "COLUMN=VALUE", "The stored row with that value").conflicts_with("row"))
-        .arg(wanted("row", "JSON", "A row that need not be stored, as an object").required_unless_present("key"))
+        .arg(
+            wanted("row", "JSON", "A row that need not be stored, as an object")
+                .required_unless_present("key"),
+        )
 }
 
 /// What the arguments ask about.
@@ -135,7 +142,9 @@ fn principal(user: Option<&str>, claims: Option<&str>) -> Result<Principal> {
     let Some(user) = user else {
         return match claims {
             None => Ok(Principal::anonymous()),
-            Some(_) => Err(Error::new(Code::ValidationFailed, "--claims needs --user: nobody else has a token")),
+            Some(_) => {
+                Err(Error::new(Code::ValidationFailed, "--claims needs --user: nobody else has a token"))
+            }
         };
     };
     let user: UserId = user.parse()?;
@@ -150,9 +159,8 @@ fn principal(user: Option<&str>, claims: Option<&str>) -> Result<Principal> {
 }
 
 fn object(text: &str) -> Result<Map<String, Json>> {
-    serde_json::from_str(text).map_err(|problem| {
-        Error::new(Code::BadJson, format!("not a JSON object: {problem}"))
-    })
+    serde_json::from_str(text)
+        .map_err(|problem| Error::new(Code::BadJson, format!("not a JSON object: {problem}")))
 }
 
 fn columns<'a>(schema: &'a Schema, table: &str) -> Result<&'a [Column]> {

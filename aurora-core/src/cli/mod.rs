@@ -29,7 +29,6 @@ pub use report::Report;
 /// # Errors
 /// What [`Builder::build`] or the command found. The findings themselves were printed.
 pub async fn run(builder: Builder) -> Result<Option<Aurora>> {
-    #[expect(clippy::disallowed_methods, reason = "the command line is this function's input")]
     run_with(builder, std::env::args_os()).await
 }
 
@@ -48,9 +47,7 @@ pub async fn run_with(
     }
     match commands::parser().try_get_matches_from(&arguments) {
         Ok(matches) => commands::run(builder, &matches).await.map(|()| None),
-        Err(problem) if problem.use_stderr() => {
-            Err(Error::new(Code::ValidationFailed, problem.to_string()))
-        }
+        Err(problem) if problem.use_stderr() => Err(Error::new(Code::ValidationFailed, problem.to_string())),
         Err(help) => print(&help.to_string()).map(|()| None),
     }
 }

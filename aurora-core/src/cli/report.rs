@@ -44,7 +44,8 @@ impl Report {
         }
         let indexes = lowered.wanted_indexes();
         if !indexes.is_empty() {
-            let _ = writeln!(text, "{file}: the policies would use indexes that are missing; for a migration:");
+            let _ =
+                writeln!(text, "{file}: the policies would use indexes that are missing; for a migration:");
             for index in indexes {
                 let _ = writeln!(text, "    {}", index.create());
             }
@@ -56,7 +57,11 @@ impl Report {
             "{file}: {} under row level security, no error, {}, {}",
             plural(tables, "table"),
             plural(warnings, "warning"),
-            if indexes.len() == 1 { "1 missing index".to_owned() } else { format!("{} missing indexes", indexes.len()) },
+            if indexes.len() == 1 {
+                "1 missing index".to_owned()
+            } else {
+                format!("{} missing indexes", indexes.len())
+            },
         );
         Self { text, errors: 0, warnings }
     }

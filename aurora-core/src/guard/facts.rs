@@ -66,9 +66,13 @@ impl Unguarded {
         let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         if self.is_postgres() {
             let (table, column) = (quote(table), quote(column));
-            return format!("SELECT to_jsonb(t)::text FROM {table} t WHERE t.{column}::text = $1 LIMIT {most}");
+            return format!(
+                "SELECT to_jsonb(t)::text FROM {table} t WHERE t.{column}::text = $1 LIMIT {most}"
+            );
         }
-        let text = |name: &str| format!("CASE typeof({0}) WHEN 'blob' THEN lower(hex({0})) ELSE {0} END", quote(name));
+        let text = |name: &str| {
+            format!("CASE typeof({0}) WHEN 'blob' THEN lower(hex({0})) ELSE {0} END", quote(name))
+        };
         let members: Vec<String> = columns
             .iter()
             .map(|column| format!("'{}', {}", column.name.replace('\'', "''"), text(&column.name)))

@@ -34,8 +34,8 @@ pub use guarded::{Guard, Guarded, Unguarded};
 pub use options::GuardOptions;
 pub(crate) use postgres::schema_on_postgres;
 pub use postgres::{Applied, ForeignPolicies, Plan, PostgresExecutor, apply, plan};
-pub(crate) use schema::schema_on_sqlite;
 pub use query::{Done, FromRecord, Query, QueryAs, RowStream};
+pub(crate) use schema::schema_on_sqlite;
 #[doc(hidden)]
 pub use sqlite::Probe;
 pub use sqlite::{GuardedExecutor, TransactionExecutor};

@@ -104,7 +104,8 @@ fn scalar(raw: &Raw) -> Option<Scalar> {
             _ => None,
         },
         RawKind::Call(call) => {
-            let ([(None, one)], None | Some("pg_catalog")) = (call.arguments.as_slice(), call.schema.as_deref())
+            let ([(None, one)], None | Some("pg_catalog")) =
+                (call.arguments.as_slice(), call.schema.as_deref())
             else {
                 return None;
             };
@@ -112,7 +113,9 @@ fn scalar(raw: &Raw) -> Option<Scalar> {
                 ("lower" | "upper" | "length", Scalar::Null) => Some(Scalar::Null),
                 ("lower", Scalar::Text(text)) => Some(Scalar::Text(text.to_lowercase())),
                 ("upper", Scalar::Text(text)) => Some(Scalar::Text(text.to_uppercase())),
-                ("length", Scalar::Text(text)) => i64::try_from(text.chars().count()).ok().map(Scalar::Integer),
+                ("length", Scalar::Text(text)) => {
+                    i64::try_from(text.chars().count()).ok().map(Scalar::Integer)
+                }
                 _ => None,
             }
         }

@@ -117,8 +117,11 @@ impl Grants {
 /// A construct and what to write instead.
 pub(super) type Refusal = (String, String);
 
+/// A command with the columns it is granted on; none named: all.
+type Granted = (Command, Option<Vec<String>>);
+
 /// Each privilege with its columns, or none for the whole table.
-pub(super) fn commands(privileges: &Privileges) -> Result<Vec<(Command, Option<Vec<String>>)>, Refusal> {
+pub(super) fn commands(privileges: &Privileges) -> Result<Vec<Granted>, Refusal> {
     let actions = match privileges {
         Privileges::All { .. } => return Ok(Command::ALL.map(|command| (command, None)).to_vec()),
         Privileges::Actions(actions) => actions,

@@ -113,7 +113,7 @@ impl<'a> Checker<'a> {
     }
 
     /// `FROM function(..)`.
-    pub(super) fn from_call(&mut self, call: &RawCall, plain: bool, line: u64) -> Vec<Output> {
+    pub(super) fn call_as_source(&mut self, call: &RawCall, plain: bool, line: u64) -> Vec<Output> {
         if let Some(typed) = self.builtin(call, line) {
             return vec![(Some(call.last.clone()), typed)];
         }

@@ -33,16 +33,18 @@ pub(super) fn asked(expr: &Expr, keep: &dyn Fn(&Select) -> bool) -> Expr {
         Expr::And(many) => Expr::And(each(many)),
         Expr::Or(many) => Expr::Or(each(many)),
         Expr::Exists(select) => Expr::Exists(Box::new(within(select, keep))),
-        Expr::InSelect { left, select, bytes } if plain(left) && whole(select) && !keep(select) => match &select.output {
-            Some(output) if plain(output) => {
-                let mut exists = within(select, keep);
-                exists.output = None;
-                let (left, right) = (Box::new(output.clone()), left.clone());
-                exists.filter.push(Expr::Compare { op: Comparison::Equal, left, right, bytes: *bytes });
-                Expr::Exists(Box::new(exists))
+        Expr::InSelect { left, select, bytes } if plain(left) && whole(select) && !keep(select) => {
+            match &select.output {
+                Some(output) if plain(output) => {
+                    let mut exists = within(select, keep);
+                    exists.output = None;
+                    let (left, right) = (Box::new(output.clone()), left.clone());
+                    exists.filter.push(Expr::Compare { op: Comparison::Equal, left, right, bytes: *bytes });
+                    Expr::Exists(Box::new(exists))
+                }
+                _ => expr.clone(),
             }
-            _ => expr.clone(),
-        },
+        }
         other => other.clone(),
     }
 }

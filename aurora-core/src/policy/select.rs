@@ -232,7 +232,7 @@ impl<'a> Checker<'a> {
                 Columns::Derived(renamed(outputs, &raw.columns))
             }
             Relation::Call(call) => {
-                let mut outputs = self.from_call(call, plain, raw.line);
+                let mut outputs = self.call_as_source(call, plain, raw.line);
                 if let [(name, _)] = outputs.as_mut_slice()
                     && !raw.bare
                     && raw.columns.is_empty()

@@ -72,12 +72,9 @@ pub(super) fn cast_of(target: &DataType) -> Option<Cast> {
         DataType::Date => Cast::Date,
         DataType::Interval { fields: None, precision: None } => Cast::Interval,
         DataType::JSON | DataType::JSONB => Cast::Json,
-        DataType::Array(of) => match of {
-            ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::Qualified(element, _) => {
-                Cast::Array(Box::new(cast_of(element)?))
-            }
-            _ => return None,
-        },
+        DataType::Array(
+            ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::Qualified(element, _),
+        ) => Cast::Array(Box::new(cast_of(element)?)),
         DataType::Custom(name, arguments) if arguments.is_empty() => {
             let quoted = matches!(name.0.last(),
                 Some(ObjectNamePart::Identifier(ident)) if ident.quote_style.is_some());

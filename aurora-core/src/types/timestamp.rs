@@ -135,7 +135,10 @@ fn offset(text: &str) -> Option<i64> {
     let digits = text.get(1..)?;
     let (hours, minutes) = match digits.split_once(':') {
         Some((hours, minutes)) => (number(hours)?, number(minutes)?),
-        None => (number(digits.get(..2)?)?, digits.get(2..).filter(|rest| !rest.is_empty()).map_or(Some(0), number)?),
+        None => (
+            number(digits.get(..2)?)?,
+            digits.get(2..).filter(|rest| !rest.is_empty()).map_or(Some(0), number)?,
+        ),
     };
     (hours < 24 && minutes < 60).then_some(sign * (hours * 60 + minutes))
 }
@@ -170,8 +173,16 @@ mod tests {
         ] {
             assert_eq!(read(text).as_deref(), Some(instant), "{text}");
         }
-        for text in ["", "now", "2023-02-29", "2024-13-01", "2024-01-01T25:00", "2024-01-01T10", "-1-1-1", "2024-1-1T1:1:1.x"]
-        {
+        for text in [
+            "",
+            "now",
+            "2023-02-29",
+            "2024-13-01",
+            "2024-01-01T25:00",
+            "2024-01-01T10",
+            "-1-1-1",
+            "2024-1-1T1:1:1.x",
+        ] {
             assert_eq!(read(text), None, "{text}");
         }
         for micros in [-1_i64, 0, 951_782_399_999_999, 4_102_444_800_000_001, -62_135_596_800_000_000] {

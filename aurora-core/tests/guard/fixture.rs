@@ -19,7 +19,8 @@ pub(crate) const EVE: &str = "00000000-0000-4000-8000-00000000000e";
 pub(crate) const SQLITE: bool = true;
 
 /// The tables of the shared suite.
-pub(crate) const T: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, owner TEXT, n INTEGER DEFAULT 0, tag TEXT UNIQUE);
+pub(crate) const T: &str =
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, owner TEXT, n INTEGER DEFAULT 0, tag TEXT UNIQUE);
 CREATE TABLE u (id INTEGER PRIMARY KEY, owner TEXT);
 CREATE TABLE quiet (id INTEGER PRIMARY KEY, owner TEXT);";
 

@@ -149,7 +149,9 @@ impl<'a> Describer<'a> {
             Expr::Integer(number) if micros(other) => {
                 format!("'{}'::timestamptz", Timestamp::from_micros(*number))
             }
-            Expr::Call(FunctionName::UidText, _) if !self.sqlite && self.is_text(other) => format!("{text}::text"),
+            Expr::Call(FunctionName::UidText, _) if !self.sqlite && self.is_text(other) => {
+                format!("{text}::text")
+            }
             _ => text,
         }
     }

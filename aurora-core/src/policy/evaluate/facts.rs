@@ -79,8 +79,7 @@ impl Fact {
         select.walk(&mut owned);
         let asked = !describer.loose && !owner;
         let postgres = asked.then(|| text.clone());
-        let sqlite =
-            asked.then(|| Describer::for_sqlite(schema, table).query(&outputs, &select, !counted));
+        let sqlite = asked.then(|| Describer::for_sqlite(schema, table).query(&outputs, &select, !counted));
         let output = has_output;
         Self(Arc::new(Question {
             key: format!("{keys} {output} {text}").into(),

@@ -159,10 +159,10 @@ impl Answers {
         let mut outputs: Vec<Value> = Vec::new();
         let mut pending: Option<Vec<Value>> = None;
         for (keys, output) in sorted {
-            if let Some(last) = pending.take() {
-                if compare(&last, &keys) != Ordering::Equal {
-                    entries.push(Entry::of(last, std::mem::take(&mut outputs)));
-                }
+            if let Some(last) = pending.take()
+                && compare(&last, &keys) != Ordering::Equal
+            {
+                entries.push(Entry::of(last, std::mem::take(&mut outputs)));
             }
             outputs.push(output);
             pending = Some(keys);

@@ -184,5 +184,5 @@ async fn end_slowly(database: &dyn Database, session: crate::store::Session, num
 }
 
 fn handle(handles: &Handles, number: usize) -> Arc<dyn Database> {
-    Arc::clone(if number % 2 == 0 { &handles.first } else { &handles.second })
+    Arc::clone(if number.is_multiple_of(2) { &handles.first } else { &handles.second })
 }
