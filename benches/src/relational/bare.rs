@@ -122,7 +122,8 @@ fn guarded_read<'a>(db: &Guarded) -> Side<'a> {
             let (db, keys) = (db.clone(), Rc::clone(&keys));
             Box::pin(async move {
                 for i in 0..n as usize {
-                    let rows = db.query_as::<Row>(SELECT).bind(keys[i % keys.len()]).fetch_all().await.unwrap();
+                    let rows =
+                        db.query_as::<Row>(SELECT).bind(keys[i % keys.len()]).fetch_all().await.unwrap();
                     assert_eq!(rows.len(), 1);
                 }
             })
@@ -139,7 +140,8 @@ fn bare_insert<'a>(pool: &PgPool, name: &'a str) -> Side<'a> {
             Box::pin(async move {
                 for _ in 0..n {
                     let mut transaction = begin(&pool).await;
-                    let done = sqlx::query(INSERT).bind(world::USER).execute(&mut *transaction).await.unwrap();
+                    let done =
+                        sqlx::query(INSERT).bind(world::USER).execute(&mut *transaction).await.unwrap();
                     transaction.commit().await.unwrap();
                     assert_eq!(done.rows_affected(), 1);
                 }

@@ -220,7 +220,10 @@ async fn beside(label: &str, theirs: (u16, &str, &str), ours: (u16, &str, &str))
     let second = load(ours).await;
     let (mut their, mut our, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     if long {
-        println!("# {label}: one block of {CONNECTIONS} requests took {:.0} s", start.elapsed().as_secs_f64());
+        println!(
+            "# {label}: one block of {CONNECTIONS} requests took {:.0} s",
+            start.elapsed().as_secs_f64()
+        );
         (their, our, ratios) = (vec![first], vec![second], vec![second / first]);
     }
     let start = Instant::now();

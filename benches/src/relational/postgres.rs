@@ -95,8 +95,7 @@ async fn measure(plain: &Plain, db: &Guarded, shape: &Shape, form: &str, suffix:
     let side = |candidate: &Statement, name| hand(plain, candidate, &keys, name);
     let winner = pick(&label, &candidates, side).await;
     let timed = Timed::of(side(winner, "by hand"), ours(&snapshot, keyed, &keys)).await;
-    let mut sides =
-        vec![side(winner, "by hand"), side(winner, "again"), ours(&snapshot, keyed, &keys)];
+    let mut sides = vec![side(winner, "by hand"), side(winner, "again"), ours(&snapshot, keyed, &keys)];
     compare(&label, 1.10, &mut sides, timed.count, timed.per_round).await;
 }
 

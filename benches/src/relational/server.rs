@@ -33,17 +33,41 @@ impl Postgres {
             found.sort();
             found.pop()
         });
-        let Ok(Some(programs)) = programs else { panic!("no PostgreSQL: install it or set AURORA_TEST_POSTGRES") };
+        let Ok(Some(programs)) = programs else {
+            panic!("no PostgreSQL: install it or set AURORA_TEST_POSTGRES")
+        };
         let folder = Folder::new("postgres");
         let data = folder.0.join("data");
         let port = serve::free_port();
         ran(Command::new("chmod").arg("777").arg(&folder.0));
         let place = data.to_str().unwrap();
-        ran(as_user(&programs.join("initdb")).args(["-D", place, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]));
+        ran(as_user(&programs.join("initdb")).args([
+            "-D",
+            place,
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-sync",
+        ]));
         // Without fsync the disk's time, the same on both sides, hides nothing.
-        let settings = format!("-p {port} -k {} -c fsync=off -c shared_buffers=256MB -c listen_addresses=127.0.0.1", folder.0.display());
+        let settings = format!(
+            "-p {port} -k {} -c fsync=off -c shared_buffers=256MB -c listen_addresses=127.0.0.1",
+            folder.0.display()
+        );
         let log = folder.0.join("log");
-        ran(as_user(&programs.join("pg_ctl")).args(["-D", place, "-w", "-l", log.to_str().unwrap(), "-o", &settings, "start"]));
+        ran(as_user(&programs.join("pg_ctl")).args([
+            "-D",
+            place,
+            "-w",
+            "-l",
+            log.to_str().unwrap(),
+            "-o",
+            &settings,
+            "start",
+        ]));
         let options = PgConnectOptions::new().host("127.0.0.1").port(port).username("postgres");
         Self { options: options.disable_statement_logging(), own: Some((programs, folder)) }
     }
