@@ -24,7 +24,9 @@ pub(super) struct Postgres {
 
 impl Postgres {
     pub(super) fn start() -> Self {
-        if let Ok(url) = std::env::var("AURORA_TEST_POSTGRES") {
+        #[expect(clippy::disallowed_methods, reason = "a bench takes its server from the environment")]
+        let given = std::env::var("AURORA_TEST_POSTGRES");
+        if let Ok(url) = given {
             let options = PgConnectOptions::from_str(&url).unwrap().disable_statement_logging();
             return Self { options, own: None };
         }
