@@ -272,7 +272,7 @@ impl World {
             let team = *rng.pick(&["NULL", "0", "1", "2", "3"]);
             script.push_str(&format!("INSERT INTO members VALUES ({team}, '{user}', '{role}', {level});"));
         }
-        script.push_str(*rng.pick(&["", "INSERT INTO members VALUES (NULL, NULL, NULL, NULL);"]));
+        script.push_str(rng.pick::<&str>(&["", "INSERT INTO members VALUES (NULL, NULL, NULL, NULL);"]));
         for i in 0..TABLES {
             let columns = declared(COLUMNS).replace("id INTEGER,", "id INTEGER PRIMARY KEY,");
             script

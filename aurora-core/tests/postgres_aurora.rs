@@ -2,6 +2,8 @@
 //! URL after a DBA's set-up, behind a pooler.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,

@@ -1,5 +1,5 @@
 //! Both stores keep the contract of `store::Database`.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 #[path = "common/postgres.rs"]
 mod postgres;

@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::disallowed_methods,
     reason = "a failing fixture fails the test"
 )]
 #![allow(unreachable_pub, reason = "a module of several test programs")]

@@ -108,11 +108,11 @@ impl Postgres {
         }
         for policy in &world.policies {
             let text = policy.text(Engine::Postgres);
-            if !is_type(&text) {
-                if let Err(error) = run(&mut self.conn, &text).await {
-                    self.position = position(&error);
-                    return Err(failure(&error));
-                }
+            if !is_type(&text)
+                && let Err(error) = run(&mut self.conn, &text).await
+            {
+                self.position = position(&error);
+                return Err(failure(&error));
             }
         }
         Ok(())

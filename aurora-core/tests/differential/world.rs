@@ -342,8 +342,8 @@ impl World {
         let mut world =
             World { tables: Vec::new(), rows: Vec::new(), policies: Vec::new(), who: Self::people() };
         let count = 2 + rng.weighted(&[30, 50, 20]);
-        for index in 0..count {
-            let table = draw_table(rng, NAMES[index]);
+        for name in NAMES.into_iter().take(count) {
+            let table = draw_table(rng, name);
             world.tables.push(table);
         }
         for child in 0..count.saturating_sub(1) {
@@ -473,5 +473,5 @@ fn draw_foreign(rng: &mut Rng, world: &World, child: usize) -> Option<Foreign> {
     if !table.columns[column].not_null {
         actions.push("ON DELETE SET NULL");
     }
-    Some(Foreign { column, parent, action: *rng.pick(&actions) })
+    Some(Foreign { column, parent, action: rng.pick::<&str>(&actions) })
 }
