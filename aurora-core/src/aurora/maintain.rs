@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::database::{Database, HostMigrations, Place, Postgres, Run};
-use super::{Builder, sqlite};
+use super::{Builder, PolicyFunction, read_policies, sqlite};
 use crate::env::{Clock, Entropy, random};
 use crate::guard::{self, Applied, ForeignPolicies, Plan};
 use crate::policy::{Policies, Schema};
@@ -15,9 +15,10 @@ use crate::store::{self, PostgresOwner, SqliteDatabase};
 use crate::types::{Code, Error, Result};
 
 impl Builder {
-    /// The policy file's name and text.
-    pub(crate) fn policy_text(&self) -> (String, String) {
-        self.policies.clone().unwrap_or_default()
+    /// The policy file: its name, its text, and the functions that the host brings. What was taken is gone.
+    pub(crate) fn take_policies(&mut self) -> (String, String, Vec<PolicyFunction>) {
+        let (file, text) = self.policies.take().unwrap_or_default();
+        (file, text, std::mem::take(&mut self.functions))
     }
 
     /// The tables that the policies speak of: on SQLite as the migrations make them in a scratch file, on
@@ -35,7 +36,7 @@ impl Builder {
     /// What `apply` would change.
     pub(crate) async fn plan_policies(self) -> Result<Plan> {
         let place = postgres(self.database)?;
-        let policies = read(self.policies)?;
+        let policies = read(self.policies, self.functions)?;
         let mut connection = options(&place)?.connect().await.map_err(unreachable)?;
         guard::plan(&mut connection, &policies).await
     }
@@ -43,7 +44,7 @@ impl Builder {
     /// Installs the policies as the owner.
     pub(crate) async fn apply_policies(self, foreign: ForeignPolicies) -> Result<Applied> {
         let place = postgres(self.database)?;
-        let policies = read(self.policies)?;
+        let policies = read(self.policies, self.functions)?;
         let owner = PostgresOwner::open(&owner_url(place)?).await?;
         let applied = guard::apply(&owner, &policies, foreign).await;
         owner.close().await;
@@ -74,9 +75,10 @@ fn postgres(database: Option<Database>) -> Result<Postgres> {
     }
 }
 
-fn read(policies: Option<(String, String)>) -> Result<Policies> {
+fn read(policies: Option<(String, String)>, functions: Vec<PolicyFunction>) -> Result<Policies> {
     let (file, text) = policies.unwrap_or_default();
-    Policies::parse(&text, &file).map_err(|errors| Error::new(Code::Configuration, errors.to_string()))
+    read_policies(&file, &text, functions)
+        .map_err(|errors| Error::new(Code::Configuration, errors.to_string()))
 }
 
 /// As the owner where one is named, else as the run role: the catalog is open to both.

@@ -25,7 +25,8 @@ use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::guard::{Guard, GuardOptions, Guarded, Unguarded};
 use crate::http::Http;
 use crate::load::{Limiter, Limits};
-use crate::policy::Policies;
+use crate::policy::functions::{Answer, Value};
+use crate::policy::{Policies, PolicyErrors};
 use crate::session::token::{TokenKeys, TokenOptions, VerifyKey};
 use crate::session::{DatabaseSigningKeys, Sessions, SessionsParts};
 use crate::types::{Code, Error, Principal, Result, Secret, Timestamp};
@@ -52,6 +53,7 @@ pub struct Builder {
     database: Option<Database>,
     migrations: Option<HostMigrations>,
     policies: Option<(String, String)>,
+    functions: Vec<PolicyFunction>,
     key: Option<Key>,
     verify_keys: Vec<VerifyKey>,
     shared_secret: Option<Secret>,
@@ -64,6 +66,9 @@ pub struct Builder {
 }
 
 type Change = Box<dyn FnOnce(&mut Settings) + Send>;
+/// Adds a function of the host's.
+pub(crate) type PolicyFunction =
+    Box<dyn FnOnce(Policies) -> std::result::Result<Policies, PolicyErrors> + Send>;
 
 enum Key {
     File(PathBuf),
@@ -80,6 +85,7 @@ impl Aurora {
             database: None,
             migrations: None,
             policies: None,
+            functions: Vec::new(),
             key: None,
             verify_keys: Vec::new(),
             shared_secret: None,
@@ -212,6 +218,24 @@ impl Builder {
         self
     }
 
+    /// A function that the policy file calls, in Rust and under the name that it is called by; see
+    /// [`Policies::with_function`]. On PostgreSQL a function of that name has to exist as well.
+    pub fn policy_function(
+        mut self,
+        name: &str,
+        arguments: &[&str],
+        result: &str,
+        body: impl Fn(&[Value]) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let (name, result) = (name.to_owned(), result.to_owned());
+        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        self.functions.push(Box::new(move |policies| {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            policies.with_function(&name, &arguments, &result, body)
+        }));
+        self
+    }
+
     /// The file that holds the root key, outside the database. In development it is created on the first start.
     pub fn key_file(mut self, path: impl AsRef<Path>) -> Self {
         self.key = Some(Key::File(path.as_ref().to_owned()));
@@ -293,7 +317,7 @@ impl Builder {
             missing("no database is set", "add .database(Database::url(\"sqlite://data/app.db\")?)")
         })?;
         let (file, text) = self.policies.unwrap_or_default();
-        let policies = Policies::parse(&text, &file)
+        let policies = read_policies(&file, &text, self.functions)
             .map_err(|errors| Error::new(Code::Configuration, errors.to_string()))?;
         let mut weaknesses = settings.weaknesses();
         if self.key.is_none() && settings.profile == Profile::Production {
@@ -366,6 +390,15 @@ impl Builder {
         let http = Http::new(auth.clone());
         Ok(Aurora(Arc::new(Inner { auth, http, guard, database: store, audit, clock, key_file })))
     }
+}
+
+/// The file, with the functions that the host brings.
+pub(crate) fn read_policies(
+    file: &str,
+    text: &str,
+    functions: Vec<PolicyFunction>,
+) -> std::result::Result<Policies, PolicyErrors> {
+    functions.into_iter().try_fold(Policies::parse(text, file)?, |policies, function| function(policies))
 }
 
 fn refuse(weaknesses: &[Weakness]) -> Result<()> {

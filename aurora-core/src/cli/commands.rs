@@ -3,6 +3,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use super::report::Report;
 use super::{explain, print};
 use crate::Builder;
+use crate::aurora::read_policies;
 use crate::guard::ForeignPolicies;
 use crate::types::{Code, Error, Result};
 
@@ -47,10 +48,10 @@ pub(super) async fn run(builder: Builder, matches: &ArgMatches) -> Result<()> {
     }
 }
 
-async fn check(builder: Builder, deny_warnings: bool) -> Result<()> {
-    let (file, text) = builder.policy_text();
+async fn check(mut builder: Builder, deny_warnings: bool) -> Result<()> {
+    let (file, text, functions) = builder.take_policies();
     let schema = builder.schema().await?;
-    let report = Report::of(&file, &text, &schema);
+    let report = Report::of(&file, read_policies(&file, &text, functions), &schema);
     print(&report.to_string())?;
     if report.is_clean(deny_warnings) {
         return Ok(());

@@ -22,8 +22,6 @@ use std::io::Write as _;
 use crate::types::{Code, Error, Result};
 use crate::{Aurora, Builder};
 
-pub use report::Report;
-
 /// Runs the command that the program's arguments name and answers `None`; without one of ours, builds.
 ///
 /// # Errors

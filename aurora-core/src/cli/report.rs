@@ -6,23 +6,23 @@ use crate::policy::{Lowered, Policies, PolicyErrors, Schema};
 
 /// The findings of one policy file against one schema.
 #[derive(Debug)]
-pub struct Report {
+pub(super) struct Report {
     text: String,
     errors: usize,
     warnings: usize,
 }
 
 impl Report {
-    /// Reads and checks `text`, called `file` in the findings, against `schema`.
-    pub fn of(file: &str, text: &str, schema: &Schema) -> Self {
-        match Policies::parse(text, file).and_then(|policies| Ok((policies.lower(schema)?, policies))) {
+    /// Checks what was read of `file` against `schema`.
+    pub(super) fn of(file: &str, read: Result<Policies, PolicyErrors>, schema: &Schema) -> Self {
+        match read.and_then(|policies| Ok((policies.lower(schema)?, policies))) {
             Ok((lowered, policies)) => Self::fits(file, &lowered, &policies),
             Err(errors) => Self::refused(file, &errors),
         }
     }
 
     /// Nothing but warnings was found.
-    pub fn is_clean(&self, deny_warnings: bool) -> bool {
+    pub(super) fn is_clean(&self, deny_warnings: bool) -> bool {
         self.errors == 0 && (self.warnings == 0 || !deny_warnings)
     }
 

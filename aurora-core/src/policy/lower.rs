@@ -535,18 +535,31 @@ struct Used {
 }
 
 impl Used {
+    /// What a restrictive policy uses counts only beside a permissive one: PostgreSQL leaves it out otherwise.
+    fn add_of(&mut self, part: &Part, check: bool, permits: bool) {
+        if permits || !part.restrictive {
+            self.add(part.used(check));
+        }
+    }
+
     fn add(&mut self, other: &Used) {
         self.denied = self.denied.take().or_else(|| other.denied.clone());
         self.reads.extend(other.reads.iter().cloned());
     }
 }
 
+/// A permissive policy has that clause.
+fn permits(applicable: &[&Part], check: bool) -> bool {
+    applicable.iter().any(|part| !part.restrictive && part.expr(check).is_some())
+}
+
 fn using(applicable: &[&Part], used: &mut Used) -> Predicate {
+    let permits = permits(applicable, false);
     let mut permissive = Vec::new();
     let mut restrictive = Vec::new();
     for part in applicable {
         let Some(condition) = part.expr(false).cloned() else { continue };
-        used.add(part.used(false));
+        used.add_of(part, false, permits);
         if part.restrictive { restrictive.push(condition) } else { permissive.push(condition) }
     }
     let mut all = vec![Expr::Or(permissive)];
@@ -555,11 +568,12 @@ fn using(applicable: &[&Part], used: &mut Used) -> Predicate {
 }
 
 fn checks(found: &Table, applicable: &[&Part], used: &mut Used) -> Vec<Check> {
+    let permits = permits(applicable, true);
     let mut permissive = Vec::new();
     let mut restrictive = Vec::new();
     for part in applicable {
         let Some(condition) = part.expr(true).cloned() else { continue };
-        used.add(part.used(true));
+        used.add_of(part, true, permits);
         if part.restrictive {
             restrictive.push((part.policy.clone(), condition));
         } else {

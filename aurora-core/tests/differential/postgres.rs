@@ -38,7 +38,8 @@ CREATE FUNCTION auth.email() RETURNS text LANGUAGE sql STABLE AS $$ SELECT auth.
 GRANT USAGE ON SCHEMA auth TO anon, authenticated, service_role;
 ";
 
-const ROLES: &str = "DO $$ BEGIN
+/// Roles belong to the server: whoever starts at the same moment waits.
+const ROLES: &str = "SELECT pg_advisory_xact_lock(7308895); DO $$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'anon') THEN CREATE ROLE anon NOLOGIN; END IF;
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'authenticated') THEN CREATE ROLE authenticated NOLOGIN; END IF;
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'service_role') THEN
