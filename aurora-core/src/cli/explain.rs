@@ -82,7 +82,7 @@ async fn explanation(
     // What cannot be asked as the principal stays unknown in the explanation.
     let asked: Vec<_> = explainer.needs().iter().filter(|fact| fact.postgres().is_some()).cloned().collect();
     let facts = aurora.guarded(question.principal.clone()).facts(&asked).await?;
-    let cells: Vec<Cell> = columns.iter().map(|column| Cell::of(row.get(&column.name))).collect();
+    let cells: Vec<Cell> = columns.iter().map(|column| Cell::of(column, row.get(&column.name))).collect();
     let values: Vec<ValueRef<'_>> = cells.iter().map(Cell::as_value).collect();
     Ok(explainer.explain(values.as_slice(), &facts, aurora.now()).to_string())
 }
@@ -95,10 +95,13 @@ enum Cell {
     Integer(i64),
     Real(f64),
     Text(String),
+    Uuid([u8; 16]),
 }
 
 impl Cell {
-    fn of(value: Option<&Json>) -> Self {
+    fn of(column: &Column, value: Option<&Json>) -> Self {
+        let declared = column.declared_type.to_ascii_uppercase();
+        let bytes = ["UUID", "BLOB", "BINARY", "BYTEA"].iter().any(|word| declared.contains(word));
         match value {
             None => Self::Missing,
             Some(Json::Null) => Self::Null,
@@ -107,7 +110,10 @@ impl Cell {
                 Some(integer) => Self::Integer(integer),
                 None => Self::Real(number.as_f64().unwrap_or(f64::NAN)),
             },
-            Some(Json::String(text)) => Self::Text(text.clone()),
+            Some(Json::String(text)) => match text.parse::<UserId>() {
+                Ok(uuid) if bytes => Self::Uuid(*uuid.as_bytes()),
+                _ => Self::Text(text.clone()),
+            },
             Some(nested) => Self::Text(nested.to_string()),
         }
     }
@@ -120,6 +126,7 @@ impl Cell {
             Self::Integer(value) => ValueRef::Integer(*value),
             Self::Real(value) => ValueRef::Real(*value),
             Self::Text(value) => ValueRef::Text(value),
+            Self::Uuid(value) => ValueRef::Uuid(value),
         }
     }
 }

@@ -19,6 +19,8 @@ mod report;
 use std::ffi::OsString;
 use std::io::Write as _;
 
+use clap::error::ErrorKind;
+
 use crate::types::{Code, Error, Result};
 use crate::{Aurora, Builder};
 
@@ -45,6 +47,9 @@ pub async fn run_with(
     }
     match commands::parser().try_get_matches_from(&arguments) {
         Ok(matches) => commands::run(builder, &matches).await.map(|()| None),
+        Err(problem) if problem.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            print(&problem.to_string()).map(|()| None)
+        }
         Err(problem) if problem.use_stderr() => Err(Error::new(Code::ValidationFailed, problem.to_string())),
         Err(help) => print(&help.to_string()).map(|()| None),
     }
