@@ -21,13 +21,19 @@ const FUNCTIONS: &[&str] = &[
     "lowrite",
     "pg_cancel_backend",
     "pg_current_logfile",
+    "pg_cursor",
     "pg_export_snapshot",
+    "pg_notify",
+    "pg_prepared_statement",
+    "pg_prepared_xact",
     "pg_promote",
     "pg_reload_conf",
     "pg_rotate_logfile",
+    "pg_show_all_settings",
     "pg_terminate_backend",
     "set_config",
     "setseed",
+    "setval",
     "ts_rewrite",
     "ts_stat",
     "xpath_table",
@@ -108,8 +114,22 @@ fn check(sql: &str) -> Result<bool> {
         return Err(refused(&format!("a statement that starts with `{}`", shown(&start))));
     }
     let mut before: Option<&Token> = None;
+    // By depth of parentheses: rows are already spoken of, so that INSERT and MERGE are labels from here on.
+    let mut reading = vec![false];
     for (position, token) in statement.iter().enumerate() {
         let next = statement.get(position + 1);
+        if token.is(b'(') {
+            reading.push(false);
+        } else if token.is(b')') {
+            reading.pop();
+        } else if ["select", "values", "table"].iter().any(|word| token.is_word(sql, word))
+            && let Some(here) = reading.last_mut()
+        {
+            *here = true;
+        }
+        if token.is_word(sql, "into") && reading.last().copied().unwrap_or(true) {
+            return Err(refused("SELECT INTO"));
+        }
         check_token(sql, before, token, next)?;
         before = Some(token);
     }
@@ -160,6 +180,7 @@ mod tests {
             "SELECT id, title FROM notes WHERE team_id = $1 -- all; of them",
             "(SELECT 1) UNION ALL (SELECT 2);",
             "WITH x AS (SELECT 1) INSERT INTO notes (title) SELECT 'set_config(1)' RETURNING id ;; ",
+            "WITH x AS (SELECT 1), y AS (INSERT INTO notes (title) VALUES ('a') RETURNING id) SELECT id FROM y",
             "VALUES (1), (2)",
             "TABLE notes",
             "MERGE INTO notes USING x ON true WHEN MATCHED THEN DELETE",
@@ -188,6 +209,13 @@ mod tests {
             "LISTEN x",
             "EXECUTE p",
             "SELECT * INTO x FROM notes",
+            "SELECT 2 AS team_id, 0 AS insert INTO TEMP members",
+            "SELECT 0 merge INTO TEMP TABLE x",
+            "SELECT (1) insert INTO TEMP x",
+            "WITH a AS (SELECT 1) SELECT (1) insert INTO TEMP x",
+            "WITH a AS (SELECT 1 insert INTO TEMP x) SELECT 1",
+            "SELECT * FROM pg_prepared_statement()",
+            "SELECT pg_notify('a', 'b')",
             "SELECT set_config('a', 'b', true)",
             "SELECT pg_catalog . set_config /* x */ ('a', 'b', true)",
             "SELECT \"set_config\"('a', 'b', true)",

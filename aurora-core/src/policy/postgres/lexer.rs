@@ -76,6 +76,21 @@ impl Token {
     }
 }
 
+/// The text without its comments, each a blank: where it is cut and put between others, a comment would swallow
+/// what comes after it.
+pub(crate) fn uncommented(source: &str) -> String {
+    let Ok(found) = tokens(source) else { return source.to_owned() };
+    let mut text = String::with_capacity(source.len());
+    let mut at = None;
+    for token in &found {
+        let gap = at.and_then(|at| source.get(at..token.start)).unwrap_or_default();
+        text.push_str(if gap.trim().is_empty() { gap } else { " " });
+        text.push_str(token.text(source));
+        at = Some(token.end);
+    }
+    text
+}
+
 /// The tokens of a text; white space and comments are left out.
 pub(crate) fn tokens(source: &str) -> Result<Vec<Token>, Unreadable> {
     let mut lexer = Lexer { bytes: source.as_bytes(), at: 0 };

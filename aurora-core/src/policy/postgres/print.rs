@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::schema::{Schema, Table};
 use super::grants::Held;
 use super::identity::{bound, verified};
-use super::lexer::tokens;
+use super::lexer::{Token, tokens, uncommented};
 use super::membership::as_arrays;
 use super::read::{Native, NativeFunction, NativePolicy, TableName};
 
@@ -94,7 +94,7 @@ impl TableName {
 
 fn print(table: &TableName, policy: &NativePolicy, schema: &Schema, known: Option<&Table>) -> Policy {
     let condition = |source: &String| {
-        let verified = verified(source);
+        let verified = verified(&uncommented(source));
         let optimised = match known {
             Some(outer) => as_arrays(&verified, schema, outer, &table.name),
             None => verified,
@@ -154,16 +154,38 @@ impl Policy {
 
 /// The function with verified identities and a search path of its own.
 fn function(function: &NativeFunction) -> Function {
-    let rest = verified(&function.rest);
+    let rest = verified(&uncommented(&function.rest));
     let found = tokens(&rest).unwrap_or_default();
-    let pinned = found.iter().any(|token| token.is_word(&rest, "search_path"));
     // What follows RETURN or BEGIN ATOMIC is the body, and the last part.
     let body = found.iter().find(|token| token.is_word(&rest, "return") || token.is_word(&rest, "begin"));
     let at = body.map_or(rest.len(), |token| token.start);
+    let (at, path) = match path_end(&rest, &found) {
+        // Without its name at the end, temporary tables come first.
+        Some((end, false)) => (end, ", pg_temp"),
+        Some((_, true)) => (at, ""),
+        None => (at, " SET search_path = public, pg_temp "),
+    };
     let (head, tail) = rest.split_at(at);
-    let path = if pinned { "" } else { " SET search_path = public, pg_temp " };
     let create = format!("CREATE OR REPLACE FUNCTION {}{head}{path}{tail}", function.name.quoted());
     Function { name: function.name.clone(), create, source: function.source.clone() }
+}
+
+/// Where the list of `SET search_path = ..` ends, and whether `pg_temp` is in it.
+fn path_end(rest: &str, found: &[Token]) -> Option<(usize, bool)> {
+    let set = found.windows(2).position(|pair| match pair {
+        [set, path] => set.is_word(rest, "set") && path.is_word(rest, "search_path"),
+        _ => false,
+    })?;
+    let mut items = found.get(set + 3..)?.iter();
+    let (mut end, mut temporary) = (None, false);
+    while let Some(item) = items.next() {
+        end = Some(item.end);
+        temporary |= item.text(rest).trim_matches(['"', '\'']).eq_ignore_ascii_case("pg_temp");
+        if !items.next().is_some_and(|comma| comma.is(b',')) {
+            break;
+        }
+    }
+    end.map(|end| (end, temporary))
 }
 
 /// `name` as a quoted identifier.
@@ -182,6 +204,28 @@ mod tests {
 
     use super::super::read::read;
     use super::*;
+
+    /// A comment at the end of an expression must not swallow what is printed after it.
+    #[test]
+    fn comments_change_nothing() {
+        let text = "ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+            CREATE POLICY p ON notes USING (owner = auth.uid() -- mine
+            ) WITH CHECK (owner = auth.uid() /* and */
+              OR editor = auth.uid() -- theirs
+            );
+            CREATE FUNCTION h(search_path text) RETURNS text LANGUAGE sql -- c
+              AS 'SELECT 1' -- the end
+            ;
+            CREATE FUNCTION g() RETURNS boolean LANGUAGE sql SET search_path = public AS 'SELECT true';";
+        let native = read(text, &Arc::from("policies.sql")).unwrap();
+        let installation = native.install(&Schema::default());
+        let own = &installation.tables[0].policies[0].create;
+        assert!(own.contains(" USING (") && own.contains(") WITH CHECK (") && !own.contains("--"), "{own}");
+        assert!(own.contains("OR editor"), "{own}");
+        let made: Vec<&str> = installation.functions.iter().map(|made| made.create.as_str()).collect();
+        assert!(made[0].contains("SET search_path = public, pg_temp"), "{made:?}");
+        assert!(made[1].contains("search_path = public, pg_temp AS"), "{made:?}");
+    }
 
     #[test]
     fn a_file_is_installed_statement_by_statement() {

@@ -22,16 +22,20 @@ const BIND: &str = "SELECT set_config('role', $1, true), set_config('request.jwt
 const REBIND: &str = "SELECT set_config('role', $1, true), set_config('request.jwt.claims', $2, true), \
     set_config('aurora.mac', $3, true), set_config('search_path', $4, true)";
 
-/// `RESET ALL` first: what a statement of somebody else's left behind in the session ends here.
+/// `RESET ALL` first: what a statement of somebody else's left behind in the session ends here. What cannot be ended
+/// so, statements prepared by SQL and temporary objects, is told: such a connection is given up.
 macro_rules! begin {
     ($mode:literal $(, $more:literal)?) => {
         concat!(
             "BEGIN ISOLATION LEVEL ",
             $mode,
-            "; RESET ALL;",
+            "; RESET ALL; CLOSE ALL; UNLISTEN *;",
             $($more,)?
             " SELECT pg_catalog.pg_backend_pid(), \
-             (EXTRACT(epoch FROM pg_catalog.transaction_timestamp()) * 1000000)::bigint"
+             (EXTRACT(epoch FROM pg_catalog.transaction_timestamp()) * 1000000)::bigint, \
+             NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql) \
+             AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) 0, \
+             pg_catalog.pg_advisory_unlock_all()"
         )
     };
 }
@@ -149,7 +153,13 @@ impl BoundTransaction {
                 .bind(statement_timeout)
                 .bind(lock_timeout)
                 .bind("60000");
-            query.execute(this.connection()?).await.map_err(failure)?;
+            if let Err(error) = query.execute(this.connection()?).await {
+                // Nobody knows why it failed here, where nothing of the caller's ran: the next one gets another.
+                if let Some(lease) = this.lease.take() {
+                    lease.discard();
+                }
+                return Err(failure(error));
+            }
             Ok(this)
         });
         begun.await.map_err(Error::internal)?
@@ -180,7 +190,17 @@ impl BoundTransaction {
                 return Err(failure(error));
             }
         };
-        let (backend, start) = row;
+        let row = if row.2 {
+            row
+        } else {
+            lease.replace().await?;
+            start(lease.connection()?, mode, pooled).await.map_err(failure)?
+        };
+        let (backend, start, clean) = row;
+        if !clean {
+            lease.discard();
+            return Err(Error::internal("a new connection holds what only SQL leaves behind"));
+        }
         Ok(Self { lease: Some(lease), identity, backend, start })
     }
 
@@ -245,9 +265,9 @@ impl fmt::Debug for BoundTransaction {
     }
 }
 
-async fn start(connection: &mut PgConnection, mode: Mode, pooled: bool) -> sqlx::Result<(i32, i64)> {
+async fn start(connection: &mut PgConnection, mode: Mode, pooled: bool) -> sqlx::Result<(i32, i64, bool)> {
     let row = sqlx::raw_sql(mode.begin(pooled)).fetch_one(connection).await?;
-    Ok((row.try_get(0)?, row.try_get(1)?))
+    Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
 }
 
 fn unfinished(error: sqlx::Error) -> Error {

@@ -39,6 +39,9 @@ const EXCESSES: &str = r"
         WHERE n.nspname = ANY($1) AND (
             pg_catalog.has_schema_privilege(me.oid, n.oid, 'CREATE')
             OR EXISTS (SELECT FROM reach WHERE pg_catalog.has_schema_privilege(reach.oid, n.oid, 'CREATE')))
+    UNION ALL SELECT 'temporary', d.datname::text FROM pg_catalog.pg_database d
+        WHERE d.datname = pg_catalog.current_database() AND EXISTS (SELECT FROM reach WHERE NOT rolsuper
+            AND pg_catalog.has_database_privilege(reach.oid, d.oid, 'TEMPORARY'))
     UNION ALL SELECT 'cannot become', wanted FROM unnest(ARRAY['anon', 'authenticated', 'aurora_store',
         'aurora_service']) AS wanted WHERE wanted NOT IN (SELECT rolname FROM reach)";
 
@@ -123,6 +126,10 @@ fn excess(role: &str, what: &str, name: &str) -> String {
         "inherits" => format!(
             "it has the rights of `{name}` without becoming it; ALTER ROLE {quoted} NOINHERIT, then REVOKE {other} \
              FROM {quoted} and GRANT {other} TO {quoted} again"
+        ),
+        "temporary" => format!(
+            "it may make temporary tables, which outlive a transaction and hide others; as the database's owner: \
+             REVOKE TEMPORARY ON DATABASE {other} FROM PUBLIC"
         ),
         "owner of the database" => {
             format!("it owns the database `{name}`; connect as a role that owns nothing")

@@ -144,6 +144,14 @@ impl Lease {
         Ok(true)
     }
 
+    /// Replaces a connection that nobody should have again by a new one.
+    pub(super) async fn replace(&mut self) -> Result<()> {
+        self.open = None;
+        self.reused = false;
+        self.open = Some(self.connections.open().await?);
+        Ok(())
+    }
+
     /// Gives the connection back after its transaction has ended.
     pub(super) fn give_back(mut self) {
         if let Some(open) = self.open.take() {

@@ -80,6 +80,7 @@ impl PostgresOwner {
             password = password.expose()
         );
         let mut transaction = self.begin().await?;
+        setup::take_turn(transaction.connection()?).await?;
         // Neither a role's name nor its password can be bound; the server logs no statement of an owner's unless
         // it was told to.
         sqlx::raw_sql(AssertSqlSafe(text)).execute(transaction.connection()?).await.map_err(|error| {

@@ -32,11 +32,12 @@ BEGIN
 END
 $aurora$;
 
+-- Bodies that are read when they are made: what a caller names like a type or function of theirs changes nothing.
 CREATE FUNCTION aurora.uid() RETURNS uuid LANGUAGE sql STABLE PARALLEL RESTRICTED
-    AS $aurora$ SELECT NULLIF(aurora.claims() OPERATOR(pg_catalog.->>) 'sub', '')::uuid $aurora$;
+    RETURN NULLIF(aurora.claims() OPERATOR(pg_catalog.->>) 'sub', '')::pg_catalog.uuid;
 
 CREATE FUNCTION aurora.bound() RETURNS boolean LANGUAGE sql STABLE PARALLEL RESTRICTED
-    AS $aurora$ SELECT aurora.claims() IS NOT NULL $aurora$;
+    RETURN aurora.claims() IS NOT NULL;
 
 -- Whether no key was ever kept here: the first process that starts keeps its own.
 CREATE FUNCTION aurora.unkeyed() RETURNS boolean
@@ -67,13 +68,13 @@ END
 $aurora$;
 
 CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE PARALLEL RESTRICTED
-    AS $aurora$ SELECT aurora.uid() $aurora$;
+    RETURN aurora.uid();
 CREATE FUNCTION auth.jwt() RETURNS jsonb LANGUAGE sql STABLE PARALLEL RESTRICTED
-    AS $aurora$ SELECT aurora.claims() $aurora$;
+    RETURN aurora.claims();
 CREATE FUNCTION auth.role() RETURNS text LANGUAGE sql STABLE PARALLEL RESTRICTED
-    AS $aurora$ SELECT aurora.claims() OPERATOR(pg_catalog.->>) 'role' $aurora$;
+    RETURN aurora.claims() OPERATOR(pg_catalog.->>) 'role';
 CREATE FUNCTION auth.email() RETURNS text LANGUAGE sql STABLE PARALLEL RESTRICTED
-    AS $aurora$ SELECT aurora.claims() OPERATOR(pg_catalog.->>) 'email' $aurora$;
+    RETURN aurora.claims() OPERATOR(pg_catalog.->>) 'email';
 
 CREATE TABLE auth.users (
     id uuid NOT NULL PRIMARY KEY,

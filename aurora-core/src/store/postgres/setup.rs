@@ -25,6 +25,10 @@ struct Step {
 /// this program does not know, in an epoch that it does, is served.
 const EPOCH: i32 = 1;
 
+/// PUBLIC may make temporary tables by default, and those outlive a transaction and come before all others.
+const NO_TEMP: &str = "DO $aurora$ BEGIN EXECUTE pg_catalog.format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', \
+    pg_catalog.current_database()); END $aurora$;";
+
 /// Two processes that start at once take turns. The number is `aurora` in bytes.
 const LOCK: &str = "SELECT pg_catalog.pg_advisory_xact_lock(107114611208801)";
 const CREATE: &str = "CREATE SCHEMA IF NOT EXISTS aurora; \
@@ -39,7 +43,7 @@ const RECORD: &str = "INSERT INTO aurora.migrations (version, epoch, applied_at)
 
 /// Brings roles and schema up to date within the caller's transaction: a kill leaves the old schema or the new one.
 pub(super) async fn migrate(connection: &mut PgConnection, now: Timestamp) -> Result<()> {
-    sqlx::query(LOCK).execute(&mut *connection).await.map_err(failure)?;
+    take_turn(connection).await?;
     let row = sqlx::query(KNOWN).fetch_one(&mut *connection).await.map_err(failure)?;
     let (ours, auth): (bool, bool) = (row.try_get(0).map_err(failure)?, row.try_get(1).map_err(failure)?);
     if !ours && auth {
@@ -56,6 +60,10 @@ pub(super) async fn migrate(connection: &mut PgConnection, now: Timestamp) -> Re
             .await
             .map_err(|error| denied("make its schemas", error))?;
     }
+    sqlx::raw_sql(NO_TEMP)
+        .execute(&mut *connection)
+        .await
+        .map_err(|error| denied("revoke TEMPORARY", error))?;
     let done = version(connection).await?;
     for (number, step) in (1_i32..).zip(STEPS) {
         if number > done {
@@ -107,7 +115,13 @@ pub(super) fn grants(run_role: &str) -> String {
     format!("GRANT anon, authenticated, aurora_store, aurora_service TO {role};\n")
 }
 
+/// Waits until no other process sets up: roles that two change at once fail one of them.
+pub(super) async fn take_turn(connection: &mut PgConnection) -> Result<()> {
+    sqlx::query(LOCK).execute(connection).await.map(drop).map_err(failure)
+}
+
 pub(super) async fn grant(connection: &mut PgConnection, run_role: &str) -> Result<()> {
+    take_turn(connection).await?;
     // A role's name is no value that could be bound.
     let text = AssertSqlSafe(grants(run_role));
     sqlx::raw_sql(text).execute(connection).await.map_err(|error| denied("admit the run role", error))?;
@@ -137,7 +151,8 @@ pub fn setup_sql(run_role: &str) -> String {
         ));
     }
     text.push_str(&grants(run_role));
-    text.push_str("COMMIT;\n");
+    text.push_str(NO_TEMP);
+    text.push_str("\nCOMMIT;\n");
     text
 }
 
