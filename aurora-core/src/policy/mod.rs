@@ -61,6 +61,7 @@ mod overloads;
 mod parse;
 mod pattern;
 pub(crate) mod postgres;
+mod predicate;
 mod query;
 mod raw;
 mod reach;
@@ -81,7 +82,8 @@ pub use evaluate::{
 };
 pub use grants::Columns;
 pub use index::WantedIndex;
-pub use lower::{Check, Lowered, Lowering, Predicate};
+pub use lower::Lowered;
 pub use parse::Policies;
+pub use predicate::{Check, Lowering, Predicate};
 pub use render::Names;
 pub use schema::{Column, Command, Index, Schema, Table};
