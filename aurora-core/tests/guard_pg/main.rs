@@ -5,7 +5,6 @@
 
 mod attacks;
 mod basics;
-mod cost;
 mod errors;
 mod fixture;
 mod forging;
