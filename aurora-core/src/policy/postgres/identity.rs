@@ -67,7 +67,8 @@ fn setting(source: &str, rest: &[Token]) -> Option<(usize, String)> {
     if !name.is_word(source, "current_setting") || !open.is(b'(') {
         return None;
     }
-    let setting = literal.plain_text(source)?;
+    // PostgreSQL's settings have no case.
+    let setting = literal.plain_text(source)?.to_ascii_lowercase();
     let cast = match after {
         [colon, again, kind, ..] if colon.is(b':') && again.is(b':') && kind.is_word(source, "text") => 3,
         _ => 0,
@@ -272,6 +273,7 @@ mod tests {
                 "org = current_setting('app.tenant_id', true)::int",
                 "org = (SELECT aurora.claims() ->> 'aurora_tenant')::int",
             ),
+            ("current_setting('Request.JWT.claims', true)", "(SELECT aurora.claims()::text)"),
             ("current_setting('request.jwt.claims', true)::json", "(SELECT aurora.claims()::text)::json"),
             ("current_setting('other', true)", "current_setting('other', true)"),
             ("AS $f$ SELECT auth.uid() $f$", "AS $f$ SELECT (SELECT aurora.uid()) $f$"),
