@@ -67,12 +67,9 @@ async fn a_kill_in_the_middle_of_a_migration_leaves_all_or_nothing() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        for line in lines.map_while(Result::ok) {
-            if line == "READY" {
-                break;
-            }
-        }
+        // Kept open: a child that cannot print dies of that and not of the kill.
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.by_ref().map_while(Result::ok).any(|line| line == "READY"));
         std::thread::sleep(Duration::from_micros(round * 60_000 / rounds));
         child.kill().unwrap();
         child.wait().unwrap();

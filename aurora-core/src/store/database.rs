@@ -29,6 +29,9 @@ pub trait Reader: Send {
     async fn user(&mut self, id: UserId) -> Result<Option<User>>;
 
     /// The user who signs in with that address, with identities.
+    ///
+    /// A reader does the same work whether or not there is one: for an unknown address it reads some other user and
+    /// drops the row. The time of one row more or less was seen through the hashing of a password in 2,000 sign-ins.
     async fn user_by_email(&mut self, email: &Email) -> Result<Option<User>>;
 
     /// The session of that id.

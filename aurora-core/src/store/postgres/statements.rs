@@ -14,7 +14,9 @@ statements! {
         banned_until, last_sign_in_at, created_at, updated_at FROM auth.users WHERE id = $1";
     USER_BY_EMAIL = "SELECT id, email, email_confirmed_at, email_change, email_change_sent_at, confirmation_sent_at, \
         encrypted_password, raw_app_meta_data::text AS app_metadata, raw_user_meta_data::text AS user_metadata, \
-        banned_until, last_sign_in_at, created_at, updated_at FROM auth.users WHERE email = $1";
+        banned_until, last_sign_in_at, created_at, updated_at FROM auth.users WHERE id = \
+        coalesce((SELECT u.id FROM auth.users u WHERE u.email = $1), \
+            (SELECT u.id FROM auth.users u ORDER BY u.id LIMIT 1))";
     IDENTITIES = "SELECT id, provider, provider_id, created_at, updated_at, last_sign_in_at FROM auth.identities \
         WHERE user_id = $1 ORDER BY created_at, id";
     LOCK_USER = "SELECT id FROM auth.users WHERE id = $1 FOR NO KEY UPDATE";

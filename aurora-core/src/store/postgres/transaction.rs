@@ -120,7 +120,8 @@ macro_rules! reader {
                     return Ok(None);
                 }
                 let query = sqlx::query(statements::USER_BY_EMAIL).bind(email.as_str().to_owned());
-                user(self.connection().await?, query).await
+                let found = user(self.connection().await?, query).await?;
+                Ok(found.filter(|user| user.email.as_ref() == Some(email)))
             }
 
             async fn session(&mut self, id: SessionId) -> Result<Option<Session>> {

@@ -20,7 +20,8 @@ statements! {
         (SELECT json_group_array(json_object('id', i.id, 'provider', i.provider, 'provider_id', i.provider_id, \
             'created_at', i.created_at, 'updated_at', i.updated_at, 'last_sign_in_at', i.last_sign_in_at)) \
             FROM auth_identities i WHERE i.user_id = auth_users.id) AS identities \
-        FROM auth_users WHERE email = $1";
+        FROM auth_users WHERE id = coalesce((SELECT u.id FROM auth_users u WHERE u.email = $1), \
+            (SELECT u.id FROM auth_users u ORDER BY u.id LIMIT 1))";
     INSERT_USER = "INSERT INTO auth_users (id, email, email_confirmed_at, new_email, email_change_sent_at, \
         confirmation_sent_at, password, app_metadata, user_metadata, banned_until, last_sign_in_at, created_at, \
         updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (email) DO NOTHING";

@@ -52,7 +52,8 @@ macro_rules! reader {
             async fn user_by_email(&mut self, email: &Email) -> Result<Option<User>> {
                 let query = sqlx::query(statements::USER_BY_EMAIL).bind(email.as_str().to_owned());
                 let row = query.fetch_optional(self.connection()).await.map_err(failure)?;
-                row.as_ref().map(rows::user).transpose()
+                let found = row.as_ref().map(rows::user).transpose()?;
+                Ok(found.filter(|user| user.email.as_ref() == Some(email)))
             }
 
             async fn session(&mut self, id: SessionId) -> Result<Option<Session>> {
