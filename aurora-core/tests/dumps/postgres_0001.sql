@@ -1,11 +1,11 @@
 -- A database of Aurora's schema 1 with two users, for tests: its key is no secret.
--- root key: aurora-key-1:ntnvzYG5HrVcFtO5efNI23SlWq53IpkZXHv8GVyX6m8:PDzhGU6L
--- refresh token: art_vFJi0_ZitHWrf0Hx_ZtVGapywRKjFD2Tj5Awdm0Z1Sg
+-- root key: aurora-key-1:W5mr_1OpQ_5mM20WcbLcqc60B6FfrCP4aYSg7ktUfqU:gZcgH2Q1
+-- refresh token: art_-QAIhGz-rY9tHv6ucc9oMBEux_mmGsKH_QuA7QQ2opQ
 --
 -- PostgreSQL database dump
 --
 
-\restrict keqIOYdSdJgCTe9QeQX3CzKQD6KUG5RE1m2hw2mxYPS7LeWRBTrQLTOLnpiUNkB
+\restrict 0xO05s464pQaOFwqop9iRuMQG7NLiQFUx3cCaXMsusVv61qsju5DLXWU3GCJfEG
 
 -- Dumped from database version 15.20 (Debian 15.20-0+deb12u1)
 -- Dumped by pg_dump version 15.20 (Debian 15.20-0+deb12u1)
@@ -58,46 +58,25 @@ $$;
 
 
 --
+-- Name: claims(); Type: FUNCTION; Schema: aurora; Owner: -
+--
+
+CREATE FUNCTION aurora.claims() RETURNS jsonb
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+    AS $$
+BEGIN
+    RETURN (SELECT i.claims FROM aurora.identity i);
+END
+$$;
+
+
+--
 -- Name: bound(); Type: FUNCTION; Schema: aurora; Owner: -
 --
 
 CREATE FUNCTION aurora.bound() RETURNS boolean
     LANGUAGE sql STABLE PARALLEL RESTRICTED
-    AS $$ SELECT aurora.claims() IS NOT NULL $$;
-
-
---
--- Name: claims(); Type: FUNCTION; Schema: aurora; Owner: -
---
-
-CREATE FUNCTION aurora.claims() RETURNS jsonb
-    LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $_$
-DECLARE
-    claims text := current_setting('request.jwt.claims', true);
-    given text := current_setting('aurora.mac', true);
-    blocks record;
-    expected bytea;
-BEGIN
-    IF claims IS NULL OR given IS NULL OR given !~ '^[1-9][0-9]{0,8}[.][0-9a-f]{64}$' THEN
-        RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = 'this transaction is bound to nobody';
-    END IF;
-    SELECT inner_block, outer_block INTO blocks FROM aurora.identity_keys
-        WHERE generation = split_part(given, '.', 1)::integer;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = 'this transaction is bound to nobody';
-    END IF;
-    expected := sha256(blocks.outer_block || sha256(blocks.inner_block || convert_to(
-        pg_backend_pid() || '|' || (EXTRACT(epoch FROM transaction_timestamp()) * 1000000)::bigint || '|'
-            || current_setting('role') || '|' || claims, 'UTF8')));
-    -- Hashed once more, so that the time of the comparison tells nothing about the MAC.
-    IF sha256(expected) IS DISTINCT FROM sha256(decode(split_part(given, '.', 2), 'hex')) THEN
-        RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = 'this transaction is bound to nobody';
-    END IF;
-    RETURN claims::jsonb;
-END
-$_$;
+    RETURN (aurora.claims() IS NOT NULL);
 
 
 --
@@ -108,6 +87,19 @@ CREATE FUNCTION aurora.identity_generation() RETURNS integer
     LANGUAGE sql STABLE SECURITY DEFINER PARALLEL RESTRICTED
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$ SELECT coalesce(max(generation), 1) FROM aurora.identity_keys $$;
+
+
+--
+-- Name: refused(); Type: FUNCTION; Schema: aurora; Owner: -
+--
+
+CREATE FUNCTION aurora.refused() RETURNS text
+    LANGUAGE plpgsql PARALLEL SAFE
+    AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = 'this transaction is bound to nobody';
+END
+$$;
 
 
 --
@@ -134,7 +126,7 @@ $$;
 
 CREATE FUNCTION aurora.uid() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL RESTRICTED
-    AS $$ SELECT NULLIF(aurora.claims() OPERATOR(pg_catalog.->>) 'sub', '')::uuid $$;
+    RETURN (NULLIF((aurora.claims() ->> 'sub'::text), ''::text))::uuid;
 
 
 --
@@ -168,7 +160,7 @@ $$;
 
 CREATE FUNCTION auth.email() RETURNS text
     LANGUAGE sql STABLE PARALLEL RESTRICTED
-    AS $$ SELECT aurora.claims() OPERATOR(pg_catalog.->>) 'email' $$;
+    RETURN (aurora.claims() ->> 'email'::text);
 
 
 --
@@ -177,7 +169,7 @@ CREATE FUNCTION auth.email() RETURNS text
 
 CREATE FUNCTION auth.jwt() RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL RESTRICTED
-    AS $$ SELECT aurora.claims() $$;
+    RETURN aurora.claims();
 
 
 --
@@ -186,7 +178,7 @@ CREATE FUNCTION auth.jwt() RETURNS jsonb
 
 CREATE FUNCTION auth.role() RETURNS text
     LANGUAGE sql STABLE PARALLEL RESTRICTED
-    AS $$ SELECT aurora.claims() OPERATOR(pg_catalog.->>) 'role' $$;
+    RETURN (aurora.claims() ->> 'role'::text);
 
 
 --
@@ -195,7 +187,7 @@ CREATE FUNCTION auth.role() RETURNS text
 
 CREATE FUNCTION auth.uid() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL RESTRICTED
-    AS $$ SELECT aurora.uid() $$;
+    RETURN aurora.uid();
 
 
 SET default_tablespace = '';
@@ -246,6 +238,19 @@ CREATE TABLE aurora.identity_keys (
     CONSTRAINT identity_keys_inner_block_check CHECK ((length(inner_block) = 64)),
     CONSTRAINT identity_keys_outer_block_check CHECK ((length(outer_block) = 64))
 );
+
+
+--
+-- Name: identity; Type: VIEW; Schema: aurora; Owner: -
+--
+
+CREATE VIEW aurora.identity AS
+ SELECT i.claims,
+    (NULLIF((i.claims ->> 'sub'::text), ''::text))::uuid AS uid,
+    (i.claims IS NOT NULL) AS bound
+   FROM ( SELECT (COALESCE(( SELECT current_setting('request.jwt.claims'::text, true) AS current_setting
+                   FROM aurora.identity_keys k
+                  WHERE (encode(sha256((k.outer_block || sha256((((k.inner_block || timestamptz_send(transaction_timestamp())) || int4send(pg_backend_pid())) || convert_to(((current_setting('role'::text) || '|'::text) || current_setting('request.jwt.claims'::text, true)), 'UTF8'::name))))), 'hex'::text) = current_setting('aurora.mac'::text, true))), aurora.refused()))::jsonb AS claims) i;
 
 
 --
@@ -385,10 +390,10 @@ CREATE TABLE auth.users (
 -- Data for Name: audit; Type: TABLE DATA; Schema: aurora; Owner: -
 --
 
-INSERT INTO aurora.audit VALUES ('ad30db5e-336d-46d1-a9a0-f21a9ac221d4', '2027-01-15 08:00:00+00', NULL, 'a353ce90-923a-40a8-84ce-237c1b8c4e1f', 'security', 'user_signedup', 'a353ce90-923a-40a8-84ce-237c1b8c4e1f', '1f22c6ac-feea-447e-8f93-51eac8677cab', '{"address":"192.0.2.1","provider":"email"}', '\x96a327b0e9c9f6f1170bfdfafe5dc3fa90e1ce3cc629a590d0f433e501800069', '\xc5406bc44c5bbce5f726953cbae71534def1e8321e6ab9ceab5324a32f884da0', NULL);
-INSERT INTO aurora.audit VALUES ('daccfda6-d42e-4c7b-af5f-23b864a8d045', '2027-01-15 08:00:00+00', NULL, '3e5d1bca-96d7-400d-9c03-6cbad33d4d90', 'security', 'user_signedup', '3e5d1bca-96d7-400d-9c03-6cbad33d4d90', 'b5e614a2-4157-4d42-b916-6abd87789ad1', '{"address":"192.0.2.1","provider":"email"}', '\xe39b9e8fca9cfdea01810bf41de244db3f67fed4ee6e6798f1d745ed3ae0d0b1', '\x06e75b574c239b19dff5c0817c3eed3e0f4b1d38cf60f8ebc65ac883826222ad', NULL);
-INSERT INTO aurora.audit VALUES ('fb3976c6-70a7-4f09-a864-92ecaca9edf4', '2027-01-15 08:00:00+00', NULL, 'service', 'security', 'user_banned', '3e5d1bca-96d7-400d-9c03-6cbad33d4d90', NULL, '{"until":"2096-10-02T07:06:40.000000Z"}', '\x64545a035f7a1c44a39ec5d05fa3f71737daa6cd4c4396288f232058e5fafa5e', '\xd3b0533d18483922471bf149e6a85c616788ac62e8c05efbdaf3c8024034df66', NULL);
-INSERT INTO aurora.audit VALUES ('6b6ca12f-2ccc-4156-b750-49bbfc9b5dde', '2027-01-15 08:00:00+00', NULL, 'a353ce90-923a-40a8-84ce-237c1b8c4e1f', 'security', 'token_refreshed', '9247856e-17df-4125-9b82-b0977a2c41bf', 'dd2c2af6-3678-4745-a0f4-d38f05191bc8', '{"address":"192.0.2.1"}', '\x4f09cb5a2b60b1b6487fb9c08fbbfc14c2943bbed279fa0e972b5861c98f65ba', '\x55a1df10dc531fe84528141a88554c113b4e9ee9782fc77b817f3aafa8f5581f', NULL);
+INSERT INTO aurora.audit VALUES ('2d9d40d5-e091-4eb1-8b5b-00e89a423001', '2027-01-15 08:00:00+00', NULL, '26a79116-53ba-4539-8e13-5088556881fd', 'security', 'user_signedup', '26a79116-53ba-4539-8e13-5088556881fd', '17a47eda-23e5-4452-8d0a-976a085e4f74', '{"address":"192.0.2.1","provider":"email"}', '\xaa81c82a1556047274e4a3cfa0bbd51ecac2aa5093093dc09f62f903086f4244', '\x7ee3e50ad3ae26e4d657e6bb1bf76b71dfda428033cd9aee2a113dea7581dc0e', NULL);
+INSERT INTO aurora.audit VALUES ('dcc56d27-290a-4eca-abc6-87e63634787f', '2027-01-15 08:00:00+00', NULL, '233e24f6-33a3-4bef-ac0f-324228c77f65', 'security', 'user_signedup', '233e24f6-33a3-4bef-ac0f-324228c77f65', 'f2a918b4-0ea2-4f88-a397-207450eba5c1', '{"address":"192.0.2.1","provider":"email"}', '\xb21987a5a5af4b6a6f11ce28f87efc1a404dd8d9e5aa50e7dca08fab9f0695b4', '\x719bf7fa233acf38a94b6c347ca06c279da80dfb65074f11119683552716062c', NULL);
+INSERT INTO aurora.audit VALUES ('9afb595d-284e-412d-a0f5-485547951436', '2027-01-15 08:00:00+00', NULL, 'service', 'security', 'user_banned', '233e24f6-33a3-4bef-ac0f-324228c77f65', NULL, '{"until":"2096-10-02T07:06:40.000000Z"}', '\x709aa47f32e2f43537099dd49175481f17fb9b0d95e8dc6d03a1d63fb4e7cea3', '\x227c7bbe99acf18061d2ec8351343b4ba9acf5427fd6f7c1f12b9b652a22fde5', NULL);
+INSERT INTO aurora.audit VALUES ('ac51c5f1-9f39-4745-b221-9653fe1a5ec7', '2027-01-15 08:00:00+00', NULL, '26a79116-53ba-4539-8e13-5088556881fd', 'security', 'token_refreshed', '862b1255-7da4-4bb7-91df-749054200e03', '40f93fbe-a3d0-496e-9b64-9d236883013f', '{"address":"192.0.2.1"}', '\x8bcfb1d582e0ecc03fb77c482ada33f6cf3d20cf1d35a21efff93d0724a8ff46', '\xc51ac4e13a6429a9c47e0bf4ceff4edfea7f64f4efc9f8ab6705e4fb2718a131', NULL);
 
 
 --
@@ -401,18 +406,18 @@ INSERT INTO aurora.audit VALUES ('6b6ca12f-2ccc-4156-b750-49bbfc9b5dde', '2027-0
 -- Data for Name: identity_keys; Type: TABLE DATA; Schema: aurora; Owner: -
 --
 
-INSERT INTO aurora.identity_keys VALUES (1, '\xd46a27742a331cedd8ceec2db10450603fd514f62c63acfb09a41de530bfcd2b3636363636363636363636363636363636363636363636363636363636363636', '\xbe004d1e40597687b2a48647db6e3a0a55bf7e9c4609c69163ce778f5ad5a7415c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c', '2026-11-22 20:50:57.057723+00');
+INSERT INTO aurora.identity_keys VALUES (1, '\x23e208e1a4c73cdae3640212607065b05323d6e95ad3ae71806b2eaaf386cc883636363636363636363636363636363636363636363636363636363636363636', '\x4988628bcead56b0890e68780a1a0fda3949bc8330b9c41bea0144c099eca6e25c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c', '2026-11-22 22:32:59.254055+00');
 
 
 --
 -- Data for Name: keys; Type: TABLE DATA; Schema: aurora; Owner: -
 --
 
-INSERT INTO aurora.keys VALUES (1, 'signing', '\x10353030656335323231336564646336644ed83e840a3ebd6c5cd8b69c8233836fc966eaf6ff9c746f5c87a174d3636888b63ae5e92398c8fcb4b7704e05f7245738a011666b9fdbb1ac403deac28dec1693b9592fcc2ddeeee6ebbf9a82db37b408204eec41516cf89aae885d7d0beec7508a231a2d0d7c99', '2027-01-15 08:00:00+00');
-INSERT INTO aurora.keys VALUES (2, 'session', '\x1035303065633532323133656464633664efba4f194bf812e0f7b92fc9609b393f427b2f65a5f48e69f61f0ff9cea0a4960830abbb0f8e0128ad6aa1b0626b23ead2b3858f33e12bb442fcce5ed07312b79e38a01fd8db29c3bed50c82fda27fd0c5373fb1319d3bb7986f96265769dbd5d3f876a7fb7e0446', '2027-01-15 08:00:00+00');
-INSERT INTO aurora.keys VALUES (3, 'password', '\x1035303065633532323133656464633664b58eadd81196ebde52a1207239ecc5840d34d9638f9471dc18ba27992e134a5623cc518cee6750ccc0ccb2f6546ce0d7575cef3a190b6a606bc5de8988c9139ddd5d080d5de534038b535c455708554181a14251386abf1dd0ed37d34f48ac1911251975f708909a', '2027-01-15 08:00:00+00');
-INSERT INTO aurora.keys VALUES (4, 'audit', '\x10353030656335323231336564646336642f523e7cd80220404a2981644f6c70bfa1bbcc0fe240dd0e7cb7b7e092dc76c2abfe65e5a5ea2284abc2876b11709ed00b8af7a4b88dd76e284110922d71a047454678362491c38184079e855ced9162d2b68b2622fcb5b994e715816d65a2db6064debe4b67454a', '2027-01-15 08:00:00+00');
-INSERT INTO aurora.keys VALUES (5, 'credential', '\x10353030656335323231336564646336643ae380553a47742fd8d9a7a3cae43d5b8d4db3e8e5089d24c02182364a0432285cb518d6c44dbd6931bff052c18368a4004d3fba80b2ca7e7bc87758409a5f7514a60bed9fb7cd4135c4fb55f6064345c769fde410d6f5b019727b646b0e9ac128cd474cac1ae400', '2027-01-15 08:00:00+00');
+INSERT INTO aurora.keys VALUES (1, 'signing', '\x1031383562393866633462623233313132bd345b8b21129ff79eab1a057b0c8a43c5e5ef1c664d762ecf70c6677a1e18572b6d153bef6644cdd062a32653c9645065d6befeb85327bea943fbe89d494aa56cc20a33c5ef42e81913048f72e0ffb32f706e6f3d9c247b44684706c873d810cf41d200322f0dcb', '2027-01-15 08:00:00+00');
+INSERT INTO aurora.keys VALUES (2, 'session', '\x103138356239386663346262323331313242aa2adf2e15b7bf796e10170046cda84121089a370ac37b38b4f6535de46e2b9946761534d5e8839bd597c9c1c79bbfc010a0235dba914ffafa8ee3d7f8cbd0a273528ffe4aeec961e67cc04c9fa35f78653f5702d9d88cc109b016f366ebac964dc8636c45ac1a', '2027-01-15 08:00:00+00');
+INSERT INTO aurora.keys VALUES (3, 'password', '\x10313835623938666334626232333131324b70f9f6e6d8cdc201fc7d338d08d7c8b2bd81d30b9aeb73bb64925e5b06f716711fa7038e28bf18a81ba4ca7f34dde0c8071f956044184fd5d91851f350ec34a960895968f2feb2782062d012bff374a3310e2f25eabf504b2a376d71f9e30a66c279b3426b163a', '2027-01-15 08:00:00+00');
+INSERT INTO aurora.keys VALUES (4, 'audit', '\x1031383562393866633462623233313132cf964de081a232040c04db76ad56877481652dd77100cfe861dde35761bf4ab5fc233489154ef7e60bf2f7126d0e7f1452a13f92639ce440082e0e21ee66989f5ee2eebbd174cd9d744d7d199a72b88a1780d52fe4f8fc4c016d13aa9cf454b23f9b11c0ab527e7f', '2027-01-15 08:00:00+00');
+INSERT INTO aurora.keys VALUES (5, 'credential', '\x103138356239386663346262323331313285ea1011d6ed1600298d9eb17570bf6ecc8e8adc167c6cffdc3402d2da969e8e7c30c67f7fd778bab6500d80261f119b43a7c0d55c596faf4fd944dd1fe17c6d529dcde24779453caffd9ab9fd71762d21546eae01487cdc21721bd22504f51b7ca5032a9014c4f3', '2027-01-15 08:00:00+00');
 
 
 --
@@ -426,45 +431,45 @@ INSERT INTO aurora.migrations VALUES (1, 1, '2027-01-15 08:00:00+00');
 -- Data for Name: signing_keys; Type: TABLE DATA; Schema: aurora; Owner: -
 --
 
-INSERT INTO aurora.signing_keys VALUES (1, 'gJD2pPLOvhOcqfmfenhZH-hd-15uUfFnmwebKZlE8sM', 'ES256', '\x415501010000000100e3cc3ec52c0d63d66516c8e8ba4a707e60973638b67879d388f94adf3d70e36dc9dbfaf5710e8b0be5a7575bdba75a90f8d8eaf4e10f3b615ea9df739a1ae2964544618c2eed899c5226aecef3d37f80787bc0f2d2f9c3de4afaa49ae224b353e95b472960745d641d93937edca6a697a7648f79c57e134dd4924ed299182fb20a296bbe2e3ac18160433330d220eca5ebf9b6e80afd98f243da756a2f82e645a43e61ddababdf1536b1e7b3241798a3793c8c7c4f1c506714d84d0628c8ab66632d925c642c4e96b304f01b38c5f2790083', '{"kty":"EC","crv":"P-256","x":"1KQfHsnE_vB8eg_HPb7h3oWgfg7F1KXIeBCV2E3P_nU","y":"sRjnafrhlD_jl7pbEyPCqOcUu0YLuIp9sD1eJfp7nTU","kid":"gJD2pPLOvhOcqfmfenhZH-hd-15uUfFnmwebKZlE8sM","alg":"ES256","use":"sig","key_ops":["verify"]}', 'active', '2027-01-15 08:00:00+00');
+INSERT INTO aurora.signing_keys VALUES (1, 'lLKoW3OpXMrQ5ESvYRiRzyIgRaNHibzKMjXcw9xPxX4', 'ES256', '\x4155010100000001006a2f5ce9d90b2f5940e5abd0f7c552f328ed2129412ccfefea324403155b2f49290d9505993c37e9c209151d4baf30750087516b9e23d33a95012d264dea3dbdce6df2012239f8e5438d3f8ad4250981cbdf2149ddabfd551449f815eb56b1b0923033e428f70cf7507981139ae5dbbc764da3405ca93ed30154b5c383437ce1e4faf5d6943163b4dbc28f9e6a64a46c94ba0a2a74610f7ff342d230f595bd6e69fdb0360d405e58d694dbe631f7ffb3bce91321c1a6eaa8c1644b9ca4d31fb505e934659c82e2af7107e687a93bbe558691', '{"kty":"EC","crv":"P-256","x":"TEO9dNexxOF2V8gNkeA04E4Q15kjHqXL8QVfOcd_tWg","y":"MIAqSZ19dXDOKUzhqC2lzxxPf9S5BSDUA5HxuAAm9gk","kid":"lLKoW3OpXMrQ5ESvYRiRzyIgRaNHibzKMjXcw9xPxX4","alg":"ES256","use":"sig","key_ops":["verify"]}', 'active', '2027-01-15 08:00:00+00');
 
 
 --
 -- Data for Name: identities; Type: TABLE DATA; Schema: auth; Owner: -
 --
 
-INSERT INTO auth.identities VALUES ('d426c0c1-eca0-4925-bf67-6fdf3048adc3', 'a353ce90-923a-40a8-84ce-237c1b8c4e1f', 'email', 'a353ce90-923a-40a8-84ce-237c1b8c4e1f', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
-INSERT INTO auth.identities VALUES ('c276783c-395e-411f-9ed5-2f0d5ae4055f', '3e5d1bca-96d7-400d-9c03-6cbad33d4d90', 'email', '3e5d1bca-96d7-400d-9c03-6cbad33d4d90', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
+INSERT INTO auth.identities VALUES ('02e7f51a-329b-4290-92dd-0681d045555c', '26a79116-53ba-4539-8e13-5088556881fd', 'email', '26a79116-53ba-4539-8e13-5088556881fd', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
+INSERT INTO auth.identities VALUES ('e77a285e-8689-4bc0-bda7-76dce6930961', '233e24f6-33a3-4bef-ac0f-324228c77f65', 'email', '233e24f6-33a3-4bef-ac0f-324228c77f65', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
 
 
 --
 -- Data for Name: refresh_tokens; Type: TABLE DATA; Schema: auth; Owner: -
 --
 
-INSERT INTO auth.refresh_tokens VALUES ('\xd49fac47fa8a91ed27566881e19b7d17f791b3f72ec5d09011ca1a81ff132578', '9247856e-17df-4125-9b82-b0977a2c41bf', 0, '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
-INSERT INTO auth.refresh_tokens VALUES ('\xd32320dc0f9947ed7039d9143746936404ad6a65b47d08ef831c29708e041ca6', '9247856e-17df-4125-9b82-b0977a2c41bf', 1, '2027-01-15 08:00:00+00', NULL);
+INSERT INTO auth.refresh_tokens VALUES ('\x44af6a2423c5b74efbab6e8d63bea095e1a84987688c02c54122b27fa65e4de4', '862b1255-7da4-4bb7-91df-749054200e03', 0, '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
+INSERT INTO auth.refresh_tokens VALUES ('\x254fb21f3e4b65762be4a5b837a3b631160ceead4754e7fc1f550c08f5ce47e7', '862b1255-7da4-4bb7-91df-749054200e03', 1, '2027-01-15 08:00:00+00', NULL);
 
 
 --
 -- Data for Name: revocations; Type: TABLE DATA; Schema: auth; Owner: -
 --
 
-INSERT INTO auth.revocations OVERRIDING SYSTEM VALUE VALUES (1, 'd0c0a416-1715-4bb7-9a04-739dc07fbea9', '2027-01-15 08:00:00+00');
+INSERT INTO auth.revocations OVERRIDING SYSTEM VALUE VALUES (1, '8a670785-3bc2-45ce-abef-1878b0d868ae', '2027-01-15 08:00:00+00');
 
 
 --
 -- Data for Name: sessions; Type: TABLE DATA; Schema: auth; Owner: -
 --
 
-INSERT INTO auth.sessions VALUES ('9247856e-17df-4125-9b82-b0977a2c41bf', 'a353ce90-923a-40a8-84ce-237c1b8c4e1f', 'b922a2b7-0667-4aa9-b82e-328fa376880e', 1, 'aal1', '[{"method": "password", "timestamp": 1800000000}]', 'test-agent/1.0', '192.0.2.1', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2028-01-15 08:00:00+00');
+INSERT INTO auth.sessions VALUES ('862b1255-7da4-4bb7-91df-749054200e03', '26a79116-53ba-4539-8e13-5088556881fd', 'bb2cd8a8-dced-4954-9fc7-756c45dbf337', 1, 'aal1', '[{"method": "password", "timestamp": 1800000000}]', 'test-agent/1.0', '192.0.2.1', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2028-01-15 08:00:00+00');
 
 
 --
 -- Data for Name: users; Type: TABLE DATA; Schema: auth; Owner: -
 --
 
-INSERT INTO auth.users VALUES ('a353ce90-923a-40a8-84ce-237c1b8c4e1f', 'ann@example.com', '2027-01-15 08:00:00+00', NULL, NULL, NULL, '$argon2id$v=19$m=8192,t=5,p=1,keyid=w2DC1Q50$/+xzmrZIcw3GLBLRq8O7Cw$UOalxsC5GRuvRNXsdcpYLc51iNpRq8NBrcFnnr3rRLY', '{"provider": "email", "providers": ["email"]}', '{}', NULL, '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
-INSERT INTO auth.users VALUES ('3e5d1bca-96d7-400d-9c03-6cbad33d4d90', 'ben@example.com', '2027-01-15 08:00:00+00', NULL, NULL, NULL, '$argon2id$v=19$m=8192,t=5,p=1,keyid=w2DC1Q50$lIi/rMz7gVD8DAkv1kUdSw$quo6dktTvbU0EuYTFygMguw7rXDf91kTkegvsgsB+IE', '{"provider": "email", "providers": ["email"]}', '{}', '2096-10-02 07:06:40+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
+INSERT INTO auth.users VALUES ('26a79116-53ba-4539-8e13-5088556881fd', 'ann@example.com', '2027-01-15 08:00:00+00', NULL, NULL, NULL, '$argon2id$v=19$m=8192,t=5,p=1,keyid=xiwnJJ5k$0ORqvmw7FudJxbr7Ackdaw$4WVBHJzpHUSn/FgStRRWo2wDRFe2ZKfCEz+rjEw92/o', '{"provider": "email", "providers": ["email"]}', '{}', NULL, '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
+INSERT INTO auth.users VALUES ('233e24f6-33a3-4bef-ac0f-324228c77f65', 'ben@example.com', '2027-01-15 08:00:00+00', NULL, NULL, NULL, '$argon2id$v=19$m=8192,t=5,p=1,keyid=xiwnJJ5k$ovkEU9L1hDrVIk0HZ0i9Kw$QMqcNqUS/su+a2i1kfUfYdmnIxCWQo4JHRYTjXaB4F0', '{"provider": "email", "providers": ["email"]}', '{}', '2096-10-02 07:06:40+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
 
 
 --
@@ -717,7 +722,8 @@ ALTER TABLE aurora.signing_keys ENABLE ROW LEVEL SECURITY;
 -- Name: audit store; Type: POLICY; Schema: aurora; Owner: -
 --
 
-CREATE POLICY store ON aurora.audit TO aurora_store USING (( SELECT aurora.bound() AS bound));
+CREATE POLICY store ON aurora.audit TO aurora_store USING (( SELECT identity.bound
+   FROM aurora.identity));
 
 
 --
@@ -727,7 +733,8 @@ CREATE POLICY store ON aurora.audit TO aurora_store USING (( SELECT aurora.bound
 CREATE POLICY store_adds ON aurora.keys FOR INSERT TO aurora_store WITH CHECK (
 CASE
     WHEN ( SELECT aurora.unkeyed() AS unkeyed) THEN true
-    ELSE ( SELECT aurora.bound() AS bound)
+    ELSE ( SELECT identity.bound
+       FROM aurora.identity)
 END);
 
 
@@ -738,7 +745,8 @@ END);
 CREATE POLICY store_adds ON aurora.signing_keys FOR INSERT TO aurora_store WITH CHECK (
 CASE
     WHEN ( SELECT aurora.unkeyed() AS unkeyed) THEN true
-    ELSE ( SELECT aurora.bound() AS bound)
+    ELSE ( SELECT identity.bound
+       FROM aurora.identity)
 END);
 
 
@@ -784,35 +792,40 @@ ALTER TABLE auth.sessions ENABLE ROW LEVEL SECURITY;
 -- Name: identities store; Type: POLICY; Schema: auth; Owner: -
 --
 
-CREATE POLICY store ON auth.identities TO aurora_store USING (( SELECT aurora.bound() AS bound));
+CREATE POLICY store ON auth.identities TO aurora_store USING (( SELECT identity.bound
+   FROM aurora.identity));
 
 
 --
 -- Name: refresh_tokens store; Type: POLICY; Schema: auth; Owner: -
 --
 
-CREATE POLICY store ON auth.refresh_tokens TO aurora_store USING (( SELECT aurora.bound() AS bound));
+CREATE POLICY store ON auth.refresh_tokens TO aurora_store USING (( SELECT identity.bound
+   FROM aurora.identity));
 
 
 --
 -- Name: revocations store; Type: POLICY; Schema: auth; Owner: -
 --
 
-CREATE POLICY store ON auth.revocations TO aurora_store USING (( SELECT aurora.bound() AS bound));
+CREATE POLICY store ON auth.revocations TO aurora_store USING (( SELECT identity.bound
+   FROM aurora.identity));
 
 
 --
 -- Name: sessions store; Type: POLICY; Schema: auth; Owner: -
 --
 
-CREATE POLICY store ON auth.sessions TO aurora_store USING (( SELECT aurora.bound() AS bound));
+CREATE POLICY store ON auth.sessions TO aurora_store USING (( SELECT identity.bound
+   FROM aurora.identity));
 
 
 --
 -- Name: users store; Type: POLICY; Schema: auth; Owner: -
 --
 
-CREATE POLICY store ON auth.users TO aurora_store USING (( SELECT aurora.bound() AS bound));
+CREATE POLICY store ON auth.users TO aurora_store USING (( SELECT identity.bound
+   FROM aurora.identity));
 
 
 --
@@ -852,18 +865,6 @@ GRANT ALL ON FUNCTION aurora.admit_identity(wanted integer, inner_bytes bytea, o
 
 
 --
--- Name: FUNCTION bound(); Type: ACL; Schema: aurora; Owner: -
---
-
-REVOKE ALL ON FUNCTION aurora.bound() FROM PUBLIC;
-GRANT ALL ON FUNCTION aurora.bound() TO anon;
-GRANT ALL ON FUNCTION aurora.bound() TO authenticated;
-GRANT ALL ON FUNCTION aurora.bound() TO service_role;
-GRANT ALL ON FUNCTION aurora.bound() TO aurora_store;
-GRANT ALL ON FUNCTION aurora.bound() TO aurora_service;
-
-
---
 -- Name: FUNCTION claims(); Type: ACL; Schema: aurora; Owner: -
 --
 
@@ -876,11 +877,35 @@ GRANT ALL ON FUNCTION aurora.claims() TO aurora_service;
 
 
 --
+-- Name: FUNCTION bound(); Type: ACL; Schema: aurora; Owner: -
+--
+
+REVOKE ALL ON FUNCTION aurora.bound() FROM PUBLIC;
+GRANT ALL ON FUNCTION aurora.bound() TO anon;
+GRANT ALL ON FUNCTION aurora.bound() TO authenticated;
+GRANT ALL ON FUNCTION aurora.bound() TO service_role;
+GRANT ALL ON FUNCTION aurora.bound() TO aurora_store;
+GRANT ALL ON FUNCTION aurora.bound() TO aurora_service;
+
+
+--
 -- Name: FUNCTION identity_generation(); Type: ACL; Schema: aurora; Owner: -
 --
 
 REVOKE ALL ON FUNCTION aurora.identity_generation() FROM PUBLIC;
 GRANT ALL ON FUNCTION aurora.identity_generation() TO aurora_store;
+
+
+--
+-- Name: FUNCTION refused(); Type: ACL; Schema: aurora; Owner: -
+--
+
+REVOKE ALL ON FUNCTION aurora.refused() FROM PUBLIC;
+GRANT ALL ON FUNCTION aurora.refused() TO anon;
+GRANT ALL ON FUNCTION aurora.refused() TO authenticated;
+GRANT ALL ON FUNCTION aurora.refused() TO service_role;
+GRANT ALL ON FUNCTION aurora.refused() TO aurora_store;
+GRANT ALL ON FUNCTION aurora.refused() TO aurora_service;
 
 
 --
@@ -973,6 +998,17 @@ GRANT SELECT,INSERT ON TABLE aurora.audit TO aurora_store;
 
 
 --
+-- Name: TABLE identity; Type: ACL; Schema: aurora; Owner: -
+--
+
+GRANT SELECT ON TABLE aurora.identity TO anon;
+GRANT SELECT ON TABLE aurora.identity TO authenticated;
+GRANT SELECT ON TABLE aurora.identity TO service_role;
+GRANT SELECT ON TABLE aurora.identity TO aurora_store;
+GRANT SELECT ON TABLE aurora.identity TO aurora_service;
+
+
+--
 -- Name: TABLE keys; Type: ACL; Schema: aurora; Owner: -
 --
 
@@ -1039,5 +1075,5 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth.users TO aurora_store;
 -- PostgreSQL database dump complete
 --
 
-\unrestrict keqIOYdSdJgCTe9QeQX3CzKQD6KUG5RE1m2hw2mxYPS7LeWRBTrQLTOLnpiUNkB
+\unrestrict 0xO05s464pQaOFwqop9iRuMQG7NLiQFUx3cCaXMsusVv61qsju5DLXWU3GCJfEG
 

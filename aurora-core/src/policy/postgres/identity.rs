@@ -52,10 +52,10 @@ fn call(source: &str, rest: &[Token]) -> Option<(usize, String)> {
         return None;
     }
     let text = match name.identifier(source)?.as_str() {
-        "uid" => "(SELECT aurora.uid())",
-        "jwt" => "(SELECT aurora.claims())",
-        "role" => "(SELECT aurora.claims() ->> 'role')",
-        "email" => "(SELECT aurora.claims() ->> 'email')",
+        "uid" => "(SELECT uid FROM aurora.identity)",
+        "jwt" => "(SELECT claims FROM aurora.identity)",
+        "role" => "(SELECT claims ->> 'role' FROM aurora.identity)",
+        "email" => "(SELECT claims ->> 'email' FROM aurora.identity)",
         _ => return None,
     };
     Some((5, text.to_owned()))
@@ -79,11 +79,11 @@ fn setting(source: &str, rest: &[Token]) -> Option<(usize, String)> {
         _ => return None,
     };
     let text = if setting == "request.jwt.claims" {
-        "(SELECT aurora.claims()::text)".to_owned()
+        "(SELECT claims::text FROM aurora.identity)".to_owned()
     } else if let Some(claim) = setting.strip_prefix("request.jwt.claim.") {
-        format!("(SELECT aurora.claims() ->> '{}')", claim.replace('\'', "''"))
+        format!("(SELECT claims ->> '{}' FROM aurora.identity)", claim.replace('\'', "''"))
     } else if TENANT.contains(&setting.as_str()) {
-        format!("(SELECT aurora.claims() ->> '{TENANT_CLAIM}')")
+        format!("(SELECT claims ->> '{TENANT_CLAIM}' FROM aurora.identity)")
     } else {
         return None;
     };
@@ -94,7 +94,7 @@ fn setting(source: &str, rest: &[Token]) -> Option<(usize, String)> {
 /// to, without the key, is then worth nothing.
 pub(super) fn bound(condition: &str) -> String {
     let asks = tokens(condition).is_ok_and(|found| asks(condition, &found));
-    if asks { condition.to_owned() } else { format!("(SELECT aurora.bound()) AND ({condition})") }
+    if asks { condition.to_owned() } else { format!("(SELECT bound FROM aurora.identity) AND ({condition})") }
 }
 
 /// Whether the condition can be true only after a verified identity was compared with something.
@@ -150,7 +150,7 @@ fn operator(token: &Token) -> bool {
     matches!(token.kind, Kind::Symbol(symbol) if !b",()[].;:".contains(&symbol))
 }
 
-/// `(SELECT aurora.uid())`, however often it is wrapped, with or without a cast to text or uuid.
+/// `(SELECT uid FROM aurora.identity)`, however often it is wrapped, with or without a cast to text or uuid.
 fn is_identity(source: &str, side: &[Token]) -> bool {
     let side = match side {
         [inner @ .., colon, again, kind]
@@ -165,12 +165,12 @@ fn is_identity(source: &str, side: &[Token]) -> bool {
     let side = unwrapped(side);
     match side {
         [select, inner @ ..] if select.is_word(source, "select") => is_identity(source, inner),
-        [schema, dot, name, open, close] => {
-            schema.is_word(source, "aurora")
+        [name, from, schema, dot, view] => {
+            name.is_word(source, "uid")
+                && from.is_word(source, "from")
+                && schema.is_word(source, "aurora")
                 && dot.is(b'.')
-                && name.is_word(source, "uid")
-                && open.is(b'(')
-                && close.is(b')')
+                && view.is_word(source, "identity")
         }
         [open, .., close] if open.is(b'(') && close.is(b')') => false,
         _ => false,
@@ -265,18 +265,18 @@ mod tests {
     #[test]
     fn identity_functions_become_the_verified_ones() {
         for (source, printed) in [
-            ("auth.uid() = owner", "(SELECT aurora.uid()) = owner"),
-            ("owner = (select auth . UID ( ))", "owner = (select (SELECT aurora.uid()))"),
+            ("auth.uid() = owner", "(SELECT uid FROM aurora.identity) = owner"),
+            ("owner = (select auth . UID ( ))", "owner = (select (SELECT uid FROM aurora.identity))"),
             ("'auth.uid()' = x", "'auth.uid()' = x"),
-            ("auth.jwt() ->> 'a' = b", "(SELECT aurora.claims()) ->> 'a' = b"),
+            ("auth.jwt() ->> 'a' = b", "(SELECT claims FROM aurora.identity) ->> 'a' = b"),
             (
                 "org = current_setting('app.tenant_id', true)::int",
-                "org = (SELECT aurora.claims() ->> 'aurora_tenant')::int",
+                "org = (SELECT claims ->> 'aurora_tenant' FROM aurora.identity)::int",
             ),
-            ("current_setting('Request.JWT.claims', true)", "(SELECT aurora.claims()::text)"),
-            ("current_setting('request.jwt.claims', true)::json", "(SELECT aurora.claims()::text)::json"),
+            ("current_setting('Request.JWT.claims', true)", "(SELECT claims::text FROM aurora.identity)"),
+            ("current_setting('request.jwt.claims', true)::json", "(SELECT claims::text FROM aurora.identity)::json"),
             ("current_setting('other', true)", "current_setting('other', true)"),
-            ("AS $f$ SELECT auth.uid() $f$", "AS $f$ SELECT (SELECT aurora.uid()) $f$"),
+            ("AS $f$ SELECT auth.uid() $f$", "AS $f$ SELECT (SELECT uid FROM aurora.identity) $f$"),
         ] {
             assert_eq!(verified(source), printed);
         }
@@ -309,7 +309,7 @@ mod tests {
             "CASE WHEN n = 1 THEN true ELSE owner = auth.uid() END",
             "auth.uid() IS NOT NULL",
         ] {
-            assert!(bound(&verified(does_not)).starts_with("(SELECT aurora.bound()) AND ("), "{does_not}");
+            assert!(bound(&verified(does_not)).starts_with("(SELECT bound FROM aurora.identity) AND ("), "{does_not}");
         }
     }
 }

@@ -269,20 +269,11 @@ impl<'a> Scope<'a> {
         let mut at = 0;
         while let Some(token) = condition.get(at) {
             let rest = condition.get(at..).unwrap_or_default();
+            if let Some(taken) = of_identity(self.source, rest) {
+                at += taken;
+                continue;
+            }
             at += match rest {
-                [schema, dot, _, open, close, ..]
-                    if schema.is_word(self.source, "aurora")
-                        && dot.is(b'.')
-                        && open.is(b'(')
-                        && close.is(b')') =>
-                {
-                    5
-                }
-                [select, schema, ..]
-                    if select.is_word(self.source, "select") && schema.is_word(self.source, "aurora") =>
-                {
-                    1
-                }
                 [colon, again, kind, ..] if colon.is(b':') && again.is(b':') && is_name(kind) => 3,
                 [_, dot, _, ..] if dot.is(b'.') => {
                     match self.reference(Some(inner), rest.get(..3).unwrap_or_default()) {
@@ -303,6 +294,24 @@ impl<'a> Scope<'a> {
             };
         }
         true
+    }
+}
+
+/// How many tokens `(SELECT .. FROM aurora.identity)` takes, if it begins here: the same for every row.
+fn of_identity(source: &str, rest: &[Token]) -> Option<usize> {
+    let close = closing(rest, 0)?;
+    match rest.get(1..close)? {
+        [select, list @ .., from, schema, dot, view]
+            if select.is_word(source, "select")
+                && !list.iter().any(|token| token.is(b'('))
+                && from.is_word(source, "from")
+                && schema.is_word(source, "aurora")
+                && dot.is(b'.')
+                && view.is_word(source, "identity") =>
+        {
+            Some(close + 1)
+        }
+        _ => None,
     }
 }
 
@@ -372,7 +381,7 @@ mod tests {
 
     #[test]
     fn membership_of_the_caller_becomes_an_array() {
-        let array = "ANY (ARRAY(SELECT m.team_id FROM members m WHERE m.user_id = (SELECT aurora.uid())))";
+        let array = "ANY (ARRAY(SELECT m.team_id FROM members m WHERE m.user_id = (SELECT uid FROM aurora.identity)))";
         for (source, printed) in [
             (
                 "EXISTS (SELECT 1 FROM members m WHERE m.team_id = notes.team_id AND m.user_id = auth.uid())",
@@ -380,7 +389,7 @@ mod tests {
             ),
             (
                 "owner = auth.uid() OR (EXISTS (SELECT 1 FROM members m WHERE m.user_id = auth.uid() AND notes.team_id = m.team_id))",
-                format!("owner = (SELECT aurora.uid()) OR (notes.team_id = {array})"),
+                format!("owner = (SELECT uid FROM aurora.identity) OR (notes.team_id = {array})"),
             ),
             (
                 "team_id IN (SELECT m.team_id FROM members m WHERE m.user_id = auth.uid())",

@@ -3,7 +3,7 @@
 //! 1. The text is PostgreSQL's own, so it is cut and not parsed and printed: what is installed means what was
 //!    written, but for the three changes below.
 //! 2. `auth.uid()` and its kin become functions that verify who asks.
-//! 3. A permissive policy that does not ask gets `(SELECT aurora.bound()) AND (..)`: a role that an injection
+//! 3. A permissive policy that does not ask gets `(SELECT bound FROM aurora.identity) AND (..)`: a role that an injection
 //!    switched to is worth nothing without a verified identity.
 //! 4. Membership of the caller becomes an array where that is the same, and faster.
 

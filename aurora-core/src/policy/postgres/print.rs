@@ -131,8 +131,8 @@ impl Policy {
     /// What lets the service through, and nobody who only took its role.
     pub(crate) fn service(table: &TableName) -> Self {
         let create = format!(
-            "CREATE POLICY {} ON {} AS PERMISSIVE FOR ALL TO aurora_service USING ((SELECT aurora.bound())) \
-             WITH CHECK ((SELECT aurora.bound()))",
+            "CREATE POLICY {} ON {} AS PERMISSIVE FOR ALL TO aurora_service USING ((SELECT bound FROM aurora.identity)) \
+             WITH CHECK ((SELECT bound FROM aurora.identity))",
             quote(SERVICE),
             table.quoted()
         );
@@ -245,11 +245,11 @@ mod tests {
             printed[..3],
             [
                 "CREATE POLICY \"own one\" ON \"public\".\"notes\" AS PERMISSIVE FOR ALL TO \"authenticated\" \
-             USING (owner = (SELECT aurora.uid())) WITH CHECK (owner = (SELECT aurora.uid()))",
+             USING (owner = (SELECT uid FROM aurora.identity)) WITH CHECK (owner = (SELECT uid FROM aurora.identity))",
                 "CREATE POLICY \"open\" ON \"public\".\"notes\" AS PERMISSIVE FOR SELECT TO anon, authenticated \
-             USING ((SELECT aurora.bound()) AND (public))",
+             USING ((SELECT bound FROM aurora.identity) AND (public))",
                 "CREATE POLICY \"mfa\" ON \"public\".\"notes\" AS RESTRICTIVE FOR ALL TO anon, authenticated \
-             USING ((SELECT aurora.claims()) ->> 'aal' = 'aal2')",
+             USING ((SELECT claims FROM aurora.identity) ->> 'aal' = 'aal2')",
             ]
         );
         let anon: Vec<String> = table
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(
             installation.functions[0].create,
             "CREATE OR REPLACE FUNCTION \"public\".\"mine\"(uuid) RETURNS \
-            boolean LANGUAGE sql AS $$ SELECT $1 = (SELECT aurora.uid()); $$ SET search_path = public, pg_temp "
+            boolean LANGUAGE sql AS $$ SELECT $1 = (SELECT uid FROM aurora.identity); $$ SET search_path = public, pg_temp "
         );
     }
 }

@@ -14,25 +14,36 @@ use crate::types::{Code, Error, Result};
 /// Role and claims for the length of one transaction. The claims go into the statement as a value.
 const BIND: &str = "SELECT set_config('role', $1, true), set_config('request.jwt.claims', $2, true), \
     set_config('aurora.mac', $3, true), set_config('search_path', $4, true), \
+    set_config('statement_timeout', $5, true), set_config('lock_timeout', $6, true)";
+
+/// What a connection of our own has from its start, for one that a pooler lends.
+const BIND_POOLED: &str = "SELECT set_config('role', $1, true), set_config('request.jwt.claims', $2, true), \
+    set_config('aurora.mac', $3, true), set_config('search_path', $4, true), \
     set_config('statement_timeout', $5, true), set_config('lock_timeout', $6, true), \
-    set_config('idle_in_transaction_session_timeout', $7, true), \
+    set_config('idle_in_transaction_session_timeout', '60000', true), \
     set_config('TimeZone', 'UTC', true), set_config('client_encoding', 'UTF8', true)";
 
 /// The role and claims alone, within a transaction that is bound already.
 const REBIND: &str = "SELECT set_config('role', $1, true), set_config('request.jwt.claims', $2, true), \
     set_config('aurora.mac', $3, true), set_config('search_path', $4, true)";
 
-/// `RESET ALL` first: what a statement of somebody else's left behind in the session ends here. What cannot be ended
-/// so, statements prepared by SQL and temporary objects, is told: such a connection is given up.
+/// A connection of our own was cleaned when it came back. What a pooler lends is cleaned here, since whoever had it
+/// before may be anybody: what cannot be ended so is told, and such a connection is given up.
 macro_rules! begin {
-    ($mode:literal $(, $more:literal)?) => {
+    ($mode:literal) => {
         concat!(
             "BEGIN ISOLATION LEVEL ",
             $mode,
-            "; RESET ALL; CLOSE ALL; UNLISTEN *;",
-            $($more,)?
-            " SELECT pg_catalog.pg_backend_pid(), \
-             (EXTRACT(epoch FROM pg_catalog.transaction_timestamp()) * 1000000)::bigint, \
+            "; SELECT pg_catalog.pg_backend_pid(), \
+             pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), true"
+        )
+    };
+    ($mode:literal, pooled) => {
+        concat!(
+            "BEGIN ISOLATION LEVEL ",
+            $mode,
+            "; RESET ALL; CLOSE ALL; UNLISTEN *; DEALLOCATE ALL; SELECT pg_catalog.pg_backend_pid(), \
+             pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), \
              NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql) \
              AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) 0, \
              pg_catalog.pg_advisory_unlock_all()"
@@ -59,9 +70,9 @@ impl Mode {
             (Self::Snapshot, false) => begin!("REPEATABLE READ READ ONLY"),
             // sqlx names its statements by a number of its own connection, also where it keeps none, and another
             // client may have left that name on this server connection.
-            (Self::ReadWrite, true) => begin!("READ COMMITTED READ WRITE", " DEALLOCATE ALL;"),
-            (Self::ReadOnly, true) => begin!("READ COMMITTED READ ONLY", " DEALLOCATE ALL;"),
-            (Self::Snapshot, true) => begin!("REPEATABLE READ READ ONLY", " DEALLOCATE ALL;"),
+            (Self::ReadWrite, true) => begin!("READ COMMITTED READ WRITE", pooled),
+            (Self::ReadOnly, true) => begin!("READ COMMITTED READ ONLY", pooled),
+            (Self::Snapshot, true) => begin!("REPEATABLE READ READ ONLY", pooled),
         }
     }
 }
@@ -100,13 +111,17 @@ impl Identity {
         Self { generation, key: hmac::Key::new(hmac::HMAC_SHA256, key) }
     }
 
-    /// `<generation>.<hex>` over the backend, the transaction's start, the role and the claims. The first three
-    /// cannot hold the separator; the claims come last.
-    fn mac(&self, backend: i32, start: i64, role: &str, claims: &str) -> String {
-        let message = format!("{backend}|{start}|{role}|{claims}");
-        let tag = hmac::sign(&self.key, message.as_bytes());
-        let mut text = format!("{}.", self.generation);
-        for byte in tag.as_ref() {
+    /// In hexadecimal, over the transaction's start and the backend as the server sends them, the role and the
+    /// claims. The first two have one length, a role cannot hold the separator, and the claims come last.
+    fn mac(&self, backend: i32, start: &[u8], role: &str, claims: &str) -> String {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(start);
+        context.update(&backend.to_be_bytes());
+        context.update(role.as_bytes());
+        context.update(b"|");
+        context.update(claims.as_bytes());
+        let mut text = String::with_capacity(64);
+        for byte in context.sign().as_ref() {
             text.push_str(&format!("{byte:02x}"));
         }
         text
@@ -124,7 +139,7 @@ pub struct BoundTransaction {
     lease: Option<Lease>,
     identity: Option<Identity>,
     backend: i32,
-    start: i64,
+    start: Vec<u8>,
 }
 
 impl BoundTransaction {
@@ -145,14 +160,13 @@ impl BoundTransaction {
             let mut this = Self::open(&connections, identity, mode).await?;
             let mac = this.mac(&role, &claims);
             let [statement_timeout, lock_timeout] = limits;
-            let query = sqlx::query(BIND)
+            let query = sqlx::query(if connections.are_pooled() { BIND_POOLED } else { BIND })
                 .bind(role)
                 .bind(claims)
                 .bind(mac)
                 .bind(search_path)
                 .bind(statement_timeout)
-                .bind(lock_timeout)
-                .bind("60000");
+                .bind(lock_timeout);
             if let Err(error) = query.execute(this.connection()?).await {
                 // Nobody knows why it failed here, where nothing of the caller's ran: the next one gets another.
                 if let Some(lease) = this.lease.take() {
@@ -254,7 +268,7 @@ impl BoundTransaction {
     fn mac(&self, role: &str, claims: &str) -> String {
         self.identity
             .as_ref()
-            .map(|identity| identity.mac(self.backend, self.start, role, claims))
+            .map(|identity| identity.mac(self.backend, &self.start, role, claims))
             .unwrap_or_default()
     }
 }
@@ -265,7 +279,7 @@ impl fmt::Debug for BoundTransaction {
     }
 }
 
-async fn start(connection: &mut PgConnection, mode: Mode, pooled: bool) -> sqlx::Result<(i32, i64, bool)> {
+async fn start(connection: &mut PgConnection, mode: Mode, pooled: bool) -> sqlx::Result<(i32, Vec<u8>, bool)> {
     let row = sqlx::raw_sql(mode.begin(pooled)).fetch_one(connection).await?;
     Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
 }

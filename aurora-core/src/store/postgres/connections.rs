@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -14,8 +14,18 @@ use crate::types::{Error, Result};
 
 /// After so long a connection is replaced: its server process grows with what it has seen.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
-/// How long a transaction that was dropped may take to be rolled back. Then its connection is closed.
-const ROLLBACK: Duration = Duration::from_secs(5);
+/// How long a connection may take to be rolled back and cleaned. Then it is closed.
+const CLEANING: Duration = Duration::from_secs(5);
+
+/// How long a transaction that is left open may wait for its next statement, in milliseconds.
+const IDLE: &str = "60000";
+
+/// Ends what SQL left behind in a session. What cannot be ended so, statements prepared by SQL and temporary
+/// objects, is told: such a connection is given up. A statement that was prepared under a name of sqlx's would run
+/// as whoever comes next.
+const CLEAN: &str = "RESET ALL; RESET ROLE; CLOSE ALL; UNLISTEN *; \
+    SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql) \
+    AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) 0, pg_catalog.pg_advisory_unlock_all()";
 
 /// A bounded set of connections to one database as one role.
 ///
@@ -50,6 +60,12 @@ pub(super) struct Lease {
 impl Connections {
     pub(super) fn new(options: PgConnectOptions, most: u32, deadline: Duration, pooled: bool) -> Self {
         let most = most.max(1);
+        // A pooler knows no settings of a connection's start; there each transaction brings them.
+        let options = if pooled {
+            options
+        } else {
+            options.options([("idle_in_transaction_session_timeout", IDLE)])
+        };
         let permits = usize::try_from(most).unwrap_or(1);
         Self(Arc::new(Inner {
             options,
@@ -152,10 +168,14 @@ impl Lease {
         Ok(())
     }
 
-    /// Gives the connection back after its transaction has ended.
+    /// Gives the connection back after its transaction has ended. It is cleaned first, while nobody waits for it.
     pub(super) fn give_back(mut self) {
-        if let Some(open) = self.open.take() {
-            self.connections.put(open);
+        if self.connections.are_pooled() {
+            if let Some(open) = self.open.take() {
+                self.connections.put(open);
+            }
+        } else {
+            self.end(false);
         }
     }
 
@@ -165,19 +185,37 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
-    fn drop(&mut self) {
+impl Lease {
+    /// Cleans the connection and puts it back. The permit is held meanwhile.
+    fn end(&mut self, unfinished: bool) {
         let (Some(mut open), permit) = (self.open.take(), self.permit.take()) else { return };
         // Without a runtime the connection is closed here, and the server rolls back by itself.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let connections = self.connections.clone();
         runtime.spawn(async move {
-            // A cancelled statement still runs; its answer is read first. The permit is held meanwhile.
-            let rollback = sqlx::raw_sql("ROLLBACK").execute(&mut open.connection);
-            if let Ok(Ok(_)) = tokio::time::timeout(ROLLBACK, rollback).await {
+            let cleaning = cleaned(&mut open.connection, unfinished, connections.are_pooled());
+            if let Ok(Ok(true)) = tokio::time::timeout(CLEANING, cleaning).await {
                 connections.put(open);
             }
             drop(permit);
         });
+    }
+}
+
+/// Whether nothing of the transaction is left in the session. A cancelled statement still runs; its answer is read
+/// first.
+async fn cleaned(connection: &mut PgConnection, unfinished: bool, pooled: bool) -> sqlx::Result<bool> {
+    if unfinished {
+        sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
+    }
+    if pooled {
+        return Ok(true);
+    }
+    sqlx::raw_sql(CLEAN).fetch_one(connection).await?.try_get(0)
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.end(true);
     }
 }

@@ -9,26 +9,32 @@ CREATE TABLE aurora.identity_keys (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 
--- The claims of this transaction, if they were bound to it by Aurora; an error in any other case.
-CREATE FUNCTION aurora.claims() RETURNS jsonb
-LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED
-SET search_path = pg_catalog, pg_temp
-AS $aurora$
-DECLARE
-    claims text := current_setting('request.jwt.claims', true);
-    given text := current_setting('aurora.mac', true);
-    expected bytea;
+-- VOLATILE, so that no planner calls it while it estimates.
+CREATE FUNCTION aurora.refused() RETURNS text LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $aurora$
 BEGIN
-    -- HMAC out of sha256, since there is no other without an extension. NULL at any place is a refusal below.
-    SELECT sha256(outer_block || sha256(inner_block || convert_to(
-        pg_backend_pid() || '|' || (EXTRACT(epoch FROM transaction_timestamp()) * 1000000)::bigint || '|'
-            || current_setting('role') || '|' || claims, 'UTF8')))
-        INTO expected FROM aurora.identity_keys WHERE generation || '.' = left(given, -64);
-    -- Hashed once more, so that the time of the comparison tells nothing about the MAC.
-    IF sha256(convert_to(encode(expected, 'hex'), 'UTF8')) = sha256(convert_to(right(given, 64), 'UTF8')) THEN
-        RETURN claims::jsonb;
-    END IF;
     RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = 'this transaction is bound to nobody';
+END
+$aurora$;
+
+-- Who this transaction was bound to by Aurora; an error in any other case.
+--
+-- A view and not a function: it reads the keys with its owner's rights as a function would, and its plan is part of
+-- the statement's, which is kept. HMAC out of sha256, since there is no other without an extension. NULL at any
+-- place is a refusal. That the comparison ends early at a difference tells nothing: each wrong MAC ends its
+-- transaction, and with it what the MAC was good for.
+CREATE VIEW aurora.identity AS
+SELECT i.claims, NULLIF(i.claims ->> 'sub', '')::uuid AS uid, i.claims IS NOT NULL AS bound
+FROM (SELECT coalesce(
+    (SELECT current_setting('request.jwt.claims', true) FROM aurora.identity_keys k
+        WHERE encode(sha256(k.outer_block || sha256(k.inner_block
+            || timestamptz_send(transaction_timestamp()) || int4send(pg_backend_pid())
+            || convert_to(current_setting('role') || '|' || current_setting('request.jwt.claims', true), 'UTF8'))),
+            'hex') = current_setting('aurora.mac', true)),
+    aurora.refused())::jsonb AS claims) i;
+
+CREATE FUNCTION aurora.claims() RETURNS jsonb LANGUAGE plpgsql STABLE PARALLEL RESTRICTED AS $aurora$
+BEGIN
+    RETURN (SELECT i.claims FROM aurora.identity i);
 END
 $aurora$;
 
@@ -218,24 +224,25 @@ ALTER TABLE aurora.signing_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE aurora.audit ENABLE ROW LEVEL SECURITY;
 ALTER TABLE aurora.identity_keys ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY store ON auth.users TO aurora_store USING ((SELECT aurora.bound()));
-CREATE POLICY store ON auth.identities TO aurora_store USING ((SELECT aurora.bound()));
-CREATE POLICY store ON auth.sessions TO aurora_store USING ((SELECT aurora.bound()));
-CREATE POLICY store ON auth.refresh_tokens TO aurora_store USING ((SELECT aurora.bound()));
-CREATE POLICY store ON auth.revocations TO aurora_store USING ((SELECT aurora.bound()));
-CREATE POLICY store ON aurora.audit TO aurora_store USING ((SELECT aurora.bound()));
+CREATE POLICY store ON auth.users TO aurora_store USING ((SELECT bound FROM aurora.identity));
+CREATE POLICY store ON auth.identities TO aurora_store USING ((SELECT bound FROM aurora.identity));
+CREATE POLICY store ON auth.sessions TO aurora_store USING ((SELECT bound FROM aurora.identity));
+CREATE POLICY store ON auth.refresh_tokens TO aurora_store USING ((SELECT bound FROM aurora.identity));
+CREATE POLICY store ON auth.revocations TO aurora_store USING ((SELECT bound FROM aurora.identity));
+CREATE POLICY store ON aurora.audit TO aurora_store USING ((SELECT bound FROM aurora.identity));
 -- What these hold is sealed, and needed before there is anything to bind with.
 CREATE POLICY store_reads ON aurora.keys FOR SELECT TO aurora_store USING (true);
 CREATE POLICY store_adds ON aurora.keys FOR INSERT TO aurora_store
-    WITH CHECK (CASE WHEN (SELECT aurora.unkeyed()) THEN true ELSE (SELECT aurora.bound()) END);
+    WITH CHECK (CASE WHEN (SELECT aurora.unkeyed()) THEN true ELSE (SELECT bound FROM aurora.identity) END);
 CREATE POLICY store_reads ON aurora.signing_keys FOR SELECT TO aurora_store USING (true);
 CREATE POLICY store_adds ON aurora.signing_keys FOR INSERT TO aurora_store
-    WITH CHECK (CASE WHEN (SELECT aurora.unkeyed()) THEN true ELSE (SELECT aurora.bound()) END);
+    WITH CHECK (CASE WHEN (SELECT aurora.unkeyed()) THEN true ELSE (SELECT bound FROM aurora.identity) END);
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA aurora FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA auth FROM PUBLIC;
 GRANT USAGE ON SCHEMA auth, aurora TO anon, authenticated, service_role, aurora_store, aurora_service;
-GRANT EXECUTE ON FUNCTION aurora.claims(), aurora.uid(), aurora.bound(),
+GRANT SELECT ON aurora.identity TO anon, authenticated, service_role, aurora_store, aurora_service;
+GRANT EXECUTE ON FUNCTION aurora.refused(), aurora.claims(), aurora.uid(), aurora.bound(),
     auth.uid(), auth.jwt(), auth.role(), auth.email()
     TO anon, authenticated, service_role, aurora_store, aurora_service;
 GRANT EXECUTE ON FUNCTION aurora.unkeyed(), aurora.identity_generation(),
