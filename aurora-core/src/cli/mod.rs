@@ -50,7 +50,10 @@ pub async fn run_with(
         Err(problem) if problem.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             print(&problem.to_string()).map(|()| None)
         }
-        Err(problem) if problem.use_stderr() => Err(Error::new(Code::ValidationFailed, problem.to_string())),
+        Err(problem) if problem.use_stderr() => {
+            let text = problem.to_string();
+            Err(Error::new(Code::ValidationFailed, text.trim_start_matches("error: ").trim_end().to_owned()))
+        }
         Err(help) => print(&help.to_string()).map(|()| None),
     }
 }

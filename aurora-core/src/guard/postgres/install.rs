@@ -42,9 +42,9 @@ enum Kind {
 struct Change {
     kind: Kind,
     what: String,
-    /// When it runs: what is removed first, then types, functions, tables, policies, grants, unused functions.
-    step: u8,
-    statements: Vec<String>,
+    /// Each with when it runs: what is removed first, then types, functions, tables, policies, grants, unused
+    /// functions.
+    statements: Vec<(u8, String)>,
 }
 
 /// What differs between a policy file and a database. `Display` prints it line by line: `+` to add, `~` to change,
@@ -101,9 +101,10 @@ impl Plan {
 
     /// The statements that [`apply`] would run, in order.
     pub fn statements(&self) -> impl Iterator<Item = &str> {
-        let mut ordered: Vec<&Change> = self.changes.iter().collect();
-        ordered.sort_by_key(|change| change.step);
-        ordered.into_iter().flat_map(|change| &change.statements).map(String::as_str)
+        let mut ordered: Vec<&(u8, String)> =
+            self.changes.iter().flat_map(|change| &change.statements).collect();
+        ordered.sort_by_key(|(step, _)| *step);
+        ordered.into_iter().map(|(_, statement)| statement.as_str())
     }
 }
 
@@ -119,7 +120,8 @@ impl fmt::Display for Plan {
                 Kind::Remove => '-',
                 Kind::Drift => '!',
             };
-            writeln!(f, "{sign} {}", change.what)?;
+            let why = if change.kind == Kind::Drift { ": changed by somebody else" } else { "" };
+            writeln!(f, "{sign} {}{why}", change.what)?;
         }
         for foreign in self.foreign() {
             writeln!(f, "? {foreign}: not installed by Aurora")?;
@@ -156,14 +158,12 @@ pub async fn apply(owner: &PostgresOwner, policies: &Policies, foreign: ForeignP
         policies.lower(&live.schema).map_err(|errors| Error::new(Code::Configuration, errors.to_string()))?;
     }
     let installation = policies.native().install(&live.schema);
-    let plan = difference(&installation, &live);
+    let mut plan = difference(&installation, &live);
     if let Some(blocked) = plan.blocked.first() {
         return Err(Error::new(Code::Configuration, blocked.clone()));
     }
     if foreign == ForeignPolicies::Replace {
-        for (table, name) in &plan.foreign {
-            run(connection, &format!("DROP POLICY {} ON {}", quote(name), table.quoted())).await?;
-        }
+        plan.replace_foreign();
     }
     run(connection, "SELECT set_config('search_path', 'public, pg_temp', true)").await?;
     for statement in plan.statements() {
@@ -300,7 +300,20 @@ pub(super) fn difference(installation: &Installation, live: &Live) -> Plan {
 
 impl Plan {
     fn push(&mut self, kind: Kind, step: u8, what: String, statements: Vec<String>) {
-        self.changes.push(Change { kind, what, step, statements });
+        self.push_steps(kind, what, statements.into_iter().map(|statement| (step, statement)).collect());
+    }
+
+    fn push_steps(&mut self, kind: Kind, what: String, statements: Vec<(u8, String)>) {
+        self.changes.push(Change { kind, what, statements });
+    }
+
+    /// Counts policies of others among what is removed.
+    fn replace_foreign(&mut self) {
+        for (table, name) in std::mem::take(&mut self.foreign) {
+            let drop = format!("DROP POLICY {} ON {}", quote(&name), table.quoted());
+            let what = format!("policy \"{name}\" on {}: not installed by Aurora", shown(&table));
+            self.push(Kind::Remove, 0, what, vec![drop]);
+        }
     }
 }
 
@@ -356,8 +369,8 @@ fn policies(plan: &mut Plan, wanted: &[Policy], relation: &Relation, named: bool
                     (_, false) => Kind::Drift,
                     (false, true) => Kind::Change,
                 };
-                plan.push(kind, 0, what(&policy.name), vec![drop(&policy.name)]);
-                plan.push(kind, 4, format!("{}, made anew", what(&policy.name)), vec![policy.create.clone()]);
+                let anew = vec![(0, drop(&policy.name)), (4, policy.create.clone())];
+                plan.push_steps(kind, what(&policy.name), anew);
             }
             Some((None, _)) => {
                 plan.push(Kind::Change, 4, what(&policy.name), vec![policy.create.clone()]);

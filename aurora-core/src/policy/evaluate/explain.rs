@@ -19,7 +19,7 @@ use super::node::{Node, Operand, Truth};
 use super::row::{Row, RowLayout};
 use super::run::{self, At};
 use super::{Clause, Decision, EvaluationError, clause_of};
-use crate::types::{Role, Timestamp};
+use crate::types::{Role, Timestamp, UserId};
 
 /// Explains one table's policies for one role and command.
 #[derive(Clone, Debug)]
@@ -268,7 +268,7 @@ fn ask<R: Row + ?Sized>(branch: &Branch, binder: &Binder<'_>, at: &At<'_, R>) ->
     }
 }
 
-/// A value for a person to read, cut where it is long.
+/// A value for a person to read, cut where it is long. Sixteen bytes are a UUID.
 pub(super) fn shown(cell: &Cell<'_>) -> String {
     const MOST: usize = 40;
     match cell.clone().into_value() {
@@ -280,6 +280,9 @@ pub(super) fn shown(cell: &Cell<'_>) -> String {
             format!("'{}{more}'", text.chars().take(MOST).map(printable).collect::<String>())
         }
         Value::Blob(bytes) => {
+            if let Ok(id) = <[u8; 16]>::try_from(bytes.as_ref()) {
+                return format!("'{}'", UserId::from_bytes(id));
+            }
             let hex: String = bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
             format!("x'{hex}{}'", if bytes.len() > 16 { "…" } else { "" })
         }

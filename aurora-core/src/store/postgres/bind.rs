@@ -44,7 +44,7 @@ macro_rules! begin {
             $mode,
             "; RESET ALL; CLOSE ALL; UNLISTEN *; DEALLOCATE ALL; SELECT pg_catalog.pg_backend_pid(), \
              pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), \
-             NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql) \
+             NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_statement() WHERE from_sql) \
              AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) 0, \
              pg_catalog.pg_advisory_unlock_all()"
         )
@@ -279,7 +279,11 @@ impl fmt::Debug for BoundTransaction {
     }
 }
 
-async fn start(connection: &mut PgConnection, mode: Mode, pooled: bool) -> sqlx::Result<(i32, Vec<u8>, bool)> {
+async fn start(
+    connection: &mut PgConnection,
+    mode: Mode,
+    pooled: bool,
+) -> sqlx::Result<(i32, Vec<u8>, bool)> {
     let row = sqlx::raw_sql(mode.begin(pooled)).fetch_one(connection).await?;
     Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
 }

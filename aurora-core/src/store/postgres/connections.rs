@@ -24,7 +24,7 @@ const IDLE: &str = "60000";
 /// objects, is told: such a connection is given up. A statement that was prepared under a name of sqlx's would run
 /// as whoever comes next.
 const CLEAN: &str = "RESET ALL; RESET ROLE; CLOSE ALL; UNLISTEN *; \
-    SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql) \
+    SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_statement() WHERE from_sql) \
     AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) 0, pg_catalog.pg_advisory_unlock_all()";
 
 /// A bounded set of connections to one database as one role.
@@ -61,11 +61,8 @@ impl Connections {
     pub(super) fn new(options: PgConnectOptions, most: u32, deadline: Duration, pooled: bool) -> Self {
         let most = most.max(1);
         // A pooler knows no settings of a connection's start; there each transaction brings them.
-        let options = if pooled {
-            options
-        } else {
-            options.options([("idle_in_transaction_session_timeout", IDLE)])
-        };
+        let options =
+            if pooled { options } else { options.options([("idle_in_transaction_session_timeout", IDLE)]) };
         let permits = usize::try_from(most).unwrap_or(1);
         Self(Arc::new(Inner {
             options,

@@ -138,6 +138,7 @@ pub fn setup_sql(run_role: &str) -> String {
         "-- Aurora on PostgreSQL: run as the owner of the database (CREATEROLE is enough), in this database.\n\
          BEGIN;\n",
     );
+    text.push_str("-- The role that the service connects as; it owns nothing, so it is not the owner.\n");
     text.push_str(&format!("CREATE ROLE {role} LOGIN NOINHERIT; -- then: \\password {run_role}\n"));
     text.push_str(ROLES);
     text.push_str("CREATE SCHEMA aurora;\n");

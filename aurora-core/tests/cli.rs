@@ -1,0 +1,392 @@
+//! The command line as a host's program has it: every command on the quickstart's tables and policies, on both
+//! engines, with a deliberate bug of each kind in the policy file.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and prints what it ran"
+)]
+
+#[path = "common/postgres.rs"]
+mod postgres;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aurora_core::config::Profile;
+use aurora_core::{Aurora, Database, Migrations, cli};
+use postgres::Place;
+
+const POLICIES: &str = include_str!("../../examples/quickstart/policies.sql");
+const ANN: &str = "531d8831-8dd2-4b11-88f3-6f4626667cf0";
+const BOB: &str = "731d8831-8dd2-4b11-88f3-6f4626667cf1";
+
+/// The host's program: one run of it, with the command line that `AURORA_CLI` holds, an argument a line.
+#[tokio::test]
+#[ignore = "the host's program, started by the tests below"]
+async fn host() {
+    let Ok(arguments) = std::env::var("AURORA_CLI") else { return };
+    let policies = std::fs::read_to_string(std::env::var("AURORA_CLI_POLICIES").unwrap()).unwrap();
+    let builder = Aurora::builder()
+        .profile(Profile::Development)
+        .database(Database::url(&std::env::var("AURORA_CLI_DATABASE").unwrap()).unwrap())
+        .key_file(std::env::var("AURORA_CLI_KEY").unwrap())
+        .migrations(Migrations {
+            sqlite: sqlx::migrate!("../examples/quickstart/migrations/sqlite"),
+            postgres: sqlx::migrate!("../examples/quickstart/migrations/postgres"),
+        })
+        .policies("policies.sql", &policies);
+    println!("\n<<<");
+    let arguments = ["notes"].into_iter().chain(arguments.lines()).map(OsString::from);
+    let outcome = cli::run_with(builder, arguments).await;
+    match outcome {
+        Ok(None) => println!(">>>done|||"),
+        Ok(Some(aurora)) => {
+            aurora.close().await;
+            println!(">>>serves|||");
+        }
+        Err(error) => println!(">>>{error:?}|||"),
+    }
+}
+
+/// A host with a database of its own.
+struct Host {
+    folder: PathBuf,
+    url: String,
+    place: Option<Place>,
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.folder).unwrap();
+    }
+}
+
+fn folder() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("aurora-cli-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+    let folder = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// What a run printed, and how it ended: `done`, `serves` or the error.
+struct Said {
+    text: String,
+    end: String,
+}
+
+impl Host {
+    fn on_sqlite() -> Self {
+        let folder = folder();
+        let url = format!("sqlite://{}", folder.join("notes.db").display());
+        Self { folder, url, place: None }
+    }
+
+    async fn on_postgres() -> Self {
+        let place = Place::new().await;
+        Self { folder: folder(), url: place.owner_url(), place: Some(place) }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn run(&self, policies: &str, arguments: &[&str]) -> Said {
+        std::fs::write(self.path("policies.sql"), policies).unwrap();
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "host", "--nocapture", "--test-threads=1"])
+            .env("AURORA_CLI", arguments.join("\n"))
+            .env("AURORA_CLI_POLICIES", self.path("policies.sql"))
+            .env("AURORA_CLI_DATABASE", &self.url)
+            .env("AURORA_CLI_KEY", self.path("root.key"))
+            .output()
+            .unwrap();
+        let all = String::from_utf8(output.stdout).unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        let (_, said) = all.split_once("<<<\n").unwrap_or_else(|| panic!("{all}\n{errors}"));
+        let (text, end) = said.rsplit_once(">>>").unwrap_or_else(|| panic!("{all}\n{errors}"));
+        let end = end.split("|||").next().unwrap_or_default().trim().to_owned();
+        println!("$ notes {}\n{text}{end}\n", arguments.join(" "));
+        Said { text: text.to_owned(), end }
+    }
+
+    /// Runs what must end well.
+    fn ran(&self, policies: &str, arguments: &[&str]) -> String {
+        let said = self.run(policies, arguments);
+        assert_eq!(said.end, "done", "{arguments:?}: {}", said.text);
+        said.text
+    }
+
+    /// Runs what must fail, with that in its error.
+    fn fails(&self, policies: &str, arguments: &[&str], error: &str) -> String {
+        let said = self.run(policies, arguments);
+        assert!(said.end.contains(error), "{arguments:?} ended with {}, not {error}", said.end);
+        said.text
+    }
+}
+
+/// The line on which something that is added to the quickstart's policies stands.
+fn added(text: &str) -> (String, usize) {
+    let line = POLICIES.lines().count() + 1;
+    (format!("{}\n{text}\n", POLICIES.trim_end()), line)
+}
+
+/// A bug, and what `policy check` has to say of it: the rest of a line behind `policies.sql:<line>: `, and the way out.
+struct Bug {
+    kind: &'static str,
+    policy: &'static str,
+    finding: &'static str,
+    fix: &'static str,
+}
+
+const ERRORS: &[Bug] = &[
+    Bug { kind: "syntax", policy: "CREATE POLICY x ON notes USING (owner = );", finding: "error: ", fix: "" },
+    Bug {
+        kind: "no such table",
+        policy: "CREATE POLICY x ON nots FOR SELECT USING (owner = auth.uid());",
+        finding: "error: a policy on nots without row level security",
+        fix: "",
+    },
+    Bug {
+        kind: "no such column",
+        policy: "CREATE POLICY x ON notes FOR SELECT USING (ownr = auth.uid());",
+        finding: "error: policy \"x\" on notes: column `ownr` does not exist",
+        fix: "correct the name or add the column",
+    },
+    Bug {
+        kind: "types",
+        policy: "CREATE POLICY x ON notes FOR SELECT USING (title = 1);",
+        finding: "error: policy \"x\" on notes: comparison of text and integer",
+        fix: "PostgreSQL has no such operator: cast one side",
+    },
+    Bug {
+        kind: "no condition",
+        policy: "CREATE POLICY x ON notes FOR SELECT USING (id + 1);",
+        finding: "error: policy \"x\" on notes: ",
+        fix: "",
+    },
+    Bug {
+        kind: "recursion",
+        policy: "CREATE POLICY x ON members FOR SELECT USING (team_id IN (SELECT m.team_id FROM members m WHERE m.user_id = auth.uid()));",
+        finding: "error: policy \"x\" on members: infinite recursion detected in policy for relation \"members\" (42P17): members -> members",
+        fix: "let the SELECT policies of \"members\" do without a subquery",
+    },
+    Bug {
+        kind: "outside the subset",
+        policy: "CREATE POLICY x ON notes FOR SELECT USING (title SIMILAR TO 'a%');",
+        finding: "error: policy \"x\" on notes: SIMILAR TO",
+        fix: "write LIKE",
+    },
+    Bug {
+        kind: "no such function",
+        policy: "CREATE POLICY x ON notes FOR SELECT USING (is_friend(owner));",
+        finding: "error: policy \"x\" on notes: ",
+        fix: "",
+    },
+];
+
+const WARNINGS: &[Bug] = &[
+    Bug {
+        kind: "column capture",
+        policy: "CREATE POLICY x ON notes FOR SELECT TO authenticated USING (EXISTS (SELECT 1 FROM members m WHERE m.team_id = team_id AND m.user_id = auth.uid()));",
+        finding: "warning: policy \"x\" on notes: `team_id` means the inner table's column here, as in PostgreSQL; for the outer one write `notes.team_id`",
+        fix: "",
+    },
+    Bug {
+        kind: "a write that anybody may make",
+        policy: "CREATE POLICY x ON teams FOR UPDATE TO authenticated USING (true);",
+        finding: "warning: policy \"x\" on teams: USING is always true",
+        fix: "",
+    },
+];
+
+#[test]
+fn check_passes_the_quickstart_s_policies_and_needs_no_database() {
+    let host = Host::on_sqlite();
+    let text = host.ran(POLICIES, &["policy", "check"]);
+    assert!(text.contains("policies.sql: 3 tables under row level security, no error, 0 warnings"), "{text}");
+    host.ran(POLICIES, &["policy", "check", "--deny-warnings"]);
+    assert!(!host.path("notes.db").exists(), "check made a database");
+    assert!(!host.path("root.key").exists(), "check made a key file");
+}
+
+#[test]
+fn check_names_each_kind_of_bug_with_its_line_and_its_fix() {
+    let host = Host::on_sqlite();
+    for bug in ERRORS {
+        let (policies, line) = added(bug.policy);
+        let text = host.fails(&policies, &["policy", "check"], "policy check failed");
+        let finding = format!("policies.sql:{line}: {}", bug.finding);
+        assert!(text.contains(&finding), "{}: no `{finding}`", bug.kind);
+        assert!(
+            bug.fix.is_empty() || text.contains(&format!("    fix: {}", bug.fix)),
+            "{}: no fix",
+            bug.kind
+        );
+        assert!(text.trim_end().ends_with("nothing was changed"), "{}", bug.kind);
+    }
+    for bug in WARNINGS {
+        let (policies, line) = added(bug.policy);
+        let text = host.ran(&policies, &["policy", "check"]);
+        let finding = format!("policies.sql:{line}: {}", bug.finding);
+        assert!(text.contains(&finding), "{}: no `{finding}`", bug.kind);
+        host.fails(&policies, &["policy", "check", "--deny-warnings"], "policy check failed");
+    }
+    println!("{} kinds of bugs", ERRORS.len() + WARNINGS.len());
+}
+
+#[test]
+fn check_names_an_index_that_a_policy_would_use() {
+    let host = Host::on_sqlite();
+    let (policies, _) =
+        added("CREATE POLICY x ON notes FOR SELECT TO authenticated USING (title = auth.jwt() ->> 'email');");
+    let text = host.ran(&policies, &["policy", "check"]);
+    assert!(text.contains("CREATE INDEX") && text.contains("\"notes\" (\"title\""), "{text}");
+    assert!(text.contains("2 missing indexes"), "{text}");
+}
+
+/// A bug in the file stops the start as it stops `check`, with the same words.
+#[test]
+fn a_bug_in_the_file_stops_the_start() {
+    let host = Host::on_sqlite();
+    for bug in ERRORS {
+        let (policies, line) = added(bug.policy);
+        let said = host.run(&policies, &[]);
+        assert!(said.end.contains(&format!("policies.sql:{line}")), "{}: {}", bug.kind, said.end);
+    }
+}
+
+#[test]
+fn explain_says_which_clause_decides() {
+    let host = Host::on_sqlite();
+    explained(&host);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_says_the_same_on_postgresql() {
+    let host = Host::on_postgres().await;
+    explained(&host);
+}
+
+fn explained(host: &Host) {
+    assert_eq!(host.run(POLICIES, &[]).end, "serves");
+    let row = format!(r#"{{"owner":"{ANN}","team_id":7,"title":"x"}}"#);
+    let insert = ["policy", "explain", "--table", "notes", "--command", "insert", "--row", &row, "--user"];
+    let with = |user: &'static str| insert.iter().copied().chain([user]).collect::<Vec<&str>>();
+    let denied = host.ran(POLICIES, &with(ANN));
+    for part in [
+        "INSERT on notes as authenticated, WITH CHECK: deny",
+        "policy \"write as myself, to my own teams\" (policies.sql:",
+        "true    owner = auth.uid()",
+        "auth.uid() is '531d8831-8dd2-4b11-88f3-6f4626667cf0'",
+        "false   any of:",
+        "team_id is 7",
+        "to pass, this would have to differ:",
+        "team_id IS NULL would have to be true",
+    ] {
+        assert!(denied.contains(part), "no `{part}`");
+    }
+    let foreign = host.ran(POLICIES, &with(BOB));
+    assert!(foreign.contains("false   owner = auth.uid()"), "{foreign}");
+    let own = format!(r#"{{"owner":"{ANN}","team_id":null,"title":"x","is_public":false}}"#);
+    let select = ["policy", "explain", "--table", "notes", "--user", ANN, "--row", &own];
+    let allowed = host.ran(POLICIES, &select);
+    assert!(allowed.contains("SELECT on notes as authenticated, USING: allow"), "{allowed}");
+    let nobody = host.ran(POLICIES, &["policy", "explain", "--table", "notes", "--row", &own]);
+    assert!(nobody.contains("SELECT on notes as anon, USING: deny"), "{nobody}");
+    let update =
+        ["policy", "explain", "--table", "notes", "--command", "update", "--user", BOB, "--row", &own];
+    let update = host.ran(POLICIES, &update);
+    assert!(update.contains("UPDATE on notes as authenticated, USING: deny"), "{update}");
+    assert!(update.contains("UPDATE on notes as authenticated, WITH CHECK: deny"), "{update}");
+    for (arguments, error) in [
+        (vec!["--table", "nots", "--row", "{}"], "not_found: no table nots"),
+        (vec!["--table", "notes", "--row", "[]"], "bad_json: not a JSON object"),
+        (vec!["--table", "notes", "--key", "id"], "--key is written COLUMN=VALUE"),
+        (vec!["--table", "notes", "--key", "idd=1"], "notes has no column idd"),
+        (vec!["--table", "notes", "--key", "id=999"], "no row of notes has that value"),
+        (vec!["--table", "notes", "--row", "{}", "--user", "ann"], "validation_failed"),
+        (vec!["--table", "notes", "--row", "{}", "--claims", "{}"], "--claims needs --user"),
+        (vec!["--table", "notes"], "required"),
+        (vec!["--table", "notes", "--row", "{}", "--command", "drop"], "invalid value 'drop'"),
+    ] {
+        let all: Vec<&str> = ["policy", "explain"].into_iter().chain(arguments).collect();
+        host.fails(POLICIES, &all, error);
+    }
+}
+
+#[test]
+fn what_is_no_command_says_what_there_is() {
+    let host = Host::on_sqlite();
+    let help = host.ran(POLICIES, &["policy"]);
+    for word in ["check", "plan", "apply", "explain"] {
+        assert!(help.contains(word), "{help}");
+    }
+    assert!(host.ran(POLICIES, &["policy", "--help"]).contains("Usage"));
+    host.fails(POLICIES, &["policy", "chek"], "chek");
+    // PostgreSQL keeps policies; SQLite's live in the file alone.
+    for arguments in [vec!["policy", "plan"], vec!["policy", "apply"], vec!["setup", "--print-sql"]] {
+        host.fails(POLICIES, &arguments, "there is nothing to install");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_and_apply_on_postgresql() {
+    let host = Host::on_postgres().await;
+    assert_eq!(host.run(POLICIES, &["setup"]).end, "done");
+    let same = "the database has the policies of the file";
+    assert!(host.ran(POLICIES, &["policy", "plan"]).contains(same));
+    // Somebody else's hand.
+    let place = host.place.as_ref().unwrap();
+    let mut superuser = place.superuser().await;
+    postgres::run(&mut superuser, "ALTER POLICY \"own notes\" ON notes USING (true)").await;
+    let drift = host.ran(POLICIES, &["policy", "plan"]);
+    assert!(drift.contains("! policy \"own notes\" on notes: changed by somebody else"), "{drift}");
+    assert!(host.ran(POLICIES, &["policy", "apply"]).contains("1 change made"));
+    assert!(host.ran(POLICIES, &["policy", "plan"]).contains(same));
+    // Somebody else's policy.
+    postgres::run(&mut superuser, "CREATE POLICY theirs ON notes FOR SELECT TO authenticated USING (true)")
+        .await;
+    assert!(host.ran(POLICIES, &["policy", "plan"]).contains("? policy \"theirs\" on notes"));
+    host.run(POLICIES, &["policy", "apply"]);
+    assert!(host.ran(POLICIES, &["policy", "plan"]).contains("? policy \"theirs\" on notes"), "it was kept");
+    let replaced = host.ran(POLICIES, &["policy", "apply", "--replace-foreign"]);
+    assert!(
+        replaced.contains("- policy \"theirs\" on notes: not installed by Aurora\n1 change made"),
+        "{replaced}"
+    );
+    assert!(host.ran(POLICIES, &["policy", "plan"]).contains(same));
+    // The file changes.
+    let (more, _) = added("CREATE POLICY more ON notes FOR SELECT TO authenticated USING (title = 'x');");
+    assert!(host.ran(&more, &["policy", "plan"]).contains("+ policy \"more\" on notes"));
+    host.ran(&more, &["policy", "apply"]);
+    assert!(host.ran(POLICIES, &["policy", "plan"]).contains("- policy \"more\" on notes"));
+    // A file with a bug changes nothing.
+    for bug in ERRORS {
+        let (policies, line) = added(bug.policy);
+        host.fails(&policies, &["policy", "apply"], &format!("policies.sql:{line}"));
+    }
+    assert!(host.ran(&more, &["policy", "plan"]).contains(same));
+    let text = host.ran(POLICIES, &["policy", "check"]);
+    assert!(text.contains("no error"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_printed_for_an_administrator_holds_no_secret() {
+    let host = Host::on_postgres().await;
+    let sql = host.ran(POLICIES, &["setup", "--print-sql"]);
+    assert!(sql.contains("CREATE SCHEMA auth") && sql.contains("aurora_store"), "{sql}");
+    assert!(!sql.contains(postgres::OWNER_PASSWORD), "the owner's password is printed");
+    // It ran nothing.
+    let mut superuser = host.place.as_ref().unwrap().superuser().await;
+    let schemas: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM pg_namespace WHERE nspname IN ('auth', 'aurora')")
+            .fetch_one(&mut superuser)
+            .await
+            .unwrap();
+    assert_eq!(schemas, 0);
+}
