@@ -22,7 +22,7 @@ use crate::crypto::{
     PasswordParams, PasswordPool,
 };
 use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
-use crate::guard::{Guard, GuardOptions, Guarded, Unguarded};
+use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded};
 use crate::http::Http;
 use crate::load::{Limiter, Limits};
 use crate::policy::functions::{Answer, Value};
@@ -372,7 +372,9 @@ impl Builder {
         })
         .await?;
         let audit = self.audit.unwrap_or_else(|| Arc::new(DatabaseAudit::new(Arc::clone(&entropy))));
-        let guard = store.guard(owner.as_ref(), &policies, &clock, &*entropy, self.guard).await?;
+        let mut options = self.guard;
+        options.telling = (settings.profile == Profile::Development).then(|| Telling(Arc::clone(&clock)));
+        let guard = store.guard(owner.as_ref(), &policies, &clock, &*entropy, options).await?;
         if let Some(owner) = owner {
             owner.close().await;
         }

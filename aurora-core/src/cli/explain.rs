@@ -3,7 +3,8 @@ use serde_json::{Map, Value as Json};
 
 use super::print;
 use crate::Builder;
-use crate::policy::{Clause, Column, Command as Statement, RowLayout, Schema, ValueRef};
+use crate::guard::{Asked, columns};
+use crate::policy::{Clause, Column, Command as Statement};
 use crate::types::{Code, Error, Principal, Result, Role, UserId};
 
 pub(super) fn parser() -> Command {
@@ -58,77 +59,13 @@ pub(super) async fn run(builder: Builder, options: &ArgMatches) -> Result<()> {
     let mut said = String::new();
     for row in &rows {
         for clause in clauses(question.command) {
-            said.push_str(&explanation(&aurora, &question, *clause, columns, row).await?);
-            said.push('\n');
+            let Question { table, command, principal } = &question;
+            let asked = Asked { table, command: *command, clause: *clause, row };
+            let explanation = aurora.guarded(principal.clone()).explanation(&asked, aurora.now()).await?;
+            said.push_str(&format!("{explanation}\n"));
         }
     }
     print(&said)
-}
-
-async fn explanation(
-    aurora: &crate::Aurora,
-    question: &Question,
-    clause: Clause,
-    columns: &[Column],
-    row: &Map<String, Json>,
-) -> Result<String> {
-    let role = question.principal.role();
-    let layout = RowLayout::new(columns.iter().map(|column| column.name.clone()));
-    let explainer = aurora
-        .guard()
-        .policies()
-        .explainer(&question.table, role, question.command, clause, &layout)
-        .map_err(|errors| Error::new(Code::Configuration, errors.to_string()))?;
-    // What cannot be asked as the principal stays unknown in the explanation.
-    let asked: Vec<_> = explainer.needs().iter().filter(|fact| fact.postgres().is_some()).cloned().collect();
-    let facts = aurora.guarded(question.principal.clone()).facts(&asked).await?;
-    let cells: Vec<Cell> = columns.iter().map(|column| Cell::of(column, row.get(&column.name))).collect();
-    let values: Vec<ValueRef<'_>> = cells.iter().map(Cell::as_value).collect();
-    Ok(explainer.explain(values.as_slice(), &facts, aurora.now()).to_string())
-}
-
-/// A member of a JSON object, as a column's value.
-enum Cell {
-    Missing,
-    Null,
-    Bool(bool),
-    Integer(i64),
-    Real(f64),
-    Text(String),
-    Uuid([u8; 16]),
-}
-
-impl Cell {
-    fn of(column: &Column, value: Option<&Json>) -> Self {
-        let declared = column.declared_type.to_ascii_uppercase();
-        let bytes = ["UUID", "BLOB", "BINARY", "BYTEA"].iter().any(|word| declared.contains(word));
-        match value {
-            None => Self::Missing,
-            Some(Json::Null) => Self::Null,
-            Some(Json::Bool(value)) => Self::Bool(*value),
-            Some(Json::Number(number)) => match number.as_i64() {
-                Some(integer) => Self::Integer(integer),
-                None => Self::Real(number.as_f64().unwrap_or(f64::NAN)),
-            },
-            Some(Json::String(text)) => match text.parse::<UserId>() {
-                Ok(uuid) if bytes => Self::Uuid(*uuid.as_bytes()),
-                _ => Self::Text(text.clone()),
-            },
-            Some(nested) => Self::Text(nested.to_string()),
-        }
-    }
-
-    fn as_value(&self) -> ValueRef<'_> {
-        match self {
-            Self::Missing => ValueRef::Missing,
-            Self::Null => ValueRef::Null,
-            Self::Bool(value) => ValueRef::Bool(*value),
-            Self::Integer(value) => ValueRef::Integer(*value),
-            Self::Real(value) => ValueRef::Real(*value),
-            Self::Text(value) => ValueRef::Text(value),
-            Self::Uuid(value) => ValueRef::Uuid(value),
-        }
-    }
 }
 
 fn command(word: &str) -> Statement {
@@ -168,13 +105,6 @@ fn principal(user: Option<&str>, claims: Option<&str>) -> Result<Principal> {
 fn object(text: &str) -> Result<Map<String, Json>> {
     serde_json::from_str(text)
         .map_err(|problem| Error::new(Code::BadJson, format!("not a JSON object: {problem}")))
-}
-
-fn columns<'a>(schema: &'a Schema, table: &str) -> Result<&'a [Column]> {
-    match schema.table(table) {
-        Some(found) => Ok(&found.columns),
-        None => Err(Error::new(Code::NotFound, format!("no table {table}"))),
-    }
 }
 
 /// At most this many stored rows are explained.

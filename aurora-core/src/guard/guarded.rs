@@ -136,6 +136,25 @@ impl Guarded {
         matches!(self.0, Actor::Postgres(_))
     }
 
+    pub(super) fn of(actor: Actor) -> Self {
+        Self(actor)
+    }
+
+    pub(super) fn lowered(&self) -> &Lowered {
+        match &self.0 {
+            Actor::Sqlite(actor) => actor.engine().lowered(),
+            Actor::Postgres(actor) => actor.engine().lowered(),
+        }
+    }
+
+    /// The same guard for the service, which sees every row: for what development's log tells.
+    pub(super) fn as_service(&self) -> Self {
+        Self(match &self.0 {
+            Actor::Sqlite(actor) => Actor::Sqlite(actor.as_service()),
+            Actor::Postgres(actor) => Actor::Postgres(actor.as_service()),
+        })
+    }
+
     fn runner(&self) -> Runner<'_> {
         match &self.0 {
             Actor::Sqlite(actor) => Runner::Sqlite(actor, None),

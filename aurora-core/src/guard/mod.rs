@@ -18,6 +18,7 @@
 mod error;
 mod facts;
 mod guarded;
+mod json_row;
 mod names;
 mod objects;
 mod options;
@@ -28,9 +29,11 @@ mod schema;
 #[cfg(test)]
 mod second_wall;
 mod sqlite;
+mod telling;
 mod transaction;
 
 pub use guarded::{Guard, Guarded, Unguarded};
+pub(crate) use json_row::{Asked, columns};
 pub use options::GuardOptions;
 pub(crate) use postgres::schema_on_postgres;
 pub use postgres::{Applied, ForeignPolicies, Plan, PostgresExecutor, apply, plan};
@@ -39,4 +42,5 @@ pub(crate) use schema::schema_on_sqlite;
 #[doc(hidden)]
 pub use sqlite::Probe;
 pub use sqlite::{GuardedExecutor, TransactionExecutor};
+pub(crate) use telling::Telling;
 pub use transaction::{Snapshot, Transaction};

@@ -2,6 +2,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::sqlite::Probe;
+use super::telling::Telling;
 
 /// How the guard runs statements. The defaults are the written ones.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct GuardOptions {
     pub longest_stream: Duration,
     /// How long a statement waits for a connection. Default 5 s; then 503.
     pub acquire_deadline: Duration,
+    /// Whether the log says which clause hid or refused a row. Development has it, production never.
+    pub(crate) telling: Option<Telling>,
     /// Recording functions for tests.
     #[doc(hidden)]
     pub probe: Option<Probe>,
@@ -33,6 +36,7 @@ impl Default for GuardOptions {
             longest_transaction: Duration::from_secs(5),
             longest_stream: Duration::from_secs(30),
             acquire_deadline: Duration::from_secs(5),
+            telling: None,
             probe: None,
         }
     }

@@ -9,8 +9,10 @@ use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
 use sqlx::{Arguments as _, FromRow};
 
-use crate::types::{Code, Error, Result};
+use crate::types::{Code, Error, Result, Role};
 
+use super::guarded::{Actor, Guarded};
+use super::telling::{Ended, Kept};
 use super::{postgres, sqlite};
 
 /// A record that rows of either engine become: derive `sqlx::FromRow`, or use a tuple.
@@ -45,6 +47,13 @@ pub(super) enum Runner<'a> {
 enum Bound<'a> {
     Sqlite(&'a sqlite::Actor, Option<&'a sqlite::Slot>, SqliteArguments),
     Postgres(&'a postgres::Actor, Option<&'a postgres::Slot>, PgArguments),
+}
+
+/// What is bound, in the types of one engine.
+#[derive(Clone)]
+pub(super) enum Arguments {
+    Sqlite(SqliteArguments),
+    Postgres(PgArguments),
 }
 
 enum Rows {
@@ -99,6 +108,37 @@ impl<'a> Query<'a> {
         self
     }
 
+    pub(super) fn with(mut self, arguments: Arguments) -> Self {
+        match (&mut self.bound, arguments) {
+            (Bound::Sqlite(_, _, to), Arguments::Sqlite(from)) => *to = from,
+            (Bound::Postgres(_, _, to), Arguments::Postgres(from)) => *to = from,
+            _ => {}
+        }
+        self
+    }
+
+    /// What development's log needs, should nothing come of the statement. A transaction's is not looked at.
+    fn kept(&self) -> Option<Kept> {
+        let (telling, actor, arguments) = match &self.bound {
+            Bound::Sqlite(actor, None, arguments) => {
+                let telling = actor.engine().options.telling.clone()?;
+                (telling, Actor::Sqlite((*actor).clone()), Arguments::Sqlite(arguments.clone()))
+            }
+            Bound::Postgres(actor, None, arguments) => {
+                let telling = actor.engine().options.telling.clone()?;
+                (telling, Actor::Postgres((*actor).clone()), Arguments::Postgres(arguments.clone()))
+            }
+            _ => return None,
+        };
+        let actor = Guarded::of(actor);
+        (actor.principal().role() != Role::Service).then(|| Kept {
+            telling,
+            actor,
+            arguments,
+            sql: self.sql.to_owned(),
+        })
+    }
+
     /// Runs the statement.
     pub async fn execute(self) -> Result<Done> {
         let (_, done) = self.run(false).await?;
@@ -109,16 +149,34 @@ impl<'a> Query<'a> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        match self.bound {
+        let kept = self.kept();
+        let outcome = match self.bound {
             Bound::Sqlite(actor, slot, arguments) => {
-                let (rows, done) = actor.run(slot, self.sql, arguments, one).await?;
-                Ok((Rows::Sqlite(rows), done))
+                let ran = actor.run(slot, self.sql, arguments, one).await;
+                ran.map(|(rows, done)| (Rows::Sqlite(rows), done))
             }
             Bound::Postgres(actor, slot, arguments) => {
-                let (rows, done) = actor.run(slot, self.sql, arguments, one).await?;
-                Ok((Rows::Postgres(rows), done))
+                let ran = actor.run(slot, self.sql, arguments, one).await;
+                ran.map(|(rows, done)| (Rows::Postgres(rows), done))
             }
+        };
+        if let Some((kept, ended)) = kept.zip(ended(&outcome)) {
+            // Boxed: it asks through queries of its own.
+            Box::pin(kept.tell(ended)).await;
         }
+        outcome
+    }
+}
+
+/// How a statement ended that nothing came of.
+fn ended(outcome: &Result<(Rows, Done)>) -> Option<Ended> {
+    match outcome {
+        Ok((Rows::Sqlite(rows), done)) if rows.is_empty() && done.rows_affected() == 0 => Some(Ended::Empty),
+        Ok((Rows::Postgres(rows), done)) if rows.is_empty() && done.rows_affected() == 0 => {
+            Some(Ended::Empty)
+        }
+        Err(error) if error.code() == Code::InsufficientPrivilege => Some(Ended::Refused),
+        _ => None,
     }
 }
 
@@ -137,6 +195,11 @@ impl<'a, T: FromRecord> QueryAs<'a, T> {
             + 'v,
     {
         self.query = self.query.bind(value);
+        self
+    }
+
+    pub(super) fn with(mut self, arguments: Arguments) -> Self {
+        self.query = self.query.with(arguments);
         self
     }
 

@@ -121,6 +121,10 @@ impl Actor {
         self
     }
 
+    pub(in crate::guard) fn as_service(&self) -> Self {
+        Self::new(Arc::clone(&self.engine), Principal::service())
+    }
+
     pub(in crate::guard) fn principal(&self) -> &Principal {
         &self.principal
     }

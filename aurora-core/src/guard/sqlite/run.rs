@@ -36,6 +36,10 @@ impl Actor {
         Self { engine, principal, claims: Arc::new(OnceLock::new()) }
     }
 
+    pub(in crate::guard) fn as_service(&self) -> Self {
+        Self::new(Arc::clone(&self.engine), Principal::service())
+    }
+
     pub(in crate::guard) fn principal(&self) -> &Principal {
         &self.principal
     }
