@@ -19,18 +19,22 @@
 )]
 
 mod answer;
+mod conditions;
 mod corpus;
 mod expr;
 mod judge;
 mod policies;
 mod postgres;
 mod process;
+mod reads;
 mod rng;
 mod run;
 mod sqlite;
 mod statements;
+mod subqueries;
 mod tree;
 mod world;
+mod writes;
 
 #[expect(clippy::disallowed_methods, reason = "the length of a test run is the environment's to say")]
 fn setting(name: &str) -> Option<String> {
