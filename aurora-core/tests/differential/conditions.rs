@@ -80,6 +80,9 @@ impl Exprs<'_> {
             };
         }
         let d = depth - 1;
+        if let Some(node) = self.special(d) {
+            return node;
+        }
         match self.rng.weighted(&[10, 10, 7, 12, 8, 5, 5, 4, 3, 4, 3, 4, 3, 16, 3]) {
             0 => Node::of(Kind::Bool, "({} AND {})", [self.bool(d), self.bool(d)]).tag("AND"),
             1 => Node::of(Kind::Bool, "({} OR {})", [self.bool(d), self.bool(d)]).tag("OR"),
@@ -104,24 +107,26 @@ impl Exprs<'_> {
             11 => {
                 Node::of(Kind::Bool, "coalesce({}, {})", [self.bool(d), self.lit(Kind::Bool)]).tag("coalesce")
             }
-            12 => match self.column(Kind::Json) {
-                Some(json) => {
-                    let form = *self.rng.pick(&[
-                        "({} ->> 'ok')::boolean",
-                        "({} ->> 'owner')::uuid = auth.uid()",
-                        "({} -> 'in') = '{\"k\": \"a\"}'::jsonb",
-                        "({} -> 'n') IS NULL",
-                    ]);
-                    Node::of(Kind::Bool, form, [json]).tag("json operator").tag("cast")
-                }
-                None => self.claims(),
-            },
+            12 => self.json().unwrap_or_else(|| self.claims()),
             13 => self.subquery(d).unwrap_or_else(|| self.compared(d)),
             _ => {
                 let (one, other) = (self.bool(d), self.bool(d));
                 let op = *self.rng.pick(&["({}) = ({})", "({}) <> ({})", "({}) IS DISTINCT FROM ({})"]);
                 Node::of(Kind::Bool, op, [one, other]).tag("compare boolean")
             }
+        }
+    }
+
+    /// What needs a column or a function that not every world has.
+    fn special(&mut self, d: usize) -> Option<Node> {
+        match self.rng.weighted(&[60, 12, 7, 6, 5, 5, 6]) {
+            0 => None,
+            1 => self.call(Kind::Bool).or_else(|| self.among()),
+            2 => self.array(d),
+            3 => self.json(),
+            4 => self.file(),
+            5 => self.moment(),
+            _ => Some(self.regex(d)),
         }
     }
 
@@ -179,11 +184,5 @@ impl Exprs<'_> {
             4 => Node::of(Kind::Bool, "{} = ANY (ARRAY[{}])", [left, list]).tag("ANY array"),
             _ => Node::of(Kind::Bool, "{} <> ALL (ARRAY[{}])", [left, list]).tag("ANY array"),
         }
-    }
-
-    pub(crate) fn like(&mut self, d: usize) -> Node {
-        let pattern = *self.rng.pick(&["'a%'", "'%b'", "'_b%'", "'A%'", "'%'", "'a\\%'", "'x\\__'", "''"]);
-        let op = *self.rng.pick(&["LIKE", "LIKE", "NOT LIKE", "ILIKE", "NOT ILIKE"]);
-        Node::of(Kind::Bool, &format!("{{}} {op} {pattern}"), [self.text(d)]).tag("LIKE")
     }
 }

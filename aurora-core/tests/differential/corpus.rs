@@ -208,7 +208,7 @@ impl Learnt {
         }
         policies.push(self.text.trim().trim_end_matches(';').to_owned());
         let policies = policies.into_iter().map(|text| Node::atom(Kind::Other, text)).collect();
-        World { tables: tables.collect(), rows: Vec::new(), policies, who: people() }
+        World { tables: tables.collect(), policies, who: people(), ..World::default() }
     }
 }
 

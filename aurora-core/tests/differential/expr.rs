@@ -1,5 +1,6 @@
 //! Policy expressions, well-typed by PostgreSQL's rules and within Aurora's subset.
 
+use super::helpers::{Helper, Parameter};
 use super::rng::Rng;
 use super::tree::{Kind, Node};
 use super::world::{LABELS, TIMES, Table, Type, USERS, WORDS};
@@ -19,6 +20,9 @@ pub(crate) struct Exprs<'a> {
     /// Subqueries read tables from this one on, so that most worlds have no circles.
     pub(crate) from: usize,
     pub(crate) aliases: usize,
+    pub(crate) helpers: &'a [Helper],
+    /// In the body of a helper: its arguments.
+    pub(crate) parameters: Vec<Parameter>,
 }
 
 impl Exprs<'_> {
@@ -32,7 +36,7 @@ impl Exprs<'_> {
             Kind::Json => (*self.rng.pick(&["'{\"k\": \"a\"}'", "'{}'", "'null'"])).to_owned(),
             Kind::Real => format!("{:?}", (self.rng.below(9) as f64 - 2.0) / 4.0),
             Kind::Enum => format!("'{}'", self.rng.pick(&LABELS)),
-            Kind::Other => unreachable!("no literal of that kind"),
+            Kind::Ints | Kind::Texts | Kind::Uuids | Kind::Other => unreachable!("no literal of that kind"),
         };
         if kind == Kind::Bool && text.starts_with("NULL") {
             Node::atom(kind, text).tag("NULL literal")
@@ -102,7 +106,25 @@ impl Exprs<'_> {
         self.column_of(&|of, _| of.kind() == kind)
     }
 
+    /// An argument of that kind, in the body of a helper.
+    fn parameter(&mut self, kind: Kind) -> Option<Node> {
+        let known: Vec<String> =
+            self.parameters.iter().filter(|one| one.kind == kind).map(|one| one.text.clone()).collect();
+        if known.is_empty() || self.rng.chance(40) {
+            return None;
+        }
+        Some(Node::atom(kind, self.rng.pick(&known).clone()))
+    }
+
     pub(crate) fn leaf(&mut self, kind: Kind) -> Node {
+        if let Some(parameter) = self.parameter(kind) {
+            return parameter;
+        }
+        if self.rng.chance(7)
+            && let Some(call) = self.call(kind)
+        {
+            return call;
+        }
         if self.rng.chance(80)
             && let Some(column) = self.column(kind)
         {
@@ -113,6 +135,11 @@ impl Exprs<'_> {
 
     /// Something that says who asks.
     pub(crate) fn uid(&mut self) -> Node {
+        if self.rng.chance(12)
+            && let Some(call) = self.call(Kind::Uuid)
+        {
+            return call;
+        }
         match self.rng.below(8) {
             0..=3 => Node::atom(Kind::Uuid, "auth.uid()").tag("auth.uid()"),
             4 | 5 => Node::atom(Kind::Uuid, "(SELECT auth.uid())").tag("(SELECT auth.uid())"),
@@ -125,7 +152,7 @@ impl Exprs<'_> {
     }
 
     pub(crate) fn claim(&mut self) -> Node {
-        match self.rng.below(8) {
+        match self.rng.below(9) {
             0 => Node::atom(Kind::Text, "auth.role()").tag("auth.role()"),
             1 => Node::atom(Kind::Text, "auth.email()").tag("auth.email()"),
             2 => Node::atom(Kind::Text, "(auth.jwt() ->> 'aal')").tag("auth.jwt()"),
@@ -133,6 +160,9 @@ impl Exprs<'_> {
             4 => Node::atom(Kind::Text, "((SELECT auth.jwt()) ->> 'banned')").tag("auth.jwt()"),
             5 => Node::atom(Kind::Text, "(auth.jwt() -> 'app_metadata' ->> 'team')").tag("auth.jwt()"),
             6 => Node::atom(Kind::Text, "auth.uid()::text").tag("auth.uid()").tag("cast"),
+            7 => Node::atom(Kind::Text, "(auth.jwt() #>> '{app_metadata,role}')")
+                .tag("auth.jwt()")
+                .tag("json #>>"),
             _ => Node::atom(Kind::Text, "nullif(current_setting('app.tenant_id', true), '')")
                 .tag("current_setting"),
         }
@@ -168,6 +198,9 @@ impl Exprs<'_> {
             },
             7 => Node::of(Kind::Int, "nullif({}, {})", [self.int(d), self.int(d)]).tag("coalesce"),
             8 => Node::of(Kind::Int, "({})::int", [self.bool(d)]).tag("cast"),
+            10 => Node::atom(Kind::Int, "(auth.jwt() -> 'app_metadata' ->> 'team')::int")
+                .tag("auth.jwt()")
+                .tag("cast"),
             9 => Node::of(Kind::Int, "(-{})", [self.leaf(Kind::Int)]).tag("arithmetic"),
             _ => self.scalar(Kind::Int, d).unwrap_or_else(|| Node::atom(Kind::Int, "2")),
         }
@@ -209,6 +242,9 @@ impl Exprs<'_> {
     }
 
     pub(crate) fn uuid(&mut self) -> Node {
+        if let Some(parameter) = self.parameter(Kind::Uuid) {
+            return parameter;
+        }
         if self.rng.chance(55) {
             return self.uid();
         }

@@ -19,10 +19,13 @@
 )]
 
 mod answer;
+mod arrays;
 mod conditions;
 mod corpus;
 mod expr;
+mod helpers;
 mod judge;
+mod matching;
 mod policies;
 mod postgres;
 mod process;
@@ -33,6 +36,7 @@ mod sqlite;
 mod statements;
 mod subqueries;
 mod tree;
+mod values;
 mod world;
 mod writes;
 

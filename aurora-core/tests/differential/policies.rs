@@ -1,6 +1,7 @@
 //! Policy files: what a host may write, and what PostgreSQL refuses.
 
 use super::expr::{Exprs, Source};
+use super::helpers;
 use super::rng::Rng;
 use super::tree::{Kind, Node};
 use super::world::{Table, Type, World};
@@ -16,6 +17,7 @@ pub(crate) fn draw(rng: &mut Rng, world: &mut World) {
         let name = &world.tables[at].name;
         out.push(Node::atom(Kind::Other, format!("ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")));
     }
+    out.extend(helpers::draw(rng, world));
     for at in 0..world.tables.len() {
         let many = rng.weighted(&[4, 20, 30, 25, 14, 7]);
         for number in 0..many {
@@ -42,7 +44,15 @@ pub(crate) fn draw(rng: &mut Rng, world: &mut World) {
 fn exprs<'a>(rng: &'a mut Rng, world: &'a World, table: usize, circles: bool) -> Exprs<'a> {
     let from = if circles { 0 } else { table + 1 };
     let row = Source { name: world.tables[table].name.clone(), table };
-    Exprs { rng, tables: &world.tables, scopes: vec![vec![row]], from, aliases: 0 }
+    Exprs {
+        rng,
+        tables: &world.tables,
+        scopes: vec![vec![row]],
+        from,
+        aliases: 0,
+        helpers: &world.helpers,
+        parameters: Vec::new(),
+    }
 }
 
 fn condition(rng: &mut Rng, world: &World, table: usize, circles: bool, restrictive: bool) -> Node {
@@ -140,8 +150,11 @@ fn grants(rng: &mut Rng, world: &World, out: &mut Vec<Node>) {
     if !rng.chance(35) {
         return;
     }
+    // What a helper of its caller's reads, PostgreSQL asks only where a row brings it to run; Aurora denies at once.
+    let invoked = world.helpers.iter().filter(|helper| helper.reads && !helper.definer);
+    let free = invoked.map(|helper| helper.from).min().unwrap_or(world.tables.len());
     for _ in 0..1 + rng.below(3) {
-        let table = &rng.pick(&world.tables).name;
+        let table = &rng.pick(&world.tables[..free]).name;
         let what =
             *rng.pick(&["SELECT", "INSERT", "UPDATE", "DELETE", "ALL", "INSERT, UPDATE", "SELECT, DELETE"]);
         let role = *rng.pick(&["anon", "anon", "authenticated", "PUBLIC"]);

@@ -38,6 +38,20 @@ CREATE FUNCTION auth.email() RETURNS text LANGUAGE sql STABLE AS $$ SELECT auth.
 GRANT USAGE ON SCHEMA auth TO anon, authenticated, service_role;
 ";
 
+/// What Supabase's functions of these names do.
+pub(crate) const STORAGE: &str = "CREATE SCHEMA storage;
+CREATE FUNCTION storage.foldername(name text) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE _parts text[]; BEGIN select string_to_array(name, '/') into _parts;
+return _parts[1:array_length(_parts,1)-1]; END $$;
+CREATE FUNCTION storage.filename(name text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE _parts text[]; BEGIN select string_to_array(name, '/') into _parts;
+return _parts[array_length(_parts,1)]; END $$;
+CREATE FUNCTION storage.extension(name text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE _parts text[]; _filename text; BEGIN select string_to_array(name, '/') into _parts;
+select _parts[array_length(_parts,1)] into _filename; return reverse(split_part(reverse(_filename), '.', 1)); END $$;
+GRANT USAGE ON SCHEMA storage TO PUBLIC;
+";
+
 /// Roles belong to the server: whoever starts at the same moment waits.
 const ROLES: &str = "SELECT pg_advisory_xact_lock(7308895); DO $$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'anon') THEN CREATE ROLE anon NOLOGIN; END IF;
@@ -79,6 +93,7 @@ impl Postgres {
         run(&mut first, &create).await.unwrap();
         let mut conn = admin.clone().database(&database).connect().await.unwrap();
         run(&mut conn, AUTH).await.unwrap();
+        run(&mut conn, STORAGE).await.unwrap();
         run(&mut conn, "SET TimeZone = 'UTC'; SET client_min_messages = error").await.unwrap();
         let (version,): (String,) = sqlx::query_as("SHOW server_version").fetch_one(&mut conn).await.unwrap();
         println!("PostgreSQL {version}");

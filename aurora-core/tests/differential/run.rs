@@ -169,7 +169,7 @@ fn check(plan: &Plan, counts: &Counts) {
     if plan.long {
         // Not drawn but found: circles of policies, and what the evaluator hands back to the database.
         let found =
-            |name: &str| name.starts_with("refused by both") || name.starts_with("in process: refused");
+            |name: &str| name.starts_with("refused by ") || name.starts_with("in process: refused");
         let rare = counts.features.iter().filter(|(name, many)| **many < 1_000 && !found(name));
         let rare: Vec<&String> = rare.map(|(name, _)| name).collect();
         assert!(rare.is_empty(), "these occur in fewer than 1,000 cases: {rare:?}");
@@ -293,6 +293,11 @@ async fn ill_typed(
         let (what, policy) = policies::ill_typed(rng, &any.world);
         let taken = postgres.takes(&any.world, &policy).await;
         let ours = sqlite::takes(&any.world, &policy);
+        // PostgreSQL finds a circle through a function's body when the stack is full, so not while it plans.
+        if what == "circle" && ours.as_ref().is_err_and(|why| why.contains("(54001)")) {
+            counts.feature("refused by Aurora: a circle through a function", 1);
+            continue;
+        }
         counts.wrong += 1;
         counts.wrong_taken += u64::from(taken.is_ok());
         let found = if what == "circle" && taken.is_ok() { "none" } else { what };

@@ -129,6 +129,10 @@ impl Exprs<'_> {
                         let form = format!("{{}} NOT IN (SELECT {distinct}{{}} FROM {{}}[[ WHERE {{}}]])");
                         Node::of(Kind::Bool, &form, [left, output, from, filter]).tag("NOT IN subquery")
                     }
+                    6 => {
+                        let form = "{} = ANY (ARRAY(SELECT {} FROM {}[[ WHERE {}]]))";
+                        Node::of(Kind::Bool, form, [left, output, from, filter]).tag("ANY array subquery")
+                    }
                     _ => Node::of(
                         Kind::Bool,
                         "{} = ANY (SELECT {} FROM {}[[ WHERE {}]])",

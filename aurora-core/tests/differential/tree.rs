@@ -13,6 +13,9 @@ pub(crate) enum Kind {
     Json,
     Real,
     Enum,
+    Ints,
+    Texts,
+    Uuids,
     /// A statement, a clause: nothing takes its place.
     Other,
 }
