@@ -119,13 +119,14 @@ impl Exprs<'_> {
 
     /// What needs a column or a function that not every world has.
     fn special(&mut self, d: usize) -> Option<Node> {
-        match self.rng.weighted(&[60, 12, 7, 6, 5, 5, 6]) {
+        match self.rng.weighted(&[50, 8, 10, 12, 6, 5, 10, 3]) {
             0 => None,
-            1 => self.call(Kind::Bool).or_else(|| self.among()),
-            2 => self.array(d),
-            3 => self.json(),
-            4 => self.file(),
-            5 => self.moment(),
+            1 => self.call(Kind::Bool),
+            2 => self.among(),
+            3 => self.array(d),
+            4 => self.json(),
+            5 => self.file(),
+            6 => self.moment(),
             _ => Some(self.regex(d)),
         }
     }

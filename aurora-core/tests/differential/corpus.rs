@@ -384,7 +384,7 @@ pub(crate) async fn try_entry(postgres: &mut Postgres, entry: &Entry) -> Fate {
     for who in &any.world.who {
         for sql in scripts(&any.world) {
             let statements = vec![sql];
-            let script = Script { statements, transaction: None, tables: vec![0] };
+            let script = Script { statements, transaction: None, bound: false, tables: vec![0] };
             let case = Case { who: who.clone(), script, world: any.world.clone() };
             let (one, other) = judge::both(postgres, &mut sqlite, &case).await;
             if let Some(how) = answer::difference(&one, &other) {

@@ -20,10 +20,13 @@
 
 mod answer;
 mod arrays;
+mod cells;
 mod conditions;
 mod corpus;
+mod drive;
 mod expr;
 mod helpers;
+mod installed;
 mod judge;
 mod matching;
 mod policies;

@@ -12,7 +12,7 @@ use sqlx::{
 
 use super::answer::{Answer, Cell, Outcome, Rows};
 use super::statements::Script;
-use super::tree::Engine;
+use super::tree::{Engine, Node};
 use super::world::{Who, World};
 
 pub(crate) struct Postgres {
@@ -20,6 +20,7 @@ pub(crate) struct Postgres {
     admin: PgConnectOptions,
     database: String,
     position: usize,
+    prepared: usize,
 }
 
 type Failure = (String, String);
@@ -97,7 +98,7 @@ impl Postgres {
         run(&mut conn, "SET TimeZone = 'UTC'; SET client_min_messages = error").await.unwrap();
         let (version,): (String,) = sqlx::query_as("SHOW server_version").fetch_one(&mut conn).await.unwrap();
         println!("PostgreSQL {version}");
-        Self { conn, admin, database, position: 0 }
+        Self { conn, admin, database, position: 0, prepared: 0 }
     }
 
     pub(crate) async fn close(self) {
@@ -197,7 +198,7 @@ impl Postgres {
         run(&mut self.conn, &become_them).await.unwrap();
         let mut outcomes = Vec::new();
         for statement in &script.statements {
-            outcomes.push(self.one(&statement.text(Engine::Postgres)).await);
+            outcomes.push(self.statement(statement, script.bound).await);
         }
         let failed = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed(..)));
         let writes = script.statements.iter().any(|statement| writes(&statement.text(Engine::Postgres)));
@@ -207,14 +208,36 @@ impl Postgres {
             let look = format!("{undo} RESET ROLE; {}", world.content().join(";"));
             content = Some(self.many(&look).await);
         }
-        run(&mut self.conn, "ROLLBACK").await.unwrap();
+        run(&mut self.conn, if script.bound { "ROLLBACK; DEALLOCATE ALL" } else { "ROLLBACK" })
+            .await
+            .unwrap();
         if let (Some(true), true) = (script.transaction, failed) {
             outcomes.push(Outcome::Failed("25P02".to_owned(), "COMMIT of a failed transaction".to_owned()));
         }
         Answer { outcomes, content }
     }
 
-    async fn one(&mut self, sql: &str) -> Outcome {
+    async fn statement(&mut self, statement: &Node, bound: bool) -> Outcome {
+        let text = statement.text(Engine::Postgres);
+        let (with, values) = statement.bound(Engine::Postgres);
+        if !bound || values.is_empty() {
+            return self.one(&text, &text).await;
+        }
+        let types: Vec<&str> = values.iter().map(|(_, of)| of.bound_as().0).collect();
+        let literals: Vec<String> =
+            values.iter().map(|(value, of)| value.literal(*of, Engine::Postgres)).collect();
+        self.prepared += 1;
+        let name = format!("bound_{}", self.prepared);
+        let prepare = format!("PREPARE {name} ({}) AS {with}", types.join(", "));
+        if let Err(error) = run(&mut self.conn, &prepare).await {
+            let (state, said) = failure(&error);
+            return Outcome::Failed(state, said);
+        }
+        self.one(&format!("EXECUTE {name} ({})", literals.join(", ")), &text).await
+    }
+
+    /// `like` says what kind of statement it is.
+    async fn one(&mut self, sql: &str, like: &str) -> Outcome {
         let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(&mut self.conn);
         let (mut found, mut affected) = (Vec::new(), 0);
         while let Some(step) = stream.next().await {
@@ -227,7 +250,7 @@ impl Postgres {
                 }
             }
         }
-        if writes(sql) && !sql.contains(" RETURNING ") {
+        if writes(like) && !like.contains(" RETURNING ") {
             Outcome::Affected(affected)
         } else {
             Outcome::Rows(rows(&found))
@@ -292,7 +315,7 @@ fn position(error: &sqlx::Error) -> usize {
     }
 }
 
-fn is_type(text: &str) -> bool {
+pub(crate) fn is_type(text: &str) -> bool {
     text.starts_with("CREATE TYPE")
 }
 

@@ -54,7 +54,7 @@ impl Process {
         for fact in compiled.needs() {
             let text = fact.postgres()?;
             let statements = vec![Node::atom(Kind::Other, text)];
-            let script = Script { statements, transaction: None, tables: Vec::new() };
+            let script = Script { statements, transaction: None, bound: false, tables: Vec::new() };
             let answer = postgres.ask(world, who, &script).await;
             let Some(Outcome::Rows(rows)) = answer.outcomes.first() else { return None };
             let rows: Vec<Vec<FactValue>> = rows.rows.iter().map(|row| values(row, &rows.types)).collect();
@@ -114,7 +114,7 @@ impl Process {
             row.iter().zip(&known.columns).map(|(value, column)| value.node(column.of)).collect();
         let form = format!("INSERT INTO {} VALUES ({})", known.name, vec!["{}"; literals.len()].join(", "));
         let statements = vec![Node::of(Kind::Other, &form, literals)];
-        let script = Script { statements, transaction: None, tables: vec![*table] };
+        let script = Script { statements, transaction: None, bound: false, tables: vec![*table] };
         let answer = postgres.ask(world, who, &script).await;
         let theirs = match answer.outcomes.first() {
             Some(Outcome::Failed(state, _)) if state == "42501" => "denied",
@@ -132,7 +132,7 @@ impl Process {
     }
 }
 
-fn uuid(text: &str) -> Option<[u8; 16]> {
+pub(crate) fn uuid(text: &str) -> Option<[u8; 16]> {
     let hex: String = text.chars().filter(|c| *c != '-').collect();
     let bytes: Option<Vec<u8>> =
         (0..16).map(|at| u8::from_str_radix(hex.get(2 * at..2 * at + 2)?, 16).ok()).collect();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::answer::{self, Answer, Outcome};
+use super::installed::{Installed, Place};
 use super::judge::{self, Case, Opened};
 use super::policies;
 use super::postgres::Postgres;
@@ -30,6 +31,8 @@ pub(crate) struct Plan {
 const STATEMENTS: u64 = 32;
 /// Ill-typed policies per world.
 const WRONG: usize = 27;
+/// One world in so many is also asked of Aurora's engine on PostgreSQL.
+const INSTALLED: u64 = 3;
 
 #[derive(Default)]
 struct Counts {
@@ -120,6 +123,7 @@ impl Counts {
 
 pub(crate) async fn run(server: &str, plan: &Plan) {
     let mut postgres = Postgres::new(server).await;
+    let mut place = Place::new(server).await;
     let mut counts = Counts::load(plan);
     let mut failures: Vec<String> = Vec::new();
     let (begun, mut said) = (Instant::now(), counts.cases);
@@ -130,7 +134,7 @@ pub(crate) async fn run(server: &str, plan: &Plan) {
     println!("seed {}, {} cases from world {}", plan.seed, plan.cases, counts.next_world);
     while counts.cases < plan.cases && failures.len() < plan.failures {
         let number = counts.next_world;
-        let found = world(&mut postgres, plan.seed, number, &mut counts).await;
+        let found = world(&mut postgres, &mut place, plan.seed, number, &mut counts).await;
         counts.next_world += 1;
         if let Some((case, how)) = found {
             let small = judge::shrink(&mut postgres, case, &how, plan.tries).await;
@@ -154,6 +158,7 @@ pub(crate) async fn run(server: &str, plan: &Plan) {
     counts.print();
     println!("{:.0} s", begun.elapsed().as_secs_f64());
     postgres.close().await;
+    place.close().await;
     assert!(failures.is_empty(), "{} differences: {}", failures.len(), failures.join("; "));
     if plan.world.is_none() {
         check(plan, &counts);
@@ -168,8 +173,7 @@ fn check(plan: &Plan, counts: &Counts) {
     assert!(counts.wrong_taken > 0, "no policy was taken that might have been refused");
     if plan.long {
         // Not drawn but found: circles of policies, and what the evaluator hands back to the database.
-        let found =
-            |name: &str| name.starts_with("refused by ") || name.starts_with("in process: refused");
+        let found = |name: &str| name.starts_with("refused by ") || name.starts_with("in process: refused");
         let rare = counts.features.iter().filter(|(name, many)| **many < 1_000 && !found(name));
         let rare: Vec<&String> = rare.map(|(name, _)| name).collect();
         assert!(rare.is_empty(), "these occur in fewer than 1,000 cases: {rare:?}");
@@ -179,6 +183,7 @@ fn check(plan: &Plan, counts: &Counts) {
 /// One world and all its cases; at most one case that differs.
 async fn world(
     postgres: &mut Postgres,
+    place: &mut Place,
     seed: u64,
     number: u64,
     counts: &mut Counts,
@@ -202,10 +207,61 @@ async fn world(
         Opened::One(how, _) => return Some((any, how)),
         Opened::Broken(why) => panic!("world {number} of seed {seed}: {why}"),
     };
-    if erring {
-        return erring_cases(postgres, &mut sqlite, any, counts).await;
+    let mut third = Third { place, installed: None };
+    if number.is_multiple_of(INSTALLED)
+        && let Err(why) = third.open(&any.world).await
+    {
+        return Some((any, format!("refused by Aurora on PostgreSQL alone: {why}")));
     }
-    if let Some(found) = ill_typed(postgres, &any, &mut rng, counts).await {
+    let found = if erring {
+        erring_cases(postgres, &mut sqlite, &mut third, any, counts).await
+    } else {
+        cases(postgres, &mut sqlite, &mut third, any, (seed, number), &mut rng, counts).await
+    };
+    third.close().await;
+    found
+}
+
+/// Aurora's engine on PostgreSQL, where a world is asked of it.
+struct Third<'a> {
+    place: &'a mut Place,
+    installed: Option<Installed>,
+}
+
+impl Third<'_> {
+    async fn open(&mut self, world: &World) -> Result<(), String> {
+        self.installed = Some(self.place.open(world).await?);
+        Ok(())
+    }
+
+    /// How it differs.
+    async fn differs(&mut self, case: &Case, one: &Answer, counts: &mut Counts) -> Option<String> {
+        let installed = self.installed.as_ref()?;
+        let own = self.place.ask(installed, &case.world, &case.who, &case.script).await;
+        counts.feature("Aurora's engine on PostgreSQL", 1);
+        let how = answer::difference(one, &own)?;
+        let (theirs, ours) = (answer::show(one, one), answer::show(&own, one));
+        println!("-- PostgreSQL:\n{theirs}-- Aurora on PostgreSQL:\n{ours}");
+        Some(format!("installed: {}", how.replace("SQLite", "Aurora on PostgreSQL")))
+    }
+
+    async fn close(self) {
+        if let Some(installed) = self.installed {
+            installed.close().await;
+        }
+    }
+}
+
+async fn cases(
+    postgres: &mut Postgres,
+    sqlite: &mut Sqlite,
+    third: &mut Third<'_>,
+    any: Case,
+    (seed, number): (u64, u64),
+    rng: &mut Rng,
+    counts: &mut Counts,
+) -> Option<(Case, String)> {
+    if let Some(found) = ill_typed(postgres, &any, rng, counts).await {
         return Some(found);
     }
     let process = Process::open(&any.world);
@@ -215,7 +271,7 @@ async fn world(
         for table in 0..any.world.tables.len() {
             let case =
                 Case { who: who.clone(), script: statements::everything(&any.world, table), ..any.clone() };
-            let (one, other) = judge::both(postgres, &mut sqlite, &case).await;
+            let (one, other) = judge::both(postgres, sqlite, &case).await;
             let visible = match &one.outcomes[0] {
                 Outcome::Rows(rows) => rows.rows.len(),
                 _ => 0,
@@ -233,6 +289,9 @@ async fn world(
             if let Some(how) = judge::differs(postgres, &case, &one, &other).await {
                 return Some((case, how));
             }
+            if let Some(how) = third.differs(&case, &one, counts).await {
+                return Some((case, how));
+            }
         }
         seen.push(mixed);
         let row = rng.below(any.world.rows.len());
@@ -245,10 +304,13 @@ async fn world(
         let who = rng.weighted(&[4, 7, 7, 7]);
         let script = statements::draw(&mut rng, &any.world, &any.world.who[who]);
         let case = Case { who: any.world.who[who].clone(), script, world: any.world.clone() };
-        let (one, other) = judge::both(postgres, &mut sqlite, &case).await;
+        let (one, other) = judge::both(postgres, sqlite, &case).await;
         let mixed = case.script.tables.iter().any(|table| seen[who][*table]);
         count(&case, &one, mixed, counts);
         if let Some(how) = judge::differs(postgres, &case, &one, &other).await {
+            return Some((case, how));
+        }
+        if let Some(how) = third.differs(&case, &one, counts).await {
             return Some((case, how));
         }
     }
@@ -263,6 +325,7 @@ fn in_process(case: Case, how: String) -> (Case, String) {
 async fn erring_cases(
     postgres: &mut Postgres,
     sqlite: &mut Sqlite,
+    third: &mut Third<'_>,
     any: Case,
     counts: &mut Counts,
 ) -> Option<(Case, String)> {
@@ -271,11 +334,14 @@ async fn erring_cases(
         ["SELECT id FROM {}", "SELECT * FROM {}", "SELECT count(*) FROM {}", "SELECT id FROM {} ORDER BY id"];
     for (who, look) in any.world.who.iter().flat_map(|who| looks.map(|look| (who, look))) {
         let statement = Node::atom(Kind::Other, look.replace("{}", &name)).tag("policy that may fail");
-        let script = Script { statements: vec![statement], transaction: None, tables: vec![0] };
+        let script = Script { statements: vec![statement], transaction: None, bound: false, tables: vec![0] };
         let case = Case { who: who.clone(), script, world: any.world.clone() };
         let (one, other) = judge::both(postgres, sqlite, &case).await;
         count(&case, &one, false, counts);
         if let Some(how) = judge::differs(postgres, &case, &one, &other).await {
+            return Some((case, how));
+        }
+        if let Some(how) = third.differs(&case, &one, counts).await {
             return Some((case, how));
         }
     }

@@ -10,6 +10,8 @@ pub(crate) struct Script {
     pub(crate) statements: Vec<Node>,
     /// `None`: each commits by itself. Otherwise one transaction, and whether it commits.
     pub(crate) transaction: Option<bool>,
+    /// Its values are bound to parameters.
+    pub(crate) bound: bool,
     /// The tables it speaks of.
     pub(crate) tables: Vec<usize>,
 }
@@ -28,7 +30,7 @@ pub(crate) struct Statements<'a> {
 pub(crate) fn everything(world: &World, table: usize) -> Script {
     let statement =
         Node::atom(Kind::Other, format!("SELECT * FROM {}", world.tables[table].name)).tag("SELECT *");
-    Script { statements: vec![statement], transaction: None, tables: vec![table] }
+    Script { statements: vec![statement], transaction: None, bound: false, tables: vec![table] }
 }
 
 pub(crate) fn draw(rng: &mut Rng, world: &World, who: &Who) -> Script {
@@ -43,7 +45,11 @@ pub(crate) fn draw(rng: &mut Rng, world: &World, who: &Who) -> Script {
     let mut tables = std::mem::take(&mut this.tables);
     tables.sort_unstable();
     tables.dedup();
-    Script { statements, transaction, tables }
+    let bound = this.rng.chance(35);
+    if bound {
+        statements = statements.into_iter().map(|statement| statement.tag("bound parameters")).collect();
+    }
+    Script { statements, transaction, bound, tables }
 }
 
 impl Statements<'_> {
@@ -119,12 +125,14 @@ impl Statements<'_> {
             };
         }
         let column = if self.rng.chance(75) { self.column(&|of| of.kind() == Kind::Int) } else { None };
-        column.unwrap_or_else(|| Node::atom(Kind::Int, self.rng.below(6).to_string()))
+        column.unwrap_or_else(|| Node::value(Value::Int(self.rng.below(6) as i64), Type::BigInt))
     }
 
     pub(crate) fn text(&mut self) -> Node {
         let column = if self.rng.chance(75) { self.column(&|of| of == Type::Text) } else { None };
-        column.unwrap_or_else(|| Node::atom(Kind::Text, format!("'{}'", self.rng.pick(&world::WORDS))))
+        column.unwrap_or_else(|| {
+            Node::value(Value::Text((*self.rng.pick(&world::WORDS)).to_owned()), Type::Text)
+        })
     }
 
     pub(crate) fn bool(&mut self, depth: usize) -> Node {

@@ -97,6 +97,24 @@ impl Type {
         }
     }
 
+    /// The type that a parameter is declared with, and what makes of it a value of this type.
+    pub(crate) fn bound_as(self) -> (&'static str, bool) {
+        match self {
+            Type::Int | Type::BigInt => ("bigint", false),
+            Type::Bool => ("boolean", false),
+            Type::Real => ("double precision", false),
+            Type::Text => ("text", false),
+            _ => ("text", true),
+        }
+    }
+
+    pub(crate) fn parameter(self, number: usize, engine: Engine) -> String {
+        match (engine, self.bound_as().1) {
+            (Engine::Postgres, true) => format!("${number}::{}", self.declared(engine)),
+            _ => format!("${number}"),
+        }
+    }
+
     pub(crate) fn feature(self) -> &'static str {
         match self {
             Type::Int => "type integer",
@@ -150,7 +168,7 @@ impl Value {
     }
 
     /// `{1,"a b",NULL}`.
-    fn postgres_array(&self) -> String {
+    pub(crate) fn postgres_array(&self) -> String {
         let Value::Array(items) = self else { return String::new() };
         let items: Vec<String> = items
             .iter()
@@ -176,7 +194,7 @@ impl Value {
     }
 
     pub(crate) fn node(&self, of: Type) -> Node {
-        Node::each(of.kind(), self.literal(of, Engine::Postgres), self.literal(of, Engine::Sqlite))
+        Node::value(self.clone(), of)
     }
 }
 
