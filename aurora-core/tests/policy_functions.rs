@@ -217,6 +217,15 @@ fn a_function_gives_its_first_row_or_null() {
 }
 
 #[test]
+fn a_body_of_two_columns_is_no_value() {
+    for body in ["SELECT 1, 2", "SELECT team_id, team_id FROM members"] {
+        let function = format!("CREATE FUNCTION f() RETURNS bigint LANGUAGE sql AS $$ {body} $$;");
+        assert!(refused(&function, "f() = 1").contains("a row as a value"), "{body}");
+    }
+    assert!(refused("", "(SELECT 1, 2) = 1").contains("column"));
+}
+
+#[test]
 fn set_returning_functions_dissolve_into_their_subquery() {
     let function = "CREATE FUNCTION my_teams() RETURNS SETOF bigint LANGUAGE sql STABLE SECURITY DEFINER AS
         $$ SELECT team_id FROM members WHERE user_id = auth.uid() $$;";

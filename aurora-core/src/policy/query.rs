@@ -493,6 +493,7 @@ pub(super) fn plain_value(select: &RawSelect) -> Option<&Raw> {
         && select.conditions.is_empty()
         && select.union.is_empty()
         && select.aggregate.is_none()
+        && select.more.is_empty()
         && select.limit != Some(0);
     if plain { select.output.as_ref() } else { None }
 }
