@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::answer::{self, Answer, Outcome};
+use super::illtyped;
 use super::installed::{Installed, Place};
 use super::judge::{self, Case, Opened};
 use super::policies;
@@ -356,7 +357,7 @@ async fn ill_typed(
     counts: &mut Counts,
 ) -> Option<(Case, String)> {
     for _ in 0..WRONG {
-        let (what, policy) = policies::ill_typed(rng, &any.world);
+        let (what, policy) = illtyped::draw(rng, &any.world);
         let taken = postgres.takes(&any.world, &policy).await;
         let ours = sqlite::takes(&any.world, &policy);
         // PostgreSQL finds a circle through a function's body when the stack is full, so not while it plans.
