@@ -114,6 +114,7 @@ impl Exprs<'_> {
             ("({} @> '$\"in\": $\"k\": \"a\"%%')", "json @>"),
             ("('$\"n\": 2, \"ok\": false%' <@ {})", "json @>"),
             ("jsonb_typeof({} -> 'n') = 'number'", "jsonb_typeof"),
+            ("jsonb_typeof({}) = 'object'", "jsonb_typeof"),
         ]);
         let parts: Vec<&str> = form.split("{}").collect();
         let form = parts.join("\u{0}").replace('$', "{").replace('%', "}").replace('\u{0}', "{}");

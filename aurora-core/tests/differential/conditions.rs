@@ -119,7 +119,7 @@ impl Exprs<'_> {
 
     /// What needs a column or a function that not every world has.
     fn special(&mut self, d: usize) -> Option<Node> {
-        match self.rng.weighted(&[50, 8, 10, 12, 6, 5, 10, 3]) {
+        match self.rng.weighted(&[40, 8, 10, 16, 11, 9, 11, 3]) {
             0 => None,
             1 => self.call(Kind::Bool),
             2 => self.among(),

@@ -6,8 +6,8 @@ use super::world::{Table, Type, World};
 /// A policy on a table of the world that PostgreSQL may or may not take.
 pub(crate) fn draw(rng: &mut Rng, world: &World) -> (&'static str, String) {
     loop {
-        let kind = rng.below(WRONG + 13);
-        if kind > WRONG + 4 {
+        let kind = rng.below(WRONG + 24);
+        if kind > WRONG + 5 {
             return function(rng, world);
         }
         if kind > WRONG {

@@ -48,6 +48,7 @@ impl Exprs<'_> {
             ("storage.filename({}) = 'Me.PNG'", "storage.filename"),
             ("lower(storage.filename({})) LIKE '%.png'", "storage.filename"),
             ("storage.filename({}) <> ''", "storage.filename"),
+            ("storage.filename({}) LIKE '%.%'", "storage.filename"),
             ("storage.extension({}) = 'png'", "storage.extension"),
             ("storage.extension({}) IN ('PNG', 'gz', 'jpg')", "storage.extension"),
             ("lower(storage.extension({})) = ANY (ARRAY['png', 'readme'])", "storage.extension"),

@@ -39,7 +39,7 @@ impl Statements<'_> {
             } else {
                 let drawn = self.value(&column.name, column.of);
                 match foreign {
-                    Some(foreign) if self.rng.chance(55) => {
+                    Some(foreign) if self.rng.chance(40) => {
                         self.world.parent_key(self.rng, foreign.parent, drawn)
                     }
                     _ => drawn,
@@ -121,7 +121,7 @@ impl Statements<'_> {
             let column = &known.columns[at];
             let value = self.value(&column.name, column.of);
             let value = match source {
-                Some(source) if column.of.kind() == Kind::Int && self.rng.chance(60) => {
+                Some(source) if column.of.kind() == Kind::Int && self.rng.chance(90) => {
                     let form = format!("coalesce({source}.{}, 0) + 1", column.name);
                     Node::atom(Kind::Int, form).tag("SET reads a column")
                 }
@@ -151,7 +151,7 @@ impl Statements<'_> {
         }
         let name = if self.rng.chance(20) { self.alias() } else { known.name.clone() };
         let alias = if name == known.name { String::new() } else { format!(" AS {name}") };
-        let reads = self.rng.chance(35);
+        let reads = self.rng.chance(55);
         self.scopes = vec![vec![(name.clone(), table)]];
         let set = self.set(table, if reads { Some(&name) } else { None });
         if self.rng.chance(25) {
@@ -245,7 +245,7 @@ impl Statements<'_> {
                 Node::of(Kind::Other, &form, [values, returning]).tag("UPSERT").tag(tag)
             }
             _ => {
-                let reads = if self.rng.chance(30) { Some(known.name.as_str()) } else { None };
+                let reads = if self.rng.chance(50) { Some(known.name.as_str()) } else { None };
                 let set = self.upsert_set(table, &columns, reads);
                 self.scopes = vec![vec![(known.name.clone(), table)]];
                 let filter = self.bool(1);
