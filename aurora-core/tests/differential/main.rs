@@ -30,6 +30,7 @@ mod helpers;
 mod illtyped;
 mod installed;
 mod judge;
+mod learn;
 mod matching;
 mod policies;
 mod postgres;

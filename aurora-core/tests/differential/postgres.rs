@@ -19,11 +19,19 @@ pub(crate) struct Postgres {
     conn: PgConnection,
     admin: PgConnectOptions,
     database: String,
-    position: usize,
+    stopped: Stopped,
     prepared: usize,
 }
 
 type Failure = (String, String);
+
+/// The policy statement that failed, and the character in it or in the body of its function.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stopped {
+    pub(crate) statement: usize,
+    pub(crate) position: usize,
+    pub(crate) body: Option<String>,
+}
 
 /// In the place of an SQLSTATE: the schema or its rows did not load, and nothing was tested.
 pub(crate) const SCHEMA: &str = "schema";
@@ -98,7 +106,7 @@ impl Postgres {
         run(&mut conn, "SET TimeZone = 'UTC'; SET client_min_messages = error").await.unwrap();
         let (version,): (String,) = sqlx::query_as("SHOW server_version").fetch_one(&mut conn).await.unwrap();
         println!("PostgreSQL {version}");
-        Self { conn, admin, database, position: 0, prepared: 0 }
+        Self { conn, admin, database, stopped: Stopped::default(), prepared: 0 }
     }
 
     pub(crate) async fn close(self) {
@@ -111,6 +119,11 @@ impl Postgres {
     pub(crate) async fn open(&mut self, world: &World) -> Result<(), Failure> {
         let mut script = String::from("DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public;");
         script.push_str("GRANT USAGE ON SCHEMA public TO PUBLIC;");
+        for schema in &world.schemas {
+            script.push_str(&format!(
+                "DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}; GRANT USAGE ON SCHEMA {schema} TO PUBLIC;"
+            ));
+        }
         for policy in world.policies.iter().filter(|policy| is_type(&policy.text(Engine::Postgres))) {
             script.push_str(&policy.text(Engine::Postgres));
             script.push(';');
@@ -123,21 +136,21 @@ impl Postgres {
             run(&mut self.conn, "ROLLBACK").await.unwrap();
             return Err((SCHEMA.to_owned(), format!("{error}: {script}")));
         }
-        for policy in &world.policies {
+        for (at, policy) in world.policies.iter().enumerate() {
             let text = policy.text(Engine::Postgres);
             if !is_type(&text)
                 && let Err(error) = run(&mut self.conn, &text).await
             {
-                self.position = position(&error);
+                self.stopped = stopped(at, &error);
                 return Err(failure(&error));
             }
         }
         Ok(())
     }
 
-    /// Where in its statement [`open`](Self::open) failed, in characters.
-    pub(crate) fn position(&self) -> usize {
-        self.position
+    /// Where [`open`](Self::open) failed.
+    pub(crate) fn stopped(&self) -> Stopped {
+        self.stopped.clone()
     }
 
     /// Whether each condition is true of some row and not of another, whoever asks.
@@ -306,12 +319,15 @@ impl Postgres {
     }
 }
 
-fn position(error: &sqlx::Error) -> usize {
+fn stopped(statement: usize, error: &sqlx::Error) -> Stopped {
     use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
     let known = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
     match known.and_then(PgDatabaseError::position) {
-        Some(PgErrorPosition::Original(at)) => at,
-        _ => 0,
+        Some(PgErrorPosition::Original(position)) => Stopped { statement, position, body: None },
+        Some(PgErrorPosition::Internal { position, query }) => {
+            Stopped { statement, position, body: Some(query.to_owned()) }
+        }
+        None => Stopped { statement, ..Stopped::default() },
     }
 }
 

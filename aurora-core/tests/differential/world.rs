@@ -51,6 +51,8 @@ pub(crate) struct World {
     /// The policy file, one node a statement.
     pub(crate) policies: Vec<Node>,
     pub(crate) who: Vec<Who>,
+    /// Beside `public`, on PostgreSQL.
+    pub(crate) schemas: Vec<String>,
     /// What the policies may call.
     pub(crate) helpers: Vec<Helper>,
 }
