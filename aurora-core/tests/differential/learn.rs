@@ -218,6 +218,9 @@ fn twin(text: &str) -> String {
 
 /// A name, quoted or not, wherever it is a word of its own.
 fn word_for_word(text: &str, from: &str, to: &str) -> String {
+    if from.is_empty() || from == to {
+        return text.to_owned();
+    }
     let quoted: Vec<String> = from.split('.').map(|part| format!("\"{part}\"")).collect();
     let text = text.replace(&quoted.join("."), to);
     let mut out = String::new();
@@ -295,7 +298,11 @@ pub(crate) async fn learn(
                 learnt.add_column(&table, &spelled(&quoted))
             }
             "42704" if said.starts_with("type ") => {
-                let name = quoted.trim_end_matches("[]").to_owned();
+                // Unquoted where it is an argument's.
+                let bare_name = said.split_whitespace().nth(1).unwrap_or_default();
+                let name = if quoted.is_empty() { bare_name } else { &quoted };
+                let name = name.strip_prefix("public.").unwrap_or(name).trim_end_matches("[]").to_owned();
+                learnt.respell(&format!("public.{name}"), &name);
                 let labels = literals(&learnt.all());
                 let own = if learnt.enums.is_empty() { "state".to_owned() } else { bare(&name) };
                 learnt.respell(&name, &own);
