@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::corpus::{literals, people};
 use super::postgres::Postgres;
 use super::tree::{Engine, Kind, Node};
-use super::world::{Column, Table, Type, World};
+use super::world::{Column, LABELS, Table, Type, World};
 
 /// A helper function of the corpus.
 pub(crate) struct Body {
@@ -16,8 +16,8 @@ pub(crate) struct Body {
 
 pub(crate) struct Learnt {
     pub(crate) text: String,
-    /// Each as written, and as PostgreSQL reads its body when it is created.
-    functions: Vec<(String, String)>,
+    /// Each in this schema, as PostgreSQL reads its body when it is created, and as written.
+    functions: Vec<(String, String, String)>,
     schemas: Vec<String>,
     tables: Vec<(String, Vec<(String, Type)>)>,
     /// A column can be of the first, which is `state` here.
@@ -43,6 +43,8 @@ fn guess(name: &str) -> Type {
     let any = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
     if lower.ends_with("_at") || any(&["_until", "_from", "expires"]) {
         Type::Time
+    } else if any(&["metadata", "meta_data"]) {
+        Type::Json
     } else if any(&["bucket", "name", "status", "role", "email", "path"]) {
         Type::Text
     } else if any(&["is_", "active", "published", "verified", "deleted", "public", "enabled", "can_"]) {
@@ -77,14 +79,14 @@ impl Learnt {
 
     /// The policy and its helpers.
     pub(crate) fn all(&self) -> String {
-        let functions: String = self.functions.iter().map(|(text, _)| format!("{text}\n")).collect();
+        let functions: String = self.functions.iter().map(|(text, ..)| format!("{text}\n")).collect();
         format!("{functions}{}", self.text)
     }
 
     /// Another spelling everywhere.
     fn respell(&mut self, from: &str, to: &str) {
         self.text = word_for_word(&self.text, from, to);
-        for (text, twin) in &mut self.functions {
+        for (text, twin, _) in &mut self.functions {
             (*text, *twin) = (word_for_word(text, from, to), word_for_word(twin, from, to));
         }
     }
@@ -164,7 +166,7 @@ impl Learnt {
                 policies.push(format!("CREATE POLICY everyone ON {name} USING (true)"));
             }
         }
-        let texts = self.functions.iter().map(|(text, twin)| if twins { twin } else { text });
+        let texts = self.functions.iter().map(|(text, twin, _)| if twins { twin } else { text });
         policies.extend(texts.map(|text| text.trim().trim_end_matches(';').to_owned()));
         // A write that reads its target sees only what a SELECT policy shows.
         if let Some(policy) = super::corpus::statement(&self.text)
@@ -258,9 +260,15 @@ pub(crate) async fn learn(
     bodies: &[Body],
 ) -> Result<Learnt, String> {
     let policy = super::corpus::statement(text).ok_or("does not parse")?;
-    let table = bare(&policy.table_name.to_string());
+    // A table of another schema is one of `public`, with the schema in its name.
+    let written = policy.table_name.to_string().replace('"', "");
+    let written = written.strip_prefix("public.").unwrap_or(&written).to_owned();
+    let one = written.replace('.', "_");
+    let moved = written.contains('.');
+    let text = if moved { word_for_word(text, &written, &format!("public.{one}")) } else { text.to_owned() };
+    let table = if moved { one } else { bare(&policy.table_name.to_string()) };
     let mut learnt = Learnt {
-        text: text.to_owned(),
+        text,
         functions: Vec::new(),
         schemas: Vec::new(),
         tables: vec![(table, Vec::new())],
@@ -277,8 +285,9 @@ pub(crate) async fn learn(
         let quoted = quoted.strip_prefix("public.").unwrap_or(quoted).to_owned();
         let changed = match state.as_str() {
             "42P01" if quoted.contains('.') => {
-                let one = quoted.replace('.', "_");
-                learnt.respell(&quoted, &one);
+                // `auth_` is Aurora's own.
+                let one = quoted.replace('.', "_").replace("auth_", "own_auth_");
+                learnt.respell(&quoted, &format!("public.{one}"));
                 learnt.add(&one)
             }
             "42P01" => learnt.add(&bare(&spelled(&quoted))),
@@ -297,20 +306,30 @@ pub(crate) async fn learn(
                 let table = learnt.around(&failing, stopped.position);
                 learnt.add_column(&table, &spelled(&quoted))
             }
+            "22P02" if said.starts_with("invalid input value for enum") => {
+                let label = said.rsplit('"').nth(1).unwrap_or_default().to_owned();
+                let labels = learnt.enums.entry("state".to_owned()).or_default();
+                let new = !labels.contains(&label);
+                labels.push(label);
+                new
+            }
             "42704" if said.starts_with("type ") => {
                 // Unquoted where it is an argument's.
                 let bare_name = said.split_whitespace().nth(1).unwrap_or_default();
                 let name = if quoted.is_empty() { bare_name } else { &quoted };
                 let name = name.strip_prefix("public.").unwrap_or(name).trim_end_matches("[]").to_owned();
                 learnt.respell(&format!("public.{name}"), &name);
-                let labels = literals(&learnt.all());
+                let mut labels = literals(&learnt.all());
+                if labels.is_empty() {
+                    labels.extend(LABELS.map(str::to_owned));
+                }
                 let own = if learnt.enums.is_empty() { "state".to_owned() } else { bare(&name) };
                 learnt.respell(&name, &own);
                 learnt.respell(&bare(&name), &own);
                 learnt.enums.insert(own, labels).is_none()
             }
             "42883" if said.starts_with("function ") && learnt.helper(&said, repository, bodies) => true,
-            "42883" if said.starts_with("function ") && unknown(&said, bodies) => {
+            "42883" if said.starts_with("function ") && unknown(&said, bodies, &learnt) => {
                 return Err(format!("{NO_BODY}: {said}"));
             }
             _ if retypes == 8 => return Err(format!("{state} {said}")),
@@ -336,21 +355,27 @@ fn called(said: &str) -> String {
     name.rsplit('.').next().unwrap_or_default().trim_matches('"').to_owned()
 }
 
-fn unknown(said: &str, bodies: &[Body]) -> bool {
-    let builtin = ["coalesce", "lower", "upper"].contains(&called(said).as_str());
-    !builtin && !bodies.iter().any(|body| body.name == called(said))
+fn unknown(said: &str, bodies: &[Body], learnt: &Learnt) -> bool {
+    let name = called(said);
+    let builtin = ["coalesce", "lower", "upper"].contains(&name.as_str());
+    // One of the same name in another schema is another function.
+    let schema =
+        said.split_whitespace().nth(1).and_then(|name| name.split_once('.')).map(|(schema, _)| schema);
+    let elsewhere = schema.is_some_and(|schema| {
+        let own = format!("{schema}.{name}");
+        schema != "public" && !learnt.functions.iter().any(|(text, ..)| text.contains(&own))
+    });
+    !builtin && (elsewhere || !bodies.iter().any(|body| body.name == name))
 }
 
 impl Learnt {
     /// Adds the helper that is missing; of several, the same repository's.
     fn helper(&mut self, said: &str, repository: &str, bodies: &[Body]) -> bool {
         let name = called(said);
-        let named = || bodies.iter().filter(|body| body.name == name);
+        let taken = |body: &&Body| self.functions.iter().any(|(_, _, from)| *from == body.text);
+        let named = || bodies.iter().filter(|body| body.name == name && !taken(body));
         let own = named().find(|body| body.repository == repository).or_else(|| named().next());
         let Some(body) = own else { return false };
-        if self.functions.iter().any(|(text, _)| text.contains(&format!("{name}("))) {
-            return false;
-        }
         let mut text = flat(&body.text);
         if self.enums.contains_key("state") {
             for kind in ["user_role", "app_role", "account_role", "token_type", "workout_visibility"] {
@@ -361,7 +386,7 @@ impl Learnt {
         }
         let twin = twin(&text);
         // Helpers that helpers call stand before them.
-        self.functions.insert(0, (text, twin));
+        self.functions.insert(0, (text, twin, body.text.clone()));
         true
     }
 }
