@@ -8,10 +8,10 @@ impl Exprs<'_> {
     pub(crate) fn array(&mut self, d: usize) -> Option<Node> {
         let kind = *self.rng.pick(&[Kind::Ints, Kind::Texts, Kind::Texts, Kind::Uuids, Kind::Uuids]);
         let array = self.column(kind)?;
-        Some(match self.rng.below(8) {
+        Some(match self.rng.below(9) {
             0..=2 => self.element(kind, array, d),
-            3 | 4 => self.contained(kind, array),
-            5 => {
+            3..=5 => self.contained(kind, array),
+            6 => {
                 let form = *self.rng.pick(&[
                     "cardinality({}) = 2",
                     "cardinality({}) > 1",
@@ -22,7 +22,7 @@ impl Exprs<'_> {
                 let form = form.replace("'{{}}'", if kind == Kind::Ints { "'{1}'" } else { "NULL" });
                 Node::of(Kind::Bool, &form, [array]).tag("cardinality")
             }
-            6 => match kind {
+            7 => match kind {
                 Kind::Ints => Node::of(Kind::Bool, "({})[1] = {}", [array, self.int(0)]),
                 Kind::Texts => Node::of(Kind::Bool, "({})[2] = {}", [array, self.text(0)]),
                 _ => Node::of(Kind::Bool, "({})[1] = {}", [array, self.uid()]),
@@ -73,6 +73,7 @@ impl Exprs<'_> {
             ("@>", "array @>"),
             ("@>", "array @>"),
             ("<@", "array <@"),
+            ("<@", "array <@"),
             ("&&", "array &&"),
             ("&&", "array &&"),
         ]);
@@ -115,6 +116,8 @@ impl Exprs<'_> {
             ("('$\"n\": 2, \"ok\": false%' <@ {})", "json @>"),
             ("jsonb_typeof({} -> 'n') = 'number'", "jsonb_typeof"),
             ("jsonb_typeof({}) = 'object'", "jsonb_typeof"),
+            ("jsonb_typeof({} -> 'owner') = 'string'", "jsonb_typeof"),
+            ("({} ->> 'n') = '2'", "json ->>"),
         ]);
         let parts: Vec<&str> = form.split("{}").collect();
         let form = parts.join("\u{0}").replace('$', "{").replace('%', "}").replace('\u{0}', "{}");

@@ -83,7 +83,7 @@ impl Exprs<'_> {
         if let Some(node) = self.special(d) {
             return node;
         }
-        match self.rng.weighted(&[10, 10, 7, 12, 8, 5, 5, 4, 3, 4, 3, 4, 3, 16, 3]) {
+        match self.rng.weighted(&[10, 10, 7, 12, 8, 5, 5, 4, 3, 4, 3, 4, 3, 24, 3]) {
             0 => Node::of(Kind::Bool, "({} AND {})", [self.bool(d), self.bool(d)]).tag("AND"),
             1 => Node::of(Kind::Bool, "({} OR {})", [self.bool(d), self.bool(d)]).tag("OR"),
             2 => Node::of(Kind::Bool, "NOT ({})", [self.bool(d)]).tag("NOT"),
@@ -119,7 +119,7 @@ impl Exprs<'_> {
 
     /// What needs a column or a function that not every world has.
     fn special(&mut self, d: usize) -> Option<Node> {
-        match self.rng.weighted(&[40, 8, 10, 16, 11, 9, 11, 3]) {
+        match self.rng.weighted(&[42, 8, 12, 16, 11, 8, 10, 3]) {
             0 => None,
             1 => self.call(Kind::Bool),
             2 => self.among(),

@@ -84,7 +84,7 @@ impl Exprs<'_> {
         let bare = self.bare(&column);
         let fits = bare.is_some_and(|(_, _, own)| own == of);
         let captured = fits && bare.is_some_and(|(own, ..)| own != depth);
-        let mut node = if fits && self.rng.chance(if captured { 14 } else { 50 }) {
+        let mut node = if fits && self.rng.chance(if captured { 24 } else { 50 }) {
             let node = Node::atom(of.kind(), column);
             if captured { node.tag("captured column") } else { node }
         } else {

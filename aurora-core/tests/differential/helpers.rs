@@ -73,6 +73,7 @@ fn helper(rng: &mut Rng, world: &World, number: usize) -> Option<(Helper, Node)>
         Shape::Row,
         Shape::Set,
         Shape::Set,
+        Shape::Set,
         Shape::Caller,
     ]);
     let from = 1 + rng.below(world.tables.len() - 1);

@@ -55,7 +55,7 @@ pub(crate) fn draw(rng: &mut Rng, world: &World, who: &Who) -> Script {
 impl Statements<'_> {
     pub(crate) fn statement(&mut self, in_transaction: bool) -> Node {
         self.scopes.clear();
-        match self.rng.weighted(&[if in_transaction { 15 } else { 34 }, 19, 21, 12, 17]) {
+        match self.rng.weighted(&[if in_transaction { 15 } else { 34 }, 19, 21, 12, 26]) {
             0 => self.select(),
             1 => self.insert(),
             2 => self.update(),
@@ -84,7 +84,7 @@ impl Statements<'_> {
     pub(crate) fn value(&mut self, column: &str, of: Type) -> Value {
         match self.who.user {
             Some(user) if of.kind() == Kind::Uuid && self.rng.chance(65) => Value::Uuid(user.to_owned()),
-            _ if of.kind() == Kind::Int && self.rng.chance(25) => Value::Int(200),
+            _ if of.kind() == Kind::Int && self.rng.chance(35) => Value::Int(200),
             Some(user) if column == "owner_text" && self.rng.chance(65) => Value::Text(user.to_owned()),
             _ => world::value(self.rng, column, of),
         }

@@ -191,7 +191,7 @@ impl World {
             world.tables.push(table);
         }
         for child in 0..count.saturating_sub(1) {
-            if rng.chance(60) {
+            if rng.chance(85) {
                 world.tables[child].foreign = draw_foreign(rng, &world, child);
             }
         }
@@ -280,7 +280,7 @@ fn draw_table(rng: &mut Rng, name: &str) -> Table {
     }
     let ints = |column: &Column| column.of.kind() == Kind::Int && !column.not_null;
     let check = match columns.iter().skip(key.len()).find(|column| ints(column)) {
-        Some(column) if rng.chance(40) => Some(format!("{} < 100", column.name)),
+        Some(column) if rng.chance(80) => Some(format!("{} < 100", column.name)),
         _ => None,
     };
     let texts: Vec<usize> = (key.len()..columns.len())
@@ -288,7 +288,7 @@ fn draw_table(rng: &mut Rng, name: &str) -> Table {
             columns[*at].of == Type::Text && !columns[*at].not_null && columns[*at].default.is_none()
         })
         .collect();
-    let unique = if !texts.is_empty() && rng.chance(25) { Some(*rng.pick(&texts)) } else { None };
+    let unique = if !texts.is_empty() && rng.chance(40) { Some(*rng.pick(&texts)) } else { None };
     let without_rowid = rng.chance(15);
     Table { name: name.to_owned(), columns, key, without_rowid, unique, check, foreign: None }
 }

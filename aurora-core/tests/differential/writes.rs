@@ -39,7 +39,7 @@ impl Statements<'_> {
             } else {
                 let drawn = self.value(&column.name, column.of);
                 match foreign {
-                    Some(foreign) if self.rng.chance(40) => {
+                    Some(foreign) if self.rng.chance(25) => {
                         self.world.parent_key(self.rng, foreign.parent, drawn)
                     }
                     _ => drawn,
@@ -65,13 +65,13 @@ impl Statements<'_> {
     pub(crate) fn insert(&mut self) -> Node {
         let table = self.table();
         let name = self.known(table).name.clone();
-        if self.rng.chance(15)
+        if self.rng.chance(22)
             && let Some(node) = self.insert_select(table)
         {
             return node;
         }
         let many = if self.rng.chance(20) { 2 } else { 1 };
-        let number = self.key_number(20);
+        let number = self.key_number(35);
         let (columns, first) = self.row(table, number, many > 1);
         let mut rows = vec![Node::of(Kind::Other, "({})", [fixed(first)])];
         if many > 1 {
