@@ -173,7 +173,7 @@ fn create(rng: &mut Rng, helper: &Helper, arguments: &[String], body: Node) -> N
         (false, true) => " SECURITY INVOKER",
         _ => "",
     };
-    let strict = if rng.chance(15) && !helper.many { " STRICT" } else { "" };
+    let strict = if rng.chance(35) && !helper.many { " STRICT" } else { "" };
     let path = if rng.chance(30) { " SET search_path = public" } else { "" };
     let options = format!("{volatile}{security}{strict}{path}");
     let expression = if select { Node::of(Kind::Other, "({})", [body.clone()]) } else { body.clone() };
