@@ -217,6 +217,15 @@ fn a_function_gives_its_first_row_or_null() {
 }
 
 #[test]
+fn a_body_of_two_columns_is_no_value() {
+    for body in ["SELECT 1, 2", "SELECT team_id, team_id FROM members"] {
+        let function = format!("CREATE FUNCTION f() RETURNS bigint LANGUAGE sql AS $$ {body} $$;");
+        assert!(refused(&function, "f() = 1").contains("a row as a value"), "{body}");
+    }
+    assert!(refused("", "(SELECT 1, 2) = 1").contains("column"));
+}
+
+#[test]
 fn set_returning_functions_dissolve_into_their_subquery() {
     let function = "CREATE FUNCTION my_teams() RETURNS SETOF bigint LANGUAGE sql STABLE SECURITY DEFINER AS
         $$ SELECT team_id FROM members WHERE user_id = auth.uid() $$;";
@@ -376,4 +385,15 @@ fn column_grants_are_data_for_the_guard() {
     let denied = lowered(reading).denied("notes", Role::Anon, Command::Select);
     assert_eq!(denied.as_deref(), Some("permission denied for table members"));
     assert_eq!(lowered(reading).denied("notes", Role::Authenticated, Command::Select), None);
+    // `SELECT *` asks for every column's grant, read or not; what constants decide is dropped, and asks for none.
+    let denied = |condition: &str| {
+        let condition =
+            reading.replace("team_id in (select team_id from members where role = 'x')", condition);
+        lowered(&condition).denied("notes", Role::Anon, Command::Select).is_some()
+    };
+    assert!(denied("exists (select * from members)"));
+    assert!(!denied("exists (select 1 from members)"));
+    assert!(!denied("exists (select 1 from members where role = 'x') or true"));
+    assert!(!denied("exists (select 1 from members where role = 'x') and false"));
+    assert!(denied("exists (select 1 from members where role = 'x') or id = 1"));
 }

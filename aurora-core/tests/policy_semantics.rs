@@ -448,6 +448,8 @@ fn grants_of_inner_tables_are_asked_where_constants_leave_the_subquery() {
         "'a' LIKE 'a%' OR #",
         "false AND #",
         "NULL AND #",
+        "(id = 1) = NULL::boolean AND #",
+        "(true) = (1 > 2) AND #",
         "CASE WHEN 1 > 2 THEN # ELSE true END",
     ] {
         assert!(!denied(&dropped.replace('#', subquery)), "{dropped}");

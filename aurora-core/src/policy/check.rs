@@ -7,8 +7,7 @@ use super::expr::{Expr, Form, ROW, Type};
 use super::functions::FunctionName;
 use super::host::HostFunction;
 use super::inline::Frame;
-use super::query::plain_value;
-use super::raw::{Comparison, Identity, Raw, RawKind};
+use super::raw::{Comparison, Identity, Raw, RawKind, plain_value};
 use super::schema::{Schema, Table};
 use super::select::{Choices, Columns, Flat, Named};
 use crate::types::Role;
@@ -41,6 +40,8 @@ pub(super) struct Checker<'a> {
     pub(super) spent: usize,
     /// Inner tables that are read under their own policies.
     pub(super) reads: Vec<String>,
+    /// Tables of which a subquery takes every column: `EXISTS (SELECT * ..)`.
+    pub(super) whole: Vec<String>,
     /// What the role may not use, as PostgreSQL's error text has it: `table t`, `function f`.
     pub(super) denied: Option<String>,
     pub(super) errors: Vec<PolicyError>,
@@ -65,6 +66,7 @@ impl<'a> Checker<'a> {
             choices: Choices::default(),
             spent: 0,
             reads: Vec::new(),
+            whole: Vec::new(),
             denied: None,
             errors: Vec::new(),
             warnings: Vec::new(),

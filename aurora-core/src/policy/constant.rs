@@ -18,7 +18,14 @@ pub(super) fn decided(raw: &Raw) -> Option<Option<bool>> {
             RawKind::Integer(_) | RawKind::Text(_) | RawKind::Real(_) => Some(Some(false)),
             _ => decided(one).map(|value| Some(value.is_none())),
         },
-        RawKind::Compare(op, left, right) => compare(*op, &scalar(left)?, &scalar(right)?),
+        // Operators are strict: with a NULL on one side, the other is never looked at.
+        RawKind::Compare(_, left, right) if is_null(left) || is_null(right) => Some(None),
+        RawKind::Compare(op, left, right) => match (decided(left), decided(right)) {
+            (Some(Some(left)), Some(Some(right))) => {
+                compare(*op, &Scalar::Integer(left.into()), &Scalar::Integer(right.into()))
+            }
+            _ => compare(*op, &scalar(left)?, &scalar(right)?),
+        },
         RawKind::InList(left, list) => {
             let left = scalar(left)?;
             let items: Option<Vec<Scalar>> = list.iter().map(scalar).collect();
@@ -70,6 +77,10 @@ fn junction(many: &[Raw], ends: bool) -> Option<Option<bool>> {
     } else {
         Some(Some(!ends))
     }
+}
+
+fn is_null(raw: &Raw) -> bool {
+    decided(raw) == Some(None) || matches!(scalar(raw), Some(Scalar::Null))
 }
 
 /// A constant that is no boolean.

@@ -10,8 +10,7 @@ use super::coerce::{self, Typed};
 use super::expr::{Expr, Form, Type};
 use super::functions::FunctionName;
 use super::grants;
-use super::query::plain_value;
-use super::raw::{Cast, Qualifier, Raw, RawCall, RawKind};
+use super::raw::{Cast, Qualifier, Raw, RawCall, RawKind, plain_value};
 use super::select::{Branch, Output};
 
 /// Expressions that one policy may come to once its functions are unfolded.

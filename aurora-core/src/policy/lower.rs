@@ -9,6 +9,7 @@ use super::error::{PolicyError, PolicyErrors, PolicyWarning};
 use super::expr::Expr;
 use super::functions::{Body, Function, FunctionName};
 use super::grants::Columns;
+use super::hidden;
 use super::host::HostFunction;
 use super::index::{self, WantedIndex};
 use super::optimise::optimise;
@@ -322,7 +323,10 @@ impl<'a> Lowerer<'a> {
                     Command::Insert => Predicate::False,
                     _ => using(&applicable, &mut used),
                 };
-                let Used { denied: called, reads } = used;
+                let Used { denied: called, hidden, reads } = used;
+                let called = called.or_else(|| {
+                    hidden::told(&hidden, &Reach::new(self.ground.catalog, role).left_out(table, command))
+                });
                 verdicts.insert((role, command), Verdict { denied, called, reads, using, checks });
             }
             if role == Role::Authenticated {
@@ -370,8 +374,8 @@ impl<'a> Lowerer<'a> {
         self.errors.append(&mut checker.errors);
         self.warnings.append(&mut checker.warnings);
         used.reads.extend(checker.reads);
-        let hidden = || self.hidden_column(&expr, role);
-        used.denied = used.denied.take().or(checker.denied).or_else(hidden);
+        used.denied = used.denied.take().or(checker.denied);
+        used.hidden.extend(hidden::columns(self.ground, &expr, &checker.whole, role));
         expr
     }
 
@@ -405,26 +409,6 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    /// A subquery that reads a column its caller was not granted: PostgreSQL checks those of policies too.
-    fn hidden_column(&self, expr: &Expr, role: Role) -> Option<String> {
-        let mut tables: Vec<(usize, String)> = Vec::new();
-        let mut columns: Vec<(usize, String)> = Vec::new();
-        expr.walk(&mut |part| {
-            if let Expr::Column { source, name } = part {
-                columns.push((*source, name.clone()));
-            }
-            let sources = part.select().into_iter().flat_map(|select| &select.sources);
-            tables.extend(sources.filter(|source| !source.owner).map(|one| (one.id, one.table.clone())));
-        });
-        columns.iter().find_map(|(source, column)| {
-            let (_, table) = tables.iter().find(|(id, _)| id == source)?;
-            let granted = self.ground.catalog.table(table)?.grants.columns(role, Command::Select);
-            // A table of which no column is granted at all is `Reach`'s to tell, who knows what constants leave out.
-            let some = !matches!(&granted, Columns::Only(columns) if columns.is_empty());
-            (some && !granted.contains(column)).then(|| format!("table {table}"))
-        })
-    }
-
     /// A body outside the subset that nobody registered is told even where nothing calls it: it was written to be
     /// called.
     fn routines(&mut self) {
@@ -443,6 +427,8 @@ impl<'a> Lowerer<'a> {
 #[derive(Debug, Default)]
 struct Used {
     denied: Option<String>,
+    /// Inner tables of which it reads a column that is not granted.
+    hidden: Vec<String>,
     reads: BTreeSet<String>,
 }
 
@@ -456,6 +442,7 @@ impl Used {
 
     fn add(&mut self, other: &Used) {
         self.denied = self.denied.take().or_else(|| other.denied.clone());
+        self.hidden.extend(other.hidden.iter().cloned());
         self.reads.extend(other.reads.iter().cloned());
     }
 }

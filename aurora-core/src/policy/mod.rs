@@ -48,6 +48,7 @@ mod expr;
 mod forms;
 pub mod functions;
 mod grants;
+mod hidden;
 mod host;
 mod index;
 mod inline;

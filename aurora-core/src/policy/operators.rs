@@ -4,8 +4,7 @@ use super::check::Checker;
 use super::coerce::{self, Typed};
 use super::expr::{Expr, Type};
 use super::functions::FunctionName;
-use super::query::plain_value;
-use super::raw::{Cast, Comparison, Identity, Raw, RawKind};
+use super::raw::{Cast, Comparison, Identity, Raw, RawKind, plain_value};
 
 impl Checker<'_> {
     pub(super) fn case(

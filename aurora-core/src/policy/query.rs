@@ -160,7 +160,11 @@ impl Converter<'_> {
     fn projection(&mut self, items: &[SelectItem], used: Use, select: &mut RawSelect) {
         let read = used != Use::Nothing;
         match items {
-            [SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)] | [] if !read => return,
+            [item @ (SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))] if !read => {
+                select.star = matches!(item, SelectItem::Wildcard(_)) || select.sources.len() == 1;
+                return;
+            }
+            [] if !read => return,
             [SelectItem::UnnamedExpr(expr)] if !read && is_constant(expr) => return,
             [_] => {}
             _ if used == Use::One => {
@@ -485,14 +489,4 @@ fn unwanted_select_part(body: &Select) -> Option<Part> {
             && body.named_window.is_empty()
             && body.optimizer_hints.is_empty());
     other.then_some(("this form of SELECT", "write SELECT .. FROM .. WHERE .."))
-}
-
-/// A scalar subquery without tables is its output.
-pub(super) fn plain_value(select: &RawSelect) -> Option<&Raw> {
-    let plain = select.sources.is_empty()
-        && select.conditions.is_empty()
-        && select.union.is_empty()
-        && select.aggregate.is_none()
-        && select.limit != Some(0);
-    if plain { select.output.as_ref() } else { None }
 }

@@ -251,6 +251,8 @@ pub(super) struct RawSelect {
     /// The name of the output, and the outputs after the first: what a derived table offers.
     pub(super) name: Option<String>,
     pub(super) more: Vec<(Option<String>, Raw)>,
+    /// `SELECT *`, read or not: PostgreSQL asks for the grant of every column.
+    pub(super) star: bool,
     /// The output is folded over the rows.
     pub(super) aggregate: Option<Aggregate>,
     /// Keys with descending and NULLs first.
@@ -270,6 +272,7 @@ impl RawSelect {
             output: None,
             name: None,
             more: Vec::new(),
+            star: false,
             aggregate: None,
             order: Vec::new(),
             limit: None,
@@ -446,4 +449,15 @@ impl RawSelect {
             other.walk(visit, select);
         }
     }
+}
+
+/// A scalar subquery without tables is its output.
+pub(super) fn plain_value(select: &RawSelect) -> Option<&Raw> {
+    let plain = select.sources.is_empty()
+        && select.conditions.is_empty()
+        && select.union.is_empty()
+        && select.aggregate.is_none()
+        && select.more.is_empty()
+        && select.limit != Some(0);
+    if plain { select.output.as_ref() } else { None }
 }

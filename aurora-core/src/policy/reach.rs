@@ -114,6 +114,15 @@ impl<'a> Reach<'a> {
         found
     }
 
+    /// The tables that the statement's policies name in a subquery which constants decide: PostgreSQL's planner drops
+    /// it, and asks for nothing in it.
+    pub(super) fn left_out(&self, table: &'a Guarded, command: Command) -> Vec<String> {
+        let asked = self.asked_by(table, command);
+        let mut named = self.read_by(table, command).unwrap_or_default();
+        named.retain(|name| !asked.iter().any(|other| other.eq_ignore_ascii_case(name)));
+        named
+    }
+
     /// The first table that the role may not use: this one, or one that its policies read, at any depth.
     pub(super) fn denied(&self, table: &'a Guarded, command: Command) -> Option<String> {
         let mut seen = Vec::new();

@@ -142,6 +142,9 @@ impl<'a> Checker<'a> {
         for source in &raw.sources {
             self.source(source, plain);
         }
+        if raw.star && !self.as_owner() {
+            self.whole.extend(raw.sources.iter().filter_map(RawSource::table).map(str::to_owned));
+        }
         for (range, condition) in &raw.conditions {
             self.show(Some(range));
             let condition = self.condition(condition, plain);

@@ -51,6 +51,7 @@ fn plain(cell: &Cell, of: &str) -> String {
         (Cell::Real(value), _) => format!("{value:?}"),
         (Cell::Text(text), "JSONB" | "JSON") => serde_json::from_str::<serde_json::Value>(text)
             .map_or_else(|_| format!("malformed {text}"), |value| value.to_string()),
+        (Cell::Text(text), of) if of.ends_with("[]") => array(text),
         (Cell::Blob(bytes), "UUID") => {
             let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             match hex.len() {
@@ -63,6 +64,29 @@ fn plain(cell: &Cell, of: &str) -> String {
         (Cell::Blob(bytes), _) => format!("{bytes:?}"),
         (Cell::Text(text), _) => text.clone(),
     }
+}
+
+/// An array as either engine writes it, as JSON of texts.
+pub(crate) fn array(text: &str) -> String {
+    if let Ok(serde_json::Value::Array(items)) = serde_json::from_str(text) {
+        let items = items.into_iter().map(|item| match item {
+            serde_json::Value::Number(number) => number.to_string().into(),
+            other => other,
+        });
+        return serde_json::Value::Array(items.collect()).to_string();
+    }
+    let Some(inner) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
+        return format!("malformed {text}");
+    };
+    let mut items: Vec<serde_json::Value> = Vec::new();
+    // The generator's texts hold neither commas nor quotes nor braces.
+    for item in inner.split(',').filter(|_| !inner.is_empty()) {
+        items.push(match item {
+            "NULL" => serde_json::Value::Null,
+            item => item.trim_matches('"').into(),
+        });
+    }
+    serde_json::Value::Array(items).to_string()
 }
 
 impl Rows {

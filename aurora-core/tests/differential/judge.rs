@@ -85,6 +85,7 @@ pub(crate) async fn differs(
     let Some((head, tail)) = text.split_once(" DO UPDATE SET ") else { return Some(how) };
     let Some((set, _)) = tail.split_once(" WHERE ") else { return Some(how) };
     let mut without = case.clone();
+    without.script.bound = false;
     without.script.statements.truncate(at);
     without.script.statements.push(Node::atom(Kind::Other, format!("{head} DO UPDATE SET {set}")));
     let answer = postgres.ask(&without.world, &without.who, &without.script).await;
@@ -128,6 +129,9 @@ fn smaller(case: &Case) -> Vec<Case> {
         for statement in case.script.statements[at].smaller() {
             push(&|case| case.script.statements[at] = statement.clone());
         }
+    }
+    if case.script.bound {
+        push(&|case| case.script.bound = false);
     }
     for at in 0..policies {
         for policy in case.world.policies[at].smaller() {
@@ -198,6 +202,9 @@ pub(crate) fn script(case: &Case, how: &str, detail: &str) -> String {
         } else {
             "-- in a transaction, rolled back\n"
         });
+    }
+    if case.script.bound {
+        out.push_str("-- with bound parameters\n");
     }
     for statement in &case.script.statements {
         out.push_str(&format!("{};\n", statement.text(Engine::Postgres)));

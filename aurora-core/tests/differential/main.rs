@@ -19,18 +19,32 @@
 )]
 
 mod answer;
+mod arrays;
+mod cells;
+mod conditions;
 mod corpus;
+mod drive;
 mod expr;
+mod grants;
+mod helpers;
+mod illtyped;
+mod installed;
 mod judge;
+mod learn;
+mod matching;
 mod policies;
 mod postgres;
 mod process;
+mod reads;
 mod rng;
 mod run;
 mod sqlite;
 mod statements;
+mod subqueries;
 mod tree;
+mod values;
 mod world;
+mod writes;
 
 #[expect(clippy::disallowed_methods, reason = "the length of a test run is the environment's to say")]
 fn setting(name: &str) -> Option<String> {

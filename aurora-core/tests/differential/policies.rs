@@ -3,7 +3,8 @@
 use super::expr::{Exprs, Source};
 use super::rng::Rng;
 use super::tree::{Kind, Node};
-use super::world::{Table, Type, World};
+use super::world::World;
+use super::{grants, helpers};
 
 const COMMANDS: [&str; 5] = ["", " FOR SELECT", " FOR INSERT", " FOR UPDATE", " FOR DELETE"];
 
@@ -16,6 +17,7 @@ pub(crate) fn draw(rng: &mut Rng, world: &mut World) {
         let name = &world.tables[at].name;
         out.push(Node::atom(Kind::Other, format!("ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")));
     }
+    out.extend(helpers::draw(rng, world));
     for at in 0..world.tables.len() {
         let many = rng.weighted(&[4, 20, 30, 25, 14, 7]);
         for number in 0..many {
@@ -35,14 +37,22 @@ pub(crate) fn draw(rng: &mut Rng, world: &mut World) {
             );
         }
     }
-    grants(rng, world, &mut out);
+    grants::draw(rng, world, &mut out);
     world.policies = out;
 }
 
 fn exprs<'a>(rng: &'a mut Rng, world: &'a World, table: usize, circles: bool) -> Exprs<'a> {
     let from = if circles { 0 } else { table + 1 };
     let row = Source { name: world.tables[table].name.clone(), table };
-    Exprs { rng, tables: &world.tables, scopes: vec![vec![row]], from, aliases: 0 }
+    Exprs {
+        rng,
+        tables: &world.tables,
+        scopes: vec![vec![row]],
+        from,
+        aliases: 0,
+        helpers: &world.helpers,
+        parameters: Vec::new(),
+    }
 }
 
 fn condition(rng: &mut Rng, world: &World, table: usize, circles: bool, restrictive: bool) -> Node {
@@ -134,138 +144,6 @@ fn policy(rng: &mut Rng, world: &World, table: usize, number: usize, circles: bo
         _ => "USING alone",
     });
     node.tag(if restrictive { "restrictive" } else { "permissive" })
-}
-
-fn grants(rng: &mut Rng, world: &World, out: &mut Vec<Node>) {
-    if !rng.chance(35) {
-        return;
-    }
-    for _ in 0..1 + rng.below(3) {
-        let table = &rng.pick(&world.tables).name;
-        let what =
-            *rng.pick(&["SELECT", "INSERT", "UPDATE", "DELETE", "ALL", "INSERT, UPDATE", "SELECT, DELETE"]);
-        let role = *rng.pick(&["anon", "anon", "authenticated", "PUBLIC"]);
-        let text = if rng.chance(70) {
-            format!("REVOKE {what} ON {table} FROM {role}")
-        } else {
-            format!("GRANT {what} ON {table} TO {role}")
-        };
-        let tag = if text.starts_with('R') { "REVOKE" } else { "GRANT" };
-        out.push(Node::atom(Kind::Other, text).tag(tag));
-    }
-}
-
-/// A policy on a table of the world that PostgreSQL may or may not take.
-pub(crate) fn ill_typed(rng: &mut Rng, world: &World) -> (&'static str, String) {
-    loop {
-        let kind = rng.below(WRONG + 4);
-        if kind > WRONG {
-            return circle(rng, world);
-        }
-        if kind == WRONG {
-            return grammar(rng, world);
-        }
-        for at in 0..world.tables.len() {
-            let Some((what, condition)) = wrong(kind, world, &world.tables[at], at) else { continue };
-            let (command, clause) = *rng.pick(&[
-                (" FOR SELECT", "USING"),
-                ("", "USING"),
-                (" FOR INSERT", "WITH CHECK"),
-                (" FOR UPDATE", "USING"),
-            ]);
-            let condition = match rng.below(4) {
-                0 => format!("true OR {condition}"),
-                1 => format!("NOT ({condition})"),
-                _ => condition,
-            };
-            let table = &world.tables[at].name;
-            return (what, format!("CREATE POLICY wrong ON {table}{command} {clause} ({condition})"));
-        }
-    }
-}
-
-fn grammar(rng: &mut Rng, world: &World) -> (&'static str, String) {
-    let text = *rng.pick(&[
-        "CREATE POLICY wrong ON {} FOR INSERT USING (true)",
-        "CREATE POLICY wrong ON {} FOR SELECT WITH CHECK (true)",
-        "CREATE POLICY wrong ON {} FOR DELETE WITH CHECK (true)",
-        "CREATE POLICY wrong ON {} TO nobody_known USING (true)",
-        "CREATE POLICY wrong ON no_such_table USING (true)",
-    ]);
-    ("grammar", text.replace("{}", &world.tables[0].name))
-}
-
-/// What reaches its own table again is taken by `CREATE POLICY` and fails at the first query.
-fn circle(rng: &mut Rng, world: &World) -> (&'static str, String) {
-    let (table, inner) = (&rng.pick(&world.tables).name, &rng.pick(&world.tables).name);
-    let subquery =
-        *rng.pick(&["EXISTS (SELECT 1 FROM {} x)", "NOT EXISTS (SELECT 1 FROM {} x WHERE x.id IS NULL)"]);
-    let subquery = subquery.replace("{}", inner);
-    let clauses = *rng.pick(&[
-        " FOR SELECT USING (#)",
-        " USING (#)",
-        " USING (true) WITH CHECK (#)",
-        " FOR INSERT WITH CHECK (#)",
-        " FOR UPDATE USING (#) WITH CHECK (true)",
-        " FOR UPDATE USING (true) WITH CHECK (#)",
-        " FOR DELETE USING (#)",
-        " AS RESTRICTIVE USING (#)",
-        " AS RESTRICTIVE FOR SELECT USING (#)",
-        " FOR SELECT USING ((SELECT auth.uid()) IS NULL)",
-        " TO anon USING (#)",
-    ]);
-    ("circle", format!("CREATE POLICY wrong ON {table}{}", clauses.replace('#', &subquery)))
-}
-
-/// How many kinds of wrong conditions there are.
-const WRONG: usize = 27;
-
-fn wrong(kind: usize, world: &World, table: &Table, at: usize) -> Option<(&'static str, String)> {
-    let of = |wanted: &[Type]| {
-        table.columns.iter().find(|column| wanted.contains(&column.of)).map(|one| one.name.clone())
-    };
-    let int = of(&[Type::Int, Type::BigInt]);
-    let boolean = of(&[Type::Bool]);
-    let time = of(&[Type::Time]);
-    let uuid = of(&[Type::UuidBlob]);
-    let json = of(&[Type::Json]);
-    let real = of(&[Type::Real]);
-    let any = table.columns[0].name.clone();
-    let other = &world.tables[(at + 1) % world.tables.len()];
-    Some(match kind {
-        0 => ("integer = uuid", format!("{} = auth.uid()", int?)),
-        1 => ("boolean = text", format!("{} = 'a'::text", boolean?)),
-        2 => ("time = uuid", format!("{} = auth.uid()", time?)),
-        3 => ("uuid = text", format!("{} = auth.email()", uuid?)),
-        4 => ("json = uuid", format!("{} = auth.uid()", json?)),
-        5 => ("real condition", real?),
-        6 => ("time condition", time?),
-        7 => ("uuid condition", format!("{} AND true", uuid?)),
-        8 => ("no such column", format!("no_such_column = {any}")),
-        9 => ("no such column", format!("{}.no_such_column IS NULL", table.name)),
-        10 => ("no such table", "EXISTS (SELECT 1 FROM no_such_table)".to_owned()),
-        11 => ("no such alias", format!("zz.{any} IS NULL")),
-        12 => ("malformed uuid", format!("{} = 'nobody'", uuid?)),
-        13 => ("malformed integer", format!("{} = 'a'", int?)),
-        14 => ("malformed boolean", format!("{} = 'perhaps'", boolean?)),
-        15 => ("malformed time", format!("{} > 'yesterday evening'", time?)),
-        16 => ("aggregate", format!("count({any}) > 1")),
-        17 => ("no such function", format!("no_such_function({any})")),
-        18 => ("arithmetic on text", "auth.email() + 1 > 2".to_owned()),
-        19 => ("lower of a time", format!("lower({}) = 'a'", time?)),
-        20 => ("two columns", format!("{any} IN (SELECT x.id, x.id FROM {} x)", other.name)),
-        21 => {
-            ("ambiguous column", format!("EXISTS (SELECT 1 FROM {0} x, {0} y WHERE id IS NULL)", other.name))
-        }
-        22 => ("alias twice", format!("EXISTS (SELECT 1 FROM {0} x, {0} x)", other.name)),
-        23 => ("LIKE on boolean", format!("{} LIKE 'a'", boolean?)),
-        24 => ("integer = jsonb", format!("{} = auth.jwt()", int?)),
-        25 => (
-            "CASE of two types",
-            format!("CASE WHEN true THEN {} ELSE auth.uid() END = auth.uid()", boolean?),
-        ),
-        _ => ("coalesce of two types", format!("coalesce({}, auth.uid()) IS NULL", time?)),
-    })
 }
 
 /// A world of one table whose one SELECT policy may fail on a row: the error is then part of the answer.

@@ -12,17 +12,26 @@ use sqlx::{
 
 use super::answer::{Answer, Cell, Outcome, Rows};
 use super::statements::Script;
-use super::tree::Engine;
+use super::tree::{Engine, Node};
 use super::world::{Who, World};
 
 pub(crate) struct Postgres {
     conn: PgConnection,
     admin: PgConnectOptions,
     database: String,
-    position: usize,
+    stopped: Stopped,
+    prepared: usize,
 }
 
 type Failure = (String, String);
+
+/// The policy statement that failed, and the character in it or in the body of its function.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stopped {
+    pub(crate) statement: usize,
+    pub(crate) position: usize,
+    pub(crate) body: Option<String>,
+}
 
 /// In the place of an SQLSTATE: the schema or its rows did not load, and nothing was tested.
 pub(crate) const SCHEMA: &str = "schema";
@@ -36,6 +45,20 @@ CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS $$ SELECT (auth.j
 CREATE FUNCTION auth.role() RETURNS text LANGUAGE sql STABLE AS $$ SELECT auth.jwt() ->> 'role' $$;
 CREATE FUNCTION auth.email() RETURNS text LANGUAGE sql STABLE AS $$ SELECT auth.jwt() ->> 'email' $$;
 GRANT USAGE ON SCHEMA auth TO anon, authenticated, service_role;
+";
+
+/// What Supabase's functions of these names do.
+pub(crate) const STORAGE: &str = "CREATE SCHEMA storage;
+CREATE FUNCTION storage.foldername(name text) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE _parts text[]; BEGIN select string_to_array(name, '/') into _parts;
+return _parts[1:array_length(_parts,1)-1]; END $$;
+CREATE FUNCTION storage.filename(name text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE _parts text[]; BEGIN select string_to_array(name, '/') into _parts;
+return _parts[array_length(_parts,1)]; END $$;
+CREATE FUNCTION storage.extension(name text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE _parts text[]; _filename text; BEGIN select string_to_array(name, '/') into _parts;
+select _parts[array_length(_parts,1)] into _filename; return reverse(split_part(reverse(_filename), '.', 1)); END $$;
+GRANT USAGE ON SCHEMA storage TO PUBLIC;
 ";
 
 /// Roles belong to the server: whoever starts at the same moment waits.
@@ -79,10 +102,11 @@ impl Postgres {
         run(&mut first, &create).await.unwrap();
         let mut conn = admin.clone().database(&database).connect().await.unwrap();
         run(&mut conn, AUTH).await.unwrap();
+        run(&mut conn, STORAGE).await.unwrap();
         run(&mut conn, "SET TimeZone = 'UTC'; SET client_min_messages = error").await.unwrap();
         let (version,): (String,) = sqlx::query_as("SHOW server_version").fetch_one(&mut conn).await.unwrap();
         println!("PostgreSQL {version}");
-        Self { conn, admin, database, position: 0 }
+        Self { conn, admin, database, stopped: Stopped::default(), prepared: 0 }
     }
 
     pub(crate) async fn close(self) {
@@ -95,6 +119,11 @@ impl Postgres {
     pub(crate) async fn open(&mut self, world: &World) -> Result<(), Failure> {
         let mut script = String::from("DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public;");
         script.push_str("GRANT USAGE ON SCHEMA public TO PUBLIC;");
+        for schema in &world.schemas {
+            script.push_str(&format!(
+                "DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}; GRANT USAGE ON SCHEMA {schema} TO PUBLIC;"
+            ));
+        }
         for policy in world.policies.iter().filter(|policy| is_type(&policy.text(Engine::Postgres))) {
             script.push_str(&policy.text(Engine::Postgres));
             script.push(';');
@@ -107,21 +136,21 @@ impl Postgres {
             run(&mut self.conn, "ROLLBACK").await.unwrap();
             return Err((SCHEMA.to_owned(), format!("{error}: {script}")));
         }
-        for policy in &world.policies {
+        for (at, policy) in world.policies.iter().enumerate() {
             let text = policy.text(Engine::Postgres);
             if !is_type(&text)
                 && let Err(error) = run(&mut self.conn, &text).await
             {
-                self.position = position(&error);
+                self.stopped = stopped(at, &error);
                 return Err(failure(&error));
             }
         }
         Ok(())
     }
 
-    /// Where in its statement [`open`](Self::open) failed, in characters.
-    pub(crate) fn position(&self) -> usize {
-        self.position
+    /// Where [`open`](Self::open) failed.
+    pub(crate) fn stopped(&self) -> Stopped {
+        self.stopped.clone()
     }
 
     /// Whether each condition is true of some row and not of another, whoever asks.
@@ -182,7 +211,7 @@ impl Postgres {
         run(&mut self.conn, &become_them).await.unwrap();
         let mut outcomes = Vec::new();
         for statement in &script.statements {
-            outcomes.push(self.one(&statement.text(Engine::Postgres)).await);
+            outcomes.push(self.statement(statement, script.bound).await);
         }
         let failed = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed(..)));
         let writes = script.statements.iter().any(|statement| writes(&statement.text(Engine::Postgres)));
@@ -192,14 +221,36 @@ impl Postgres {
             let look = format!("{undo} RESET ROLE; {}", world.content().join(";"));
             content = Some(self.many(&look).await);
         }
-        run(&mut self.conn, "ROLLBACK").await.unwrap();
+        run(&mut self.conn, if script.bound { "ROLLBACK; DEALLOCATE ALL" } else { "ROLLBACK" })
+            .await
+            .unwrap();
         if let (Some(true), true) = (script.transaction, failed) {
             outcomes.push(Outcome::Failed("25P02".to_owned(), "COMMIT of a failed transaction".to_owned()));
         }
         Answer { outcomes, content }
     }
 
-    async fn one(&mut self, sql: &str) -> Outcome {
+    async fn statement(&mut self, statement: &Node, bound: bool) -> Outcome {
+        let text = statement.text(Engine::Postgres);
+        let (with, values) = statement.bound(Engine::Postgres);
+        if !bound || values.is_empty() {
+            return self.one(&text, &text).await;
+        }
+        let types: Vec<&str> = values.iter().map(|(_, of)| of.bound_as().0).collect();
+        let literals: Vec<String> =
+            values.iter().map(|(value, of)| value.literal(*of, Engine::Postgres)).collect();
+        self.prepared += 1;
+        let name = format!("bound_{}", self.prepared);
+        let prepare = format!("PREPARE {name} ({}) AS {with}", types.join(", "));
+        if let Err(error) = run(&mut self.conn, &prepare).await {
+            let (state, said) = failure(&error);
+            return Outcome::Failed(state, said);
+        }
+        self.one(&format!("EXECUTE {name} ({})", literals.join(", ")), &text).await
+    }
+
+    /// `like` says what kind of statement it is.
+    async fn one(&mut self, sql: &str, like: &str) -> Outcome {
         let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(&mut self.conn);
         let (mut found, mut affected) = (Vec::new(), 0);
         while let Some(step) = stream.next().await {
@@ -212,7 +263,7 @@ impl Postgres {
                 }
             }
         }
-        if writes(sql) && !sql.contains(" RETURNING ") {
+        if writes(like) && !like.contains(" RETURNING ") {
             Outcome::Affected(affected)
         } else {
             Outcome::Rows(rows(&found))
@@ -268,16 +319,19 @@ impl Postgres {
     }
 }
 
-fn position(error: &sqlx::Error) -> usize {
+fn stopped(statement: usize, error: &sqlx::Error) -> Stopped {
     use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
     let known = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
     match known.and_then(PgDatabaseError::position) {
-        Some(PgErrorPosition::Original(at)) => at,
-        _ => 0,
+        Some(PgErrorPosition::Original(position)) => Stopped { statement, position, body: None },
+        Some(PgErrorPosition::Internal { position, query }) => {
+            Stopped { statement, position, body: Some(query.to_owned()) }
+        }
+        None => Stopped { statement, ..Stopped::default() },
     }
 }
 
-fn is_type(text: &str) -> bool {
+pub(crate) fn is_type(text: &str) -> bool {
     text.starts_with("CREATE TYPE")
 }
 

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use aurora_core::env::{Clock as _, SystemClock};
 use aurora_core::policy::{
     Clause, Command, Compiled, Decision, FactValue, Facts, Lowered, Policies, RowLayout, ValueRef, functions,
 };
-use aurora_core::types::{Role, Timestamp};
+use aurora_core::types::Role;
 
 use super::answer::{Answer, Cell, Outcome, Rows};
 use super::judge::Case;
@@ -15,9 +16,6 @@ use super::sqlite;
 use super::statements::Script;
 use super::tree::{Kind, Node};
 use super::world::{Value, Who, World};
-
-/// After every time of the worlds but the last: 2026-06-01, as good as the server's clock for `now()`.
-const NOW: i64 = 1_780_272_000;
 
 pub(crate) struct Process {
     lowered: Lowered,
@@ -47,6 +45,11 @@ impl Process {
         let role = if who.user.is_some() { Role::Authenticated } else { Role::Anon };
         let known = &world.tables[table];
         let layout = RowLayout::new(known.columns.iter().map(|column| column.name.clone()));
+        // Grants of columns are the statement's affair: a row by itself has none.
+        let columns = self.lowered.columns(&known.name, role, command);
+        if known.columns.iter().any(|column| !columns.contains(&column.name)) {
+            return None;
+        }
         self.lowered.compile(&known.name, role, command, clause, &layout).ok()
     }
 
@@ -56,7 +59,7 @@ impl Process {
         for fact in compiled.needs() {
             let text = fact.postgres()?;
             let statements = vec![Node::atom(Kind::Other, text)];
-            let script = Script { statements, transaction: None, tables: Vec::new() };
+            let script = Script { statements, transaction: None, bound: false, tables: Vec::new() };
             let answer = postgres.ask(world, who, &script).await;
             let Some(Outcome::Rows(rows)) = answer.outcomes.first() else { return None };
             let rows: Vec<Vec<FactValue>> = rows.rows.iter().map(|row| values(row, &rows.types)).collect();
@@ -80,10 +83,10 @@ impl Process {
         let bound = compiled.bind(&facts).unwrap();
         let mut rows = Vec::new();
         for (_, row) in world.rows.iter().filter(|(of, _)| *of == table) {
-            let uuids = uuids(row);
+            let kept: Vec<Kept> = row.iter().map(kept).collect();
             let borrowed: Vec<ValueRef<'_>> =
-                row.iter().zip(&uuids).map(|(value, uuid)| borrow(value, uuid)).collect();
-            match bound.decide(borrowed.as_slice(), Timestamp::from_seconds(NOW)) {
+                row.iter().zip(&kept).map(|(value, kept)| borrow(value, kept)).collect();
+            match bound.decide(borrowed.as_slice(), SystemClock.now()) {
                 Decision::Allow => rows.push(row.iter().map(cell).collect()),
                 Decision::Deny => {}
                 Decision::Error(error) => {
@@ -107,17 +110,16 @@ impl Process {
         let (table, row) = &world.rows[at];
         let compiled = self.compiled(world, who, *table, Command::Insert, Clause::Check)?;
         let facts = Self::facts(postgres, world, who, &compiled).await?;
-        let uuids = uuids(row);
+        let kept: Vec<Kept> = row.iter().map(kept).collect();
         let borrowed: Vec<ValueRef<'_>> =
-            row.iter().zip(&uuids).map(|(value, uuid)| borrow(value, uuid)).collect();
-        let decision =
-            compiled.bind(&facts).unwrap().decide(borrowed.as_slice(), Timestamp::from_seconds(NOW));
+            row.iter().zip(&kept).map(|(value, kept)| borrow(value, kept)).collect();
+        let decision = compiled.bind(&facts).unwrap().decide(borrowed.as_slice(), SystemClock.now());
         let known = &world.tables[*table];
         let literals: Vec<Node> =
             row.iter().zip(&known.columns).map(|(value, column)| value.node(column.of)).collect();
         let form = format!("INSERT INTO {} VALUES ({})", known.name, vec!["{}"; literals.len()].join(", "));
         let statements = vec![Node::of(Kind::Other, &form, literals)];
-        let script = Script { statements, transaction: None, tables: vec![*table] };
+        let script = Script { statements, transaction: None, bound: false, tables: vec![*table] };
         let answer = postgres.ask(world, who, &script).await;
         let theirs = match answer.outcomes.first() {
             Some(Outcome::Failed(state, _)) if state == "42501" => "denied",
@@ -135,29 +137,36 @@ impl Process {
     }
 }
 
-fn uuid(text: &str) -> Option<[u8; 16]> {
+pub(crate) fn uuid(text: &str) -> Option<[u8; 16]> {
     let hex: String = text.chars().filter(|c| *c != '-').collect();
     let bytes: Option<Vec<u8>> =
         (0..16).map(|at| u8::from_str_radix(hex.get(2 * at..2 * at + 2)?, 16).ok()).collect();
     bytes?.try_into().ok()
 }
 
-fn uuids(row: &[Value]) -> Vec<[u8; 16]> {
-    row.iter()
-        .map(|value| match value {
-            Value::Uuid(text) => uuid(text).unwrap(),
-            _ => [0; 16],
-        })
-        .collect()
+/// What a value is kept as where it is not kept as it was drawn.
+#[derive(Default)]
+struct Kept {
+    uuid: [u8; 16],
+    json: String,
 }
 
-fn borrow<'a>(value: &'a Value, uuid: &'a [u8; 16]) -> ValueRef<'a> {
+fn kept(value: &Value) -> Kept {
+    match value {
+        Value::Uuid(text) => Kept { uuid: uuid(text).unwrap(), ..Kept::default() },
+        Value::Array(_) => Kept { json: value.json(), ..Kept::default() },
+        _ => Kept::default(),
+    }
+}
+
+fn borrow<'a>(value: &'a Value, kept: &'a Kept) -> ValueRef<'a> {
     match value {
         Value::Null => ValueRef::Null,
         Value::Int(value) => ValueRef::Integer(*value),
         Value::Bool(value) => ValueRef::Bool(*value),
         Value::Real(quarters) => ValueRef::Real(*quarters as f64 / 4.0),
-        Value::Uuid(_) => ValueRef::Uuid(uuid),
+        Value::Uuid(_) => ValueRef::Uuid(&kept.uuid),
+        Value::Array(_) => ValueRef::Text(&kept.json),
         Value::Text(text) | Value::Time(text) | Value::Json(text) => ValueRef::Text(text),
     }
 }
@@ -168,6 +177,7 @@ fn cell(value: &Value) -> Cell {
         Value::Int(value) => Cell::Int(*value),
         Value::Bool(value) => Cell::Int((*value).into()),
         Value::Real(quarters) => Cell::Real(*quarters as f64 / 4.0),
+        Value::Array(_) => Cell::Text(value.json()),
         Value::Text(text) | Value::Time(text) | Value::Json(text) | Value::Uuid(text) => {
             Cell::Text(text.clone())
         }
@@ -184,6 +194,9 @@ fn values(row: &[Cell], types: &[String]) -> Vec<FactValue> {
             (Cell::Text(text), "BOOL") => FactValue::from(text == "t"),
             (Cell::Text(text), "INT2" | "INT4" | "INT8") => FactValue::from(text.parse::<i64>().unwrap()),
             (Cell::Text(text), "FLOAT8") => FactValue::from(functions::Value::Real(text.parse().unwrap())),
+            (Cell::Text(text), of @ ("INT8[]" | "TEXT[]" | "UUID[]")) => {
+                FactValue::from(stored(&super::answer::array(text), of == "INT8[]"))
+            }
             (Cell::Text(text), _) => FactValue::from(text.clone()),
             _ => FactValue::from(functions::Value::Null),
         })
@@ -197,4 +210,9 @@ pub(crate) fn count(asked: &Asked, into: &mut BTreeMap<String, u64>) {
         Asked::Refused => "in process: refused when compiled",
     };
     *into.entry(name.to_owned()).or_default() += 1;
+}
+
+/// An array of texts as a column would keep it.
+fn stored(json: &str, numbers: bool) -> String {
+    if numbers { json.replace('"', "") } else { json.to_owned() }
 }

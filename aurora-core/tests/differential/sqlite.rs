@@ -9,11 +9,13 @@ use aurora_core::guard::{Guard, GuardOptions};
 use aurora_core::policy::{self, Policies, Schema};
 use aurora_core::store::WriterLock;
 use aurora_core::testing;
-use aurora_core::types::{Error, Principal, TenantId};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, TypeInfo as _, ValueRef as _};
+use aurora_core::types::{Principal, TenantId};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
-use super::answer::{Answer, Cell, Outcome, Rows};
+use super::answer::{Answer, Rows};
+use super::cells::AnyRow;
+use super::drive;
 use super::postgres::writes;
 use super::statements::Script;
 use super::tree::Engine;
@@ -31,44 +33,6 @@ struct Dir(PathBuf);
 impl Drop for Dir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Any row.
-struct AnyRow(Vec<Cell>);
-
-/// [`Guarded`] reads rows of either engine; these come from SQLite.
-impl sqlx::FromRow<'_, sqlx::postgres::PgRow> for AnyRow {
-    fn from_row(_: &sqlx::postgres::PgRow) -> Result<Self, sqlx::Error> {
-        Err(sqlx::Error::Protocol("a row of PostgreSQL's".into()))
-    }
-}
-
-impl<'r> sqlx::FromRow<'r, SqliteRow> for AnyRow {
-    fn from_row(row: &'r SqliteRow) -> Result<Self, sqlx::Error> {
-        let mut cells = Vec::new();
-        for at in 0..row.len() {
-            let value = row.try_get_raw(at)?;
-            let failed = sqlx::Error::Decode;
-            cells.push(if value.is_null() {
-                Cell::Null
-            } else {
-                match value.type_info().name() {
-                    "INTEGER" | "BOOLEAN" => {
-                        Cell::Int(<i64 as sqlx::Decode<sqlx::Sqlite>>::decode(value).map_err(failed)?)
-                    }
-                    "REAL" => Cell::Real(<f64 as sqlx::Decode<sqlx::Sqlite>>::decode(value).map_err(failed)?),
-                    "TEXT" => Cell::Text(
-                        String::from_utf8_lossy(
-                            <&[u8] as sqlx::Decode<sqlx::Sqlite>>::decode(value).map_err(failed)?,
-                        )
-                        .into_owned(),
-                    ),
-                    _ => Cell::Blob(<Vec<u8> as sqlx::Decode<sqlx::Sqlite>>::decode(value).map_err(failed)?),
-                }
-            });
-        }
-        Ok(Self(cells))
     }
 }
 
@@ -118,37 +82,11 @@ impl Sqlite {
     /// Runs a script as somebody, and puts the rows back.
     pub(crate) async fn ask(&mut self, world: &World, who: &Who, script: &Script) -> Answer {
         let handle = self.guard.guarded(principal(who));
-        let mut outcomes = Vec::new();
-        let texts: Vec<String> =
-            script.statements.iter().map(|statement| statement.text(Engine::Sqlite)).collect();
-        match script.transaction {
-            None => {
-                for sql in &texts {
-                    outcomes.push(if returns(sql) {
-                        rows(handle.query_as::<AnyRow>(sql).fetch_all().await)
-                    } else {
-                        affected(handle.query(sql).execute().await.map(|done| done.rows_affected()))
-                    });
-                }
-            }
-            Some(commit) => {
-                let mut transaction = handle.begin().await.unwrap();
-                for sql in &texts {
-                    outcomes.push(if returns(sql) {
-                        rows(transaction.query_as::<AnyRow>(sql).fetch_all().await)
-                    } else {
-                        affected(transaction.query(sql).execute().await.map(|done| done.rows_affected()))
-                    });
-                }
-                if !commit {
-                    transaction.rollback().await.unwrap();
-                } else if let Err(error) = transaction.commit().await {
-                    outcomes.push(failed(&error));
-                }
-            }
-        }
+        let outcomes = drive::drive(&handle, script, Engine::Sqlite).await;
+        let texts = script.statements.iter().map(|statement| statement.text(Engine::Sqlite));
+        let writes = texts.into_iter().any(|sql| writes(&sql));
         let mut content = None;
-        if texts.iter().any(|sql| writes(sql)) {
+        if writes {
             let mut tables = Vec::new();
             for sql in world.content() {
                 let found: Vec<AnyRow> = sqlx::query_as(AssertSqlSafe(sql))
@@ -165,10 +103,6 @@ impl Sqlite {
     }
 }
 
-fn returns(sql: &str) -> bool {
-    !writes(sql) || sql.contains(" RETURNING ")
-}
-
 pub(crate) fn principal(who: &Who) -> Principal {
     let principal = match who.user {
         None => Principal::anonymous(),
@@ -178,36 +112,6 @@ pub(crate) fn principal(who: &Who) -> Principal {
         Some(tenant) => principal.in_tenant(tenant.parse::<TenantId>().unwrap()),
         None => principal,
     }
-}
-
-fn rows(answer: Result<Vec<AnyRow>, Error>) -> Outcome {
-    match answer {
-        Ok(found) => {
-            Outcome::Rows(Rows { types: Vec::new(), rows: found.into_iter().map(|row| row.0).collect() })
-        }
-        Err(error) => failed(&error),
-    }
-}
-
-fn affected(answer: Result<u64, Error>) -> Outcome {
-    match answer {
-        Ok(many) => Outcome::Affected(many),
-        Err(error) => failed(&error),
-    }
-}
-
-/// An error of a policy's function says its SQLSTATE first.
-fn failed(error: &Error) -> Outcome {
-    let message = error.message().to_owned();
-    let own = error.code().as_str();
-    let state = match message.split_once(' ') {
-        // Each SQLSTATE of ours begins with a digit.
-        Some((state, _)) if state.len() == 5 && state.starts_with(|c: char| c.is_ascii_digit()) => {
-            state.to_owned()
-        }
-        _ => own.to_owned(),
-    };
-    Outcome::Failed(state, message)
 }
 
 async fn connect(path: &Path) -> SqliteConnection {

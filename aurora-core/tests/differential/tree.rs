@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::values::{Type, Value};
+
 /// What an expression stands for; parts of the same kind may take each other's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
@@ -13,6 +15,9 @@ pub(crate) enum Kind {
     Json,
     Real,
     Enum,
+    Ints,
+    Texts,
+    Uuids,
     /// A statement, a clause: nothing takes its place.
     Other,
 }
@@ -26,11 +31,8 @@ pub(crate) enum Engine {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Part {
     Text(String),
-    /// A literal that the two engines spell differently.
-    Each {
-        postgres: String,
-        sqlite: String,
-    },
+    /// A value, spelled as a literal or bound to a parameter.
+    Value(Value, Type),
     Child(Node),
     /// May be left out.
     Optional(Vec<Part>),
@@ -87,11 +89,6 @@ impl Node {
         Self { kind, parts: vec![Part::Text(text.into())], tags: Vec::new() }
     }
 
-    pub(crate) fn each(kind: Kind, postgres: impl Into<String>, sqlite: impl Into<String>) -> Self {
-        let part = Part::Each { postgres: postgres.into(), sqlite: sqlite.into() };
-        Self { kind, parts: vec![part], tags: Vec::new() }
-    }
-
     /// Several of them with a separator, each but one of which may be left out.
     pub(crate) fn list(items: Vec<Node>, separator: &str) -> Self {
         let mut parts = Vec::new();
@@ -113,8 +110,19 @@ impl Node {
 
     pub(crate) fn text(&self, engine: Engine) -> String {
         let mut out = String::new();
-        write(&self.parts, engine, &mut out);
+        write(&self.parts, engine, &mut out, None);
         out
+    }
+
+    /// With parameters for its values, and what to bind to them.
+    pub(crate) fn bound(&self, engine: Engine) -> (String, Vec<(Value, Type)>) {
+        let (mut out, mut values) = (String::new(), Vec::new());
+        write(&self.parts, engine, &mut out, Some(&mut values));
+        (out, values)
+    }
+
+    pub(crate) fn value(value: Value, of: Type) -> Self {
+        Self { kind: of.kind(), parts: vec![Part::Value(value, of)], tags: Vec::new() }
     }
 
     pub(crate) fn tags(&self, into: &mut BTreeMap<&'static str, u64>) {
@@ -147,15 +155,19 @@ impl Node {
     }
 }
 
-fn write(parts: &[Part], engine: Engine, out: &mut String) {
+fn write(parts: &[Part], engine: Engine, out: &mut String, mut binds: Option<&mut Vec<(Value, Type)>>) {
     for part in parts {
         match part {
             Part::Text(text) => out.push_str(text),
-            Part::Each { postgres, sqlite } => {
-                out.push_str(if engine == Engine::Postgres { postgres } else { sqlite });
-            }
-            Part::Child(node) => write(&node.parts, engine, out),
-            Part::Optional(parts) => write(parts, engine, out),
+            Part::Value(value, of) => match binds.as_deref_mut() {
+                Some(binds) if *value != Value::Null => {
+                    binds.push((value.clone(), *of));
+                    out.push_str(&of.parameter(binds.len(), engine));
+                }
+                _ => out.push_str(&value.literal(*of, engine)),
+            },
+            Part::Child(node) => write(&node.parts, engine, out, binds.as_deref_mut()),
+            Part::Optional(parts) => write(parts, engine, out, binds.as_deref_mut()),
         }
     }
 }
@@ -165,7 +177,7 @@ fn walk(parts: &[Part], visit: &mut impl FnMut(&Node)) {
         match part {
             Part::Child(node) => visit(node),
             Part::Optional(parts) => walk(parts, visit),
-            Part::Text(_) | Part::Each { .. } => {}
+            Part::Text(_) | Part::Value(..) => {}
         }
     }
 }
@@ -187,7 +199,7 @@ fn fewer(parts: &[Part]) -> Vec<Vec<Part>> {
             Part::Child(node) => {
                 found.extend(node.smaller().into_iter().map(|node| with(vec![Part::Child(node)])));
             }
-            Part::Text(_) | Part::Each { .. } => {}
+            Part::Text(_) | Part::Value(..) => {}
         }
     }
     found

@@ -2,95 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::helpers::Helper;
 use super::rng::Rng;
 use super::tree::{Engine, Kind, Node};
-
-pub(crate) const USERS: [&str; 3] = [
-    "0a000000-0000-4000-8000-00000000000a",
-    "0b000000-0000-4000-8000-00000000000b",
-    "0c000000-0000-4000-8000-00000000000c",
-];
-
-/// As both engines print and keep a time.
-pub(crate) const TIMES: [&str; 5] = [
-    "2020-01-01 00:00:00+00",
-    "2023-06-15 12:30:00+00",
-    "2024-02-29 23:59:59+00",
-    "2025-12-31 00:00:00+00",
-    "2099-01-01 08:00:00+00",
-];
-
-pub(crate) const WORDS: [&str; 7] = ["a", "b", "Ab", "ab c", "", "a%", "x_y"];
-pub(crate) const LABELS: [&str; 3] = ["open", "closed", "draft"];
-
-/// A column's type on both engines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Type {
-    Int,
-    BigInt,
-    Text,
-    Bool,
-    /// Kept as hyphenated text in SQLite.
-    UuidText,
-    /// Kept as 16 bytes in SQLite.
-    UuidBlob,
-    Time,
-    Json,
-    Real,
-    Enum,
-}
-
-impl Type {
-    pub(crate) fn kind(self) -> Kind {
-        match self {
-            Type::Int | Type::BigInt => Kind::Int,
-            Type::Text => Kind::Text,
-            Type::Bool => Kind::Bool,
-            Type::UuidText | Type::UuidBlob => Kind::Uuid,
-            Type::Time => Kind::Time,
-            Type::Json => Kind::Json,
-            Type::Real => Kind::Real,
-            Type::Enum => Kind::Enum,
-        }
-    }
-
-    pub(crate) fn declared(self, engine: Engine) -> &'static str {
-        match (self, engine) {
-            (Type::Int, Engine::Postgres) => "integer",
-            (Type::BigInt, Engine::Postgres) => "bigint",
-            (Type::Int, Engine::Sqlite) => "INTEGER",
-            (Type::BigInt, Engine::Sqlite) => "BIGINT",
-            (Type::Text, _) => "text",
-            (Type::Bool, _) => "boolean",
-            (Type::UuidText, Engine::Sqlite) => "text",
-            (Type::UuidText, _) => "uuid",
-            (Type::UuidBlob, _) => "uuid",
-            (Type::Time, Engine::Postgres) => "timestamptz",
-            (Type::Time, Engine::Sqlite) => "TIMESTAMP",
-            (Type::Json, Engine::Postgres) => "jsonb",
-            (Type::Json, Engine::Sqlite) => "JSON",
-            (Type::Real, Engine::Postgres) => "double precision",
-            (Type::Real, Engine::Sqlite) => "REAL",
-            (Type::Enum, Engine::Postgres) => "state",
-            (Type::Enum, Engine::Sqlite) => "TEXT",
-        }
-    }
-
-    pub(crate) fn feature(self) -> &'static str {
-        match self {
-            Type::Int => "type integer",
-            Type::BigInt => "type bigint",
-            Type::Text => "type text",
-            Type::Bool => "type boolean",
-            Type::UuidText => "type uuid (text)",
-            Type::UuidBlob => "type uuid (16 bytes)",
-            Type::Time => "type timestamptz",
-            Type::Json => "type jsonb",
-            Type::Real => "type double precision",
-            Type::Enum => "type enum",
-        }
-    }
-}
+pub(crate) use super::values::{LABELS, TIMES, Type, USERS, Value, WORDS, key, value};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Column {
@@ -119,18 +34,6 @@ pub(crate) struct Table {
     pub(crate) foreign: Option<Foreign>,
 }
 
-#[derive(Clone, Debug, PartialEq, PartialOrd)]
-pub(crate) enum Value {
-    Null,
-    Int(i64),
-    Text(String),
-    Bool(bool),
-    Uuid(String),
-    Time(String),
-    Json(String),
-    Real(i64),
-}
-
 /// Somebody who runs statements.
 #[derive(Clone, Debug)]
 pub(crate) struct Who {
@@ -141,34 +44,17 @@ pub(crate) struct Who {
     pub(crate) tenant: Option<&'static str>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct World {
     pub(crate) tables: Vec<Table>,
     pub(crate) rows: Vec<(usize, Vec<Value>)>,
     /// The policy file, one node a statement.
     pub(crate) policies: Vec<Node>,
     pub(crate) who: Vec<Who>,
-}
-
-impl Value {
-    pub(crate) fn literal(&self, of: Type, engine: Engine) -> String {
-        match self {
-            Value::Null => "NULL".to_owned(),
-            Value::Int(value) => value.to_string(),
-            Value::Bool(value) => value.to_string(),
-            Value::Real(quarters) => format!("{:?}", *quarters as f64 / 4.0),
-            Value::Uuid(text) if of == Type::UuidBlob && engine == Engine::Sqlite => {
-                format!("x'{}'", text.replace('-', ""))
-            }
-            Value::Text(text) | Value::Uuid(text) | Value::Time(text) | Value::Json(text) => {
-                format!("'{}'", text.replace('\'', "''"))
-            }
-        }
-    }
-
-    pub(crate) fn node(&self, of: Type) -> Node {
-        Node::each(of.kind(), self.literal(of, Engine::Postgres), self.literal(of, Engine::Sqlite))
-    }
+    /// Beside `public`, on PostgreSQL.
+    pub(crate) schemas: Vec<String>,
+    /// What the policies may call.
+    pub(crate) helpers: Vec<Helper>,
 }
 
 impl Table {
@@ -249,7 +135,7 @@ impl World {
 }
 
 const NAMES: [&str; 4] = ["notes", "items", "teams", "members"];
-const POOL: [(&str, &[Type]); 14] = [
+const POOL: [(&str, &[Type]); 18] = [
     ("owner", &[Type::UuidText, Type::UuidBlob]),
     ("editor", &[Type::UuidText, Type::UuidBlob]),
     ("team", &[Type::Int, Type::BigInt]),
@@ -264,52 +150,11 @@ const POOL: [(&str, &[Type]); 14] = [
     ("data", &[Type::Json]),
     ("rate", &[Type::Real]),
     ("state", &[Type::Enum]),
+    ("path", &[Type::Text]),
+    ("numbers", &[Type::Ints]),
+    ("tags", &[Type::Texts]),
+    ("viewers", &[Type::Uuids]),
 ];
-
-pub(crate) fn value(rng: &mut Rng, column: &str, of: Type) -> Value {
-    match of {
-        Type::Int | Type::BigInt => Value::Int(rng.below(6) as i64 - 1 + if rng.chance(4) { 200 } else { 0 }),
-        Type::Text if column == "owner_text" => Value::Text((*rng.pick(&USERS)).to_owned()),
-        Type::Text => Value::Text((*rng.pick(&WORDS)).to_owned()),
-        Type::Bool => Value::Bool(rng.chance(50)),
-        Type::UuidText | Type::UuidBlob => Value::Uuid((*rng.pick(&USERS)).to_owned()),
-        Type::Time => Value::Time((*rng.pick(&TIMES)).to_owned()),
-        Type::Json => Value::Json(json(rng)),
-        Type::Real => Value::Real(rng.below(9) as i64 - 2),
-        Type::Enum => Value::Text((*rng.pick(&LABELS)).to_owned()),
-    }
-}
-
-fn json(rng: &mut Rng) -> String {
-    let mut fields = Vec::new();
-    if rng.chance(70) {
-        fields.push(format!("\"owner\": \"{}\"", rng.pick(&USERS)));
-    }
-    if rng.chance(60) {
-        fields.push(format!(
-            "\"n\": {}",
-            if rng.chance(15) { "null".into() } else { rng.below(4).to_string() }
-        ));
-    }
-    if rng.chance(50) {
-        fields.push(format!("\"ok\": {}", rng.pick(&["true", "false", "null"])));
-    }
-    if rng.chance(50) {
-        fields.push(format!("\"in\": {{\"k\": \"{}\"}}", rng.pick(&["a", "b"])));
-    }
-    format!("{{{}}}", fields.join(", "))
-}
-
-pub(crate) fn key(rng: &mut Rng, of: Type, number: usize) -> Value {
-    match of {
-        Type::Int | Type::BigInt => Value::Int(number as i64),
-        Type::Text => Value::Text(format!("k{number}")),
-        Type::UuidText | Type::UuidBlob if number < USERS.len() && rng.chance(50) => {
-            Value::Uuid(USERS[number].to_owned())
-        }
-        _ => Value::Uuid(format!("00000000-0000-4000-9000-{number:012}")),
-    }
-}
 
 impl World {
     pub(crate) fn people() -> Vec<Who> {
@@ -339,15 +184,14 @@ impl World {
 
     /// Tables and rows; the policies come after.
     pub(crate) fn draw(rng: &mut Rng) -> Self {
-        let mut world =
-            World { tables: Vec::new(), rows: Vec::new(), policies: Vec::new(), who: Self::people() };
+        let mut world = Self { who: Self::people(), ..Self::default() };
         let count = 2 + rng.weighted(&[30, 50, 20]);
         for name in NAMES.into_iter().take(count) {
             let table = draw_table(rng, name);
             world.tables.push(table);
         }
         for child in 0..count.saturating_sub(1) {
-            if rng.chance(60) {
+            if rng.chance(85) {
                 world.tables[child].foreign = draw_foreign(rng, &world, child);
             }
         }
@@ -417,7 +261,7 @@ fn draw_table(rng: &mut Rng, name: &str) -> Table {
     }
     let mut left: Vec<usize> = (0..POOL.len()).collect();
     // Nearly every table says whose a row is.
-    let wanted = 3 + rng.below(5);
+    let wanted = 3 + rng.below(7);
     let mut take = vec![0];
     left.remove(0);
     while take.len() < wanted {
@@ -436,7 +280,7 @@ fn draw_table(rng: &mut Rng, name: &str) -> Table {
     }
     let ints = |column: &Column| column.of.kind() == Kind::Int && !column.not_null;
     let check = match columns.iter().skip(key.len()).find(|column| ints(column)) {
-        Some(column) if rng.chance(40) => Some(format!("{} < 100", column.name)),
+        Some(column) if rng.chance(80) => Some(format!("{} < 100", column.name)),
         _ => None,
     };
     let texts: Vec<usize> = (key.len()..columns.len())
@@ -444,7 +288,7 @@ fn draw_table(rng: &mut Rng, name: &str) -> Table {
             columns[*at].of == Type::Text && !columns[*at].not_null && columns[*at].default.is_none()
         })
         .collect();
-    let unique = if !texts.is_empty() && rng.chance(25) { Some(*rng.pick(&texts)) } else { None };
+    let unique = if !texts.is_empty() && rng.chance(40) { Some(*rng.pick(&texts)) } else { None };
     let without_rowid = rng.chance(15);
     Table { name: name.to_owned(), columns, key, without_rowid, unique, check, foreign: None }
 }

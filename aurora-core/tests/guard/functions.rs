@@ -73,6 +73,8 @@ async fn columns_are_granted_one_by_one() {
         "UPDATE notes SET stars = 3",
         "UPDATE notes SET title = title || '!' WHERE id = 1",
         "INSERT INTO notes (title, owner) VALUES ('new', '00000000-0000-4000-8000-00000000000a') RETURNING id",
+        "INSERT INTO notes (title, owner) VALUES ('new', '00000000-0000-4000-8000-00000000000a')
+         ON CONFLICT (title) DO UPDATE SET title = excluded.title",
         "DELETE FROM notes WHERE title = 'new'",
     ];
     for sql in allowed {
@@ -100,6 +102,9 @@ async fn columns_are_granted_one_by_one() {
         "INSERT INTO notes VALUES (9, 'n', 'b', 'o', NULL, 0, 0)",
         "INSERT INTO notes (title, owner) VALUES ('n', 'o') RETURNING stars",
         "INSERT INTO notes (title, owner) VALUES ('n', 'o') ON CONFLICT (title) DO UPDATE SET body = 'x'",
+        // What is read of the proposed row must be granted too.
+        "INSERT INTO notes (title, owner) VALUES ('ann one', '00000000-0000-4000-8000-00000000000a')
+         ON CONFLICT (title) DO UPDATE SET stars = excluded.stars",
         "DELETE FROM notes WHERE body = 'x'",
         "DELETE FROM notes RETURNING *",
     ];

@@ -1,5 +1,6 @@
 //! The codes of failures, and that no text of one holds a row.
 
+use aurora_core::guard::GuardOptions;
 use aurora_core::types::{Code, Error};
 
 use crate::fixture::{ANN, BOB, Fixture, POLICIES, ROWS, SCHEMA};
@@ -48,6 +49,25 @@ async fn each_failure_has_its_code_and_shows_no_row() {
     }
     let nul = ann.query("SELECT $1").bind("a\0b").execute().await.unwrap_err();
     assert_eq!(nul.code(), Code::ValidationFailed, "{nul:?}");
+}
+
+#[tokio::test]
+async fn a_policys_subquery_of_two_rows_says_21000_as_on_sqlite() {
+    let policies = POLICIES.replace(
+        "CREATE POLICY own ON notes FOR ALL TO authenticated",
+        "CREATE POLICY two ON notes FOR SELECT TO authenticated USING ((SELECT t.id FROM teams t) = notes.id);
+         CREATE POLICY own ON notes FOR INSERT TO authenticated",
+    );
+    let policies = policies.replace("USING (owner = auth.uid()::text) WITH CHECK", "WITH CHECK");
+    let policies = policies.replace(
+        "CREATE POLICY teams_read ON teams FOR SELECT TO authenticated",
+        "CREATE POLICY teams_all ON teams FOR SELECT USING (true);
+         CREATE POLICY teams_read ON teams FOR SELECT TO authenticated",
+    );
+    let fixture = Fixture::with(SCHEMA, ROWS, &policies, GuardOptions::default()).await.unwrap();
+    let error = fixture.ann().query("SELECT id FROM notes").execute().await.unwrap_err();
+    assert_eq!(error.code(), Code::BadStatement, "{error:?}");
+    assert!(error.message().starts_with("21000 more than one row"), "{error}");
 }
 
 /// Q04: a NUL is refused, what is large is refused or carried, and the next statement answers its own.

@@ -126,6 +126,37 @@ async fn what_somebody_changed_in_the_database_is_drift_and_refused() {
     }
 }
 
+/// A limit on how many rows somebody may insert reads its own table: what Aurora adds to policies must not make that
+/// a circle (42P17) where PostgreSQL finds none.
+#[tokio::test]
+async fn a_policy_may_count_the_rows_of_its_own_table() {
+    let schema = "CREATE TABLE t (id bigint PRIMARY KEY, owner uuid, public boolean);
+        CREATE TABLE u (id bigint PRIMARY KEY, t_id bigint);";
+    let text = "ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE u ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY own ON t FOR SELECT USING (owner = auth.uid());
+        CREATE POLICY open ON t FOR SELECT USING (public);
+        CREATE POLICY few ON t FOR INSERT
+          WITH CHECK (owner = auth.uid() AND (SELECT count(*) FROM t x WHERE x.owner = auth.uid()) < 2);
+        CREATE POLICY through ON u FOR SELECT USING (EXISTS (SELECT 1 FROM t WHERE t.id = u.t_id));
+        CREATE POLICY back ON t FOR DELETE USING (NOT EXISTS (SELECT 1 FROM u WHERE u.t_id = t.id));";
+    let fixture = Fixture::with(schema, "", text, GuardOptions::default()).await.unwrap();
+    let ann = fixture.ann();
+    for (id, taken) in [(1, true), (2, true), (3, false)] {
+        let insert = format!("INSERT INTO t VALUES ({id}, '{ANN}', false) RETURNING id");
+        let done = ann.query_as::<(i64,)>(&insert).fetch_one().await;
+        assert_eq!(done.is_ok(), taken, "{done:?}");
+    }
+    assert_eq!(ann.query("DELETE FROM t WHERE id = 1").execute().await.unwrap().rows_affected(), 1);
+    let bob = fixture.as_user("00000000-0000-4000-8000-00000000000b");
+    assert_eq!(rows(&bob, "SELECT id FROM t").await.unwrap().len(), 0);
+    // A role that was switched to sees nothing all the same.
+    let mut connection = superuser(&fixture.place).await;
+    run(&mut connection, "INSERT INTO t VALUES (9, NULL, true)").await;
+    run(&mut connection, "SET ROLE authenticated").await;
+    let seen = sqlx::query("SELECT id FROM t").fetch_all(&mut connection).await;
+    assert!(seen.is_err() || seen.is_ok_and(|rows| rows.is_empty()));
+}
+
 #[tokio::test]
 async fn others_policies_are_reported_and_touched_only_when_told() {
     let place = Place::new(SCHEMA, ROWS).await;

@@ -46,6 +46,8 @@ pub(super) fn engine(engine: &Engine, error: sqlx::Error) -> Error {
 
 fn by_class(code: &str, message: String) -> Error {
     match code.get(..2) {
+        // 21000, with its code as on SQLite: the sentence holds no value.
+        Some("21") => Error::new(Code::BadStatement, format!("{code} {message}")),
         Some("22") => Error::new(Code::BadStatement, format!("{code} {}", without_values(code))),
         Some("53") => Error::overloaded(5).with_source(message),
         Some("57" | "08") => Error::overloaded(5).with_source(message),

@@ -16,6 +16,7 @@ impl Rewriter<'_> {
             Some(qualifier) => qualifier.eq_ignore_ascii_case(&target.alias),
             None => is_rowid(column) || has(&target.columns),
         };
+        let mut proposed = qualifier.is_some_and(|qualifier| qualifier.eq_ignore_ascii_case("excluded"));
         for item in self.blocks.iter().rev().flat_map(|block| &block.items) {
             let found =
                 match (qualifier, item.table.and_then(|position| self.rules.host.tables.get(position))) {
@@ -24,14 +25,15 @@ impl Rewriter<'_> {
                     (None, None) => false,
                 };
             if found {
-                reads = item.target;
+                (reads, proposed) = (item.target, false);
                 break;
             }
         }
-        if !reads {
-            return Ok(());
-        }
         let table = target.table.clone();
+        if !reads {
+            // The proposed row is no row of the table, but PostgreSQL asks for its columns' grant all the same.
+            return if proposed { self.granted(&table, column, Command::Select) } else { Ok(()) };
+        }
         self.reads_target = true;
         self.granted(&table, column, Command::Select)
     }

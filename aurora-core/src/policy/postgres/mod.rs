@@ -5,8 +5,10 @@
 //! 2. `auth.uid()` and its kin become functions that verify who asks.
 //! 3. A permissive policy that does not ask gets `(SELECT bound FROM aurora.identity) AND (..)`: a role that an injection
 //!    switched to is worth nothing without a verified identity.
+//!    In a table that its own policies read again, both stand without `SELECT`: `again` says why.
 //! 4. Membership of the caller becomes an array where that is the same, and faster.
 
+mod again;
 mod grants;
 mod identity;
 pub(crate) mod lexer;

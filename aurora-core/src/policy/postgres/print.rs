@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::schema::{Schema, Table};
+use super::again::{by_itself, entered_again};
 use super::grants::Held;
 use super::identity::{bound, verified};
 use super::lexer::{Token, tokens, uncommented};
@@ -64,10 +65,13 @@ impl Native {
             let create = format!("CREATE TYPE {} AS ENUM ({})", kind.name.quoted(), labels.join(", "));
             Type { name: kind.name.clone(), labels: kind.labels.clone(), create }
         });
+        let again = entered_again(&self.tables);
         let tables = self.tables.iter().filter(|table| table.enabled).map(|table| {
             let known = schema.table(&table.table.joined());
-            let mut policies: Vec<Policy> =
-                table.policies.iter().map(|policy| print(&table.table, policy, schema, known)).collect();
+            let again = again.contains(&table.table);
+            let printed =
+                table.policies.iter().map(|policy| print(&table.table, policy, schema, known, again));
+            let mut policies: Vec<Policy> = printed.collect();
             policies.push(Policy::service(&table.table));
             Installed { table: table.table.clone(), policies, held: table.grants.held() }
         });
@@ -92,14 +96,21 @@ impl TableName {
     }
 }
 
-fn print(table: &TableName, policy: &NativePolicy, schema: &Schema, known: Option<&Table>) -> Policy {
+fn print(
+    table: &TableName,
+    policy: &NativePolicy,
+    schema: &Schema,
+    known: Option<&Table>,
+    again: bool,
+) -> Policy {
     let condition = |source: &String| {
         let verified = verified(&uncommented(source));
         let optimised = match known {
             Some(outer) => as_arrays(&verified, schema, outer, &table.name),
             None => verified,
         };
-        if policy.restrictive { optimised } else { bound(&optimised) }
+        let condition = if policy.restrictive { optimised } else { bound(&optimised) };
+        if again { by_itself(&condition) } else { condition }
     };
     let mut create = format!(
         "CREATE POLICY {} ON {} AS {} FOR {} TO {}",
