@@ -38,6 +38,8 @@ pub(super) enum View {
     SelectOne,
     /// Rows the SELECT policies show, for a statement that takes the first few in an order that an index has.
     SelectFew,
+    /// The same in the order of the rowid.
+    SelectByKey,
 }
 
 impl Names {

@@ -107,7 +107,7 @@ fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Re
     let base = quote(&format!("{}_b", names.visible()));
     let mut needs = Vec::new();
     let commands: &[Command] = match view {
-        View::Select | View::SelectOne | View::SelectFew => &[Command::Select],
+        View::Select | View::SelectOne | View::SelectFew | View::SelectByKey => &[Command::Select],
         View::Update => &[Command::Update],
         View::UpdateReading => &[Command::Update, Command::Select],
         View::Delete => &[Command::Delete],
@@ -120,6 +120,7 @@ fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Re
     // One row of this table asks one row of the next, and a list that stays is a short one.
     let read = match view {
         View::SelectOne | View::SelectFew => view,
+        View::SelectByKey => View::SelectFew,
         _ => View::Select,
     };
     let predicates: Vec<String> = commands
@@ -128,12 +129,17 @@ fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Re
         .filter(|predicate| !matches!(predicate, Predicate::True))
         .map(|predicate| render(rules, table, &predicate, (&base, read), &mut needs))
         .collect();
-    let (visible, filter) = if predicates.is_empty() {
+    let (visible, mut filter) = if predicates.is_empty() {
         ("1".to_owned(), String::new())
     } else {
         let all = predicates.iter().map(|text| format!("({text})")).collect::<Vec<_>>().join(" AND ");
         (format!("(({all}) IS TRUE)"), format!(" WHERE {all}"))
     };
+    if view == View::SelectByKey
+        && let Some(keys) = by_keys(rules, table, &base, &mut needs)
+    {
+        filter = format!(" WHERE {keys}");
+    }
     let mut columns: Vec<String> =
         table.columns.iter().map(|name| format!("{base}.{0} AS {0}", quote(name))).collect();
     columns.push(format!("{visible} AS {}", quote(&names.visible())));
@@ -148,6 +154,27 @@ fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Re
         quote(&table.name),
     );
     Ok(Object { statements: vec![statement], needs })
+}
+
+/// The condition of [`View::SelectByKey`] where it is an OR of what only few rows satisfy: the rowids that each arm's
+/// index has, so that SQLite goes through them in their order instead of reading and sorting every row.
+fn by_keys(rules: Rules<'_>, table: &HostTable, base: &str, needs: &mut Vec<Need>) -> Option<String> {
+    let rowid = table.rowid.as_deref()?;
+    let Predicate::Expr(lowering) = rules.lowered.using(&table.name, rules.role, Command::Select) else {
+        return None;
+    };
+    let (arms, beside) = lowering.arms(&|inner| personal(rules, inner))?;
+    let key = quote(&format!("{}_a", rules.names.visible()));
+    let of = format!("{}.{} AS {key}", quote(&rules.names.schema()), quote(&table.name));
+    let mut part = |lowering, row: &str| {
+        render(rules, table, &Predicate::Expr(lowering), (row, View::SelectFew), needs)
+    };
+    let arms: Vec<String> = arms
+        .into_iter()
+        .map(|arm| format!("SELECT {key}.{rowid} FROM {of} WHERE {}", part(arm, &key)))
+        .collect();
+    let beside = beside.map(|beside| format!(" AND {}", part(beside, base))).unwrap_or_default();
+    Some(format!("{base}.{rowid} IN ({}){beside}", arms.join(" UNION ALL ")))
 }
 
 fn outer(rules: Rules<'_>, table: &HostTable, position: usize) -> Result<Object> {
