@@ -251,6 +251,14 @@ functions! {
     Raise = "aurora_raise", Some(1), false, Body::Pure(raise);
 }
 
+/// `aurora_time` of the spelling that nearly every stored time has, read where it lies; all else is for the function.
+pub(crate) fn plain_time(text: &[u8]) -> Option<i64> {
+    values::plain_time(text)
+}
+
+/// What [`plain_time`] is of.
+pub(crate) const TIME: &str = "aurora_time";
+
 impl FunctionName {
     /// NULL among its arguments makes it NULL, whatever the others are.
     pub(super) fn is_strict(self) -> bool {
