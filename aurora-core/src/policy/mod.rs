@@ -62,6 +62,7 @@ mod parse;
 mod pattern;
 pub(crate) mod postgres;
 mod predicate;
+mod prefix;
 mod query;
 mod raw;
 mod reach;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::expr::{Expr, ROW};
 use super::one_row;
 use super::optimise::optimise;
+use super::prefix;
 use super::render::{self, Names};
 
 /// Which rows a statement may touch.
@@ -117,6 +118,6 @@ pub(super) fn predicate(expr: Expr) -> Predicate {
     match optimise(expr, true) {
         Expr::Bool(true) => Predicate::True,
         Expr::Bool(false) | Expr::Null => Predicate::False,
-        other => Predicate::Expr(Lowering::new(other)),
+        other => Predicate::Expr(Lowering::new(prefix::ranges(other))),
     }
 }
