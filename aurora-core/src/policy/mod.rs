@@ -51,6 +51,7 @@ mod grants;
 mod host;
 mod index;
 mod inline;
+mod known;
 mod lint;
 mod lower;
 mod names;
@@ -83,6 +84,7 @@ pub use evaluate::{
 };
 pub use grants::Columns;
 pub use index::WantedIndex;
+pub use known::Known;
 pub use lower::Lowered;
 pub use parse::Policies;
 pub use predicate::{Check, Lowering, Predicate};

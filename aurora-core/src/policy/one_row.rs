@@ -117,7 +117,7 @@ pub(super) fn arms(expr: &Expr, inner: &dyn Fn(&str) -> bool) -> Option<(Vec<Exp
 }
 
 /// It has an answer whatever a row holds.
-fn quiet(expr: &Expr) -> bool {
+pub(super) fn quiet(expr: &Expr) -> bool {
     let own = match expr {
         Expr::Null
         | Expr::Bool(_)
