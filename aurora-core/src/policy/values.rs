@@ -38,7 +38,9 @@ pub(super) fn uuid_text(bytes: &[u8]) -> String {
         if matches!(position, 4 | 6 | 8 | 10) {
             text.push('-');
         }
-        text.push_str(&format!("{byte:02x}"));
+        for half in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(half), 16).unwrap_or('0'));
+        }
     }
     text
 }

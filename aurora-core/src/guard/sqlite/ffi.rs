@@ -41,7 +41,11 @@ pub(super) fn install(
         let arity = function.arity.map_or(-1, i32::from);
         let deterministic = if function.deterministic { sys::SQLITE_DETERMINISTIC } else { 0 };
         let data = Box::new(HostFunction { context: Arc::clone(context), body: function.body.clone() });
-        let call: HostCall = if function.name == functions::TIME { time_call } else { host_call };
+        let call: HostCall = match &*function.name {
+            functions::TIME => time_call,
+            functions::ANY => any_call,
+            _ => host_call,
+        };
         register_boxed(db, &name, arity, deterministic | sys::SQLITE_INNOCUOUS, data, call)?;
     }
     for role in crate::types::Role::ALL {
@@ -196,6 +200,41 @@ unsafe extern "C" fn host_call(
     }
 }
 
+/// [`host_call`] of the function that policies with a list of readers call once a row.
+unsafe extern "C" fn any_call(
+    ctx: *mut sys::sqlite3_context,
+    argc: c_int,
+    argv: *mut *mut sys::sqlite3_value,
+) {
+    let plain = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the function is registered with an arity of four, and the values are live for the length of this
+        // call, in which nothing converts them.
+        unsafe {
+            let [value, op, array, word] = [0, 1, 2, 3].map(|at| text_of(*argv.add(at)));
+            functions::plain_any(value?, op?, array?, word?)
+        }
+    }));
+    // SAFETY: `ctx` and the arguments are live for the length of this call.
+    unsafe {
+        match plain {
+            Ok(Some(found)) => sys::sqlite3_result_int(ctx, c_int::from(found)),
+            _ => host_call(ctx, argc, argv),
+        }
+    }
+}
+
+/// The text of a value that is one, where it lies.
+unsafe fn text_of<'a>(value: *mut sys::sqlite3_value) -> Option<&'a [u8]> {
+    // SAFETY: the caller's value is live; a text in the database's encoding is not moved by being asked for.
+    unsafe {
+        if sys::sqlite3_value_type(value) != sys::SQLITE_TEXT {
+            return None;
+        }
+        let text = sys::sqlite3_value_text(value);
+        Some(bytes(text, sys::sqlite3_value_bytes(value)))
+    }
+}
+
 /// [`host_call`] of the function that policies about time call once or twice a row: a text of the usual spelling is
 /// not copied first.
 unsafe extern "C" fn time_call(
@@ -204,16 +243,8 @@ unsafe extern "C" fn time_call(
     argv: *mut *mut sys::sqlite3_value,
 ) {
     let plain = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: the function is registered with an arity of one, and the value is live for the length of this
-        // call; its text is read at once, with the length SQLite reports after the conversion.
-        unsafe {
-            let value = *argv;
-            if sys::sqlite3_value_type(value) != sys::SQLITE_TEXT {
-                return None;
-            }
-            let text = sys::sqlite3_value_text(value);
-            functions::plain_time(bytes(text, sys::sqlite3_value_bytes(value)))
-        }
+        // SAFETY: the function is registered with an arity of one, and the value is live for the length of this call.
+        unsafe { functions::plain_time(text_of(*argv)?) }
     }));
     // SAFETY: `ctx` and the arguments are live for the length of this call.
     unsafe {
