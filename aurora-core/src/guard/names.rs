@@ -1,6 +1,7 @@
 use std::fmt::Write as _;
 
 use crate::env::{Entropy, random};
+use crate::policy::Known;
 use crate::types::{Result, Role};
 
 /// The secret names of one process: the schema the database is attached under, and every object the guard
@@ -38,6 +39,8 @@ pub(super) enum View {
     SelectOne,
     /// Rows the SELECT policies show, for a statement that takes the first few in an order that an index has.
     SelectFew,
+    /// The same in the order of the rowid.
+    SelectByKey,
 }
 
 impl Names {
@@ -58,13 +61,18 @@ impl Names {
     }
 
     /// The inner view: the table's columns, [`Names::visible`], and [`Names::row`] where there is a rowid.
-    pub(super) fn inner(&self, table: usize, role: Role, view: View) -> String {
-        format!("{}_i{table}_{}_{}", self.stem, role_digit(role), view as u8)
+    pub(super) fn inner(&self, table: usize, role: Role, view: View, known: Known) -> String {
+        format!("{}_i{table}_{}_{}_{}", self.stem, role_digit(role), view as u8, known.number())
     }
 
     /// The outer view: exactly the table's columns, over the inner SELECT view.
-    pub(super) fn outer(&self, table: usize, role: Role) -> String {
-        format!("{}_o{table}_{}", self.stem, role_digit(role))
+    pub(super) fn outer(&self, table: usize, role: Role, known: Known) -> String {
+        format!("{}_o{table}_{}_{}", self.stem, role_digit(role), known.number())
+    }
+
+    /// What the names of a view have in common, whatever is known of whom it is for.
+    pub(super) fn for_all(view: &str) -> &str {
+        view.rsplit_once('_').map_or(view, |(all, _)| all)
     }
 
     /// A trigger on a base table; `part` tells several apart.
@@ -160,10 +168,14 @@ mod tests {
     fn names_are_recognised_and_scrubbed() {
         let names = Names::draw(&SystemEntropy).unwrap();
         assert!(Names::resembles(&names.schema()));
-        assert!(Names::resembles(&names.outer(3, Role::Anon).to_uppercase()));
+        assert!(Names::resembles(&names.outer(3, Role::Anon, Known::NOTHING).to_uppercase()));
         assert!(!Names::resembles("notes"));
         assert!(!Names::resembles("z0123456789abcdef"));
-        let message = format!("no such column: {}.notes.x in {}", names.schema(), names.outer(1, Role::Anon));
+        let message = format!(
+            "no such column: {}.notes.x in {}",
+            names.schema(),
+            names.outer(1, Role::Anon, Known::NOTHING)
+        );
         assert_eq!(names.scrub(&message), "no such column: notes.x in (guarded)");
     }
 }

@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{Statement, TriggerEvent, TriggerPeriod};
 
-use crate::policy::{Command, Names as PolicyNames, Predicate};
+use crate::policy::{Command, Known, Names as PolicyNames, Predicate};
 use crate::types::{Error, Result, Role};
 
 use super::names::{View, quote};
@@ -19,9 +19,14 @@ pub(super) struct Object {
 /// The object behind `need` for a role.
 pub(super) fn object(rules: Rules<'_>, need: Need) -> Result<Object> {
     match need {
-        Need::Inner(position, view) => inner(rules, table(rules, position)?, position, view),
-        Need::Outer(position) => outer(rules, table(rules, position)?, position),
-        Need::Triggers(position) => triggers(rules, table(rules, position)?, position),
+        Need::Inner(position, view, known) => {
+            inner(Rules { known, ..rules }, table(rules, position)?, position, view)
+        }
+        Need::Outer(position, known) => outer(Rules { known, ..rules }, table(rules, position)?, position),
+        // They serve whoever writes.
+        Need::Triggers(position) => {
+            triggers(Rules { known: Known::NOTHING, ..rules }, table(rules, position)?, position)
+        }
     }
 }
 
@@ -45,15 +50,14 @@ impl PolicyNames for Spelling<'_> {
     }
 
     fn table(&self, table: &str) -> String {
-        let Rules { host, names, role, .. } = self.rules;
+        let Rules { host, .. } = self.rules;
         // A table that is not there reads as a name that does not resolve: the statement fails closed.
-        host.position(table).map_or_else(|| "\"\"".to_owned(), |at| quote(&names.inner(at, role, self.view)))
+        host.position(table).map_or_else(|| "\"\"".to_owned(), |at| quote(&self.rules.inner(at, self.view)))
     }
 
     fn owner_table(&self, table: &str) -> String {
-        let Rules { host, names, role, .. } = self.rules;
-        host.position(table)
-            .map_or_else(|| "\"\"".to_owned(), |at| quote(&names.inner(at, role, View::Owner)))
+        let owner = |at| quote(&self.rules.inner(at, View::Owner));
+        self.rules.host.position(table).map_or_else(|| "\"\"".to_owned(), owner)
     }
 
     fn function(&self, name: &str) -> String {
@@ -77,12 +81,12 @@ fn render(
     };
     for inner in lowering.tables() {
         if let Some(position) = rules.host.position(inner) {
-            needs.push(Need::Inner(position, view));
+            needs.push(Need::Inner(position, view, rules.known));
         }
     }
     for owned in lowering.owner_tables() {
         if let Some(position) = rules.host.position(owned) {
-            needs.push(Need::Inner(position, View::Owner));
+            needs.push(Need::Inner(position, View::Owner, rules.known));
         }
     }
     let spelling = Spelling { rules, row, collated: table.collated, view };
@@ -95,7 +99,7 @@ fn render(
 
 /// Whether the table's policies show few rows because they are about who asks.
 fn personal(rules: Rules<'_>, table: &str) -> bool {
-    match rules.lowered.using(table, rules.role, Command::Select) {
+    match rules.using(table, Command::Select) {
         Predicate::False => true,
         Predicate::True => false,
         Predicate::Expr(lowering) => lowering.personal(&|inner| personal(rules, inner)),
@@ -103,11 +107,11 @@ fn personal(rules: Rules<'_>, table: &str) -> bool {
 }
 
 fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Result<Object> {
-    let Rules { names, lowered, role, .. } = rules;
+    let names = rules.names;
     let base = quote(&format!("{}_b", names.visible()));
     let mut needs = Vec::new();
     let commands: &[Command] = match view {
-        View::Select | View::SelectOne | View::SelectFew => &[Command::Select],
+        View::Select | View::SelectOne | View::SelectFew | View::SelectByKey => &[Command::Select],
         View::Update => &[Command::Update],
         View::UpdateReading => &[Command::Update, Command::Select],
         View::Delete => &[Command::Delete],
@@ -120,20 +124,26 @@ fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Re
     // One row of this table asks one row of the next, and a list that stays is a short one.
     let read = match view {
         View::SelectOne | View::SelectFew => view,
+        View::SelectByKey => View::SelectFew,
         _ => View::Select,
     };
     let predicates: Vec<String> = commands
         .iter()
-        .map(|command| lowered.using(&table.name, role, *command))
+        .map(|command| rules.using(&table.name, *command))
         .filter(|predicate| !matches!(predicate, Predicate::True))
         .map(|predicate| render(rules, table, &predicate, (&base, read), &mut needs))
         .collect();
-    let (visible, filter) = if predicates.is_empty() {
+    let (visible, mut filter) = if predicates.is_empty() {
         ("1".to_owned(), String::new())
     } else {
         let all = predicates.iter().map(|text| format!("({text})")).collect::<Vec<_>>().join(" AND ");
         (format!("(({all}) IS TRUE)"), format!(" WHERE {all}"))
     };
+    if view == View::SelectByKey
+        && let Some(keys) = by_keys(rules, table, &base, &mut needs)
+    {
+        filter = format!(" WHERE {keys}");
+    }
     let mut columns: Vec<String> =
         table.columns.iter().map(|name| format!("{base}.{0} AS {0}", quote(name))).collect();
     columns.push(format!("{visible} AS {}", quote(&names.visible())));
@@ -142,7 +152,7 @@ fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Re
     }
     let statement = format!(
         "CREATE TEMP VIEW IF NOT EXISTS {} AS SELECT {} FROM {}.{} AS {base}{filter}",
-        quote(&names.inner(position, role, view)),
+        quote(&rules.inner(position, view)),
         columns.join(", "),
         quote(&names.schema()),
         quote(&table.name),
@@ -150,16 +160,33 @@ fn inner(rules: Rules<'_>, table: &HostTable, position: usize, view: View) -> Re
     Ok(Object { statements: vec![statement], needs })
 }
 
+/// The condition of [`View::SelectByKey`] where it is an OR of what only few rows satisfy: the rowids that each arm's
+/// index has, so that SQLite goes through them in their order instead of reading and sorting every row.
+fn by_keys(rules: Rules<'_>, table: &HostTable, base: &str, needs: &mut Vec<Need>) -> Option<String> {
+    let rowid = table.rowid.as_deref()?;
+    let Predicate::Expr(lowering) = rules.using(&table.name, Command::Select) else { return None };
+    let (arms, beside) = lowering.arms(&|inner| personal(rules, inner))?;
+    let key = quote(&format!("{}_a", rules.names.visible()));
+    let of = format!("{}.{} AS {key}", quote(&rules.names.schema()), quote(&table.name));
+    let mut part =
+        |lowering, row: &str| render(rules, table, &Predicate::Expr(lowering), (row, View::SelectFew), needs);
+    let arms: Vec<String> = arms
+        .into_iter()
+        .map(|arm| format!("SELECT {key}.{rowid} FROM {of} WHERE {}", part(arm, &key)))
+        .collect();
+    let beside = beside.map(|beside| format!(" AND {}", part(beside, base))).unwrap_or_default();
+    Some(format!("{base}.{rowid} IN ({}){beside}", arms.join(" UNION ALL ")))
+}
+
 fn outer(rules: Rules<'_>, table: &HostTable, position: usize) -> Result<Object> {
-    let Rules { names, role, .. } = rules;
     let columns: Vec<String> = table.columns.iter().map(|name| quote(name)).collect();
     let statement = format!(
         "CREATE TEMP VIEW IF NOT EXISTS {} AS SELECT {} FROM {}",
-        quote(&names.outer(position, role)),
+        quote(&rules.outer(position)),
         columns.join(", "),
-        quote(&names.inner(position, role, View::Select)),
+        quote(&rules.inner(position, View::Select)),
     );
-    Ok(Object { statements: vec![statement], needs: vec![Need::Inner(position, View::Select)] })
+    Ok(Object { statements: vec![statement], needs: vec![Need::Inner(position, View::Select, rules.known)] })
 }
 
 fn triggers(rules: Rules<'_>, table: &HostTable, position: usize) -> Result<Object> {
@@ -189,7 +216,7 @@ fn check_triggers(
     needs: &mut Vec<Need>,
 ) {
     let Rules { names, lowered, role, .. } = rules;
-    let using = |command: Command| lowered.using(&table.name, role, command);
+    let using = |command: Command| rules.using(&table.name, command);
     let hidden = format!("new row violates row-level security policy for table \"{}\"", table.name);
     let using_failed =
         format!("new row violates row-level security policy (USING expression) for table \"{}\"", table.name);

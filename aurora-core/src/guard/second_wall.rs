@@ -9,7 +9,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::env::{SystemClock, SystemEntropy};
-use crate::policy::Policies;
+use crate::policy::{Known, Policies};
 use crate::store::WriterLock;
 use crate::types::{Code, Principal, Role};
 
@@ -55,9 +55,13 @@ async fn past(ann: &Guarded, sql: &str, target: Option<&str>) -> Result<usize, C
     let guard = ann.sqlite_actor().engine();
     let caller = ann.sqlite_actor().caller();
     let ready = guard
-        .rewrite(Role::Authenticated, "UPDATE t SET word = word WHERE json_valid(word) RETURNING *")
+        .rewrite(
+            Role::Authenticated,
+            Known::NOTHING,
+            "UPDATE t SET word = word WHERE json_valid(word) RETURNING *",
+        )
         .unwrap();
-    let read = guard.rewrite(Role::Authenticated, "SELECT * FROM t").unwrap();
+    let read = guard.rewrite(Role::Authenticated, Known::NOTHING, "SELECT * FROM t").unwrap();
     let mut lease = guard.lease(&ready).await.unwrap();
     let connection = lease.connection().unwrap();
     guard.prepare(connection, caller.role, &ready).await.unwrap();
@@ -84,8 +88,8 @@ async fn it_denies_what_names_alone_do_not_open() {
     let (guard, _folder) = guard().await;
     let ann = guard.guarded(Principal::user(ANN.parse().unwrap()));
     let names = ann.sqlite_actor().engine().names().clone();
-    let (s, outer) = (names.schema(), names.outer(1, Role::Authenticated));
-    let inner = names.inner(0, Role::Authenticated, View::Select);
+    let (s, outer) = (names.schema(), names.outer(1, Role::Authenticated, Known::NOTHING));
+    let inner = names.inner(0, Role::Authenticated, View::Select, Known::NOTHING);
     for sql in [
         "SELECT * FROM {s}.t",
         "SELECT word FROM {s}.other",
@@ -178,7 +182,7 @@ async fn triggers_check_a_write_whose_rows_nobody_chose() {
     }
     // The hook itself works: what is allowed runs.
     assert_eq!(past(&ann, &format!("UPDATE {s}.t SET word = 'x' WHERE id = 1"), Some("t")).await, Ok(1));
-    let view = ann.sqlite_actor().engine().names().outer(0, Role::Authenticated);
+    let view = ann.sqlite_actor().engine().names().outer(0, Role::Authenticated, Known::NOTHING);
     assert_eq!(past(&ann, &format!("SELECT * FROM {view}"), None).await, Ok(1));
 }
 
@@ -187,7 +191,7 @@ async fn a_cte_that_knows_a_name_passes_and_that_is_why_there_are_two_walls() {
     let (guard, _folder) = guard().await;
     let ann = guard.guarded(Principal::user(ANN.parse().unwrap()));
     let names = ann.sqlite_actor().engine().names().clone();
-    let inner = names.inner(0, Role::Authenticated, View::Select);
+    let inner = names.inner(0, Role::Authenticated, View::Select, Known::NOTHING);
     let spoof = format!("WITH {inner} AS (SELECT * FROM {}.t) SELECT * FROM {inner}", names.schema());
     // Should SQLite ever close this, the sentence in the guard's charter may go.
     assert_eq!(past(&ann, &spoof, None).await, Ok(2));
@@ -230,7 +234,7 @@ async fn what_a_snapshot_made_of_ours_stays() {
     assert_eq!(seen, 1);
     drop(snapshot);
     let engine = ann.sqlite_actor().engine();
-    let rewritten = engine.rewrite(Role::Authenticated, sql).unwrap();
+    let rewritten = engine.rewrite(Role::Authenticated, Known::NOTHING, sql).unwrap();
     assert!(!rewritten.needs.is_empty());
     let mut others = Vec::new();
     for _ in 0..3 {

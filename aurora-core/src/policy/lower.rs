@@ -6,12 +6,14 @@ use std::sync::Arc;
 use super::catalog::{Catalog, Guarded, Policy};
 use super::check::{Checker, Ground};
 use super::error::{PolicyError, PolicyErrors, PolicyWarning};
+use super::evaluate::Claimed;
 use super::expr::Expr;
 use super::functions::{Body, Function, FunctionName};
 use super::grants::Columns;
 use super::hidden;
 use super::host::HostFunction;
 use super::index::{self, WantedIndex};
+use super::known;
 use super::optimise::optimise;
 use super::predicate::{Check, Predicate, predicate};
 use super::raw::Raw;
@@ -37,6 +39,8 @@ struct Inner {
     functions: Vec<Function>,
     warnings: Vec<PolicyWarning>,
     indexes: Vec<WantedIndex>,
+    /// The conditions that claims alone decide, by the role whose policies they stand in.
+    claimed: BTreeMap<Role, Vec<Claimed>>,
 }
 
 /// What one role may do to one table by one command.
@@ -163,6 +167,10 @@ impl Lowered {
         &self.0.file
     }
 
+    pub(super) fn claimed(&self, role: Role) -> &[Claimed] {
+        self.0.claimed.get(&role).map_or(&[], Vec::as_slice)
+    }
+
     pub(crate) fn schema(&self) -> &Schema {
         &self.0.schema
     }
@@ -237,7 +245,9 @@ pub(super) fn lower(
     });
     let functions = functions.collect();
     let (file, schema) = (Arc::clone(&catalog.file), schema.clone());
-    let inner = Inner { file, schema, parts, guarded, service, columns, functions, warnings, indexes };
+    let claimed = claimed(&guarded, &schema);
+    let inner =
+        Inner { file, schema, parts, guarded, service, columns, functions, warnings, indexes, claimed };
     PolicyErrors::unless_empty(lowering.errors, Lowered(Arc::new(inner)))
 }
 
@@ -257,10 +267,22 @@ fn predicates(guarded: &AllVerdicts) -> impl Iterator<Item = (&str, &Expr)> {
     })
 }
 
-struct Lowerer<'a> {
-    ground: Ground<'a>,
+fn claimed(guarded: &AllVerdicts, schema: &Schema) -> BTreeMap<Role, Vec<Claimed>> {
+    let of = |role: Role| {
+        let verdicts = guarded.values().flatten().filter(move |((own, _), _)| *own == role);
+        let exprs = verdicts.filter_map(|(_, verdict)| match &verdict.using {
+            Predicate::Expr(lowering) => Some(lowering.expr()),
+            Predicate::True | Predicate::False => None,
+        });
+        known::conditions(exprs).into_iter().map(|expr| Claimed::new(schema, expr)).collect()
+    };
+    [Role::Anon, Role::Authenticated].into_iter().map(|role| (role, of(role))).collect()
+}
+
+pub(super) struct Lowerer<'a> {
+    pub(super) ground: Ground<'a>,
     errors: Vec<PolicyError>,
-    warnings: Vec<PolicyWarning>,
+    pub(super) warnings: Vec<PolicyWarning>,
 }
 
 impl<'a> Lowerer<'a> {
@@ -361,7 +383,7 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    fn condition(
+    pub(super) fn condition(
         &mut self,
         found: &'a Table,
         role: Role,
@@ -377,36 +399,6 @@ impl<'a> Lowerer<'a> {
         used.denied = used.denied.take().or(checker.denied);
         used.hidden.extend(hidden::columns(self.ground, &expr, &checker.whole, role));
         expr
-    }
-
-    /// What a policy comes to once it is reduced, where that is more than its author can have meant.
-    fn lint(&mut self, found: &'a Table, policy: &Policy) {
-        for (clause, raw) in [("USING", &policy.using), ("WITH CHECK", &policy.check)] {
-            let Some(raw) = raw else { continue };
-            let mut open_to = |role| {
-                let expr = self.condition(found, role, policy, raw, &mut Used::default());
-                optimise(expr, true) == Expr::Bool(true)
-            };
-            let (signed_in, anybody) = (open_to(Role::Authenticated), open_to(Role::Anon));
-            let place = format!("policy \"{}\" on {}", policy.name, found.name);
-            let to_anon = policy.roles.is_empty() || policy.roles.contains(&Role::Anon);
-            let writes = policy.command != Some(Command::Select);
-            let message = if anybody && !signed_in && to_anon && !policy.restrictive {
-                format!(
-                    "{place}: {clause} is true for whoever is not signed in, for whom auth.uid() is NULL; add TO \
-                     authenticated"
-                )
-            } else if signed_in && writes && !policy.restrictive {
-                format!(
-                    "{place}: {clause} is always true, so every row may be written; name who owns it, for example \
-                     owner = auth.uid()"
-                )
-            } else {
-                continue;
-            };
-            let file = self.ground.catalog.file.clone();
-            self.warnings.push(PolicyWarning { file, line: policy.line, message });
-        }
     }
 
     /// A body outside the subset that nobody registered is told even where nothing calls it: it was written to be
@@ -425,7 +417,7 @@ impl<'a> Lowerer<'a> {
 
 /// What the policies of one verdict use.
 #[derive(Debug, Default)]
-struct Used {
+pub(super) struct Used {
     denied: Option<String>,
     /// Inner tables of which it reads a column that is not granted.
     hidden: Vec<String>,

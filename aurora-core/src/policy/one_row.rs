@@ -12,14 +12,19 @@ use super::raw::Comparison;
 ///
 /// An OR that is not all about who asks is likely to hold for many rows (`is_public OR owner = auth.uid()`): to read
 /// them all by their indexes and sort them costs more than to go through the table until there are enough, and
-/// without end more where there are many. `CASE` keeps SQLite from the former.
+/// without end more where there are many. An arm that no index answers keeps SQLite from the former: `OR 0`, of which
+/// nothing is left to run.
 pub(super) fn first(expr: &Expr, inner: &dyn Fn(&str) -> bool) -> Expr {
     let keep = |select: &Select| personal_list(select, inner);
     match expr {
         Expr::And(many) => Expr::And(many.iter().map(|one| first(one, inner)).collect()),
         Expr::Or(_) if !personal(expr, inner) => {
-            let arms = vec![(asked(expr, &keep), Expr::Bool(true))];
-            Expr::Case { arms, otherwise: Box::new(Expr::Bool(false)) }
+            let mut arms = match asked(expr, &keep) {
+                Expr::Or(arms) => arms,
+                one => vec![one],
+            };
+            arms.push(Expr::Bool(false));
+            Expr::Or(arms)
         }
         _ => asked(expr, &keep),
     }
@@ -86,6 +91,55 @@ pub(super) fn personal(expr: &Expr, inner: &dyn Fn(&str) -> bool) -> bool {
 fn personal_list(select: &Select, inner: &dyn Fn(&str) -> bool) -> bool {
     select.filter.iter().any(|one| personal(one, inner))
         || select.sources.iter().any(|source| !source.owner && inner(&source.table))
+}
+
+/// More arms than this are not looked up one by one.
+const MOST_ARMS: usize = 8;
+
+/// The arms of an OR that is all about who asks, and the conditions that stand beside it: each arm leads to its few
+/// rows by an index of its own.
+///
+/// An arm is asked of rows for which the one before it holds already, so none may be able to fail.
+pub(super) fn arms(expr: &Expr, inner: &dyn Fn(&str) -> bool) -> Option<(Vec<Expr>, Vec<Expr>)> {
+    let mut beside = match expr {
+        Expr::And(many) => many.clone(),
+        one => vec![one.clone()],
+    };
+    let fits = |one: &Expr| {
+        personal(one, inner)
+            && matches!(one, Expr::Or(arms) if arms.len() <= MOST_ARMS && arms.iter().all(quiet))
+    };
+    let at = beside.iter().position(fits)?;
+    match beside.remove(at) {
+        Expr::Or(arms) => Some((arms, beside)),
+        _ => None,
+    }
+}
+
+/// It has an answer whatever a row holds.
+pub(super) fn quiet(expr: &Expr) -> bool {
+    let own = match expr {
+        Expr::Null
+        | Expr::Bool(_)
+        | Expr::Integer(_)
+        | Expr::Real(_)
+        | Expr::Text(_)
+        | Expr::Blob(_)
+        | Expr::Column { .. }
+        | Expr::Compare { .. }
+        | Expr::And(_)
+        | Expr::Or(_)
+        | Expr::Not(_)
+        | Expr::IsNull(_)
+        | Expr::Is(..)
+        | Expr::InList { .. } => true,
+        Expr::Call(name, _) => name.is_context(),
+        Expr::InSelect { select, .. } | Expr::Exists(select) => {
+            whole(select) && select.filter.iter().chain(&select.output).all(quiet)
+        }
+        _ => false,
+    };
+    own && expr.children().into_iter().all(quiet)
 }
 
 fn is_identity(expr: &Expr) -> bool {

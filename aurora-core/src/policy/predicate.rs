@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::expr::{Expr, ROW};
 use super::one_row;
 use super::optimise::optimise;
+use super::prefix;
 use super::render::{self, Names};
 
 /// Which rows a statement may touch.
@@ -79,6 +80,18 @@ impl Lowering {
         render::render(&one_row::first(&self.expr, inner), names)
     }
 
+    /// The arms of an OR that is all about who asks, and what must hold beside it: where rows are wanted in the order
+    /// of their key, the keys of each arm are listed by its own index and no row is read to be sorted.
+    pub fn arms(&self, inner: &dyn Fn(&str) -> bool) -> Option<(Vec<Lowering>, Option<Lowering>)> {
+        let (arms, mut beside) = one_row::arms(&self.expr, inner)?;
+        let beside = match beside.len() {
+            0 => None,
+            1 => beside.pop(),
+            _ => Some(Expr::And(beside)),
+        };
+        Some((arms.into_iter().map(Self::new).collect(), beside.map(Self::new)))
+    }
+
     /// Whether it holds for few rows because it is about who asks; `inner` says so of an inner table's policies.
     pub fn personal(&self, inner: &dyn Fn(&str) -> bool) -> bool {
         one_row::personal(&self.expr, inner)
@@ -105,6 +118,6 @@ pub(super) fn predicate(expr: Expr) -> Predicate {
     match optimise(expr, true) {
         Expr::Bool(true) => Predicate::True,
         Expr::Bool(false) | Expr::Null => Predicate::False,
-        other => Predicate::Expr(Lowering::new(other)),
+        other => Predicate::Expr(Lowering::new(prefix::ranges(other))),
     }
 }

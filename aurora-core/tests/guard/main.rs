@@ -15,6 +15,7 @@ mod attacks_identity;
 mod attacks_reach;
 mod attacks_spoof;
 mod basics;
+mod claims;
 mod fixture;
 mod functions;
 mod schema;

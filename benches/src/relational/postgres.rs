@@ -53,10 +53,6 @@ pub(super) async fn run(only: Option<&str>) {
     transaction.commit().await.unwrap();
     script(&mut server.superuser("bench_guarded").await, "VACUUM ANALYZE").await;
     for shape in SHAPES.iter().filter(|shape| only.is_none_or(|only| shape.name == only)) {
-        if let Some(feature) = shape.waits_for {
-            println!("# best/{}/postgres: not run, {feature} not in the subset yet", shape.name);
-            continue;
-        }
         let db = guarded(&owner, &database, shape).await;
         let plain = Rc::new(Mutex::new(server.superuser("bench_plain").await));
         script(&mut *plain.lock().await, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").await;

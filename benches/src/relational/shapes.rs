@@ -12,8 +12,6 @@ pub(super) struct Shape {
     pub(super) policy: &'static str,
     /// What the person may write: a name and a condition; those for one engine alone say so.
     pub(super) hand: &'static [(&'static str, On, &'static str)],
-    /// What the policy subset has to know first.
-    pub(super) waits_for: Option<&'static str>,
 }
 
 /// Where a hand-written condition can run.
@@ -67,7 +65,6 @@ pub(super) const SHAPES: &[Shape] = &[
             ("plain", On::Both, "owner = {uid}"),
             ("ids", On::Both, "id IN (SELECT id FROM docs WHERE owner = {uid})"),
         ],
-        waits_for: None,
     },
     Shape {
         name: "owner-or-public",
@@ -83,13 +80,11 @@ pub(super) const SHAPES: &[Shape] = &[
                 "id IN (SELECT id FROM docs WHERE owner = {uid} UNION ALL SELECT id FROM docs WHERE is_public = {true})",
             ),
         ],
-        waits_for: None,
     },
     Shape {
         name: "constant",
         policy: "CREATE POLICY p ON docs FOR SELECT TO authenticated USING (true);",
         hand: &[("none", On::Both, "{true}"), ("key", On::Both, "id > 0")],
-        waits_for: None,
     },
     Shape {
         name: "exists-membership",
@@ -106,7 +101,6 @@ pub(super) const SHAPES: &[Shape] = &[
             ("array", On::Postgres, "team_id = ANY(ARRAY({teams}))"),
             ("ids", On::Both, "id IN (SELECT d.id FROM docs d WHERE d.team_id IN ({teams}))"),
         ],
-        waits_for: None,
     },
     Shape {
         name: "in-subquery",
@@ -126,7 +120,6 @@ pub(super) const SHAPES: &[Shape] = &[
                 "id IN (SELECT d.id FROM docs d WHERE d.project_id IN (SELECT id FROM projects WHERE lead = {uid}))",
             ),
         ],
-        waits_for: None,
     },
     Shape {
         name: "role-in-membership",
@@ -148,7 +141,6 @@ pub(super) const SHAPES: &[Shape] = &[
                 "id IN (SELECT d.id FROM docs d WHERE d.team_id IN ({teams} AND role IN ('admin', 'editor')))",
             ),
         ],
-        waits_for: None,
     },
     Shape {
         name: "owner-or-membership",
@@ -169,14 +161,12 @@ pub(super) const SHAPES: &[Shape] = &[
                 "id IN (SELECT id FROM docs WHERE owner = {uid} UNION ALL SELECT id FROM docs WHERE team_id IN ({teams}))",
             ),
         ],
-        waits_for: None,
     },
     Shape {
         name: "two-hop",
         policy: "CREATE POLICY p ON docs FOR SELECT TO authenticated USING (EXISTS (SELECT 1 FROM projects p
           JOIN members m ON m.team_id = p.team_id WHERE p.id = docs.project_id AND m.user_id = auth.uid()));",
         hand: TWO_HOPS,
-        waits_for: None,
     },
     Shape {
         name: "nested-exists",
@@ -184,14 +174,12 @@ pub(super) const SHAPES: &[Shape] = &[
           WHERE p.id = docs.project_id AND EXISTS (SELECT 1 FROM members m
             WHERE m.team_id = p.team_id AND m.user_id = auth.uid())));",
         hand: TWO_HOPS,
-        waits_for: None,
     },
     Shape {
         name: "parent-visible",
         policy: "CREATE POLICY p ON docs FOR SELECT TO authenticated USING
           (EXISTS (SELECT 1 FROM projects WHERE projects.id = docs.project_id));",
         hand: TWO_HOPS,
-        waits_for: None,
     },
     Shape {
         name: "tenant-claim",
@@ -200,7 +188,6 @@ pub(super) const SHAPES: &[Shape] = &[
             ("plain", On::Both, "tenant = {tenant}"),
             ("ids", On::Both, "id IN (SELECT id FROM docs WHERE tenant = {tenant})"),
         ],
-        waits_for: None,
     },
     Shape {
         name: "jwt-role",
@@ -210,7 +197,6 @@ pub(super) const SHAPES: &[Shape] = &[
             ("known-role", On::Both, "owner = {uid}"),
             ("ids", On::Both, "id IN (SELECT id FROM docs WHERE owner = {uid})"),
         ],
-        waits_for: None,
     },
     Shape {
         name: "admin-profile",
@@ -234,7 +220,6 @@ pub(super) const SHAPES: &[Shape] = &[
                 "owner = {uid} OR (id > 0 AND EXISTS (SELECT 1 FROM profiles WHERE profiles.id = {uid} AND is_admin))",
             ),
         ],
-        waits_for: None,
     },
     Shape {
         name: "status-or-owner",
@@ -249,7 +234,6 @@ pub(super) const SHAPES: &[Shape] = &[
                 "id IN (SELECT id FROM docs WHERE status = 'published' UNION ALL SELECT id FROM docs WHERE owner = {uid})",
             ),
         ],
-        waits_for: None,
     },
     Shape {
         name: "parties",
@@ -263,7 +247,6 @@ pub(super) const SHAPES: &[Shape] = &[
                 "id IN (SELECT id FROM docs WHERE owner = {uid} UNION ALL SELECT id FROM docs WHERE reviewer = {uid})",
             ),
         ],
-        waits_for: None,
     },
     Shape {
         name: "time-window",
@@ -277,7 +260,6 @@ pub(super) const SHAPES: &[Shape] = &[
                 "+published_at <= {now} AND (+expires_at IS NULL OR +expires_at > {now})",
             ),
         ],
-        waits_for: None,
     },
     Shape {
         name: "not-blocked",
@@ -300,7 +282,6 @@ pub(super) const SHAPES: &[Shape] = &[
                 "is_public AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.blocker = {uid} AND b.blocked = docs.owner)",
             ),
         ],
-        waits_for: None,
     },
     Shape {
         name: "restrictive",
@@ -312,7 +293,6 @@ pub(super) const SHAPES: &[Shape] = &[
             ("owner-index", On::Sqlite, "owner = {uid} AND +tenant = {tenant}"),
             ("tenant-index", On::Sqlite, "+owner = {uid} AND tenant = {tenant}"),
         ],
-        waits_for: None,
     },
     Shape {
         name: "helper-function",
@@ -328,7 +308,6 @@ pub(super) const SHAPES: &[Shape] = &[
             ("in", On::Both, "team_id IN ({teams})"),
             ("array", On::Postgres, "team_id = ANY(ARRAY({teams}))"),
         ],
-        waits_for: Some("helper functions"),
     },
     Shape {
         name: "readers-array",
@@ -343,7 +322,6 @@ pub(super) const SHAPES: &[Shape] = &[
             ("any", On::Postgres, "owner = {uid} OR {uid-text} = ANY(readers)"),
             ("contains", On::Postgres, "owner = {uid} OR readers @> ARRAY[{uid-text}]"),
         ],
-        waits_for: Some("arrays"),
     },
     Shape {
         name: "folder",
@@ -354,7 +332,6 @@ pub(super) const SHAPES: &[Shape] = &[
             ("like", On::Both, "path LIKE {uid-text} || '/%'"),
             ("glob", On::Sqlite, "path GLOB {uid-text} || '/*'"),
         ],
-        waits_for: Some("storage.foldername"),
     },
 ];
 

@@ -14,7 +14,7 @@ const SQLITE: &str = "
 CREATE TABLE docs (id INTEGER PRIMARY KEY, title TEXT NOT NULL, body TEXT NOT NULL, owner UUID NOT NULL,
   reviewer UUID NOT NULL, team_id INTEGER, project_id INTEGER NOT NULL, tenant TEXT NOT NULL,
   status TEXT NOT NULL, is_public BOOLEAN NOT NULL, published_at TIMESTAMP NOT NULL, expires_at TIMESTAMP,
-  path TEXT NOT NULL, readers JSON NOT NULL);
+  path TEXT NOT NULL, readers TEXT NOT NULL);
 CREATE TABLE members (team_id INTEGER NOT NULL, user_id UUID NOT NULL, role TEXT NOT NULL,
   PRIMARY KEY (user_id, team_id));
 CREATE TABLE projects (id INTEGER PRIMARY KEY, team_id INTEGER NOT NULL, lead UUID NOT NULL);

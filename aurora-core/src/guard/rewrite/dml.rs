@@ -260,9 +260,9 @@ impl Rewriter<'_> {
     }
 
     fn key_in(&mut self, position: usize, alias: &str, view: View, filter: &str) -> Result<String> {
-        self.need(Need::Inner(position, view));
+        self.need(Need::Inner(position, view, self.rules.known));
         let names = self.rules.names;
-        let inner = quote(&names.inner(position, self.rules.role, view));
+        let inner = quote(&self.rules.inner(position, view));
         let table = self.host_table(position)?;
         let (outside, inside) = match &table.rowid {
             Some(rowid) => (format!("{}.{rowid}", self.target_name(alias)), quote(&names.row())),

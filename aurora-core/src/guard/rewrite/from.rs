@@ -14,7 +14,7 @@ use super::super::names::View;
 use super::super::sqlite::TABLE_FUNCTIONS;
 use super::expr::name_of;
 use super::fence::{Keep, barrier, expand_wildcards, fenced, guard_conjuncts, single, visible, wrap};
-use super::{Block, Item, Need, Rewriter, Safety, refused, text};
+use super::{Block, Item, Need, Rewriter, Rules, Safety, refused, text};
 
 impl Rewriter<'_> {
     pub(super) fn from(&mut self, from: &mut TableWithJoins, block: &mut Block) -> Result<Safety> {
@@ -262,7 +262,7 @@ impl Rewriter<'_> {
     }
 
     fn place(&mut self, factor: &mut TableFactor, block: &Block, keep: Keep) -> Result<()> {
-        let (names, role) = (self.rules.names, self.rules.role);
+        let Rules { names, role, known, .. } = self.rules;
         match factor {
             TableFactor::Table { args: Some(args), alias, .. } => {
                 // What stands to the right may depend on this item, unless its arguments speak of it.
@@ -284,14 +284,14 @@ impl Rewriter<'_> {
                 let Some(Item { table: Some(position), inner, .. }) = item else { return Ok(()) };
                 let (position, inner) = (*position, *inner || keep == Keep::Case);
                 let view = if let Some(view) = block.view.filter(|_| keep != Keep::Barrier) {
-                    self.need(Need::Inner(position, view));
-                    names.inner(position, role, view)
+                    self.need(Need::Inner(position, view, known));
+                    self.rules.inner(position, view)
                 } else if inner {
-                    self.need(Need::Inner(position, View::Select));
-                    names.inner(position, role, View::Select)
+                    self.need(Need::Inner(position, View::Select, known));
+                    self.rules.inner(position, View::Select)
                 } else {
-                    self.need(Need::Outer(position));
-                    names.outer(position, role)
+                    self.need(Need::Outer(position, known));
+                    self.rules.outer(position)
                 };
                 match keep {
                     Keep::Case | Keep::Nothing => *name = single(&view),

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlparser::ast::{Query, SetExpr, Statement};
 
-use crate::policy::{Command, Lowered};
+use crate::policy::{Command, Known, Lowered, Predicate};
 use crate::types::{Code, Error, Result, Role};
 
 pub(super) use text::parse_schema;
@@ -49,10 +49,10 @@ pub(super) struct Rewritten {
 /// An object of the guard's, in the order it must exist.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(super) enum Need {
-    /// An inner view of the table with that position.
-    Inner(usize, View),
+    /// An inner view of the table with that position, for those of whom that is known.
+    Inner(usize, View, Known),
     /// The outer view.
-    Outer(usize),
+    Outer(usize, Known),
     /// The triggers that check writes.
     Triggers(usize),
 }
@@ -64,6 +64,25 @@ pub(super) struct Rules<'a> {
     pub(super) names: &'a Names,
     pub(super) lowered: &'a Lowered,
     pub(super) role: Role,
+    /// What claims decide already for whom the statement is.
+    pub(super) known: Known,
+}
+
+impl Rules<'_> {
+    /// The name of an inner view.
+    pub(super) fn inner(&self, position: usize, view: View) -> String {
+        self.names.inner(position, self.role, view, self.known)
+    }
+
+    /// Which rows of the table the command may touch.
+    pub(super) fn using(&self, table: &str, command: Command) -> Predicate {
+        self.lowered.using_known(table, self.role, command, self.known)
+    }
+
+    /// The name of an outer view.
+    pub(super) fn outer(&self, position: usize) -> String {
+        self.names.outer(position, self.role, self.known)
+    }
 }
 
 /// Rewrites one statement of the host's.

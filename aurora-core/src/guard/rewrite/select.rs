@@ -156,8 +156,8 @@ impl Rewriter<'_> {
         }
         block.view = if self.finds_one(select.selection.as_ref(), &block) {
             Some(View::SelectOne)
-        } else if limited && self.takes_few(select, order.as_deref(), &block) {
-            Some(View::SelectFew)
+        } else if limited {
+            self.takes_few(select, order.as_deref(), &block)
         } else {
             None
         };
@@ -230,10 +230,11 @@ impl Rewriter<'_> {
         false
     }
 
-    /// Whether rows are taken one after the other, in the order of the key or of an index, until there are enough.
-    fn takes_few(&self, select: &Select, order: Option<&[OrderByExpr]>, block: &Block) -> bool {
-        let [Item { alias, table: Some(position), .. }] = block.items.as_slice() else { return false };
-        let Some(table) = self.rules.host.tables.get(*position) else { return false };
+    /// Which view serves rows that are taken one after the other, in the order of the key or of an index, until there
+    /// are enough.
+    fn takes_few(&self, select: &Select, order: Option<&[OrderByExpr]>, block: &Block) -> Option<View> {
+        let [Item { alias, table: Some(position), .. }] = block.items.as_slice() else { return None };
+        let table = self.rules.host.tables.get(*position)?;
         let plain = |item: &SelectItem| match item {
             SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
                 matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
@@ -245,24 +246,28 @@ impl Rewriter<'_> {
             GroupByExpr::All(_) => true,
         };
         if grouped || select.distinct.is_some() || !select.projection.iter().all(plain) {
-            return false;
+            return None;
         }
-        let Some([first, ..]) = order else { return true };
+        let Some([first, ..]) = order else { return Some(View::SelectFew) };
         let column = match &first.expr {
             Expr::Identifier(name) => name,
             Expr::CompoundIdentifier(parts) => match parts.as_slice() {
                 [table, name] if table.value.eq_ignore_ascii_case(alias) => name,
-                _ => return false,
+                _ => return None,
             },
-            _ => return false,
+            _ => return None,
         };
         let leads = |name: Option<&String>| name.is_some_and(|name| name.eq_ignore_ascii_case(&column.value));
         let indexes = self.rules.host.catalog.table(&table.name).map(|known| known.indexes.as_slice());
-        leads(table.primary_key.first())
+        if leads(table.rowid_alias.as_ref()) {
+            return Some(View::SelectByKey);
+        }
+        let by_index = leads(table.primary_key.first())
             || indexes
                 .unwrap_or_default()
                 .iter()
-                .any(|index| !index.partial && leads(index.columns.first().and_then(Option::as_ref)))
+                .any(|index| !index.partial && leads(index.columns.first().and_then(Option::as_ref)));
+        by_index.then_some(View::SelectFew)
     }
 
     fn groups(&mut self, select: &mut Select) -> Result<Safety> {

@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use libsqlite3_sys as sys;
 
+use super::super::names::Names;
 use super::context::{Context, Mode, Ticket};
 use super::probe::Probe;
 
@@ -217,7 +218,7 @@ fn read(context: &Context, request: &Request<'_>, ticket: &Ticket) -> bool {
 
 /// Whether the role may read that column of a view. What our own views read of each other is their own affair.
 fn granted(context: &Context, request: &Request<'_>, view: &str) -> bool {
-    let Some(columns) = context.facts.columns.get(view) else { return true };
+    let Some(columns) = context.facts.columns.get(Names::for_all(view)) else { return true };
     let column = request.second.unwrap_or_default();
     column.is_empty()
         || context.names.owns(column)

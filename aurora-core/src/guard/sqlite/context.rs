@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::policy::Known;
 use crate::policy::functions::{Claims, Function};
 use crate::types::{Role, Timestamp};
 
@@ -29,6 +30,8 @@ pub(crate) struct Ticket {
 pub(crate) struct Caller {
     pub(crate) role: Role,
     pub(crate) claims: Arc<Claims>,
+    /// What those claims decide.
+    pub(crate) known: Known,
 }
 
 /// Whose SQL the connection is running.
@@ -49,7 +52,8 @@ pub(crate) struct Facts {
     pub(crate) cascades: HashSet<(String, String)>,
     /// What puts an empty table in front of every table's own name; see `HostSchema::shadows`.
     pub(crate) shadows: String,
-    /// The columns that a role may read of a view of ours, lower case; all of a view that is not named.
+    /// The columns that a role may read of a view of ours, lower case; all of a view that is not named. By
+    /// [`Names::for_all`].
     pub(crate) columns: HashMap<String, BTreeSet<String>>,
     /// What policies call of the host's own.
     pub(crate) functions: Vec<Function>,

@@ -1,5 +1,6 @@
 //! Everything one guarded SQLite file needs: what host SQL is rewritten with, and where it runs.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::env::{Clock, Entropy};
-use crate::policy::{Columns, Command, Lowered, Policies};
+use crate::policy::{Columns, Command, Known, Lowered, Policies};
 use crate::store::WriterLock;
 use crate::types::{Code, Error, Result, Role};
 
@@ -118,16 +119,16 @@ impl Engine {
         let mut secrets = vec![names.schema()];
         for position in 0..self.host.tables.len() {
             let role = Role::Authenticated;
-            secrets.push(names.outer(position, role));
-            secrets.push(names.inner(position, role, View::Select));
+            secrets.push(names.outer(position, role, Known::NOTHING));
+            secrets.push(names.inner(position, role, View::Select, Known::NOTHING));
             secrets.push(names.trigger(position, role, "beforeinsert"));
         }
         secrets.extend([names.visible(), names.row(), names.function("auth_uid"), names.function("deny")]);
         secrets
     }
 
-    fn rules(&self, role: Role) -> Rules<'_> {
-        Rules { host: &self.host, names: &self.names, lowered: &self.lowered, role }
+    fn rules(&self, role: Role, known: Known) -> Rules<'_> {
+        Rules { host: &self.host, names: &self.names, lowered: &self.lowered, role, known }
     }
 
     pub(in crate::guard) fn names(&self) -> &Names {
@@ -138,25 +139,27 @@ impl Engine {
         self.clock.now()
     }
 
-    fn kept(&self, role: Role, sql: &str) -> Option<Arc<Rewritten>> {
+    fn kept(&self, role: Role, key: &str) -> Option<Arc<Rewritten>> {
         let mut caches = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        caches.get_mut(role as usize)?.get(sql).cloned()
+        caches.get_mut(role as usize)?.get(key).cloned()
     }
 
-    pub(in crate::guard) fn rewrite(&self, role: Role, sql: &str) -> Result<Arc<Rewritten>> {
-        if let Some(known) = self.kept(role, sql) {
-            return Ok(known);
+    /// The statement as it runs for whoever is in that role and of whom that is known.
+    pub(in crate::guard) fn rewrite(&self, role: Role, known: Known, sql: &str) -> Result<Arc<Rewritten>> {
+        let key = key(known, sql);
+        if let Some(kept) = self.kept(role, &key) {
+            return Ok(kept);
         }
-        let mut rewritten = rewrite(self.rules(role), sql)?;
+        let mut rewritten = rewrite(self.rules(role, known), sql)?;
         let mut reached = Vec::new();
         for need in std::mem::take(&mut rewritten.needs) {
             self.unfold(role, need, &mut reached)?;
         }
         let table = |need: &Need| match need {
-            Need::Inner(position, _) => {
+            Need::Inner(position, ..) => {
                 self.host.tables.get(*position).map(|table| table.name.to_ascii_lowercase())
             }
-            Need::Outer(_) | Need::Triggers(_) => None,
+            Need::Outer(..) | Need::Triggers(_) => None,
         };
         rewritten.ticket.tables = Arc::new(reached.iter().filter_map(table).collect());
         rewritten.needs = reached;
@@ -164,7 +167,7 @@ impl Engine {
         if sql.len() <= LONGEST_KEPT {
             let mut caches = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(cache) = caches.get_mut(role as usize) {
-                cache.put(Box::from(sql), Arc::clone(&rewritten));
+                cache.put(Box::from(&*key), Arc::clone(&rewritten));
             }
         }
         Ok(rewritten)
@@ -187,7 +190,7 @@ impl Engine {
         }
         for need in &rewritten.needs {
             if !connection.has(role, *need) {
-                let made = object(self.rules(role), *need)?;
+                let made = object(self.rules(role, Known::NOTHING), *need)?;
                 connection.make(role, *need, &made.statements).await?;
             }
         }
@@ -212,9 +215,19 @@ impl Engine {
             }
             entered.push(need);
             open.push((need, true));
-            open.extend(object(self.rules(role), need)?.needs.into_iter().map(|inner| (inner, false)));
+            open.extend(
+                object(self.rules(role, Known::NOTHING), need)?.needs.into_iter().map(|inner| (inner, false)),
+            );
         }
         Ok(())
+    }
+}
+
+/// What a rewritten statement is kept by. No statement holds a NUL, so that none is another's key.
+fn key(known: Known, sql: &str) -> Cow<'_, str> {
+    match known.number() {
+        0 => Cow::Borrowed(sql),
+        number => Cow::Owned(format!("{number}\0{sql}")),
     }
 }
 
@@ -224,8 +237,11 @@ fn readable(host: &HostSchema, names: &Names, lowered: &Lowered) -> HashMap<Stri
     for (position, table) in host.tables.iter().enumerate() {
         for role in Role::ALL {
             if let Columns::Only(columns) = lowered.columns(&table.name, role, Command::Select) {
-                readable.insert(names.outer(position, role), columns.clone());
-                readable.insert(names.inner(position, role, View::Select), columns);
+                let inner = |view| names.inner(position, role, view, Known::NOTHING);
+                let shown = [View::Select, View::SelectOne, View::SelectFew, View::SelectByKey].map(inner);
+                for view in shown.into_iter().chain([names.outer(position, role, Known::NOTHING)]) {
+                    readable.insert(Names::for_all(&view).to_owned(), columns.clone());
+                }
             }
         }
     }
@@ -242,11 +258,12 @@ fn check_carried(host: &HostSchema, names: &Names, lowered: &Lowered) -> Result<
             return Err(not_carried("table", &table.name, why));
         }
         for role in Role::ALL {
-            let rules = Rules { host, names, lowered, role };
-            let mut needs = object(rules, Need::Inner(position, View::Select))?.needs;
+            let known = Known::NOTHING;
+            let rules = Rules { host, names, lowered, role, known };
+            let mut needs = object(rules, Need::Inner(position, View::Select, known))?.needs;
             needs.extend(object(rules, Need::Triggers(position)).map_err(objects::at_start)?.needs);
             // What a SECURITY DEFINER function reads may be a table that the file does not name.
-            for need in needs.into_iter().filter(|need| matches!(need, Need::Inner(_, View::Owner))) {
+            for need in needs.into_iter().filter(|need| matches!(need, Need::Inner(_, View::Owner, _))) {
                 object(rules, need)?;
             }
         }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use libsqlite3_sys as sys;
 
-use crate::policy::functions::{Body, Function, Value};
+use crate::policy::functions::{self, Body, Function, Value};
 use crate::types::{Error, Result};
 
 use super::authorizer::{self, Request, Verdict};
@@ -32,16 +32,21 @@ const MOST_MEMORY: i64 = 512 * 1024 * 1024;
 pub(super) fn install(
     handle: NonNull<sys::sqlite3>,
     context: &Arc<Context>,
-    functions: &[Function],
+    known: &[Function],
 ) -> Result<()> {
     let db = handle.as_ptr();
     set_limits(db)?;
-    for function in functions.iter().chain(&context.facts.functions) {
+    for function in known.iter().chain(&context.facts.functions) {
         let name = context.names.function(&function.name);
         let arity = function.arity.map_or(-1, i32::from);
         let deterministic = if function.deterministic { sys::SQLITE_DETERMINISTIC } else { 0 };
         let data = Box::new(HostFunction { context: Arc::clone(context), body: function.body.clone() });
-        register_boxed(db, &name, arity, deterministic | sys::SQLITE_INNOCUOUS, data, host_call)?;
+        let call: HostCall = match &*function.name {
+            functions::TIME => time_call,
+            functions::ANY => any_call,
+            _ => host_call,
+        };
+        register_boxed(db, &name, arity, deterministic | sys::SQLITE_INNOCUOUS, data, call)?;
     }
     for role in crate::types::Role::ALL {
         let name = context.names.function(&format!("as_{}", role.as_str()));
@@ -191,6 +196,61 @@ unsafe extern "C" fn host_call(
             Ok(Ok(value)) => answer(ctx, value),
             Ok(Err(message)) => fail(ctx, &message),
             Err(_panic) => fail(ctx, "function failed"),
+        }
+    }
+}
+
+/// [`host_call`] of the function that policies with a list of readers call once a row.
+unsafe extern "C" fn any_call(
+    ctx: *mut sys::sqlite3_context,
+    argc: c_int,
+    argv: *mut *mut sys::sqlite3_value,
+) {
+    let plain = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the function is registered with an arity of four, and the values are live for the length of this
+        // call, in which nothing converts them.
+        unsafe {
+            let [value, op, array, word] = [0, 1, 2, 3].map(|at| text_of(*argv.add(at)));
+            functions::plain_any(value?, op?, array?, word?)
+        }
+    }));
+    // SAFETY: `ctx` and the arguments are live for the length of this call.
+    unsafe {
+        match plain {
+            Ok(Some(found)) => sys::sqlite3_result_int(ctx, c_int::from(found)),
+            _ => host_call(ctx, argc, argv),
+        }
+    }
+}
+
+/// The text of a value that is one, where it lies.
+unsafe fn text_of<'a>(value: *mut sys::sqlite3_value) -> Option<&'a [u8]> {
+    // SAFETY: the caller's value is live; a text in the database's encoding is not moved by being asked for.
+    unsafe {
+        if sys::sqlite3_value_type(value) != sys::SQLITE_TEXT {
+            return None;
+        }
+        let text = sys::sqlite3_value_text(value);
+        Some(bytes(text, sys::sqlite3_value_bytes(value)))
+    }
+}
+
+/// [`host_call`] of the function that policies about time call once or twice a row: a text of the usual spelling is
+/// not copied first.
+unsafe extern "C" fn time_call(
+    ctx: *mut sys::sqlite3_context,
+    argc: c_int,
+    argv: *mut *mut sys::sqlite3_value,
+) {
+    let plain = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the function is registered with an arity of one, and the value is live for the length of this call.
+        unsafe { functions::plain_time(text_of(*argv)?) }
+    }));
+    // SAFETY: `ctx` and the arguments are live for the length of this call.
+    unsafe {
+        match plain {
+            Ok(Some(micros)) => sys::sqlite3_result_int64(ctx, micros),
+            _ => host_call(ctx, argc, argv),
         }
     }
 }

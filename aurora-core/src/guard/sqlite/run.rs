@@ -8,6 +8,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::policy::Known;
 use crate::policy::functions::Claims;
 use crate::types::{Code, Error, Principal, Result};
 
@@ -28,7 +29,8 @@ const ROWS_AHEAD: usize = 16;
 pub(in crate::guard) struct Actor {
     engine: Arc<Engine>,
     principal: Principal,
-    claims: Arc<OnceLock<Arc<Claims>>>,
+    /// The principal's claims, and what they decide.
+    claims: Arc<OnceLock<(Arc<Claims>, Known)>>,
 }
 
 impl Actor {
@@ -49,15 +51,20 @@ impl Actor {
     }
 
     pub(in crate::guard) fn caller(&self) -> Caller {
-        let claims = self.claims.get_or_init(|| Arc::new(Claims::of(&self.principal)));
-        Caller { role: self.principal.role(), claims: Arc::clone(claims) }
+        let role = self.principal.role();
+        let (claims, known) = self.claims.get_or_init(|| {
+            let claims = Claims::of(&self.principal);
+            let known = self.engine.lowered().known(role, &claims);
+            (Arc::new(claims), known)
+        });
+        Caller { role, claims: Arc::clone(claims), known: *known }
     }
 
     /// The base tables the parser saw and those SQLite asked about, for the test that compares the two.
     pub(in crate::guard) async fn compare_readings(&self, sql: &str) -> Result<(Vec<String>, Vec<String>)> {
         let engine = self.engine();
         let caller = self.caller();
-        let rewritten = engine.rewrite(caller.role, sql)?;
+        let rewritten = engine.rewrite(caller.role, caller.known, sql)?;
         let mut lease = engine.lease(&rewritten).await?;
         let connection = lease.connection()?;
         engine.prepare(connection, caller.role, &rewritten).await?;
@@ -114,7 +121,7 @@ async fn run_once(
 ) -> Result<(Vec<SqliteRow>, Done)> {
     let engine = actor.engine();
     let caller = actor.caller();
-    let rewritten = engine.rewrite(caller.role, sql)?;
+    let rewritten = engine.rewrite(caller.role, caller.known, sql)?;
     let mut lease = engine.lease(&rewritten).await?;
     run_on(actor, &mut lease, &caller, &rewritten, arguments, one).await
 }
@@ -129,7 +136,7 @@ async fn run_in(
     let caller = actor.caller();
     let mut held = slot.hold().await?;
     let outcome = async {
-        let rewritten = actor.engine().rewrite(caller.role, sql)?;
+        let rewritten = actor.engine().rewrite(caller.role, caller.known, sql)?;
         let lease = held.lease(&rewritten)?;
         run_on(actor, lease, &caller, &rewritten, arguments, one).await
     }
@@ -174,7 +181,8 @@ pub(in crate::guard) fn steps<'a>(
 ) -> BoxStream<'a, Result<Step>> {
     async_stream::try_stream! {
         let engine = actor.engine();
-        let rewritten = engine.rewrite(actor.caller().role, &sql)?;
+        let Caller { role, known, .. } = actor.caller();
+        let rewritten = engine.rewrite(role, known, &sql)?;
         let held = match slot {
             Some(slot) => slot.hold().await?,
             None => Held::own(engine.lease(&rewritten).await?),

@@ -34,6 +34,11 @@ impl<'a> Compiler<'a> {
         Self { schema, table, layout, functions, facts: Vec::new(), refusals: Vec::new() }
     }
 
+    /// For conditions that speak of no row.
+    pub(super) fn bare(schema: &'a Schema, layout: &'a RowLayout) -> Self {
+        Self { schema, table: "", layout, functions: &[], facts: Vec::new(), refusals: Vec::new() }
+    }
+
     fn refuse(&mut self, construct: impl Into<String>, help: impl Into<String>) -> Node {
         self.refusals.push((construct.into(), help.into()));
         Node::Constant(Truth::False)

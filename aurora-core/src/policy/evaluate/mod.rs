@@ -65,9 +65,10 @@ pub use facts::{Fact, FactValue, Facts};
 pub use row::{AsValue, Record, Row, RowLayout, ValueRef};
 
 use super::error::{PolicyError, PolicyErrors};
+use super::expr::Expr;
 use super::functions::Claims;
 use super::lower::{Lowered, Part};
-use super::schema::Command;
+use super::schema::{Command, Schema};
 use crate::types::{Role, Timestamp};
 use bind::Binder;
 use compile::Compiler;
@@ -142,6 +143,30 @@ impl fmt::Display for EvaluationError {
 }
 
 impl std::error::Error for EvaluationError {}
+
+/// A condition on claims alone.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub(super) expr: Expr,
+    node: Node,
+}
+
+impl Claimed {
+    pub(super) fn new(schema: &Schema, expr: Expr) -> Self {
+        let node = Compiler::bare(schema, &RowLayout::new([""; 0])).node(&expr);
+        Self { expr, node }
+    }
+
+    /// Whether it is true; `None` if it fails.
+    pub(super) fn answer(&self, claims: &Claims) -> Option<bool> {
+        let row: &[ValueRef<'static>] = &[];
+        match run::truth(&self.node, &At::new(row, claims, Timestamp::default())) {
+            Truth::True => Some(true),
+            Truth::False | Truth::Null => Some(false),
+            Truth::Error => None,
+        }
+    }
+}
 
 /// One table's policies for one role, command and clause, over one row layout. Cheap to clone.
 #[derive(Clone, Debug)]

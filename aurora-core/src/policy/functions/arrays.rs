@@ -146,6 +146,28 @@ pub(super) fn any_of(arguments: &[Value]) -> Answer {
     quantified(arguments, true)
 }
 
+/// Whether the text is among the texts of an array, as long as they are ASCII and written without escapes and blanks,
+/// which most are. `None` is for [`any_of`] to say.
+pub(super) fn plain_any(value: &[u8], array: &[u8]) -> Option<bool> {
+    let mut rest = match array {
+        [b'[', b']'] => return Some(false),
+        [b'[', rest @ ..] => rest,
+        _ => return None,
+    };
+    let mut found = false;
+    loop {
+        let [b'"', text @ ..] = rest else { return None };
+        let end = text.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20 | 0x80..))?;
+        let (item, after) = text.split_at_checked(end)?;
+        found |= item == value;
+        rest = match after {
+            [b'"', b',', more @ ..] => more,
+            [b'"', b']'] => return Some(found),
+            _ => return None,
+        };
+    }
+}
+
 /// `x op ALL (array)`.
 pub(super) fn all_of(arguments: &[Value]) -> Answer {
     quantified(arguments, false)

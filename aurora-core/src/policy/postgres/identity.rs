@@ -274,7 +274,10 @@ mod tests {
                 "org = (SELECT claims ->> 'aurora_tenant' FROM aurora.identity)::int",
             ),
             ("current_setting('Request.JWT.claims', true)", "(SELECT claims::text FROM aurora.identity)"),
-            ("current_setting('request.jwt.claims', true)::json", "(SELECT claims::text FROM aurora.identity)::json"),
+            (
+                "current_setting('request.jwt.claims', true)::json",
+                "(SELECT claims::text FROM aurora.identity)::json",
+            ),
             ("current_setting('other', true)", "current_setting('other', true)"),
             ("AS $f$ SELECT auth.uid() $f$", "AS $f$ SELECT (SELECT uid FROM aurora.identity) $f$"),
         ] {
@@ -309,7 +312,10 @@ mod tests {
             "CASE WHEN n = 1 THEN true ELSE owner = auth.uid() END",
             "auth.uid() IS NOT NULL",
         ] {
-            assert!(bound(&verified(does_not)).starts_with("(SELECT bound FROM aurora.identity) AND ("), "{does_not}");
+            assert!(
+                bound(&verified(does_not)).starts_with("(SELECT bound FROM aurora.identity) AND ("),
+                "{does_not}"
+            );
         }
     }
 }
