@@ -1,11 +1,11 @@
 -- A database of Aurora's schema 1 with two users, for tests: its key is no secret.
--- root key: aurora-key-1:W5mr_1OpQ_5mM20WcbLcqc60B6FfrCP4aYSg7ktUfqU:gZcgH2Q1
--- refresh token: art_-QAIhGz-rY9tHv6ucc9oMBEux_mmGsKH_QuA7QQ2opQ
+-- root key: aurora-key-1:9dGnKIB56JD0983JFaSSAzfgfvs1oas4rwmEcYyH7Fw:sq3LZY0T
+-- refresh token: art_6iwJNqdnUMuRXVoVxuBOMpuExYe5jFwsWPLSJnMp1gk
 --
 -- PostgreSQL database dump
 --
 
-\restrict 0xO05s464pQaOFwqop9iRuMQG7NLiQFUx3cCaXMsusVv61qsju5DLXWU3GCJfEG
+\restrict X0m4XswuDDq2lXDym2T7N2t8U9JchuZmcaaqe8PQP31afOn6WVU5hyPoxDHoJEn
 
 -- Dumped from database version 15.20 (Debian 15.20-0+deb12u1)
 -- Dumped by pg_dump version 15.20 (Debian 15.20-0+deb12u1)
@@ -77,6 +77,32 @@ $$;
 CREATE FUNCTION aurora.bound() RETURNS boolean
     LANGUAGE sql STABLE PARALLEL RESTRICTED
     RETURN (aurora.claims() IS NOT NULL);
+
+
+--
+-- Name: bound_as_anon(); Type: FUNCTION; Schema: aurora; Owner: -
+--
+
+CREATE FUNCTION aurora.bound_as_anon() RETURNS boolean
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+    AS $$
+BEGIN
+    RETURN (SELECT i.bound FROM aurora.as_anon i);
+END
+$$;
+
+
+--
+-- Name: bound_as_authenticated(); Type: FUNCTION; Schema: aurora; Owner: -
+--
+
+CREATE FUNCTION aurora.bound_as_authenticated() RETURNS boolean
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+    AS $$
+BEGIN
+    RETURN (SELECT i.bound FROM aurora.as_authenticated i);
+END
+$$;
 
 
 --
@@ -195,6 +221,73 @@ SET default_tablespace = '';
 SET default_table_access_method = heap;
 
 --
+-- Name: identity_keys; Type: TABLE; Schema: aurora; Owner: -
+--
+
+CREATE TABLE aurora.identity_keys (
+    generation integer NOT NULL,
+    inner_block bytea NOT NULL,
+    outer_block bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_keys_generation_check CHECK ((generation > 0)),
+    CONSTRAINT identity_keys_inner_block_check CHECK ((length(inner_block) = 64)),
+    CONSTRAINT identity_keys_outer_block_check CHECK ((length(outer_block) = 64))
+);
+
+
+--
+-- Name: as_anon; Type: VIEW; Schema: aurora; Owner: -
+--
+
+CREATE VIEW aurora.as_anon AS
+ SELECT i.claims,
+    (NULLIF((i.claims ->> 'sub'::text), ''::text))::uuid AS uid,
+    (i.claims IS NOT NULL) AS bound
+   FROM ( SELECT (COALESCE(( SELECT current_setting('request.jwt.claims'::text, true) AS current_setting
+                   FROM aurora.identity_keys k
+                  WHERE (encode(sha256((k.outer_block || sha256((((k.inner_block || timestamptz_send(transaction_timestamp())) || int4send(pg_backend_pid())) || convert_to(('anon|'::text || current_setting('request.jwt.claims'::text, true)), 'UTF8'::name))))), 'hex'::text) = current_setting('aurora.mac'::text, true))), aurora.refused()))::jsonb AS claims) i;
+
+
+--
+-- Name: as_aurora_service; Type: VIEW; Schema: aurora; Owner: -
+--
+
+CREATE VIEW aurora.as_aurora_service AS
+ SELECT i.claims,
+    (NULLIF((i.claims ->> 'sub'::text), ''::text))::uuid AS uid,
+    (i.claims IS NOT NULL) AS bound
+   FROM ( SELECT (COALESCE(( SELECT current_setting('request.jwt.claims'::text, true) AS current_setting
+                   FROM aurora.identity_keys k
+                  WHERE (encode(sha256((k.outer_block || sha256((((k.inner_block || timestamptz_send(transaction_timestamp())) || int4send(pg_backend_pid())) || convert_to(('aurora_service|'::text || current_setting('request.jwt.claims'::text, true)), 'UTF8'::name))))), 'hex'::text) = current_setting('aurora.mac'::text, true))), aurora.refused()))::jsonb AS claims) i;
+
+
+--
+-- Name: as_aurora_store; Type: VIEW; Schema: aurora; Owner: -
+--
+
+CREATE VIEW aurora.as_aurora_store AS
+ SELECT i.claims,
+    (NULLIF((i.claims ->> 'sub'::text), ''::text))::uuid AS uid,
+    (i.claims IS NOT NULL) AS bound
+   FROM ( SELECT (COALESCE(( SELECT current_setting('request.jwt.claims'::text, true) AS current_setting
+                   FROM aurora.identity_keys k
+                  WHERE (encode(sha256((k.outer_block || sha256((((k.inner_block || timestamptz_send(transaction_timestamp())) || int4send(pg_backend_pid())) || convert_to(('aurora_store|'::text || current_setting('request.jwt.claims'::text, true)), 'UTF8'::name))))), 'hex'::text) = current_setting('aurora.mac'::text, true))), aurora.refused()))::jsonb AS claims) i;
+
+
+--
+-- Name: as_authenticated; Type: VIEW; Schema: aurora; Owner: -
+--
+
+CREATE VIEW aurora.as_authenticated AS
+ SELECT i.claims,
+    (NULLIF((i.claims ->> 'sub'::text), ''::text))::uuid AS uid,
+    (i.claims IS NOT NULL) AS bound
+   FROM ( SELECT (COALESCE(( SELECT current_setting('request.jwt.claims'::text, true) AS current_setting
+                   FROM aurora.identity_keys k
+                  WHERE (encode(sha256((k.outer_block || sha256((((k.inner_block || timestamptz_send(transaction_timestamp())) || int4send(pg_backend_pid())) || convert_to(('authenticated|'::text || current_setting('request.jwt.claims'::text, true)), 'UTF8'::name))))), 'hex'::text) = current_setting('aurora.mac'::text, true))), aurora.refused()))::jsonb AS claims) i;
+
+
+--
 -- Name: audit; Type: TABLE; Schema: aurora; Owner: -
 --
 
@@ -222,21 +315,6 @@ CREATE TABLE aurora.audit (
 --
 
 CREATE TABLE aurora.commit_order (
-);
-
-
---
--- Name: identity_keys; Type: TABLE; Schema: aurora; Owner: -
---
-
-CREATE TABLE aurora.identity_keys (
-    generation integer NOT NULL,
-    inner_block bytea NOT NULL,
-    outer_block bytea NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT identity_keys_generation_check CHECK ((generation > 0)),
-    CONSTRAINT identity_keys_inner_block_check CHECK ((length(inner_block) = 64)),
-    CONSTRAINT identity_keys_outer_block_check CHECK ((length(outer_block) = 64))
 );
 
 
@@ -390,10 +468,10 @@ CREATE TABLE auth.users (
 -- Data for Name: audit; Type: TABLE DATA; Schema: aurora; Owner: -
 --
 
-INSERT INTO aurora.audit VALUES ('2d9d40d5-e091-4eb1-8b5b-00e89a423001', '2027-01-15 08:00:00+00', NULL, '26a79116-53ba-4539-8e13-5088556881fd', 'security', 'user_signedup', '26a79116-53ba-4539-8e13-5088556881fd', '17a47eda-23e5-4452-8d0a-976a085e4f74', '{"address":"192.0.2.1","provider":"email"}', '\xaa81c82a1556047274e4a3cfa0bbd51ecac2aa5093093dc09f62f903086f4244', '\x7ee3e50ad3ae26e4d657e6bb1bf76b71dfda428033cd9aee2a113dea7581dc0e', NULL);
-INSERT INTO aurora.audit VALUES ('dcc56d27-290a-4eca-abc6-87e63634787f', '2027-01-15 08:00:00+00', NULL, '233e24f6-33a3-4bef-ac0f-324228c77f65', 'security', 'user_signedup', '233e24f6-33a3-4bef-ac0f-324228c77f65', 'f2a918b4-0ea2-4f88-a397-207450eba5c1', '{"address":"192.0.2.1","provider":"email"}', '\xb21987a5a5af4b6a6f11ce28f87efc1a404dd8d9e5aa50e7dca08fab9f0695b4', '\x719bf7fa233acf38a94b6c347ca06c279da80dfb65074f11119683552716062c', NULL);
-INSERT INTO aurora.audit VALUES ('9afb595d-284e-412d-a0f5-485547951436', '2027-01-15 08:00:00+00', NULL, 'service', 'security', 'user_banned', '233e24f6-33a3-4bef-ac0f-324228c77f65', NULL, '{"until":"2096-10-02T07:06:40.000000Z"}', '\x709aa47f32e2f43537099dd49175481f17fb9b0d95e8dc6d03a1d63fb4e7cea3', '\x227c7bbe99acf18061d2ec8351343b4ba9acf5427fd6f7c1f12b9b652a22fde5', NULL);
-INSERT INTO aurora.audit VALUES ('ac51c5f1-9f39-4745-b221-9653fe1a5ec7', '2027-01-15 08:00:00+00', NULL, '26a79116-53ba-4539-8e13-5088556881fd', 'security', 'token_refreshed', '862b1255-7da4-4bb7-91df-749054200e03', '40f93fbe-a3d0-496e-9b64-9d236883013f', '{"address":"192.0.2.1"}', '\x8bcfb1d582e0ecc03fb77c482ada33f6cf3d20cf1d35a21efff93d0724a8ff46', '\xc51ac4e13a6429a9c47e0bf4ceff4edfea7f64f4efc9f8ab6705e4fb2718a131', NULL);
+INSERT INTO aurora.audit VALUES ('ebddf27e-4285-4aca-8ac1-92e169a9eb37', '2027-01-15 08:00:00+00', NULL, 'c6c64166-72c8-422d-bc26-4d045dc8ed19', 'security', 'user_signedup', 'c6c64166-72c8-422d-bc26-4d045dc8ed19', '2951ea59-65c7-4cfc-b881-3ec57e14aeb4', '{"address":"192.0.2.1","provider":"email"}', '\x6e587cea367d8de1e4da3bc9d5a9b9b8029befd9b58ca976a8f5783b4fb1ad55', '\x0f39054f2c4044b7ca202e5249c875e0f6f25a188fa4fca3257640b7299e2908', NULL);
+INSERT INTO aurora.audit VALUES ('d23f24a0-230c-4e99-a8e7-9bf6ceb979de', '2027-01-15 08:00:00+00', NULL, '9ff36bab-b970-4515-846f-d14810265721', 'security', 'user_signedup', '9ff36bab-b970-4515-846f-d14810265721', '9bcb9ecc-7fd6-4c99-a2ba-fa0f6945935a', '{"address":"192.0.2.1","provider":"email"}', '\xb23c35c66f4cc49f904eebd138f55720837cc97ab0979a7615387b7f477aeb91', '\xcc3ae93055ea050b7c6e298340819b77f2a9a2414a598bdc56feaff55b3648b9', NULL);
+INSERT INTO aurora.audit VALUES ('a3017975-5faa-4a77-a12c-1bee25d2a710', '2027-01-15 08:00:00+00', NULL, 'service', 'security', 'user_banned', '9ff36bab-b970-4515-846f-d14810265721', NULL, '{"until":"2096-10-02T07:06:40.000000Z"}', '\x3e927625651ae58fc50fa56b4d55345a1bfff72018fec20958d3c646a03348b7', '\xa334b3914696e89e13bfa39cb254a01cb1f5e7c90060d395040a7a44aea6e393', NULL);
+INSERT INTO aurora.audit VALUES ('d1bbdd95-beff-40f9-89be-e5fd5c30fdd7', '2027-01-15 08:00:00+00', NULL, 'c6c64166-72c8-422d-bc26-4d045dc8ed19', 'security', 'token_refreshed', '0f02fc68-aeed-4182-8f82-e81ec30f8aaa', 'ffaec849-921a-4341-85c5-b744df8de93e', '{"address":"192.0.2.1"}', '\xe5779ccf46c48ca51bf4427798f4602ba4e43a2ed6683dbb05c2488c4f9f6419', '\x7760967074a58ca8c665c38e45a0820e9f5bab8ee7a25693121e2c24cd73c278', NULL);
 
 
 --
@@ -406,18 +484,18 @@ INSERT INTO aurora.audit VALUES ('ac51c5f1-9f39-4745-b221-9653fe1a5ec7', '2027-0
 -- Data for Name: identity_keys; Type: TABLE DATA; Schema: aurora; Owner: -
 --
 
-INSERT INTO aurora.identity_keys VALUES (1, '\x23e208e1a4c73cdae3640212607065b05323d6e95ad3ae71806b2eaaf386cc883636363636363636363636363636363636363636363636363636363636363636', '\x4988628bcead56b0890e68780a1a0fda3949bc8330b9c41bea0144c099eca6e25c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c', '2026-11-22 22:32:59.254055+00');
+INSERT INTO aurora.identity_keys VALUES (1, '\xb68183d364f5930f207bae4c939fa5a5d17d506e41ea86a8c34438b8ef2c8f1d3636363636363636363636363636363636363636363636363636363636363636', '\xdcebe9b90e9ff9654a11c426f9f5cfcfbb173a042b80ecc2a92e52d28546e5775c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c', '2026-11-22 23:47:31.038965+00');
 
 
 --
 -- Data for Name: keys; Type: TABLE DATA; Schema: aurora; Owner: -
 --
 
-INSERT INTO aurora.keys VALUES (1, 'signing', '\x1031383562393866633462623233313132bd345b8b21129ff79eab1a057b0c8a43c5e5ef1c664d762ecf70c6677a1e18572b6d153bef6644cdd062a32653c9645065d6befeb85327bea943fbe89d494aa56cc20a33c5ef42e81913048f72e0ffb32f706e6f3d9c247b44684706c873d810cf41d200322f0dcb', '2027-01-15 08:00:00+00');
-INSERT INTO aurora.keys VALUES (2, 'session', '\x103138356239386663346262323331313242aa2adf2e15b7bf796e10170046cda84121089a370ac37b38b4f6535de46e2b9946761534d5e8839bd597c9c1c79bbfc010a0235dba914ffafa8ee3d7f8cbd0a273528ffe4aeec961e67cc04c9fa35f78653f5702d9d88cc109b016f366ebac964dc8636c45ac1a', '2027-01-15 08:00:00+00');
-INSERT INTO aurora.keys VALUES (3, 'password', '\x10313835623938666334626232333131324b70f9f6e6d8cdc201fc7d338d08d7c8b2bd81d30b9aeb73bb64925e5b06f716711fa7038e28bf18a81ba4ca7f34dde0c8071f956044184fd5d91851f350ec34a960895968f2feb2782062d012bff374a3310e2f25eabf504b2a376d71f9e30a66c279b3426b163a', '2027-01-15 08:00:00+00');
-INSERT INTO aurora.keys VALUES (4, 'audit', '\x1031383562393866633462623233313132cf964de081a232040c04db76ad56877481652dd77100cfe861dde35761bf4ab5fc233489154ef7e60bf2f7126d0e7f1452a13f92639ce440082e0e21ee66989f5ee2eebbd174cd9d744d7d199a72b88a1780d52fe4f8fc4c016d13aa9cf454b23f9b11c0ab527e7f', '2027-01-15 08:00:00+00');
-INSERT INTO aurora.keys VALUES (5, 'credential', '\x103138356239386663346262323331313285ea1011d6ed1600298d9eb17570bf6ecc8e8adc167c6cffdc3402d2da969e8e7c30c67f7fd778bab6500d80261f119b43a7c0d55c596faf4fd944dd1fe17c6d529dcde24779453caffd9ab9fd71762d21546eae01487cdc21721bd22504f51b7ca5032a9014c4f3', '2027-01-15 08:00:00+00');
+INSERT INTO aurora.keys VALUES (1, 'signing', '\x1031323062656231373739356466616239c5de171266682f16f507f16224b07c67da5c0be8355141d6364341e41a97435e84b58d249b4342d005c1374643a07b80cb888a88e2d54a336eea8034ea2ca7679ce0d22d4608554a40b2c16e62583b66a0356c4379bfc205d138e986122434f2807b34204327521d', '2027-01-15 08:00:00+00');
+INSERT INTO aurora.keys VALUES (2, 'session', '\x10313230626562313737393564666162390ebb522cf9c71e54e467f32af07afccfac9f370a1f46e41522b1437460da8075b2e45377eef81c980d92c5a072892f90a90c25871cd960ed15ec27991da2bd7607d8f22cc187661964a6f40ddca6b85c8f26d5197d2ae964724ba924bcd7e19595bef2d45fa93e53', '2027-01-15 08:00:00+00');
+INSERT INTO aurora.keys VALUES (3, 'password', '\x1031323062656231373739356466616239ec5d08b870c478e041c37fdad503d98b79ceb9b17137afdeb7084af735d653db7aeba2c78c86124d5f15d7583b8dc3e68f4f26c425f9cc475875079b14793b4e81b84fcd3cf447a5b4367502122b4aea52d525202e199561774b5e76560314a4dfcc7c76808053fe', '2027-01-15 08:00:00+00');
+INSERT INTO aurora.keys VALUES (4, 'audit', '\x1031323062656231373739356466616239118a42ca75ea6d4bad1287fbda15b15091b32c32027fa2b5c19c80bc2afac2909f4a0d515d1866d8fa8fee932310bb023c3eb176f9f6d23982436d2455c4e6599cfbfda54c10065180dc162fb7c40181449efcd5235a71cb81b89d9fa2070bc4df895d2911131a36', '2027-01-15 08:00:00+00');
+INSERT INTO aurora.keys VALUES (5, 'credential', '\x1031323062656231373739356466616239d03b70f88955f1efdf6090528810acae6a515d28ec631e5ac5c7f8a42d30f99a65b28e8e14fed75edb853aa1bb1d6f53b763a13982905d04d1f24f3d05f139b719e97ace8e6d7e94cb77cfbd2cfc74b0fd0b91dea2f7ee5dd2da4261f416863178c93a00ffd55108', '2027-01-15 08:00:00+00');
 
 
 --
@@ -431,45 +509,45 @@ INSERT INTO aurora.migrations VALUES (1, 1, '2027-01-15 08:00:00+00');
 -- Data for Name: signing_keys; Type: TABLE DATA; Schema: aurora; Owner: -
 --
 
-INSERT INTO aurora.signing_keys VALUES (1, 'lLKoW3OpXMrQ5ESvYRiRzyIgRaNHibzKMjXcw9xPxX4', 'ES256', '\x4155010100000001006a2f5ce9d90b2f5940e5abd0f7c552f328ed2129412ccfefea324403155b2f49290d9505993c37e9c209151d4baf30750087516b9e23d33a95012d264dea3dbdce6df2012239f8e5438d3f8ad4250981cbdf2149ddabfd551449f815eb56b1b0923033e428f70cf7507981139ae5dbbc764da3405ca93ed30154b5c383437ce1e4faf5d6943163b4dbc28f9e6a64a46c94ba0a2a74610f7ff342d230f595bd6e69fdb0360d405e58d694dbe631f7ffb3bce91321c1a6eaa8c1644b9ca4d31fb505e934659c82e2af7107e687a93bbe558691', '{"kty":"EC","crv":"P-256","x":"TEO9dNexxOF2V8gNkeA04E4Q15kjHqXL8QVfOcd_tWg","y":"MIAqSZ19dXDOKUzhqC2lzxxPf9S5BSDUA5HxuAAm9gk","kid":"lLKoW3OpXMrQ5ESvYRiRzyIgRaNHibzKMjXcw9xPxX4","alg":"ES256","use":"sig","key_ops":["verify"]}', 'active', '2027-01-15 08:00:00+00');
+INSERT INTO aurora.signing_keys VALUES (1, 'lTaB9IPfuWgSyroMwN8KQNbZtkVoepPQvL_UoMNSBGc', 'ES256', '\x4155010100000001005631eb466d3ff950196a7a01f355e3a518f496d5e70e91b7325cc369801ce3ceabe37af16438db310af8c2b60e869f32026f1471bc5c398dea7e5c6bc9d2ac0893fc56b1f29e8388d298c590e034763c72e70f86df95947c6bc26b7289fe74ac2f07a00ffd36eb74c025a13a6c92f6d739f6989e262c2f956432f5fdff706b5ee12cc868893136c6f509cd6b02584484847f32d8bcb8b65493af2950e1e7c589a65c494d1ac427b7c20350d8be721ff982da2938e5bed3b66016e7dcdfc021d7ecf9c0a2f4d8f5452656a998cb58f4dc37e1', '{"kty":"EC","crv":"P-256","x":"nyVu0LDv8NZHbkcsgJtKIsmCeKCawk2bSPC_xFPgMAw","y":"_an9B2zpklfEFDg70M5t3K20Ary_EzULa0Ao9KZqCKQ","kid":"lTaB9IPfuWgSyroMwN8KQNbZtkVoepPQvL_UoMNSBGc","alg":"ES256","use":"sig","key_ops":["verify"]}', 'active', '2027-01-15 08:00:00+00');
 
 
 --
 -- Data for Name: identities; Type: TABLE DATA; Schema: auth; Owner: -
 --
 
-INSERT INTO auth.identities VALUES ('02e7f51a-329b-4290-92dd-0681d045555c', '26a79116-53ba-4539-8e13-5088556881fd', 'email', '26a79116-53ba-4539-8e13-5088556881fd', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
-INSERT INTO auth.identities VALUES ('e77a285e-8689-4bc0-bda7-76dce6930961', '233e24f6-33a3-4bef-ac0f-324228c77f65', 'email', '233e24f6-33a3-4bef-ac0f-324228c77f65', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
+INSERT INTO auth.identities VALUES ('f87e6fa9-dd69-4833-90ea-f049bab0d773', 'c6c64166-72c8-422d-bc26-4d045dc8ed19', 'email', 'c6c64166-72c8-422d-bc26-4d045dc8ed19', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
+INSERT INTO auth.identities VALUES ('cde68964-07fa-423a-a35e-1b3521c08608', '9ff36bab-b970-4515-846f-d14810265721', 'email', '9ff36bab-b970-4515-846f-d14810265721', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
 
 
 --
 -- Data for Name: refresh_tokens; Type: TABLE DATA; Schema: auth; Owner: -
 --
 
-INSERT INTO auth.refresh_tokens VALUES ('\x44af6a2423c5b74efbab6e8d63bea095e1a84987688c02c54122b27fa65e4de4', '862b1255-7da4-4bb7-91df-749054200e03', 0, '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
-INSERT INTO auth.refresh_tokens VALUES ('\x254fb21f3e4b65762be4a5b837a3b631160ceead4754e7fc1f550c08f5ce47e7', '862b1255-7da4-4bb7-91df-749054200e03', 1, '2027-01-15 08:00:00+00', NULL);
+INSERT INTO auth.refresh_tokens VALUES ('\x9e2f374170676b5dce5e4128fae8388c866e1cd71efa1793246397339567a9cc', '0f02fc68-aeed-4182-8f82-e81ec30f8aaa', 0, '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
+INSERT INTO auth.refresh_tokens VALUES ('\xb7bd9af21596cea76609d99a697a8389d59071239fd31b6fb21f8eaa80973015', '0f02fc68-aeed-4182-8f82-e81ec30f8aaa', 1, '2027-01-15 08:00:00+00', NULL);
 
 
 --
 -- Data for Name: revocations; Type: TABLE DATA; Schema: auth; Owner: -
 --
 
-INSERT INTO auth.revocations OVERRIDING SYSTEM VALUE VALUES (1, '8a670785-3bc2-45ce-abef-1878b0d868ae', '2027-01-15 08:00:00+00');
+INSERT INTO auth.revocations OVERRIDING SYSTEM VALUE VALUES (1, 'c02a2b8d-6195-4c81-855b-4cebec56a6fb', '2027-01-15 08:00:00+00');
 
 
 --
 -- Data for Name: sessions; Type: TABLE DATA; Schema: auth; Owner: -
 --
 
-INSERT INTO auth.sessions VALUES ('862b1255-7da4-4bb7-91df-749054200e03', '26a79116-53ba-4539-8e13-5088556881fd', 'bb2cd8a8-dced-4954-9fc7-756c45dbf337', 1, 'aal1', '[{"method": "password", "timestamp": 1800000000}]', 'test-agent/1.0', '192.0.2.1', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2028-01-15 08:00:00+00');
+INSERT INTO auth.sessions VALUES ('0f02fc68-aeed-4182-8f82-e81ec30f8aaa', 'c6c64166-72c8-422d-bc26-4d045dc8ed19', '34d0c975-e0e1-46d3-8ab4-f3830ad220e3', 1, 'aal1', '[{"method": "password", "timestamp": 1800000000}]', 'test-agent/1.0', '192.0.2.1', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2028-01-15 08:00:00+00');
 
 
 --
 -- Data for Name: users; Type: TABLE DATA; Schema: auth; Owner: -
 --
 
-INSERT INTO auth.users VALUES ('26a79116-53ba-4539-8e13-5088556881fd', 'ann@example.com', '2027-01-15 08:00:00+00', NULL, NULL, NULL, '$argon2id$v=19$m=8192,t=5,p=1,keyid=xiwnJJ5k$0ORqvmw7FudJxbr7Ackdaw$4WVBHJzpHUSn/FgStRRWo2wDRFe2ZKfCEz+rjEw92/o', '{"provider": "email", "providers": ["email"]}', '{}', NULL, '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
-INSERT INTO auth.users VALUES ('233e24f6-33a3-4bef-ac0f-324228c77f65', 'ben@example.com', '2027-01-15 08:00:00+00', NULL, NULL, NULL, '$argon2id$v=19$m=8192,t=5,p=1,keyid=xiwnJJ5k$ovkEU9L1hDrVIk0HZ0i9Kw$QMqcNqUS/su+a2i1kfUfYdmnIxCWQo4JHRYTjXaB4F0', '{"provider": "email", "providers": ["email"]}', '{}', '2096-10-02 07:06:40+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
+INSERT INTO auth.users VALUES ('c6c64166-72c8-422d-bc26-4d045dc8ed19', 'ann@example.com', '2027-01-15 08:00:00+00', NULL, NULL, NULL, '$argon2id$v=19$m=8192,t=5,p=1,keyid=GFC66aOm$gBm2A8SxWma8Cn1YP98BeA$BXxXUDWLzIxZkwKgV6eEUDkm+BFmWXm9PHEGDJzRVWY', '{"provider": "email", "providers": ["email"]}', '{}', NULL, '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
+INSERT INTO auth.users VALUES ('9ff36bab-b970-4515-846f-d14810265721', 'ben@example.com', '2027-01-15 08:00:00+00', NULL, NULL, NULL, '$argon2id$v=19$m=8192,t=5,p=1,keyid=GFC66aOm$8YHSs7/8Hnmtz+CuaXI8yA$a5s5mHAxAV78MEpyFFvSrWngDKgeKx/4oiDwVuXRaF8', '{"provider": "email", "providers": ["email"]}', '{}', '2096-10-02 07:06:40+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00');
 
 
 --
@@ -722,8 +800,8 @@ ALTER TABLE aurora.signing_keys ENABLE ROW LEVEL SECURITY;
 -- Name: audit store; Type: POLICY; Schema: aurora; Owner: -
 --
 
-CREATE POLICY store ON aurora.audit TO aurora_store USING (( SELECT identity.bound
-   FROM aurora.identity));
+CREATE POLICY store ON aurora.audit TO aurora_store USING (( SELECT as_aurora_store.bound
+   FROM aurora.as_aurora_store));
 
 
 --
@@ -733,8 +811,8 @@ CREATE POLICY store ON aurora.audit TO aurora_store USING (( SELECT identity.bou
 CREATE POLICY store_adds ON aurora.keys FOR INSERT TO aurora_store WITH CHECK (
 CASE
     WHEN ( SELECT aurora.unkeyed() AS unkeyed) THEN true
-    ELSE ( SELECT identity.bound
-       FROM aurora.identity)
+    ELSE ( SELECT as_aurora_store.bound
+       FROM aurora.as_aurora_store)
 END);
 
 
@@ -745,8 +823,8 @@ END);
 CREATE POLICY store_adds ON aurora.signing_keys FOR INSERT TO aurora_store WITH CHECK (
 CASE
     WHEN ( SELECT aurora.unkeyed() AS unkeyed) THEN true
-    ELSE ( SELECT identity.bound
-       FROM aurora.identity)
+    ELSE ( SELECT as_aurora_store.bound
+       FROM aurora.as_aurora_store)
 END);
 
 
@@ -792,40 +870,40 @@ ALTER TABLE auth.sessions ENABLE ROW LEVEL SECURITY;
 -- Name: identities store; Type: POLICY; Schema: auth; Owner: -
 --
 
-CREATE POLICY store ON auth.identities TO aurora_store USING (( SELECT identity.bound
-   FROM aurora.identity));
+CREATE POLICY store ON auth.identities TO aurora_store USING (( SELECT as_aurora_store.bound
+   FROM aurora.as_aurora_store));
 
 
 --
 -- Name: refresh_tokens store; Type: POLICY; Schema: auth; Owner: -
 --
 
-CREATE POLICY store ON auth.refresh_tokens TO aurora_store USING (( SELECT identity.bound
-   FROM aurora.identity));
+CREATE POLICY store ON auth.refresh_tokens TO aurora_store USING (( SELECT as_aurora_store.bound
+   FROM aurora.as_aurora_store));
 
 
 --
 -- Name: revocations store; Type: POLICY; Schema: auth; Owner: -
 --
 
-CREATE POLICY store ON auth.revocations TO aurora_store USING (( SELECT identity.bound
-   FROM aurora.identity));
+CREATE POLICY store ON auth.revocations TO aurora_store USING (( SELECT as_aurora_store.bound
+   FROM aurora.as_aurora_store));
 
 
 --
 -- Name: sessions store; Type: POLICY; Schema: auth; Owner: -
 --
 
-CREATE POLICY store ON auth.sessions TO aurora_store USING (( SELECT identity.bound
-   FROM aurora.identity));
+CREATE POLICY store ON auth.sessions TO aurora_store USING (( SELECT as_aurora_store.bound
+   FROM aurora.as_aurora_store));
 
 
 --
 -- Name: users store; Type: POLICY; Schema: auth; Owner: -
 --
 
-CREATE POLICY store ON auth.users TO aurora_store USING (( SELECT identity.bound
-   FROM aurora.identity));
+CREATE POLICY store ON auth.users TO aurora_store USING (( SELECT as_aurora_store.bound
+   FROM aurora.as_aurora_store));
 
 
 --
@@ -886,6 +964,22 @@ GRANT ALL ON FUNCTION aurora.bound() TO authenticated;
 GRANT ALL ON FUNCTION aurora.bound() TO service_role;
 GRANT ALL ON FUNCTION aurora.bound() TO aurora_store;
 GRANT ALL ON FUNCTION aurora.bound() TO aurora_service;
+
+
+--
+-- Name: FUNCTION bound_as_anon(); Type: ACL; Schema: aurora; Owner: -
+--
+
+REVOKE ALL ON FUNCTION aurora.bound_as_anon() FROM PUBLIC;
+GRANT ALL ON FUNCTION aurora.bound_as_anon() TO anon;
+
+
+--
+-- Name: FUNCTION bound_as_authenticated(); Type: ACL; Schema: aurora; Owner: -
+--
+
+REVOKE ALL ON FUNCTION aurora.bound_as_authenticated() FROM PUBLIC;
+GRANT ALL ON FUNCTION aurora.bound_as_authenticated() TO authenticated;
 
 
 --
@@ -991,6 +1085,34 @@ GRANT ALL ON FUNCTION auth.uid() TO aurora_service;
 
 
 --
+-- Name: TABLE as_anon; Type: ACL; Schema: aurora; Owner: -
+--
+
+GRANT SELECT ON TABLE aurora.as_anon TO anon;
+
+
+--
+-- Name: TABLE as_aurora_service; Type: ACL; Schema: aurora; Owner: -
+--
+
+GRANT SELECT ON TABLE aurora.as_aurora_service TO aurora_service;
+
+
+--
+-- Name: TABLE as_aurora_store; Type: ACL; Schema: aurora; Owner: -
+--
+
+GRANT SELECT ON TABLE aurora.as_aurora_store TO aurora_store;
+
+
+--
+-- Name: TABLE as_authenticated; Type: ACL; Schema: aurora; Owner: -
+--
+
+GRANT SELECT ON TABLE aurora.as_authenticated TO authenticated;
+
+
+--
 -- Name: TABLE audit; Type: ACL; Schema: aurora; Owner: -
 --
 
@@ -1075,5 +1197,5 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth.users TO aurora_store;
 -- PostgreSQL database dump complete
 --
 
-\unrestrict 0xO05s464pQaOFwqop9iRuMQG7NLiQFUx3cCaXMsusVv61qsju5DLXWU3GCJfEG
+\unrestrict X0m4XswuDDq2lXDym2T7N2t8U9JchuZmcaaqe8PQP31afOn6WVU5hyPoxDHoJEn
 

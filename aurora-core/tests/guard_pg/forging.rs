@@ -65,6 +65,14 @@ async fn one_statement_forges_nobody() {
             "SELECT {switch}, query_to_xml('SELECT * FROM aurora.identity_keys', true, true, '')::text"
         ));
         statements.push(format!("SET LOCAL ROLE {role}"));
+        // The role is switched, the inner statement planned, and the role switched back before it runs.
+        for secret in ["title FROM notes", "word FROM secrets", "email FROM auth.users", "name FROM teams"] {
+            let inner = format!("SELECT set_config('role', 'authenticated', true) UNION ALL SELECT {secret}");
+            statements.push(format!(
+                "SELECT {switch}, query_to_xml('{}', true, true, '')::text",
+                inner.replace('\'', "''")
+            ));
+        }
     }
     let tried = statements.len();
     let mut refused = 0;
@@ -76,6 +84,77 @@ async fn one_statement_forges_nobody() {
     }
     println!("{tried} statements, {refused} refused, none shows or changes what is hidden");
     assert!(refused > 20, "{refused} of {tried}");
+}
+
+/// The role stands switched while a statement is planned, and is the old one again when its policies are asked.
+#[tokio::test]
+async fn a_role_that_is_switched_back_in_time_opens_nothing() {
+    let fixture = Fixture::one_connection().await;
+    let kept = hidden(&fixture).await;
+    let mut tried = 0;
+    for (who, own) in [(fixture.ann(), "authenticated"), (fixture.anon(), "anon")] {
+        let unread = who.without_wall_one_for_tests();
+        let back = format!("set_config('role', '{own}', true)");
+        let statements = |secret: &str, table: &str| {
+            vec![
+                vec![format!("SELECT {back} UNION ALL SELECT {secret} FROM {table}")],
+                vec![format!("WITH b AS MATERIALIZED (SELECT {back} AS r) SELECT {secret} FROM b, {table}")],
+                vec![
+                    format!("DECLARE c CURSOR FOR SELECT {secret} FROM {table}"),
+                    format!("SET LOCAL ROLE {own}"),
+                    "FETCH ALL FROM c".to_owned(),
+                ],
+                vec![format!(
+                    "WITH b AS MATERIALIZED (SELECT {back} AS r) UPDATE {table} SET {secret} = 'stolen' FROM b \
+                     WHERE b.r IS NOT NULL RETURNING {secret}"
+                )],
+                vec![format!(
+                    "WITH b AS MATERIALIZED (SELECT {back} AS r) DELETE FROM {table} USING b WHERE b.r IS NOT NULL \
+                     RETURNING {secret}"
+                )],
+                vec![format!(
+                    "WITH b AS MATERIALIZED (SELECT {back} AS r) INSERT INTO notes (title, owner) \
+                     SELECT 'forged', '{BOB}' FROM b WHERE r IS NOT NULL"
+                )],
+                vec![format!(
+                    "DO $x$ DECLARE c refcursor; t text; BEGIN OPEN c FOR SELECT {secret} FROM {table}; \
+                     SET LOCAL ROLE {own}; FETCH c INTO t; RAISE EXCEPTION '%', t; END $x$"
+                )],
+            ]
+        };
+        for role in ["aurora_service", "aurora_store", "authenticated", "anon", "none"] {
+            for (secret, table) in [
+                ("title", "notes"),
+                ("name", "teams"),
+                ("word", "secrets"),
+                ("note", "drops"),
+                ("email", "auth.users"),
+                ("kid", "aurora.signing_keys"),
+                ("actor", "aurora.audit"),
+            ] {
+                for list in statements(secret, table) {
+                    let mut tx = unread.begin().await.unwrap();
+                    let mut said = Vec::new();
+                    for sql in [format!("SET LOCAL ROLE {role}")].iter().chain(&list) {
+                        let outcome = tx.query_as::<Raw>(sql).fetch_all().await;
+                        let ended = outcome.is_err();
+                        said.push(format!("{outcome:?}"));
+                        if ended {
+                            break;
+                        }
+                    }
+                    let _ = tx.commit().await;
+                    let said = said.join("\n");
+                    for canary in ["HIDDEN", "blue", "bob@"] {
+                        assert!(!said.contains(canary), "{role} {list:?}: {said}");
+                    }
+                    assert_eq!(hidden(&fixture).await, kept, "{role} {list:?}");
+                    tried += 1;
+                }
+            }
+        }
+    }
+    println!("{tried} statements planned as another role, none shows or changes what is hidden");
 }
 
 /// Whatever a transaction's statements set, what follows in it sees no more than its principal.

@@ -84,8 +84,11 @@ fn privilege(engine: &Engine, message: String) -> Error {
 /// A table changed under a statement that was prepared before.
 pub(super) fn is_stale_plan(error: &sqlx::Error) -> bool {
     let database = error.as_database_error();
-    database.is_some_and(|database| {
-        database.code().as_deref() == Some("0A000") && database.message().starts_with("cached plan")
+    database.is_some_and(|database| match database.code().as_deref() {
+        Some("0A000") => database.message().starts_with("cached plan"),
+        // Somebody's SQL deallocated it.
+        Some("26000") => true,
+        _ => false,
     })
 }
 

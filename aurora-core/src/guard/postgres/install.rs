@@ -246,8 +246,12 @@ fn wanted(installation: &Installation, relation: &Relation) -> Vec<Policy> {
     let others = Policy::others(&relation.name);
     // Where the host's own row security stands, its policies go on deciding for others.
     let ours = relation.policies.iter().any(|policy| policy.name == others.name);
-    let service = Policy::service(&relation.name);
-    if relation.row_security && !ours { vec![service] } else { vec![service, others] }
+    let mut wanted =
+        vec![Policy::service(&relation.name), Policy::binds(&relation.name, "aurora_service", false)];
+    if !relation.row_security || ours {
+        wanted.push(others);
+    }
+    wanted
 }
 
 fn installed<'i>(installation: &'i Installation, name: &TableName) -> Option<&'i Installed> {

@@ -57,5 +57,19 @@ fn leads_to(table: &NativeTable, tables: &[NativeTable]) -> Vec<usize> {
 
 /// The condition without subqueries of ours.
 pub(super) fn by_itself(condition: &str) -> String {
-    condition.replace("(SELECT aurora.", "(aurora.")
+    let (start, end) = ("(SELECT ", " FROM aurora.identity)");
+    let mut printed = String::with_capacity(condition.len());
+    let mut rest = condition;
+    while let Some(at) = rest.find(end) {
+        let (head, tail) = rest.split_at(at);
+        let Some(open) = head.rfind(start) else { break };
+        let (before, select) = head.split_at(open);
+        let asked = select.strip_prefix(start).unwrap_or_default();
+        let name: String = asked.chars().take_while(|c| c.is_alphabetic()).collect();
+        let more = asked.strip_prefix(name.as_str()).unwrap_or_default();
+        printed.push_str(&format!("{before}(aurora.{name}(){more})"));
+        rest = tail.strip_prefix(end).unwrap_or_default();
+    }
+    printed.push_str(rest);
+    printed
 }

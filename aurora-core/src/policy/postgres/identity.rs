@@ -1,5 +1,5 @@
 //! Who asks: Supabase's identity functions become the verified ones, and a policy that does not ask gets a
-//! condition that does.
+//! condition of its own beside it.
 
 use super::lexer::{Kind, Token, tokens};
 
@@ -90,11 +90,9 @@ fn setting(source: &str, rest: &[Token]) -> Option<(usize, String)> {
     Some((taken + cast, text))
 }
 
-/// The condition, made so that it is true only where the identity was verified. A role that an injection switched
-/// to, without the key, is then worth nothing.
-pub(super) fn bound(condition: &str) -> String {
-    let asks = tokens(condition).is_ok_and(|found| asks(condition, &found));
-    if asks { condition.to_owned() } else { format!("(SELECT bound FROM aurora.identity) AND ({condition})") }
+/// Whether the condition is true only where the identity was verified, with nothing beside it.
+pub(super) fn asks_by_itself(condition: &str) -> bool {
+    tokens(condition).is_ok_and(|found| asks(condition, &found))
 }
 
 /// Whether the condition can be true only after a verified identity was compared with something.
@@ -286,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_that_does_not_ask_is_bound() {
+    fn a_condition_that_does_not_ask_is_told() {
         for asks in [
             "owner = auth.uid()",
             "(auth.uid()::text = owner AND n > 1)",
@@ -295,7 +293,7 @@ mod tests {
             "t IN (SELECT m.t FROM m WHERE m.u = auth.uid())",
         ] {
             let verified = verified(asks);
-            assert_eq!(bound(&verified), verified, "{asks}");
+            assert!(asks_by_itself(&verified), "{asks}");
         }
         for does_not in [
             "true",
@@ -312,10 +310,7 @@ mod tests {
             "CASE WHEN n = 1 THEN true ELSE owner = auth.uid() END",
             "auth.uid() IS NOT NULL",
         ] {
-            assert!(
-                bound(&verified(does_not)).starts_with("(SELECT bound FROM aurora.identity) AND ("),
-                "{does_not}"
-            );
+            assert!(!asks_by_itself(&verified(does_not)), "{does_not}");
         }
     }
 }

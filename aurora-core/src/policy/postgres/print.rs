@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::schema::{Schema, Table};
 use super::again::{by_itself, entered_again};
 use super::grants::Held;
-use super::identity::{bound, verified};
+use super::identity::{asks_by_itself, verified};
 use super::lexer::{Token, tokens, uncommented};
 use super::membership::as_arrays;
 use super::read::{Native, NativeFunction, NativePolicy, TableName};
@@ -69,9 +69,16 @@ impl Native {
         let tables = self.tables.iter().filter(|table| table.enabled).map(|table| {
             let known = schema.table(&table.table.joined());
             let again = again.contains(&table.table);
-            let printed =
-                table.policies.iter().map(|policy| print(&table.table, policy, schema, known, again));
-            let mut policies: Vec<Policy> = printed.collect();
+            let mut policies = Vec::new();
+            let mut open = BTreeSet::new();
+            for policy in &table.policies {
+                let (printed, asked) = print(&table.table, policy, schema, known, again);
+                policies.push(printed);
+                if !policy.restrictive && !asked {
+                    open.extend(principals(&policy.roles));
+                }
+            }
+            policies.extend(open.into_iter().map(|role| Policy::binds(&table.table, role, again)));
             policies.push(Policy::service(&table.table));
             Installed { table: table.table.clone(), policies, held: table.grants.held() }
         });
@@ -96,21 +103,33 @@ impl TableName {
     }
 }
 
+/// The policy, and whether it shows nothing to whoever took its role without being bound to it.
+///
+/// A policy for one role that compares the identity with something asks for that role's: then nothing else has to.
 fn print(
     table: &TableName,
     policy: &NativePolicy,
     schema: &Schema,
     known: Option<&Table>,
     again: bool,
-) -> Policy {
-    let condition = |source: &String| {
+) -> (Policy, bool) {
+    let only = match principals(&policy.roles).as_slice() {
+        [role] if !again => Some(*role),
+        _ => None,
+    };
+    let mut asked = only.is_some();
+    let mut condition = |source: &String| {
         let verified = verified(&uncommented(source));
         let optimised = match known {
             Some(outer) => as_arrays(&verified, schema, outer, &table.name),
             None => verified,
         };
-        let condition = if policy.restrictive { optimised } else { bound(&optimised) };
-        if again { by_itself(&condition) } else { condition }
+        asked = asked && asks_by_itself(&optimised);
+        match only {
+            Some(role) => optimised.replace(" FROM aurora.identity)", &format!(" FROM aurora.as_{role})")),
+            None if again => by_itself(&optimised),
+            None => optimised,
+        }
     };
     let mut create = format!(
         "CREATE POLICY {} ON {} AS {} FOR {} TO {}",
@@ -126,7 +145,13 @@ fn print(
     if let Some(check) = &policy.check {
         create.push_str(&format!(" WITH CHECK ({})", condition(check)));
     }
-    Policy { name: policy.name.clone(), create, source: policy.source.clone() }
+    (Policy { name: policy.name.clone(), create, source: policy.source.clone() }, asked)
+}
+
+/// The roles of principals among a policy's.
+fn principals(roles: &[String]) -> Vec<&'static str> {
+    let every = ["anon", "authenticated"];
+    every.into_iter().filter(|role| roles.is_empty() || roles.iter().any(|own| own == role)).collect()
 }
 
 /// Everyone is every principal that policies speak of: the service passes by them, and nobody else has a grant.
@@ -142,20 +167,37 @@ impl Policy {
     /// What lets the service through, and nobody who only took its role.
     pub(crate) fn service(table: &TableName) -> Self {
         let create = format!(
-            "CREATE POLICY {} ON {} AS PERMISSIVE FOR ALL TO aurora_service USING ((SELECT bound FROM aurora.identity)) \
-             WITH CHECK ((SELECT bound FROM aurora.identity))",
+            "CREATE POLICY {} ON {} AS PERMISSIVE FOR ALL TO aurora_service \
+             USING ((SELECT bound FROM aurora.as_aurora_service)) \
+             WITH CHECK ((SELECT bound FROM aurora.as_aurora_service))",
             quote(SERVICE),
             table.quoted()
         );
         Self { name: SERVICE.to_owned(), create, source: "-- what sees every row".to_owned() }
     }
 
+    /// Shows nothing to whoever took the role without being bound to it: beside policies that do not ask, or that
+    /// several roles share.
+    pub(crate) fn binds(table: &TableName, role: &str, again: bool) -> Self {
+        let bound = if again {
+            format!("aurora.bound_as_{role}()")
+        } else {
+            format!("(SELECT bound FROM aurora.as_{role})")
+        };
+        let name = format!("aurora binds {role}");
+        let create = format!(
+            "CREATE POLICY {} ON {} AS RESTRICTIVE FOR ALL TO {role} USING ({bound}) WITH CHECK ({bound})",
+            quote(&name),
+            table.quoted()
+        );
+        Self { name, create, source: "-- the role alone is worth nothing".to_owned() }
+    }
+
     /// On a table that the file does not name: whoever reads it by a grant of their own does so as before. Row security
     /// stands there for the service's sake: a role that was switched to must not read it without an identity.
     pub(crate) fn others(table: &TableName) -> Self {
         let create = format!(
-            "CREATE POLICY {} ON {} AS PERMISSIVE FOR ALL TO public USING (current_user <> 'aurora_service') \
-             WITH CHECK (current_user <> 'aurora_service')",
+            "CREATE POLICY {} ON {} AS PERMISSIVE FOR ALL TO public USING (true) WITH CHECK (true)",
             quote(OTHERS),
             table.quoted()
         );
@@ -253,14 +295,17 @@ mod tests {
         let table = &installation.tables[0];
         let printed: Vec<&str> = table.policies.iter().map(|policy| policy.create.as_str()).collect();
         assert_eq!(
-            printed[..3],
+            printed[..4],
             [
                 "CREATE POLICY \"own one\" ON \"public\".\"notes\" AS PERMISSIVE FOR ALL TO \"authenticated\" \
-             USING (owner = (SELECT uid FROM aurora.identity)) WITH CHECK (owner = (SELECT uid FROM aurora.identity))",
+             USING (owner = (SELECT uid FROM aurora.as_authenticated)) \
+             WITH CHECK (owner = (SELECT uid FROM aurora.as_authenticated))",
                 "CREATE POLICY \"open\" ON \"public\".\"notes\" AS PERMISSIVE FOR SELECT TO anon, authenticated \
-             USING ((SELECT bound FROM aurora.identity) AND (public))",
+             USING (public)",
                 "CREATE POLICY \"mfa\" ON \"public\".\"notes\" AS RESTRICTIVE FOR ALL TO anon, authenticated \
              USING ((SELECT claims FROM aurora.identity) ->> 'aal' = 'aal2')",
+                "CREATE POLICY \"aurora binds anon\" ON \"public\".\"notes\" AS RESTRICTIVE FOR ALL TO anon \
+             USING ((SELECT bound FROM aurora.as_anon)) WITH CHECK ((SELECT bound FROM aurora.as_anon))",
             ]
         );
         let anon: Vec<String> = table

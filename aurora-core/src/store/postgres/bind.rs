@@ -42,7 +42,7 @@ macro_rules! begin {
         concat!(
             "BEGIN ISOLATION LEVEL ",
             $mode,
-            "; RESET ALL; CLOSE ALL; UNLISTEN *; DEALLOCATE ALL; SELECT pg_catalog.pg_backend_pid(), \
+            "; RESET ALL; RESET ROLE; CLOSE ALL; UNLISTEN *; DISCARD SEQUENCES; DEALLOCATE ALL; SELECT pg_catalog.pg_backend_pid(), \
              pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), \
              NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_statement() WHERE from_sql) \
              AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) 0, \

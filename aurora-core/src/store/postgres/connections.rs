@@ -23,7 +23,7 @@ const IDLE: &str = "60000";
 /// Ends what SQL left behind in a session. What cannot be ended so, statements prepared by SQL and temporary
 /// objects, is told: such a connection is given up. A statement that was prepared under a name of sqlx's would run
 /// as whoever comes next.
-const CLEAN: &str = "RESET ALL; RESET ROLE; CLOSE ALL; UNLISTEN *; \
+const CLEAN: &str = "RESET ALL; RESET ROLE; CLOSE ALL; UNLISTEN *; DISCARD SEQUENCES; \
     SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_statement() WHERE from_sql) \
     AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) 0, pg_catalog.pg_advisory_unlock_all()";
 

@@ -18,19 +18,37 @@ $aurora$;
 
 -- Who this transaction was bound to by Aurora; an error in any other case.
 --
--- A view and not a function: it reads the keys with its owner's rights as a function would, and its plan is part of
--- the statement's, which is kept. HMAC out of sha256, since there is no other without an extension. NULL at any
--- place is a refusal. That the comparison ends early at a difference tells nothing: each wrong MAC ends its
--- transaction, and with it what the MAC was good for.
-CREATE VIEW aurora.identity AS
-SELECT i.claims, NULLIF(i.claims ->> 'sub', '')::uuid AS uid, i.claims IS NOT NULL AS bound
-FROM (SELECT coalesce(
-    (SELECT current_setting('request.jwt.claims', true) FROM aurora.identity_keys k
-        WHERE encode(sha256(k.outer_block || sha256(k.inner_block
-            || timestamptz_send(transaction_timestamp()) || int4send(pg_backend_pid())
-            || convert_to(current_setting('role') || '|' || current_setting('request.jwt.claims', true), 'UTF8'))),
-            'hex') = current_setting('aurora.mac', true)),
-    aurora.refused())::jsonb AS claims) i;
+-- Views and not functions: they read the keys with their owner's rights as a function would, and their plan is part
+-- of the statement's, which is kept. HMAC out of sha256, since there is no other without an extension. NULL at any
+-- place is a refusal.
+--
+-- `as_<role>` asks for that role, whatever the role is by now: policies and grants are chosen when a statement is
+-- planned, and SQL can switch the role before that and back again before the statement runs. What decides for whom a
+-- policy holds asks these. `identity` asks for the role as it stands, for functions that any role calls.
+DO $aurora$
+DECLARE
+    called text;
+    who text;
+BEGIN
+    FOR called, who IN
+        SELECT 'as_' || r, quote_literal(r || '|')
+            FROM unnest(ARRAY['anon', 'authenticated', 'aurora_store', 'aurora_service']) r
+        UNION ALL SELECT 'identity', $who$current_setting('role') || '|'$who$
+    LOOP
+        EXECUTE format($view$
+            CREATE VIEW aurora.%I AS
+            SELECT i.claims, NULLIF(i.claims ->> 'sub', '')::uuid AS uid, i.claims IS NOT NULL AS bound
+            FROM (SELECT coalesce(
+                (SELECT current_setting('request.jwt.claims', true) FROM aurora.identity_keys k
+                    WHERE encode(sha256(k.outer_block || sha256(k.inner_block
+                        || timestamptz_send(transaction_timestamp()) || int4send(pg_backend_pid())
+                        || convert_to(%s || current_setting('request.jwt.claims', true), 'UTF8'))),
+                        'hex') = current_setting('aurora.mac', true)),
+                aurora.refused())::jsonb AS claims) i
+        $view$, called, who);
+    END LOOP;
+END
+$aurora$;
 
 CREATE FUNCTION aurora.claims() RETURNS jsonb LANGUAGE plpgsql STABLE PARALLEL RESTRICTED AS $aurora$
 BEGIN
@@ -44,6 +62,19 @@ CREATE FUNCTION aurora.uid() RETURNS uuid LANGUAGE sql STABLE PARALLEL RESTRICTE
 
 CREATE FUNCTION aurora.bound() RETURNS boolean LANGUAGE sql STABLE PARALLEL RESTRICTED
     RETURN aurora.claims() IS NOT NULL;
+
+-- For policies of tables that their own policies lead back to: PostgreSQL lets those hold no subquery.
+CREATE FUNCTION aurora.bound_as_anon() RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL RESTRICTED AS $aurora$
+BEGIN
+    RETURN (SELECT i.bound FROM aurora.as_anon i);
+END
+$aurora$;
+CREATE FUNCTION aurora.bound_as_authenticated() RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED AS $aurora$
+BEGIN
+    RETURN (SELECT i.bound FROM aurora.as_authenticated i);
+END
+$aurora$;
 
 -- Whether no key was ever kept here: the first process that starts keeps its own.
 CREATE FUNCTION aurora.unkeyed() RETURNS boolean
@@ -224,24 +255,30 @@ ALTER TABLE aurora.signing_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE aurora.audit ENABLE ROW LEVEL SECURITY;
 ALTER TABLE aurora.identity_keys ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY store ON auth.users TO aurora_store USING ((SELECT bound FROM aurora.identity));
-CREATE POLICY store ON auth.identities TO aurora_store USING ((SELECT bound FROM aurora.identity));
-CREATE POLICY store ON auth.sessions TO aurora_store USING ((SELECT bound FROM aurora.identity));
-CREATE POLICY store ON auth.refresh_tokens TO aurora_store USING ((SELECT bound FROM aurora.identity));
-CREATE POLICY store ON auth.revocations TO aurora_store USING ((SELECT bound FROM aurora.identity));
-CREATE POLICY store ON aurora.audit TO aurora_store USING ((SELECT bound FROM aurora.identity));
+CREATE POLICY store ON auth.users TO aurora_store USING ((SELECT bound FROM aurora.as_aurora_store));
+CREATE POLICY store ON auth.identities TO aurora_store USING ((SELECT bound FROM aurora.as_aurora_store));
+CREATE POLICY store ON auth.sessions TO aurora_store USING ((SELECT bound FROM aurora.as_aurora_store));
+CREATE POLICY store ON auth.refresh_tokens TO aurora_store USING ((SELECT bound FROM aurora.as_aurora_store));
+CREATE POLICY store ON auth.revocations TO aurora_store USING ((SELECT bound FROM aurora.as_aurora_store));
+CREATE POLICY store ON aurora.audit TO aurora_store USING ((SELECT bound FROM aurora.as_aurora_store));
 -- What these hold is sealed, and needed before there is anything to bind with.
 CREATE POLICY store_reads ON aurora.keys FOR SELECT TO aurora_store USING (true);
 CREATE POLICY store_adds ON aurora.keys FOR INSERT TO aurora_store
-    WITH CHECK (CASE WHEN (SELECT aurora.unkeyed()) THEN true ELSE (SELECT bound FROM aurora.identity) END);
+    WITH CHECK (CASE WHEN (SELECT aurora.unkeyed()) THEN true ELSE (SELECT bound FROM aurora.as_aurora_store) END);
 CREATE POLICY store_reads ON aurora.signing_keys FOR SELECT TO aurora_store USING (true);
 CREATE POLICY store_adds ON aurora.signing_keys FOR INSERT TO aurora_store
-    WITH CHECK (CASE WHEN (SELECT aurora.unkeyed()) THEN true ELSE (SELECT bound FROM aurora.identity) END);
+    WITH CHECK (CASE WHEN (SELECT aurora.unkeyed()) THEN true ELSE (SELECT bound FROM aurora.as_aurora_store) END);
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA aurora FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA auth FROM PUBLIC;
 GRANT USAGE ON SCHEMA auth, aurora TO anon, authenticated, service_role, aurora_store, aurora_service;
 GRANT SELECT ON aurora.identity TO anon, authenticated, service_role, aurora_store, aurora_service;
+GRANT SELECT ON aurora.as_anon TO anon;
+GRANT SELECT ON aurora.as_authenticated TO authenticated;
+GRANT SELECT ON aurora.as_aurora_store TO aurora_store;
+GRANT SELECT ON aurora.as_aurora_service TO aurora_service;
+GRANT EXECUTE ON FUNCTION aurora.bound_as_anon() TO anon;
+GRANT EXECUTE ON FUNCTION aurora.bound_as_authenticated() TO authenticated;
 GRANT EXECUTE ON FUNCTION aurora.refused(), aurora.claims(), aurora.uid(), aurora.bound(),
     auth.uid(), auth.jwt(), auth.role(), auth.email()
     TO anon, authenticated, service_role, aurora_store, aurora_service;
