@@ -1,5 +1,5 @@
 //! Development's log says which clause hid or refused a row; production is silent. Both engines.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 #[path = "common/postgres.rs"]
 mod postgres;

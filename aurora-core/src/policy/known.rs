@@ -119,12 +119,13 @@ fn collect(expr: &Expr, found: &mut Vec<Expr>) {
     if found.len() == MOST {
         return;
     }
-    match expr {
-        _ if of_claims(expr) => {
-            if !found.contains(expr) {
-                found.push(expr.clone());
-            }
+    if of_claims(expr) {
+        if !found.contains(expr) {
+            found.push(expr.clone());
         }
+        return;
+    }
+    match expr {
         Expr::And(many) | Expr::Or(many) => many.iter().for_each(|one| collect(one, found)),
         _ => {}
     }
