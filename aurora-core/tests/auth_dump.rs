@@ -50,7 +50,8 @@ async fn postgres_values(place: &common::postgres::Place) -> BTreeSet<Vec<u8>> {
     let mut connection = place.superuser().await;
     let columns: Vec<(String, String, String, String)> = sqlx::query_as(
         "SELECT table_schema::text, table_name::text, column_name::text, data_type::text \
-         FROM information_schema.columns WHERE table_schema IN ('auth', 'aurora')",
+         FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name) \
+         WHERE table_schema IN ('auth', 'aurora') AND table_type = 'BASE TABLE'",
     )
     .fetch_all(&mut connection)
     .await
