@@ -8,7 +8,7 @@
     reason = "helpers of tests fail by panicking and print their counts"
 )]
 
-#[path = "guard/generator/rng.rs"]
+#[path = "common/rng.rs"]
 mod rng;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -440,7 +440,7 @@ fn compiled(lowered: &Lowered, table: &str) -> Result<aurora_core::policy::Compi
 async fn in_process_and_in_sqlite_the_decisions_are_the_same() {
     let (mut counts, mut used) = (Counts::default(), BTreeMap::new());
     for seed in 0..BATCHES {
-        let mut rng = Rng::new(seed);
+        let mut rng = Rng::seeded(seed);
         let (world, mut plain) = World::new(seed, &mut rng).await;
         let (text, each) = generate(&mut rng, &mut counts, &mut used);
         let policies = Policies::parse(&text, "p.sql").unwrap_or_else(|errors| panic!("{errors}"));

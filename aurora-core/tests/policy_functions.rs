@@ -8,28 +8,15 @@
     reason = "helpers of tests fail by panicking and print their counts"
 )]
 
+#[path = "common/names.rs"]
+mod names;
+
 use aurora_core::policy::functions::Value;
 use aurora_core::policy::{
-    Column, Columns, Command, Lowered, Names, Policies, PolicyErrors, Predicate, Schema, Table,
+    Column, Columns, Command, Lowered, Policies, PolicyErrors, Predicate, Schema, Table,
 };
 use aurora_core::types::Role;
-
-struct Plain;
-
-impl Names for Plain {
-    fn row(&self, column: &str) -> String {
-        format!("t.{column}")
-    }
-    fn table(&self, table: &str) -> String {
-        format!("v_{table}")
-    }
-    fn owner_table(&self, table: &str) -> String {
-        format!("o_{table}")
-    }
-    fn function(&self, name: &str) -> String {
-        name.to_owned()
-    }
-}
+use names::Plain;
 
 fn schema() -> Schema {
     let columns =

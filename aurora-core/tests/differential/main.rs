@@ -36,6 +36,7 @@ mod policies;
 mod postgres;
 mod process;
 mod reads;
+#[path = "../common/rng.rs"]
 mod rng;
 mod run;
 mod sqlite;

@@ -86,7 +86,7 @@ async fn hidden(world: &World) -> Vec<AnyRow> {
 async fn a_broken_statement_shows_and_changes_nothing_hidden() {
     let mut tally = Tally::default();
     let mut accepted = 0_u64;
-    let mut rng = Rng::new(77);
+    let mut rng = Rng::seeded(77);
     for scenario in Scenario::ALL {
         let world = World::new(scenario).await;
         let before: Vec<_> = hidden(&world).await.into_iter().map(|row| row.cells).collect();

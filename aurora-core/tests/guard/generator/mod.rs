@@ -6,6 +6,7 @@
 
 mod expr;
 mod query;
+#[path = "../../common/rng.rs"]
 mod rng;
 pub(crate) mod world;
 mod write;
@@ -52,7 +53,7 @@ pub(crate) struct Read {
 
 impl Gen {
     pub(crate) fn new(seed: u64, probe: u64) -> Self {
-        Self { rng: Rng::new(seed), probe, ctes: Vec::new(), scopes: Vec::new(), local: false, names: 0 }
+        Self { rng: Rng::seeded(seed), probe, ctes: Vec::new(), scopes: Vec::new(), local: false, names: 0 }
     }
 
     fn fresh(&mut self, prefix: &str) -> String {

@@ -10,6 +10,8 @@
     reason = "a test may fail; clippy exempts the test functions, not what they call"
 )]
 
+mod bytes;
+#[path = "../faults/mod.rs"]
 mod faults;
 
 use std::collections::BTreeSet;
@@ -27,6 +29,7 @@ use aurora_core::types::{BoxFuture, Code, FamilyId, Result, Timestamp};
 use aurora_core::{Aurora, Builder};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use bytes::{hex, parts, spellings};
 use faults::{Answer, Place, client, plain, refresh, secret, sign_in, sign_up};
 use jsonwebtoken::{Algorithm as Jws, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -137,34 +140,6 @@ async fn values(place: &Place, folder: &std::path::Path) -> BTreeSet<Vec<u8>> {
                 found.extend(row.get::<Option<Vec<u8>>, _>(column).filter(|bytes| !bytes.is_empty()));
             }
         }
-    }
-    found
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The spellings of some bytes that could be a credential.
-fn spellings(bytes: &[u8]) -> Vec<String> {
-    let mut all = vec![
-        hex(bytes),
-        hex(bytes).to_uppercase(),
-        STANDARD.encode(bytes),
-        STANDARD_NO_PAD.encode(bytes),
-        URL_SAFE.encode(bytes),
-        URL_SAFE_NO_PAD.encode(bytes),
-    ];
-    all.extend(std::str::from_utf8(bytes).ok().map(ToOwned::to_owned));
-    all
-}
-
-/// The token-shaped parts of a text or of raw bytes: runs of the letters that tokens are made of.
-fn parts(bytes: &[u8]) -> BTreeSet<Vec<u8>> {
-    let mut found = BTreeSet::new();
-    for cut in [&b"\"{}[],:;=$ &?|<>()"[..], b"\"{}[],: ", b"\"{}[],:;=$ &?|<>()./+"] {
-        let printable = |byte: &u8| byte.is_ascii_graphic() && !cut.contains(byte);
-        found.extend(bytes.split(|byte| !printable(byte)).filter(|part| part.len() >= 8).map(<[u8]>::to_vec));
     }
     found
 }

@@ -1,3 +1,6 @@
+//! Numbers for generated tests.
+#![allow(dead_code, reason = "each suite uses a part")]
+
 /// SplitMix64: the same cases from the same seed, on every machine.
 #[derive(Clone)]
 pub(crate) struct Rng(u64);
@@ -10,6 +13,11 @@ impl Rng {
             rng.0 = rng.next() ^ step.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         }
         rng
+    }
+
+    /// One stream for each seed.
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
     }
 
     pub(crate) fn next(&mut self) -> u64 {

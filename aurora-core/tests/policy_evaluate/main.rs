@@ -9,8 +9,8 @@
     reason = "helpers of tests fail by panicking and print their counts; an allocator that counts is unsafe"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod allocations;
+mod facts;
 
 use aurora_core::policy::functions::Value;
 use aurora_core::policy::{
@@ -18,29 +18,6 @@ use aurora_core::policy::{
     RowLayout, Schema, Table, ValueRef,
 };
 use aurora_core::types::{Principal, Role, Timestamp, UserId};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: passes on to the system's allocator; the counter is a plain cell of the thread.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's contract is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's contract is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const ANN: UserId = UserId::from_bytes([0xa; 16]);
 const BOB: UserId = UserId::from_bytes([0xb; 16]);
@@ -352,124 +329,6 @@ fn time_is_an_argument() {
 const MEMBER: &str = "EXISTS (SELECT 1 FROM members m WHERE m.team = notes.team AND m.uid = auth.uid())";
 
 #[test]
-fn membership_is_a_set_of_keys() {
-    let compiled = condition(&format!("owner = auth.uid() OR {MEMBER}"));
-    let [fact] = compiled.needs() else { panic!("{:?}", compiled.needs()) };
-    assert_eq!(
-        fact.as_str(),
-        "SELECT DISTINCT members.team FROM members WHERE members.uid = auth.uid()::text"
-    );
-    assert_eq!(fact.postgres(), Some(fact.as_str()));
-    assert_eq!((fact.width(), fact.is_timed(), fact.tables()), (1, false, vec!["members"]));
-    let facts = ann().with(fact, [[7_i64], [8]]);
-    let decided = |team| state(decide(&compiled, &facts, &[("team", team)]));
-    assert_eq!([int(7), int(8), int(9), NULL].map(decided), ["allow", "allow", "deny", "deny"]);
-    let error = compiled.bind(&ann()).unwrap_err().to_string();
-    assert!(error.contains("no answer was brought to the fact: SELECT DISTINCT members.team"), "{error}");
-}
-
-#[test]
-fn in_and_not_in_know_null() {
-    let list = "(SELECT m.team FROM members m WHERE m.role = 'admin')";
-    let (within, without) =
-        (condition(&format!("team IN {list}")), condition(&format!("team NOT IN {list}")));
-    let decided = |compiled: &Compiled, rows: &[Value], team| {
-        let facts = ann().with(&compiled.needs()[0], rows.iter().map(|value| [value.clone()]));
-        state(decide(compiled, &facts, &[("team", team)]))
-    };
-    let some = [Value::Integer(1), Value::Integer(2)];
-    let with_null = [Value::Integer(1), Value::Null];
-    assert_eq!(decided(&within, &some, int(1)), "allow");
-    assert_eq!(decided(&without, &some, int(3)), "allow");
-    assert_eq!(decided(&without, &some, int(1)), "deny");
-    assert_eq!(decided(&without, &some, NULL), "deny");
-    assert_eq!(decided(&without, &with_null, int(3)), "deny");
-    assert_eq!(decided(&without, &[], NULL), "allow");
-    assert_eq!(decided(&within, &[], NULL), "deny");
-}
-
-#[test]
-fn several_equalities_and_conditions_on_the_row_are_looked_up() {
-    let compiled = condition(
-        "NOT EXISTS (SELECT 1 FROM members m WHERE m.team = notes.team AND m.role = lower(notes.title) AND notes.public \
-         AND m.uid = auth.uid())",
-    );
-    let [fact] = compiled.needs() else { panic!() };
-    assert_eq!(fact.columns(), ["team", "title"]);
-    assert_eq!(fact.width(), 2);
-    let rows = [[Value::Integer(1), Value::Text("a".into())], [Value::Integer(2), Value::Null]];
-    let facts = ann().with(fact, rows);
-    let decided = |team, title, public| {
-        state(decide(&compiled, &facts, &[("team", team), ("title", text(title)), ("public", public)]))
-    };
-    assert_eq!(decided(int(1), "A", TRUE), "deny");
-    assert_eq!(decided(int(1), "A", FALSE), "allow");
-    assert_eq!(decided(int(1), "A", NULL), "allow");
-    assert_eq!(decided(int(2), "A", TRUE), "allow");
-    assert_eq!(decided(int(1), "b", TRUE), "allow");
-}
-
-#[test]
-fn a_subquery_as_a_value_is_looked_up_and_two_rows_are_an_error() {
-    let open = condition("(SELECT t.open FROM teams t WHERE t.id = notes.team)");
-    let facts = ann()
-        .with(&open.needs()[0], [[Value::Integer(1), Value::Integer(1)], [Value::Integer(2), Value::Null]]);
-    let decided = |team| state(decide(&open, &facts, &[("team", team)]));
-    assert_eq!([int(1), int(2), int(3), NULL].map(decided), ["allow", "deny", "deny", "deny"]);
-
-    let role = condition("(SELECT m.role FROM members m WHERE m.team = notes.team) = 'admin'");
-    let rows = [(1, "admin"), (2, "guest"), (3, "admin"), (3, "admin")];
-    let rows = rows.map(|(team, role)| [Value::Integer(team), Value::Text(role.into())]);
-    let facts = ann().with(&role.needs()[0], rows);
-    let decided = |team| state(decide(&role, &facts, &[("team", team)]));
-    assert_eq!([int(1), int(2), int(3), int(4)].map(decided), ["allow", "deny", "21000", "deny"]);
-
-    let single = condition("(SELECT m.role FROM members m) = 'admin'");
-    let many = [["admin"], ["admin"]];
-    assert_eq!(state(decide(&single, &ann().with(&single.needs()[0], many), &[])), "21000");
-    assert_eq!(state(decide(&single, &ann().with(&single.needs()[0], [["admin"]]), &[])), "allow");
-}
-
-#[test]
-fn correlated_in_keeps_its_three_values() {
-    let compiled = condition("auth.uid() NOT IN (SELECT m.uid FROM members m WHERE m.team = notes.team)");
-    let fact = &compiled.needs()[0];
-    let value = |user: Option<UserId>| user.map_or(Value::Null, |user| Value::Text(user.to_string()));
-    let rows = [(1, Some(ANN)), (2, Some(BOB)), (3, None)];
-    let facts = ann().with(fact, rows.map(|(team, user)| [Value::Integer(team), value(user)]));
-    let decided = |team| state(decide(&compiled, &facts, &[("team", team)]));
-    assert_eq!(
-        [int(1), int(2), int(3), int(4), NULL].map(decided),
-        ["deny", "allow", "deny", "allow", "allow"]
-    );
-}
-
-#[test]
-fn a_fact_takes_users_in_the_form_of_its_column() {
-    let compiled = condition("owner IN (SELECT m.uid FROM members m WHERE m.role = 'friend')");
-    let facts = ann().with(&compiled.needs()[0], [[BOB]]);
-    assert_eq!(state(decide(&compiled, &facts, &[("owner", ValueRef::Uuid(BOB.as_bytes()))])), "allow");
-    assert_eq!(state(decide(&compiled, &facts, &[("owner", text(&BOB.to_string()))])), "allow");
-    assert_eq!(state(decide(&compiled, &facts, &[("owner", text(&ANN.to_string()))])), "deny");
-}
-
-#[test]
-fn a_fact_that_reads_the_time_says_so() {
-    let compiled = condition(
-        "EXISTS (SELECT 1 FROM members m WHERE m.team = notes.team AND m.uid = auth.uid() AND m.until > now())",
-    );
-    assert!(compiled.needs()[0].is_timed());
-}
-
-#[test]
-fn equal_subqueries_are_one_fact() {
-    let text = format!(
-        "CREATE POLICY a ON notes USING ({MEMBER}); CREATE POLICY b ON notes USING (public AND {MEMBER});"
-    );
-    assert_eq!(compile(&text, Command::Select, Clause::Using).unwrap().needs().len(), 1);
-}
-
-#[test]
 fn what_cannot_be_answered_is_refused_when_it_is_compiled() {
     let error = refused("EXISTS (SELECT 1 FROM teams t WHERE t.id > notes.team)");
     assert!(
@@ -536,60 +395,4 @@ fn a_struct_is_a_row() {
     assert_eq!(bound.decide(&Doc { team: None, ..doc }, NOW), Decision::Deny);
     assert_eq!(bound.decide(&Doc { title: "fives", ..doc }, NOW), Decision::Allow);
     assert_eq!(doc.value(9), ValueRef::Missing);
-}
-
-fn allocations(bound: &Bound, row: &[ValueRef<'_>]) -> usize {
-    let before = ALLOCATIONS.get();
-    for _ in 0..100 {
-        let decision = bound.decide(row, NOW);
-        assert!(!matches!(decision, Decision::Error(_)));
-    }
-    ALLOCATIONS.get() - before
-}
-
-#[test]
-fn decisions_allocate_nothing() {
-    let policies = format!(
-        "CREATE POLICY own ON notes USING (owner = auth.uid());
-         CREATE POLICY admin ON notes USING (auth.jwt() ->> 'role' = 'admin');
-         CREATE POLICY team ON notes USING ({MEMBER});
-         CREATE POLICY list ON notes USING (title IN ('a', 'b') AND NOT public AND price > 1.5);
-         CREATE POLICY null ON notes USING (uid IS NOT NULL AND uid = auth.uid() AND expires_at < now());
-         CREATE POLICY value ON notes USING ((SELECT t.kind FROM teams t WHERE t.id = notes.team) = 'x');
-         CREATE POLICY ties ON notes USING (NOT EXISTS (SELECT 1 FROM members m WHERE m.team = notes.team AND m.role = notes.title));
-         CREATE POLICY r ON notes AS RESTRICTIVE USING (id <> 5);"
-    );
-    let compiled = compile(&policies, Command::Select, Clause::Using).unwrap();
-    let mut facts = ann();
-    for fact in compiled.needs() {
-        let row = |i: i64| (0..fact.width()).map(move |_| i);
-        facts.insert(fact, (100..150).map(row));
-    }
-    let bound = compiled.bind(&facts).unwrap();
-    let uuid = BOB.to_string();
-    let mut cases = 0;
-    for owner in [text(&uuid), ValueRef::Uuid(BOB.as_bytes()), NULL] {
-        for team in [int(7), int(108), NULL] {
-            for title in [text("a"), text("z"), NULL] {
-                for expires in [ValueRef::Time(NOW), int(3), NULL] {
-                    let row = row(&[
-                        ("id", int(1)),
-                        ("owner", owner),
-                        ("team", team),
-                        ("title", title),
-                        ("public", FALSE),
-                        ("price", ValueRef::Real(1.0)),
-                        ("uid", ValueRef::Uuid(ANN.as_bytes())),
-                        ("expires_at", expires),
-                    ]);
-                    assert_eq!(allocations(&bound, &row), 0, "{row:?}");
-                    cases += 1;
-                }
-            }
-        }
-    }
-    println!("{cases} rows, 100 decisions each, no allocation");
-    // The counter counts: a function that makes text allocates.
-    let bound = condition("lower(title) = 'a'").bind(&ann()).unwrap();
-    assert!(allocations(&bound, &row(&[("title", text("A"))])) > 0);
 }
