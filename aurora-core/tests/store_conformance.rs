@@ -7,7 +7,9 @@ mod postgres;
 use std::sync::Arc;
 
 use aurora_core::env::{Clock as _, SystemClock};
-use aurora_core::store::{PostgresDatabase, PostgresOptions, PostgresOwner, SqliteDatabase};
+use aurora_core::store::{
+    IdentityBy, PostgresDatabase, PostgresOptions, PostgresOwner, SqliteDatabase, identity_sql,
+};
 use aurora_core::testing::store::{Handles, conforms};
 
 async fn passes(handles: Handles) {
@@ -32,6 +34,21 @@ async fn postgresql() {
     let place = postgres::Place::new().await;
     let owner = PostgresOwner::open(&place.owner_url()).await.unwrap();
     owner.migrate(SystemClock.now()).await.unwrap();
+    conforms_at(&place, &owner).await;
+}
+
+/// Where a superuser revoked `set_config`, and identities come from settings.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgresql_with_identities_by_settings() {
+    let place = postgres::Place::new().await;
+    let owner = PostgresOwner::open(&place.owner_url()).await.unwrap();
+    owner.migrate(SystemClock.now()).await.unwrap();
+    let mut superuser = place.superuser().await;
+    sqlx::raw_sql(identity_sql(IdentityBy::Settings)).execute(&mut superuser).await.unwrap();
+    conforms_at(&place, &owner).await;
+}
+
+async fn conforms_at(place: &postgres::Place, owner: &PostgresOwner) {
     let (role, url) = place.role("run", "NOINHERIT").await;
     owner.admit_run_role(&role).await.unwrap();
     let open = async || {

@@ -5,6 +5,7 @@ use super::{explain, print};
 use crate::Builder;
 use crate::aurora::read_policies;
 use crate::guard::ForeignPolicies;
+use crate::store::{IdentityBy, identity_sql};
 use crate::types::{Code, Error, Result};
 
 /// The first words that are ours.
@@ -30,13 +31,29 @@ pub(super) fn parser() -> Command {
         .subcommands([check, plan, apply, explain::parser()]);
     let setup = Command::new("setup")
         .about("Makes Aurora's schema and roles in the PostgreSQL database")
-        .arg(flag("print-sql", "Print what a database administrator has to run instead, and run nothing"));
+        .arg(flag("print-sql", "Print what a database administrator has to run instead, and run nothing"))
+        .arg(
+            Arg::new("identity")
+                .long("identity")
+                .requires("print-sql")
+                .value_parser(["settings", "mac"])
+                .help("Print what a superuser runs so that identities come from settings, with set_config revoked"),
+        );
     Command::new("aurora").subcommand_required(true).subcommands([policy, setup])
 }
 
 pub(super) async fn run(builder: Builder, matches: &ArgMatches) -> Result<()> {
     match matches.subcommand() {
-        Some(("setup", options)) => setup(builder, options.get_flag("print-sql")).await,
+        Some(("setup", options)) => {
+            let by = options.get_one::<String>("identity").map(|by| match by.as_str() {
+                "settings" => IdentityBy::Settings,
+                _ => IdentityBy::Mac,
+            });
+            match by {
+                Some(by) => print(identity_sql(by)),
+                None => setup(builder, options.get_flag("print-sql")).await,
+            }
+        }
         Some(("policy", matches)) => match matches.subcommand() {
             Some(("check", options)) => check(builder, options.get_flag("deny-warnings")).await,
             Some(("plan", _)) => plan(builder).await,

@@ -17,7 +17,8 @@ mod writer;
 pub use database::{Database, HostTransaction, Reader, Transaction};
 pub(crate) use postgres::connect_options_of;
 pub use postgres::{
-    Bind, BoundTransaction, Mode, PostgresDatabase, PostgresOptions, PostgresOwner, run_role_of, setup_sql,
+    Bind, BoundTransaction, IdentityBy, Mode, PostgresDatabase, PostgresOptions, PostgresOwner, identity_sql,
+    run_role_of, setup_sql,
 };
 pub use records::{AuditRow, Identity, KeyRow, RefreshToken, Revocation, Session, SigningKeyRow, User};
 pub use sqlite::SqliteDatabase;

@@ -166,7 +166,15 @@ impl Fixture {
         options: GuardOptions,
         connections: u32,
     ) -> aurora_core::types::Result<Self> {
-        let place = Place::new(schema, rows).await;
+        Self::at(Place::new(schema, rows).await, policies, options, connections).await
+    }
+
+    pub(crate) async fn at(
+        place: Place,
+        policies: &str,
+        options: GuardOptions,
+        connections: u32,
+    ) -> aurora_core::types::Result<Self> {
         let policies = Policies::parse(policies, "policies.sql")
             .map_err(|errors| Error::new(Code::Configuration, errors.to_string()))?;
         let database = place.database(connections).await;

@@ -16,13 +16,10 @@ fn unread(fixture: &Fixture) -> Guarded {
     fixture.ann().without_wall_one_for_tests()
 }
 
-/// Within one statement: the row that forges and the row that profits.
-#[tokio::test]
-async fn one_statement_forges_nobody() {
-    let fixture = Fixture::one_connection().await;
+/// Single statements: the row that forges and the row that profits.
+pub(crate) fn forgeries() -> Vec<String> {
     let claims = bobs();
     let forge = format!("set_config('request.jwt.claims', '{claims}', true)");
-    let ann = unread(&fixture);
     let mut statements = vec![
         format!("SELECT {forge} UNION ALL SELECT title FROM notes"),
         format!("SELECT title FROM notes UNION ALL SELECT {forge} UNION ALL SELECT title FROM notes"),
@@ -74,6 +71,14 @@ async fn one_statement_forges_nobody() {
             ));
         }
     }
+    statements
+}
+
+#[tokio::test]
+async fn one_statement_forges_nobody() {
+    let fixture = Fixture::one_connection().await;
+    let ann = unread(&fixture);
+    let statements = forgeries();
     let tried = statements.len();
     let mut refused = 0;
     for sql in statements {

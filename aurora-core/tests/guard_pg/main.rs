@@ -14,3 +14,4 @@ mod pooler;
 mod semantics;
 mod service;
 mod sessions;
+mod settings;

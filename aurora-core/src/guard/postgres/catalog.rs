@@ -188,8 +188,8 @@ impl Live {
     /// Reads the catalog, within a transaction.
     pub(super) async fn read(connection: &mut PgConnection) -> Result<Self> {
         // Expressions print names with their schema where the path does not hold it.
-        let path = "SELECT set_config('search_path', 'pg_catalog, pg_temp', true)";
-        sqlx::query(path).execute(&mut *connection).await.map_err(failed)?;
+        let path = "SET LOCAL search_path = pg_catalog, pg_temp";
+        sqlx::raw_sql(path).execute(&mut *connection).await.map_err(failed)?;
         let mut live = Self::default();
         for row in rows::<(String, String, String, bool, bool)>(connection, RELATIONS).await? {
             let (schema, name, kind, row_security, security_invoker) = row;

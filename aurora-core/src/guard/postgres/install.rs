@@ -165,7 +165,7 @@ pub async fn apply(owner: &PostgresOwner, policies: &Policies, foreign: ForeignP
     if foreign == ForeignPolicies::Replace {
         plan.replace_foreign();
     }
-    run(connection, "SELECT set_config('search_path', 'public, pg_temp', true)").await?;
+    run(connection, "SET LOCAL search_path = public, pg_temp").await?;
     for statement in plan.statements() {
         run(connection, statement).await?;
     }

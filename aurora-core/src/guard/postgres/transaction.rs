@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::AbortHandle;
@@ -161,9 +162,9 @@ impl Held {
     }
 
     async fn limit(&mut self, limit: Duration) -> Result<()> {
-        let millis = limit.as_millis().clamp(1, 2_147_483_647).to_string();
-        let query = sqlx::query("SELECT set_config('statement_timeout', $1, true)").bind(millis);
-        query.execute(self.connection()?).await.map_err(error::internal)?;
+        let millis = limit.as_millis().clamp(1, 2_147_483_647);
+        let set = sqlx::raw_sql(AssertSqlSafe(format!("SET LOCAL statement_timeout = {millis}")));
+        set.execute(self.connection()?).await.map_err(error::internal)?;
         Ok(())
     }
 

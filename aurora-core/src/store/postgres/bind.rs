@@ -1,55 +1,14 @@
-//! A transaction as somebody: role and claims, bound by a MAC to this backend and this transaction.
+//! A transaction as somebody: role and claims, which its [`Proof`] keeps from being forged.
 
 use std::fmt;
 use std::time::Duration;
 
-use aws_lc_rs::hmac;
-use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use super::connections::{Connections, Lease};
 use super::failure;
+use super::proof::{Begun, Proof, is_gone};
 use crate::types::{Code, Error, Result};
-
-/// Role and claims for the length of one transaction. The claims go into the statement as a value.
-const BIND: &str = "SELECT set_config('role', $1, true), set_config('request.jwt.claims', $2, true), \
-    set_config('aurora.mac', $3, true), set_config('search_path', $4, true), \
-    set_config('statement_timeout', $5, true), set_config('lock_timeout', $6, true)";
-
-/// What a connection of our own has from its start, for one that a pooler lends.
-const BIND_POOLED: &str = "SELECT set_config('role', $1, true), set_config('request.jwt.claims', $2, true), \
-    set_config('aurora.mac', $3, true), set_config('search_path', $4, true), \
-    set_config('statement_timeout', $5, true), set_config('lock_timeout', $6, true), \
-    set_config('idle_in_transaction_session_timeout', '60000', true), \
-    set_config('TimeZone', 'UTC', true), set_config('client_encoding', 'UTF8', true)";
-
-/// The role and claims alone, within a transaction that is bound already.
-const REBIND: &str = "SELECT set_config('role', $1, true), set_config('request.jwt.claims', $2, true), \
-    set_config('aurora.mac', $3, true), set_config('search_path', $4, true)";
-
-/// A connection of our own was cleaned when it came back. What a pooler lends is cleaned here, since whoever had it
-/// before may be anybody: what cannot be ended so is told, and such a connection is given up.
-macro_rules! begin {
-    ($mode:literal) => {
-        concat!(
-            "BEGIN ISOLATION LEVEL ",
-            $mode,
-            "; SELECT pg_catalog.pg_backend_pid(), \
-             pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), true"
-        )
-    };
-    ($mode:literal, pooled) => {
-        concat!(
-            "BEGIN ISOLATION LEVEL ",
-            $mode,
-            "; RESET ALL; RESET ROLE; CLOSE ALL; UNLISTEN *; DISCARD SEQUENCES; DEALLOCATE ALL; SELECT pg_catalog.pg_backend_pid(), \
-             pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), \
-             NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_statement() WHERE from_sql) \
-             AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) 0, \
-             pg_catalog.pg_advisory_unlock_all()"
-        )
-    };
-}
 
 /// What a transaction may do, and what it sees of those beside it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,21 +19,6 @@ pub enum Mode {
     ReadOnly,
     /// Reads; all statements see the same moment (REPEATABLE READ).
     Snapshot,
-}
-
-impl Mode {
-    fn begin(self, pooled: bool) -> &'static str {
-        match (self, pooled) {
-            (Self::ReadWrite, false) => begin!("READ COMMITTED READ WRITE"),
-            (Self::ReadOnly, false) => begin!("READ COMMITTED READ ONLY"),
-            (Self::Snapshot, false) => begin!("REPEATABLE READ READ ONLY"),
-            // sqlx names its statements by a number of its own connection, also where it keeps none, and another
-            // client may have left that name on this server connection.
-            (Self::ReadWrite, true) => begin!("READ COMMITTED READ WRITE", pooled),
-            (Self::ReadOnly, true) => begin!("READ COMMITTED READ ONLY", pooled),
-            (Self::Snapshot, true) => begin!("REPEATABLE READ READ ONLY", pooled),
-        }
-    }
 }
 
 /// Who a transaction acts as.
@@ -92,6 +36,16 @@ pub struct Bind<'a> {
     pub lock_timeout: Option<Duration>,
 }
 
+impl Mode {
+    pub(super) fn level(self) -> &'static str {
+        match self {
+            Self::ReadWrite => "READ COMMITTED READ WRITE",
+            Self::ReadOnly => "READ COMMITTED READ ONLY",
+            Self::Snapshot => "REPEATABLE READ READ ONLY",
+        }
+    }
+}
+
 impl<'a> Bind<'a> {
     /// As `role` with `claims`, without time limits.
     pub fn new(role: &'a str, claims: &'a str, mode: Mode) -> Self {
@@ -99,75 +53,35 @@ impl<'a> Bind<'a> {
     }
 }
 
-/// The key that binds claims to transactions, with its generation.
-#[derive(Clone)]
-pub(super) struct Identity {
-    generation: u32,
-    key: hmac::Key,
-}
-
-impl Identity {
-    pub(super) fn new(generation: u32, key: &[u8; 32]) -> Self {
-        Self { generation, key: hmac::Key::new(hmac::HMAC_SHA256, key) }
-    }
-
-    /// In hexadecimal, over the transaction's start and the backend as the server sends them, the role and the
-    /// claims. The first two have one length, a role cannot hold the separator, and the claims come last.
-    fn mac(&self, backend: i32, start: &[u8], role: &str, claims: &str) -> String {
-        let mut context = hmac::Context::with_key(&self.key);
-        context.update(start);
-        context.update(&backend.to_be_bytes());
-        context.update(role.as_bytes());
-        context.update(b"|");
-        context.update(claims.as_bytes());
-        let mut text = String::with_capacity(64);
-        for byte in context.sign().as_ref() {
-            text.push_str(&format!("{byte:02x}"));
-        }
-        text
-    }
-}
-
-impl fmt::Debug for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("generation", &self.generation).finish_non_exhaustive()
-    }
-}
-
 /// A transaction as somebody. Dropped, it is rolled back before anybody else gets its connection.
 pub struct BoundTransaction {
     lease: Option<Lease>,
-    identity: Option<Identity>,
-    backend: i32,
-    start: Vec<u8>,
+    proof: Proof,
+    begun: Begun,
 }
 
 impl BoundTransaction {
-    /// Two round trips. Runs in a task of its own, so that it is whole or not at all when its caller is cancelled.
+    /// Two round trips, one where settings are believed. Runs in a task of its own, so that it is whole or not at
+    /// all when its caller is cancelled.
     pub(super) async fn begin(
         connections: Connections,
-        identity: Option<Identity>,
-        bind: Bind<'_>,
+        proof: Proof,
+        who: Bind<'_>,
         search_path: &str,
     ) -> Result<Self> {
-        let (role, claims) = (bind.role.to_owned(), bind.claims.to_owned());
+        let (role, claims) = (who.role.to_owned(), who.claims.to_owned());
         if role.contains('|') {
             return Err(Error::internal("a role's name with a `|` cannot be bound"));
         }
-        let (mode, search_path) = (bind.mode, search_path.to_owned());
-        let limits = [bind.statement_timeout, bind.lock_timeout].map(millis);
+        let Bind { mode, statement_timeout, lock_timeout, .. } = who;
+        let search_path = search_path.to_owned();
         let begun = tokio::spawn(async move {
-            let mut this = Self::open(&connections, identity, mode).await?;
-            let mac = this.mac(&role, &claims);
-            let [statement_timeout, lock_timeout] = limits;
-            let query = sqlx::query(if connections.are_pooled() { BIND_POOLED } else { BIND })
-                .bind(role)
-                .bind(claims)
-                .bind(mac)
-                .bind(search_path)
-                .bind(statement_timeout)
-                .bind(lock_timeout);
-            if let Err(error) = query.execute(this.connection()?).await {
+            let who = Bind { role: &role, claims: &claims, mode, statement_timeout, lock_timeout };
+            let mut this = Self::open(&connections, proof, Some((&who, &search_path)), mode).await?;
+            let Some(lease) = &mut this.lease else { return Err(ended()) };
+            let connection = lease.connection()?;
+            let bound = this.proof.bind(connection, &this.begun, &who, &search_path, connections.are_pooled());
+            if let Err(error) = bound.await {
                 // Nobody knows why it failed here, where nothing of the caller's ran: the next one gets another.
                 if let Some(lease) = this.lease.take() {
                     lease.discard();
@@ -182,7 +96,7 @@ impl BoundTransaction {
     /// As the role that is connected, with no claims: for the owner's own work.
     pub(super) async fn begin_plain(connections: Connections, mode: Mode) -> Result<Self> {
         let begun = tokio::spawn(async move {
-            let mut this = Self::open(&connections, None, mode).await?;
+            let mut this = Self::open(&connections, Proof::None, None, mode).await?;
             let path = sqlx::raw_sql("SET LOCAL search_path = pg_catalog, pg_temp");
             path.execute(this.connection()?).await.map_err(failure)?;
             Ok(this)
@@ -190,52 +104,51 @@ impl BoundTransaction {
         begun.await.map_err(Error::internal)?
     }
 
-    async fn open(connections: &Connections, identity: Option<Identity>, mode: Mode) -> Result<Self> {
+    async fn open(
+        connections: &Connections,
+        proof: Proof,
+        who: Option<(&Bind<'_>, &str)>,
+        mode: Mode,
+    ) -> Result<Self> {
         let mut lease = connections.lease().await?;
         let pooled = connections.are_pooled();
-        let row = match start(lease.connection()?, mode, pooled).await {
-            Ok(row) => row,
+        let begun = match proof.begin(lease.connection()?, who, mode, pooled).await {
+            Ok(begun) => begun,
             // The server restarted, or something between closed an idle connection. Nothing was done yet.
             Err(error) if is_gone(&error) && lease.renew().await? => {
-                start(lease.connection()?, mode, pooled).await.map_err(failure)?
+                proof.begin(lease.connection()?, who, mode, pooled).await.map_err(failure)?
             }
             Err(error) => {
                 lease.discard();
                 return Err(failure(error));
             }
         };
-        let row = if row.2 {
-            row
+        let begun = if begun.clean {
+            begun
         } else {
             lease.replace().await?;
-            start(lease.connection()?, mode, pooled).await.map_err(failure)?
+            proof.begin(lease.connection()?, who, mode, pooled).await.map_err(failure)?
         };
-        let (backend, start, clean) = row;
-        if !clean {
+        if !begun.clean {
             lease.discard();
             return Err(Error::internal("a new connection holds what only SQL leaves behind"));
         }
-        Ok(Self { lease: Some(lease), identity, backend, start })
+        Ok(Self { lease: Some(lease), proof, begun })
     }
 
     /// The connection, inside of the transaction. Do not end the transaction on it; a `begin` on it is a savepoint.
     pub fn connection(&mut self) -> Result<&mut PgConnection> {
         match &mut self.lease {
             Some(lease) => lease.connection(),
-            None => Err(Error::internal("the transaction has ended")),
+            None => Err(ended()),
         }
     }
 
     /// Goes on as somebody else within the same transaction, with names looked up elsewhere. One round trip.
     pub(super) async fn rebind(&mut self, role: &str, claims: &str, search_path: &str) -> Result<()> {
-        let mac = self.mac(role, claims);
-        let query = sqlx::query(REBIND)
-            .bind(role.to_owned())
-            .bind(claims.to_owned())
-            .bind(mac)
-            .bind(search_path.to_owned());
-        query.execute(self.connection()?).await.map_err(failure)?;
-        Ok(())
+        let Some(lease) = &mut self.lease else { return Err(ended()) };
+        let rebound = self.proof.rebind(lease.connection()?, &self.begun, (role, claims), search_path);
+        rebound.await.map_err(failure)
     }
 
     /// Makes it durable.
@@ -244,32 +157,29 @@ impl BoundTransaction {
     /// rollback that reads as a success. A constraint that was deferred fails here.
     pub async fn commit(mut self) -> Result<()> {
         // The empty statement fails in a failed transaction, and the COMMIT behind it is not run.
-        let done = sqlx::raw_sql("SELECT; COMMIT").execute(self.connection()?).await;
-        match done {
-            Ok(_) => {
-                if let Some(lease) = self.lease.take() {
-                    lease.give_back();
-                }
-                Ok(())
-            }
-            Err(error) => Err(unfinished(error)),
-        }
+        self.end("SELECT; COMMIT", 2).await.map_err(unfinished)
     }
 
     /// Takes it back, and waits for that. Dropping it does the same without waiting.
     pub async fn rollback(mut self) -> Result<()> {
-        sqlx::raw_sql("ROLLBACK").execute(self.connection()?).await.map_err(failure)?;
-        if let Some(lease) = self.lease.take() {
-            lease.give_back();
-        }
-        Ok(())
+        self.end("ROLLBACK", 1).await.map_err(failure)
     }
 
-    fn mac(&self, role: &str, claims: &str) -> String {
-        self.identity
-            .as_ref()
-            .map(|identity| identity.mac(self.backend, &self.start, role, claims))
-            .unwrap_or_default()
+    /// Runs the `steps` statements of `sql`, which end the transaction, and cleans the connection with the same
+    /// message.
+    async fn end(&mut self, sql: &'static str, steps: usize) -> sqlx::Result<()> {
+        let Some(mut lease) = self.lease.take() else { return Err(sqlx::Error::WorkerCrashed) };
+        match lease.end(sql, steps).await {
+            Ok(true) => lease.give_back(),
+            // It ended; what it left in its session did not.
+            Ok(false) => lease.discard(),
+            Err(error) => {
+                // Rolled back by its drop, or closed.
+                drop(lease);
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -279,13 +189,8 @@ impl fmt::Debug for BoundTransaction {
     }
 }
 
-async fn start(
-    connection: &mut PgConnection,
-    mode: Mode,
-    pooled: bool,
-) -> sqlx::Result<(i32, Vec<u8>, bool)> {
-    let row = sqlx::raw_sql(mode.begin(pooled)).fetch_one(connection).await?;
-    Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
+fn ended() -> Error {
+    Error::internal("the transaction has ended")
 }
 
 fn unfinished(error: sqlx::Error) -> Error {
@@ -301,22 +206,5 @@ fn unfinished(error: sqlx::Error) -> Error {
                 .with_source(error)
         }
         _ => failure(error),
-    }
-}
-
-fn millis(limit: Option<Duration>) -> String {
-    // 0 switches a limit off, so the shortest one is a millisecond. The server's own limit is an i32.
-    let limit = limit.map_or(0, |limit| limit.as_millis().clamp(1, 2_147_483_647));
-    limit.to_string()
-}
-
-/// Whether the connection is lost, so that another one may do.
-fn is_gone(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
-        sqlx::Error::Database(database) => {
-            database.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
-        }
-        _ => false,
     }
 }

@@ -45,6 +45,19 @@ const EXCESSES: &str = r"
     UNION ALL SELECT 'cannot become', wanted FROM unnest(ARRAY['anon', 'authenticated', 'aurora_store',
         'aurora_service']) AS wanted WHERE wanted NOT IN (SELECT rolname FROM reach)";
 
+/// Whether the views believe settings, as [`IDENTITY_BY_SETTINGS`](super::setup) leaves them, and which role that the
+/// session can become may call `set_config`.
+const SETTINGS: &str = r"
+    SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        JOIN pg_catalog.pg_description d ON d.objoid = c.oid AND d.classoid = c.tableoid AND d.objsubid = 0
+        WHERE n.nspname = 'aurora' AND c.relname = 'identity' AND d.description = 'settings'),
+    (SELECT r.rolname::text FROM pg_catalog.pg_roles r
+        WHERE (r.rolname = session_user OR pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER'))
+        AND r.rolname <> 'aurora_store'
+        AND pg_catalog.has_function_privilege(r.oid, 'pg_catalog.set_config(text, text, boolean)', 'EXECUTE')
+        ORDER BY 1 LIMIT 1)";
+
 /// How old the server may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Vulnerable {
@@ -105,6 +118,24 @@ pub(super) async fn run_role(
         return Ok(());
     }
     let text = format!("the role `{role}` cannot run Aurora:\n{}", lines.join("\n"));
+    Err(Error::new(Code::Configuration, text))
+}
+
+/// Whether identities are believed because `set_config` is revoked. Refuses the one without the other.
+pub(super) async fn settings_are_believed(connection: &mut PgConnection) -> Result<bool> {
+    let row = sqlx::query(SETTINGS).fetch_one(connection).await.map_err(failure)?;
+    let (believed, caller): (bool, Option<String>) =
+        (row.try_get(0).map_err(failure)?, row.try_get(1).map_err(failure)?);
+    let text = match (believed, caller) {
+        (true, Some(role)) => format!(
+            "the database believes settings, and `{role}` may call set_config; let a superuser run what `setup \
+             --print-sql --identity settings` prints, or go back with `--identity mac`"
+        ),
+        (false, None) => "set_config is revoked, and identities are bound with it; let a superuser run what `setup \
+             --print-sql --identity settings` prints, or grant it to PUBLIC again"
+            .to_owned(),
+        (believed, _) => return Ok(believed),
+    };
     Err(Error::new(Code::Configuration, text))
 }
 

@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Either, Row as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -165,14 +166,29 @@ impl Lease {
         Ok(())
     }
 
-    /// Gives the connection back after its transaction has ended. It is cleaned first, while nobody waits for it.
-    pub(super) fn give_back(mut self) {
-        if self.connections.are_pooled() {
-            if let Some(open) = self.open.take() {
-                self.connections.put(open);
+    /// Runs the `steps` statements of `sql`, which end the transaction, and cleans the connection with the same
+    /// message. Whether it is clean; an error if the transaction did not end as asked.
+    pub(super) async fn end(&mut self, sql: &str, steps: usize) -> sqlx::Result<bool> {
+        let text = if self.connections.are_pooled() { sql.to_owned() } else { format!("{sql}; {CLEAN}") };
+        let Some(open) = &mut self.open else { return Err(sqlx::Error::WorkerCrashed) };
+        let mut answers = sqlx::raw_sql(AssertSqlSafe(text)).fetch_many(&mut open.connection);
+        let (mut done, mut clean) = (0, true);
+        loop {
+            match answers.try_next().await {
+                Ok(Some(Either::Left(_))) => done += 1,
+                Ok(Some(Either::Right(row))) => clean &= row.len() == 0 || row.try_get(0)?,
+                Ok(None) => return Ok(clean),
+                // Only the cleaning failed.
+                Err(_) if done >= steps => return Ok(false),
+                Err(error) => return Err(error),
             }
-        } else {
-            self.end(false);
+        }
+    }
+
+    /// Gives a clean connection back.
+    pub(super) fn give_back(mut self) {
+        if let Some(open) = self.open.take() {
+            self.connections.put(open);
         }
     }
 
@@ -182,15 +198,15 @@ impl Lease {
     }
 }
 
-impl Lease {
-    /// Cleans the connection and puts it back. The permit is held meanwhile.
-    fn end(&mut self, unfinished: bool) {
+impl Drop for Lease {
+    /// Rolls back, cleans the connection and puts it back. The permit is held meanwhile.
+    fn drop(&mut self) {
         let (Some(mut open), permit) = (self.open.take(), self.permit.take()) else { return };
         // Without a runtime the connection is closed here, and the server rolls back by itself.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let connections = self.connections.clone();
         runtime.spawn(async move {
-            let cleaning = cleaned(&mut open.connection, unfinished, connections.are_pooled());
+            let cleaning = cleaned(&mut open.connection, connections.are_pooled());
             if let Ok(Ok(true)) = tokio::time::timeout(CLEANING, cleaning).await {
                 connections.put(open);
             }
@@ -201,18 +217,10 @@ impl Lease {
 
 /// Whether nothing of the transaction is left in the session. A cancelled statement still runs; its answer is read
 /// first.
-async fn cleaned(connection: &mut PgConnection, unfinished: bool, pooled: bool) -> sqlx::Result<bool> {
-    if unfinished {
-        sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
-    }
+async fn cleaned(connection: &mut PgConnection, pooled: bool) -> sqlx::Result<bool> {
+    sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
     if pooled {
         return Ok(true);
     }
     sqlx::raw_sql(CLEAN).fetch_one(connection).await?.try_get(0)
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.end(true);
-    }
 }

@@ -8,9 +8,10 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use zeroize::Zeroizing;
 
-use super::bind::{Bind, BoundTransaction, Identity, Mode};
+use super::bind::{Bind, BoundTransaction, Mode};
 use super::check::{self, Vulnerable, quote};
 use super::connections::Connections;
+use super::proof::{Identity, Proof};
 use super::transaction::{PostgresReader, PostgresWrite};
 use super::{failure, setup};
 use crate::store::{Database, Reader, Transaction};
@@ -67,7 +68,7 @@ pub struct PostgresDatabase(Arc<Inner>);
 struct Inner {
     guarded: Connections,
     stores: Connections,
-    identity: RwLock<Option<Identity>>,
+    proof: RwLock<Proof>,
     search_path: String,
 }
 
@@ -101,7 +102,7 @@ impl PostgresDatabase {
                 options.pgbouncer,
             ),
             stores: Connections::new(connect, options.store_connections, options.deadline, options.pgbouncer),
-            identity: RwLock::new(None),
+            proof: RwLock::new(Proof::None),
             // Temporary tables come last: they are looked up first where the path does not name them.
             search_path: format!("{}, pg_temp", schemas.join(", ")),
         }));
@@ -116,6 +117,9 @@ impl PostgresDatabase {
         let vulnerable = if options.refuse_vulnerable_server { Vulnerable::Refuse } else { Vulnerable::Warn };
         check::server(check::version(connection).await?, vulnerable)?;
         check::run_role(connection, self.0.stores.options(), &options.schemas).await?;
+        if check::settings_are_believed(connection).await? {
+            self.believe(Proof::Settings);
+        }
         transaction.rollback().await?;
         let mut transaction = self.begin_store(Mode::ReadOnly).await?;
         let version = setup::version(transaction.connection()?).await?;
@@ -158,33 +162,35 @@ impl PostgresDatabase {
                  made with, or start once with `migrate_url` to renew it",
             ));
         }
-        *self.0.identity.write().unwrap_or_else(PoisonError::into_inner) = Some(Identity::new(number, &key));
+        if !matches!(self.proof(), Proof::Settings) {
+            self.believe(Proof::Mac(Identity::new(number, &key)));
+        }
         let mut transaction = self.begin_store(Mode::ReadOnly).await?;
         let bound = sqlx::query("SELECT aurora.bound()").fetch_one(transaction.connection()?).await;
         bound.map_err(failure)?;
         transaction.rollback().await
     }
 
-    /// A transaction as somebody. Two round trips.
+    /// A transaction as somebody. Two round trips, or one where `set_config` is revoked
+    /// ([`identity_sql`](super::identity_sql)).
     ///
     /// # Errors
     /// [`Code::OverCapacity`] if no connection is free in time, or the server is away; [`Code::Configuration`]
     /// before [`bind_identity`](Self::bind_identity).
     pub async fn begin_as(&self, who: Bind<'_>) -> Result<BoundTransaction> {
-        let identity = self.identity();
-        if identity.is_none() {
+        let proof = self.proof();
+        if matches!(proof, Proof::None) {
             return Err(Error::new(Code::Configuration, "the database's identity key is not bound yet"));
         }
-        BoundTransaction::begin(self.0.guarded.clone(), identity, who, &self.0.search_path).await
+        BoundTransaction::begin(self.0.guarded.clone(), proof, who, &self.0.search_path).await
     }
 
     /// A transaction of the stores. Before there is an identity key it reaches the tables of keys only.
     pub(super) async fn begin_store(&self, mode: Mode) -> Result<BoundTransaction> {
-        let identity = self.identity();
         let mut bind = Bind::new(STORE_ROLE, STORE_CLAIMS, mode);
         bind.statement_timeout = Some(STORE_STATEMENT);
         bind.lock_timeout = Some(STORE_LOCK);
-        BoundTransaction::begin(self.0.stores.clone(), identity, bind, STORE_PATH).await
+        BoundTransaction::begin(self.0.stores.clone(), self.proof(), bind, STORE_PATH).await
     }
 
     async fn write(&self) -> Result<PostgresWrite> {
@@ -203,8 +209,12 @@ impl PostgresDatabase {
         self.0.stores.close().await;
     }
 
-    fn identity(&self) -> Option<Identity> {
-        self.0.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn proof(&self) -> Proof {
+        self.0.proof.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn believe(&self, proof: Proof) {
+        *self.0.proof.write().unwrap_or_else(PoisonError::into_inner) = proof;
     }
 }
 

@@ -6,6 +6,7 @@ mod codec;
 mod connections;
 mod database;
 mod owner;
+mod proof;
 mod rows;
 mod setup;
 mod statements;
@@ -15,7 +16,7 @@ pub use bind::{Bind, BoundTransaction, Mode};
 pub(crate) use database::connect_options_of;
 pub use database::{PostgresDatabase, PostgresOptions, run_role_of};
 pub use owner::PostgresOwner;
-pub use setup::setup_sql;
+pub use setup::{IdentityBy, identity_sql, setup_sql};
 
 use crate::types::{Code, Error};
 

@@ -157,6 +157,24 @@ pub fn setup_sql(run_role: &str) -> String {
     text
 }
 
+/// Where the identity of a transaction comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IdentityBy {
+    /// A MAC that each statement verifies. Asks for nothing of the server.
+    Mac,
+    /// Settings, as in Supabase, after `set_config` was revoked: cheaper, for who is a superuser of the server.
+    Settings,
+}
+
+/// What a superuser runs in a database with Aurora's schema to change where identities come from. Services start
+/// again afterwards.
+pub fn identity_sql(by: IdentityBy) -> &'static str {
+    match by {
+        IdentityBy::Mac => include_str!("identity_by_mac.sql"),
+        IdentityBy::Settings => include_str!("identity_by_settings.sql"),
+    }
+}
+
 fn denied(what: &str, error: sqlx::Error) -> Error {
     let Some(database) = error.as_database_error() else { return failure(error) };
     let text = format!("Aurora cannot {what}: {}", database.message());

@@ -1,0 +1,155 @@
+//! Identities by settings, after a superuser revoked `set_config`: what a statement of the host's can do within
+//! itself forges nobody. Whole statements of an attacker's choosing (`SET`, `DO`) are wall one's to refuse here.
+
+use aurora_core::guard::GuardOptions;
+use aurora_core::store::{IdentityBy, PostgresDatabase, PostgresOptions, identity_sql};
+use aurora_core::types::{Code, Principal, UserId};
+use futures_util::StreamExt as _;
+use sqlx::Row as _;
+
+use crate::attacks::{attempt, rows};
+use crate::fixture::{ANN, BOB, Fixture, POLICIES, Place, ROWS, SCHEMA, run, superuser};
+use crate::forging::forgeries;
+
+const VIEWS: &str = "SELECT string_agg(c.relname || pg_get_viewdef(c.oid), '' ORDER BY c.relname) FROM pg_class c \
+    WHERE c.relnamespace = 'aurora'::regnamespace AND c.relkind = 'v'";
+
+async fn place() -> Place {
+    let place = Place::new(SCHEMA, ROWS).await;
+    run(&mut superuser(&place.name).await, identity_sql(IdentityBy::Settings)).await;
+    place
+}
+
+async fn fixture() -> Fixture {
+    Fixture::at(place().await, POLICIES, GuardOptions::default(), 1).await.unwrap()
+}
+
+#[tokio::test]
+async fn everybody_sees_and_changes_their_own() {
+    let fixture = fixture().await;
+    let ann = fixture.ann();
+    for (who, count) in [(ann.clone(), 3), (fixture.bob(), 3), (fixture.anon(), 0), (ann.clone(), 3)] {
+        assert_eq!(rows(&who, "SELECT id FROM notes").await.unwrap().len(), count);
+    }
+    let tx = ann.begin().await.unwrap();
+    tx.query("INSERT INTO notes (title, owner) VALUES ('mine', auth.uid()::text)").execute().await.unwrap();
+    let refused = tx.query("INSERT INTO notes (title, owner) VALUES ('theirs', $1)").bind(BOB).execute().await;
+    assert_eq!(refused.unwrap_err().code(), Code::Forbidden);
+    tx.rollback().await.unwrap();
+    ann.query("UPDATE notes SET body = 'x' WHERE owner = auth.uid()::text").execute().await.unwrap();
+    let snapshot = ann.snapshot().await.unwrap();
+    let mut stream =
+        snapshot.query_as::<(String,)>("SELECT body FROM notes WHERE owner = $1").bind(ANN).fetch();
+    while let Some(row) = stream.next().await {
+        assert_eq!(row.unwrap().0, "x");
+    }
+    let mut connection = fixture.superuser().await;
+    let changed: i64 = sqlx::query_scalar("SELECT count(*) FROM notes WHERE body = 'x'")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(changed, 2);
+}
+
+/// Claims are part of a statement's text here, and whatever they hold they stay within their string.
+#[tokio::test]
+async fn claims_are_nothing_but_a_value() {
+    let fixture = fixture().await;
+    let hard = [
+        r"\'; SET LOCAL ROLE aurora_store; --",
+        "'; RESET ROLE; SELECT 1; --",
+        r"\",
+        r"\\'",
+        "$$ $x$ E'\u{e9}\u{1f512}",
+        r"'' \u0027 \n ''",
+    ];
+    for name in hard {
+        let claims = serde_json::json!({"sub": ANN, "role": "authenticated", "name": name}).to_string();
+        let who = Principal::user(ANN.parse::<UserId>().unwrap()).with_claims(&claims).unwrap();
+        let db = fixture.guard.guarded(who);
+        let read: (Option<String>, String) =
+            db.query_as("SELECT auth.jwt() ->> 'name', current_user::text").fetch_one().await.unwrap();
+        assert_eq!(read, (Some(name.to_owned()), "authenticated".to_owned()));
+        assert_eq!(rows(&db, "SELECT id FROM notes").await.unwrap().len(), 3, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn one_statement_forges_nobody() {
+    let fixture = fixture().await;
+    let ann = fixture.ann().without_wall_one_for_tests();
+    let statements: Vec<String> =
+        forgeries().into_iter().filter(|sql| !sql.starts_with("SET ") && !sql.starts_with("DO ")).collect();
+    let mut refused = 0;
+    for sql in &statements {
+        refused += usize::from(attempt(&fixture, &ann, sql).await.is_err());
+        assert_eq!(rows(&fixture.bob(), "SELECT id FROM notes").await.unwrap().len(), 3, "{sql}");
+        assert_eq!(rows(&fixture.anon(), "SELECT id FROM notes").await.unwrap().len(), 0, "{sql}");
+    }
+    println!("{} statements, {refused} refused, none shows or changes what is hidden", statements.len());
+    assert!(refused > 60, "{refused} of {}", statements.len());
+}
+
+/// What would make a setting out of data, were there such a function: text that runs, a rule, a second statement.
+#[tokio::test]
+async fn settings_are_made_by_statements_alone() {
+    let fixture = fixture().await;
+    let ann = fixture.ann().without_wall_one_for_tests();
+    let role = "SET LOCAL ROLE aurora_service";
+    let tried = [
+        format!("SELECT query_to_xml('{role}', true, true, '')::text"),
+        format!("SELECT query_to_xml_and_xmlschema('{role}; SELECT title FROM notes', true, true, '')::text"),
+        format!("SELECT query_to_xml('DO $x$ BEGIN EXECUTE ''{role}''; END $x$', true, true, '')::text"),
+        format!("SELECT 1; {role}; SELECT title FROM notes"),
+        "UPDATE pg_settings SET setting = 'aurora_service' WHERE name = 'role'".to_owned(),
+        "INSERT INTO pg_db_role_setting VALUES (0, 0, '{role=aurora_service}')".to_owned(),
+        format!("SELECT ts_stat('{role}')"),
+        "SELECT pg_catalog.set_config('role'::text, 'aurora_service'::text, true)".to_owned(),
+        "SELECT (pg_catalog.set_config('role', 'none', true), title) FROM notes".to_owned(),
+    ];
+    for sql in &tried {
+        let outcome = attempt(&fixture, &ann, sql).await;
+        assert!(outcome.is_err(), "{sql}: {outcome:?}");
+        let role: (String,) = ann.query_as("SELECT current_user::text").fetch_one().await.unwrap();
+        assert_eq!(role.0, "authenticated");
+    }
+    println!("{} statements refused", tried.len());
+}
+
+#[tokio::test]
+async fn one_without_the_other_does_not_start() {
+    let place = place().await;
+    let mut superuser = superuser(&place.name).await;
+    let start = async || PostgresDatabase::connect(place.run.clone(), &PostgresOptions::default()).await;
+    start().await.unwrap();
+    let function = "EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean)";
+    for role in ["PUBLIC", "authenticated", place.run.get_username()] {
+        run(&mut superuser, &format!("GRANT {function} TO {role}")).await;
+        let error = start().await.unwrap_err();
+        assert_eq!(error.code(), Code::Configuration);
+        assert!(error.message().contains("may call set_config"), "{}", error.message());
+        run(&mut superuser, &format!("REVOKE {function} FROM {role}")).await;
+    }
+    // The other way round: revoked, while the views ask for a MAC.
+    run(&mut superuser, identity_sql(IdentityBy::Mac)).await;
+    start().await.unwrap();
+    run(&mut superuser, &format!("REVOKE {function} FROM PUBLIC")).await;
+    let error = start().await.unwrap_err();
+    assert!(error.message().contains("set_config is revoked"), "{}", error.message());
+}
+
+#[tokio::test]
+async fn the_way_back_is_what_was_there_before() {
+    let place = Place::new(SCHEMA, ROWS).await;
+    let mut superuser = superuser(&place.name).await;
+    let views = async |connection: &mut sqlx::PgConnection| {
+        sqlx::query(VIEWS).fetch_one(connection).await.unwrap().get::<String, _>(0)
+    };
+    let before = views(&mut superuser).await;
+    run(&mut superuser, identity_sql(IdentityBy::Settings)).await;
+    assert_ne!(views(&mut superuser).await, before);
+    run(&mut superuser, identity_sql(IdentityBy::Mac)).await;
+    assert_eq!(views(&mut superuser).await, before);
+    let fixture = Fixture::at(place, POLICIES, GuardOptions::default(), 1).await.unwrap();
+    assert_eq!(rows(&fixture.ann(), "SELECT id FROM notes").await.unwrap().len(), 3);
+}
