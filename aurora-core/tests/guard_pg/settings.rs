@@ -31,13 +31,14 @@ async fn everybody_sees_and_changes_their_own() {
     for (who, count) in [(ann.clone(), 3), (fixture.bob(), 3), (fixture.anon(), 0), (ann.clone(), 3)] {
         assert_eq!(rows(&who, "SELECT id FROM notes").await.unwrap().len(), count);
     }
-    let tx = ann.begin().await.unwrap();
+    let mut tx = ann.begin().await.unwrap();
     tx.query("INSERT INTO notes (title, owner) VALUES ('mine', auth.uid()::text)").execute().await.unwrap();
-    let refused = tx.query("INSERT INTO notes (title, owner) VALUES ('theirs', $1)").bind(BOB).execute().await;
-    assert_eq!(refused.unwrap_err().code(), Code::Forbidden);
+    let refused =
+        tx.query("INSERT INTO notes (title, owner) VALUES ('theirs', $1)").bind(BOB).execute().await;
+    assert_eq!(refused.unwrap_err().code(), Code::InsufficientPrivilege);
     tx.rollback().await.unwrap();
     ann.query("UPDATE notes SET body = 'x' WHERE owner = auth.uid()::text").execute().await.unwrap();
-    let snapshot = ann.snapshot().await.unwrap();
+    let mut snapshot = ann.snapshot().await.unwrap();
     let mut stream =
         snapshot.query_as::<(String,)>("SELECT body FROM notes WHERE owner = $1").bind(ANN).fetch();
     while let Some(row) = stream.next().await {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use aurora_core::guard::{Guard, GuardOptions, Guarded};
 use aurora_core::policy::Policies;
-use aurora_core::store::PostgresOptions;
+use aurora_core::store::{IdentityBy, PostgresDatabase, PostgresOptions};
 use aurora_core::types::{Principal, UserId};
 use sqlx::postgres::{PgPool, PgPoolOptions};
 
@@ -43,14 +43,8 @@ const INSERT: &str = "INSERT INTO notes (title, owner) VALUES ('t', $1::uuid)";
 pub(super) async fn run() {
     let server = Postgres::start();
     let options = PostgresOptions::default();
-    let (owner, database) = server.aurora("bench_bound").await;
-    let mut transaction = owner.begin().await.unwrap();
-    let connection = transaction.connection().unwrap();
-    script(connection, &format!("SET LOCAL search_path = public; {SCHEMA}")).await;
-    transaction.commit().await.unwrap();
-    let policies = Policies::parse(POLICIES, "notes.sql").unwrap();
-    let guard = Guard::open_postgres(database.clone(), Some(&owner), &policies, GuardOptions::default());
-    let db = guard.await.unwrap().guarded(Principal::user(world::USER.parse::<UserId>().unwrap()));
+    let (bound, database) = guarded(&server, "bench_bound", IdentityBy::Mac).await;
+    let (set, other) = guarded(&server, "bench_settings", IdentityBy::Settings).await;
 
     server.database("bench_bare", "postgres").await;
     let mut superuser = server.superuser("bench_bare").await;
@@ -58,7 +52,7 @@ pub(super) async fn run() {
     let login = "DO $$ BEGIN CREATE ROLE bench_bare_login LOGIN NOINHERIT PASSWORD 'bare';
         EXCEPTION WHEN duplicate_object THEN NULL; END $$; GRANT authenticated TO bench_bare_login";
     script(&mut superuser, login).await;
-    for name in ["bench_bound", "bench_bare"] {
+    for name in ["bench_bound", "bench_settings", "bench_bare"] {
         script(&mut server.superuser(name).await, "VACUUM ANALYZE").await;
     }
     let pool = PgPoolOptions::new()
@@ -68,11 +62,33 @@ pub(super) async fn run() {
         .await
         .unwrap();
 
-    let mut sides = vec![bare_read(&pool, "by hand"), bare_read(&pool, "again"), guarded_read(&db)];
+    let mut sides =
+        vec![bare_read(&pool, "by hand"), bare_read(&pool, "again"), guarded_read(&bound, "guarded")];
     compare("postgres/read-key", 1.15, &mut sides, 300, 10).await;
-    let mut sides = vec![bare_insert(&pool, "by hand"), bare_insert(&pool, "again"), guarded_insert(&db)];
+    let mut sides =
+        vec![bare_read(&pool, "by hand"), bare_read(&pool, "again"), guarded_read(&set, "settings")];
+    compare("postgres/read-key-settings", 1.15, &mut sides, 300, 10).await;
+    let mut sides =
+        vec![bare_insert(&pool, "by hand"), bare_insert(&pool, "again"), guarded_insert(&bound, "guarded")];
     compare("postgres/insert", 1.15, &mut sides, 300, 10).await;
+    let mut sides =
+        vec![bare_insert(&pool, "by hand"), bare_insert(&pool, "again"), guarded_insert(&set, "settings")];
+    compare("postgres/insert-settings", 1.15, &mut sides, 300, 10).await;
     database.close().await;
+    other.close().await;
+}
+
+/// A guarded database of its own, as one of its users.
+async fn guarded(server: &Postgres, name: &str, identity: IdentityBy) -> (Guarded, PostgresDatabase) {
+    let (owner, database) = server.aurora(name, identity).await;
+    let mut transaction = owner.begin().await.unwrap();
+    let connection = transaction.connection().unwrap();
+    script(connection, &format!("SET LOCAL search_path = public; {SCHEMA}")).await;
+    transaction.commit().await.unwrap();
+    let policies = Policies::parse(POLICIES, "notes.sql").unwrap();
+    let guard = Guard::open_postgres(database.clone(), Some(&owner), &policies, GuardOptions::default());
+    let user = Principal::user(world::USER.parse::<UserId>().unwrap());
+    (guard.await.unwrap().guarded(user), database)
 }
 
 /// Keys of rows that the user owns: `(i * 7919) % 1000 = 42`.
@@ -114,10 +130,10 @@ fn bare_read<'a>(pool: &PgPool, name: &'a str) -> Side<'a> {
     )
 }
 
-fn guarded_read<'a>(db: &Guarded) -> Side<'a> {
+fn guarded_read<'a>(db: &Guarded, name: &'a str) -> Side<'a> {
     let (db, keys) = (db.clone(), keys());
     (
-        "guarded",
+        name,
         Box::new(move |n| {
             let (db, keys) = (db.clone(), Rc::clone(&keys));
             Box::pin(async move {
@@ -150,10 +166,10 @@ fn bare_insert<'a>(pool: &PgPool, name: &'a str) -> Side<'a> {
     )
 }
 
-fn guarded_insert<'a>(db: &Guarded) -> Side<'a> {
+fn guarded_insert<'a>(db: &Guarded, name: &'a str) -> Side<'a> {
     let db = db.clone();
     (
-        "guarded",
+        name,
         Box::new(move |n| {
             let db = db.clone();
             Box::pin(async move {

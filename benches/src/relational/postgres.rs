@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aurora_core::guard::{Guard, GuardOptions, Guarded, Snapshot};
 use aurora_core::policy::Policies;
-use aurora_core::store::{PostgresDatabase, PostgresOwner};
+use aurora_core::store::{IdentityBy, PostgresDatabase, PostgresOwner};
 use aurora_core::types::{Principal, TenantId, UserId};
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
@@ -46,7 +46,7 @@ pub(super) async fn run(only: Option<&str>) {
     let mut plain = server.superuser("bench_plain").await;
     world::postgres(&mut plain).await;
     script(&mut plain, "VACUUM ANALYZE").await;
-    let (owner, database) = server.aurora("bench_guarded").await;
+    let (owner, database) = server.aurora("bench_guarded", IdentityBy::Mac).await;
     let mut transaction = owner.begin().await.unwrap();
     script(transaction.connection().unwrap(), "SET LOCAL search_path = public, pg_temp").await;
     world::postgres(transaction.connection().unwrap()).await;

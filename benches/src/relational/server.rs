@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::str::FromStr as _;
 
 use aurora_core::env::{Clock as _, SystemClock};
-use aurora_core::store::{PostgresDatabase, PostgresOptions, PostgresOwner};
+use aurora_core::store::{IdentityBy, PostgresDatabase, PostgresOptions, PostgresOwner, identity_sql};
 use aurora_core::types::Secret;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
@@ -92,7 +92,7 @@ impl Postgres {
     }
 
     /// A database with Aurora's schema: its owner, and how the run role gets there.
-    pub(super) async fn aurora(&self, name: &str) -> (PostgresOwner, PostgresDatabase) {
+    pub(super) async fn aurora(&self, name: &str, identity: IdentityBy) -> (PostgresOwner, PostgresDatabase) {
         let mut connection = self.superuser("postgres").await;
         let role = format!(
             "DO $$ BEGIN CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD '{PASSWORD}';
@@ -104,6 +104,9 @@ impl Postgres {
         let url = format!("postgres://{OWNER}:{PASSWORD}@{host}:{port}/{name}?sslmode=disable");
         let owner = PostgresOwner::open(&url).await.unwrap();
         owner.migrate(SystemClock.now()).await.unwrap();
+        if identity == IdentityBy::Settings {
+            run(&mut self.superuser(name).await, identity_sql(identity)).await;
+        }
         let run_as = owner.make_run_role(&Secret::new("0123456789abcdef".to_owned())).await.unwrap();
         let options = PostgresOptions::default();
         let database = PostgresDatabase::connect(run_as.disable_statement_logging(), &options).await.unwrap();

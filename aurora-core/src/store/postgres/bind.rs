@@ -80,7 +80,8 @@ impl BoundTransaction {
             let mut this = Self::open(&connections, proof, Some((&who, &search_path)), mode).await?;
             let Some(lease) = &mut this.lease else { return Err(ended()) };
             let connection = lease.connection()?;
-            let bound = this.proof.bind(connection, &this.begun, &who, &search_path, connections.are_pooled());
+            let bound =
+                this.proof.bind(connection, &this.begun, &who, &search_path, connections.are_pooled());
             if let Err(error) = bound.await {
                 // Nobody knows why it failed here, where nothing of the caller's ran: the next one gets another.
                 if let Some(lease) = this.lease.take() {

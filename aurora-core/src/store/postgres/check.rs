@@ -131,9 +131,11 @@ pub(super) async fn settings_are_believed(connection: &mut PgConnection) -> Resu
             "the database believes settings, and `{role}` may call set_config; let a superuser run what `setup \
              --print-sql --identity settings` prints, or go back with `--identity mac`"
         ),
-        (false, None) => "set_config is revoked, and identities are bound with it; let a superuser run what `setup \
+        (false, None) => {
+            "set_config is revoked, and identities are bound with it; let a superuser run what `setup \
              --print-sql --identity settings` prints, or grant it to PUBLIC again"
-            .to_owned(),
+                .to_owned()
+        }
         (believed, _) => return Ok(believed),
     };
     Err(Error::new(Code::Configuration, text))
