@@ -111,7 +111,7 @@ impl BoundTransaction {
         who: Option<(&Bind<'_>, &str)>,
         mode: Mode,
     ) -> Result<Self> {
-        let mut lease = connections.lease().await?;
+        let mut lease = connections.lease(proof.cleaning()).await?;
         let pooled = connections.are_pooled();
         let begun = match proof.begin(lease.connection()?, who, mode, pooled).await {
             Ok(begun) => begun,

@@ -21,13 +21,6 @@ const CLEANING: Duration = Duration::from_secs(5);
 /// How long a transaction that is left open may wait for its next statement, in milliseconds.
 const IDLE: &str = "60000";
 
-/// Ends what SQL left behind in a session. What cannot be ended so, statements prepared by SQL and temporary
-/// objects, is told: such a connection is given up. A statement that was prepared under a name of sqlx's would run
-/// as whoever comes next.
-const CLEAN: &str = "RESET ALL; RESET ROLE; CLOSE ALL; UNLISTEN *; DISCARD SEQUENCES; \
-    SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_statement() WHERE from_sql) \
-    AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) 0, pg_catalog.pg_advisory_unlock_all()";
-
 /// A bounded set of connections to one database as one role.
 ///
 /// Not sqlx's pool: that one spends a round trip on every return, and hands a connection on whose transaction was
@@ -54,6 +47,8 @@ pub(super) struct Lease {
     open: Option<Open>,
     connections: Connections,
     permit: Option<OwnedSemaphorePermit>,
+    /// What cleans it when it comes back.
+    cleaning: &'static str,
     /// Whether it came from the idle ones: the server may have closed it meanwhile.
     reused: bool,
 }
@@ -81,7 +76,7 @@ impl Connections {
     }
 
     /// The next free connection. [`Code::OverCapacity`](crate::types::Code::OverCapacity) after the deadline.
-    pub(super) async fn lease(&self) -> Result<Lease> {
+    pub(super) async fn lease(&self, cleaning: &'static str) -> Result<Lease> {
         let turn = Arc::clone(&self.0.permits).acquire_owned();
         let permit = match tokio::time::timeout(self.0.deadline, turn).await {
             Ok(Ok(permit)) => permit,
@@ -93,7 +88,7 @@ impl Connections {
             Some(open) => (open, true),
             None => (self.open().await?, false),
         };
-        Ok(Lease { open: Some(open), connections: self.clone(), permit: Some(permit), reused })
+        Ok(Lease { open: Some(open), connections: self.clone(), permit: Some(permit), cleaning, reused })
     }
 
     async fn open(&self) -> Result<Open> {
@@ -169,20 +164,14 @@ impl Lease {
     /// Runs the `steps` statements of `sql`, which end the transaction, and cleans the connection with the same
     /// message. Whether it is clean; an error if the transaction did not end as asked.
     pub(super) async fn end(&mut self, sql: &str, steps: usize) -> sqlx::Result<bool> {
-        let text = if self.connections.are_pooled() { sql.to_owned() } else { format!("{sql}; {CLEAN}") };
+        let text = self.cleaned_after(sql);
         let Some(open) = &mut self.open else { return Err(sqlx::Error::WorkerCrashed) };
-        let mut answers = sqlx::raw_sql(AssertSqlSafe(text)).fetch_many(&mut open.connection);
-        let (mut done, mut clean) = (0, true);
-        loop {
-            match answers.try_next().await {
-                Ok(Some(Either::Left(_))) => done += 1,
-                Ok(Some(Either::Right(row))) => clean &= row.len() == 0 || row.try_get(0)?,
-                Ok(None) => return Ok(clean),
-                // Only the cleaning failed.
-                Err(_) if done >= steps => return Ok(false),
-                Err(error) => return Err(error),
-            }
-        }
+        end(&mut open.connection, text, steps).await
+    }
+
+    fn cleaned_after(&self, sql: &str) -> String {
+        // Behind a pooler the next one's first message cleans.
+        if self.connections.are_pooled() { sql.to_owned() } else { format!("{sql}; {}", self.cleaning) }
     }
 
     /// Gives a clean connection back.
@@ -204,9 +193,10 @@ impl Drop for Lease {
         let (Some(mut open), permit) = (self.open.take(), self.permit.take()) else { return };
         // Without a runtime the connection is closed here, and the server rolls back by itself.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let connections = self.connections.clone();
+        let (connections, text) = (self.connections.clone(), self.cleaned_after("ROLLBACK"));
         runtime.spawn(async move {
-            let cleaning = cleaned(&mut open.connection, connections.are_pooled());
+            // A cancelled statement still runs; its answer is read first.
+            let cleaning = end(&mut open.connection, text, 1);
             if let Ok(Ok(true)) = tokio::time::timeout(CLEANING, cleaning).await {
                 connections.put(open);
             }
@@ -215,12 +205,19 @@ impl Drop for Lease {
     }
 }
 
-/// Whether nothing of the transaction is left in the session. A cancelled statement still runs; its answer is read
-/// first.
-async fn cleaned(connection: &mut PgConnection, pooled: bool) -> sqlx::Result<bool> {
-    sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
-    if pooled {
-        return Ok(true);
+/// Runs statements of which the first `steps` end a transaction. Whether those after them say that the session is
+/// clean.
+async fn end(connection: &mut PgConnection, text: String, steps: usize) -> sqlx::Result<bool> {
+    let mut answers = sqlx::raw_sql(AssertSqlSafe(text)).fetch_many(connection);
+    let (mut done, mut clean) = (0, true);
+    loop {
+        match answers.try_next().await {
+            Ok(Some(Either::Left(_))) => done += 1,
+            Ok(Some(Either::Right(row))) => clean &= row.is_empty() || row.try_get(0)?,
+            Ok(None) => return Ok(clean),
+            // Only the cleaning failed.
+            Err(_) if done >= steps => return Ok(false),
+            Err(error) => return Err(error),
+        }
     }
-    sqlx::raw_sql(CLEAN).fetch_one(connection).await?.try_get(0)
 }

@@ -28,18 +28,30 @@ const SET_POOLED: &str = "; SET LOCAL idle_in_transaction_session_timeout = 6000
 const REBIND: &str = "SELECT set_config('role', $1, true), set_config('request.jwt.claims', $2, true), \
     set_config('aurora.mac', $3, true), set_config('search_path', $4, true)";
 
-/// The backend and the transaction's start, which a MAC is over, and whether the connection is clean.
-const ASK: &str = "; SELECT pg_catalog.pg_backend_pid(), \
-    pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), true";
+/// The transaction's start and the backend, which a MAC is over.
+const ASK: &str = "; SELECT aurora.transaction_start()";
 
 /// A connection of our own was cleaned when it came back. What a pooler lends is cleaned here, since whoever had it
 /// before may be anybody: what cannot be ended so is told, and such a connection is given up. sqlx names its
 /// statements by a number of its own connection, also where it keeps none, and another client may have left that
 /// name on this server connection.
 const CLEAN_POOLED: &str = "; RESET ALL; RESET ROLE; CLOSE ALL; UNLISTEN *; DISCARD SEQUENCES; DEALLOCATE ALL; \
-    SELECT pg_catalog.pg_backend_pid(), pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()), \
+    SELECT pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp()) \
+    OPERATOR(pg_catalog.||) pg_catalog.int4send(pg_catalog.pg_backend_pid()), \
     NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_statement() WHERE from_sql) \
     AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) 0, pg_catalog.pg_advisory_unlock_all()";
+
+/// Ends what SQL left behind in a session. What cannot be ended so, statements prepared by SQL and temporary
+/// objects, is told: such a connection is given up. A statement that was prepared under a name of sqlx's would run
+/// as whoever comes next.
+const CLEAN: &str =
+    "RESET ALL; RESET ROLE; CLOSE ALL; UNLISTEN *; DISCARD SEQUENCES; SELECT aurora.clean_session()";
+/// The same where there is no schema yet.
+const CLEAN_BARE: &str = "RESET ALL; RESET ROLE; CLOSE ALL; UNLISTEN *; DISCARD SEQUENCES; \
+    SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_statement() WHERE from_sql) \
+    AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) 0, pg_catalog.pg_advisory_unlock_all()";
+/// Where settings are believed, a host's statement prepares and sets nothing.
+const CLEAN_SETTINGS: &str = "RESET ALL; RESET ROLE";
 
 /// What keeps an identity from being forged.
 #[derive(Clone, Debug)]
@@ -61,8 +73,8 @@ pub(super) struct Identity {
 
 /// A transaction that has begun, as the server tells about it.
 pub(super) struct Begun {
-    pub(super) backend: i32,
-    pub(super) start: Vec<u8>,
+    /// Its start and its backend, as the server sends them; empty where no MAC is over them.
+    nonce: Vec<u8>,
     /// Nothing that SQL leaves behind is in the session.
     pub(super) clean: bool,
 }
@@ -72,12 +84,11 @@ impl Identity {
         Self { generation, key: hmac::Key::new(hmac::HMAC_SHA256, key) }
     }
 
-    /// In hexadecimal, over the transaction's start and the backend as the server sends them, the role and the
-    /// claims. The first two have one length, a role cannot hold the separator, and the claims come last.
+    /// In hexadecimal, over the transaction's start and the backend, the role and the claims. The first two have one
+    /// length, a role cannot hold the separator, and the claims come last.
     fn mac(&self, begun: &Begun, role: &str, claims: &str) -> String {
         let mut context = hmac::Context::with_key(&self.key);
-        context.update(&begun.start);
-        context.update(&begun.backend.to_be_bytes());
+        context.update(&begun.nonce);
         context.update(role.as_bytes());
         context.update(b"|");
         context.update(claims.as_bytes());
@@ -106,14 +117,32 @@ impl Proof {
         pooled: bool,
     ) -> sqlx::Result<Begun> {
         let mut text = format!("BEGIN ISOLATION LEVEL {}", mode.level());
-        if let (Self::Settings, Some((who, search_path)), false) = (self, who, pooled) {
-            text.push_str(&settings(who, search_path));
-            sqlx::raw_sql(AssertSqlSafe(text)).execute(connection).await?;
-            return Ok(Begun { backend: 0, start: Vec::new(), clean: true });
+        if pooled {
+            text.push_str(CLEAN_POOLED);
+            let row = sqlx::raw_sql(AssertSqlSafe(text)).fetch_one(connection).await?;
+            return Ok(Begun { nonce: row.try_get(0)?, clean: row.try_get(1)? });
         }
-        text.push_str(if pooled { CLEAN_POOLED } else { ASK });
-        let row = sqlx::raw_sql(AssertSqlSafe(text)).fetch_one(connection).await?;
-        Ok(Begun { backend: row.try_get(0)?, start: row.try_get(1)?, clean: row.try_get(2)? })
+        match (self, who) {
+            (Self::Mac(_), Some(_)) => {
+                text.push_str(ASK);
+                let row = sqlx::raw_sql(AssertSqlSafe(text)).fetch_one(connection).await?;
+                return Ok(Begun { nonce: row.try_get(0)?, clean: true });
+            }
+            (Self::Settings, Some((who, search_path))) => text.push_str(&settings(who, search_path)),
+            _ => {}
+        }
+        sqlx::raw_sql(AssertSqlSafe(text)).execute(connection).await?;
+        Ok(Begun { nonce: Vec::new(), clean: true })
+    }
+
+    /// What cleans a connection of our own after such a transaction: the last statement, if it answers, says
+    /// whether it is clean.
+    pub(super) fn cleaning(&self) -> &'static str {
+        match self {
+            Self::Mac(_) => CLEAN,
+            Self::Settings => CLEAN_SETTINGS,
+            Self::None => CLEAN_BARE,
+        }
     }
 
     /// Makes a transaction that has begun `who`'s.

@@ -14,7 +14,10 @@ const ROLES: &str = include_str!("roles.sql");
 ///
 /// Expand, then contract: a step only adds what the release before can ignore, so that both serve during a rolling
 /// upgrade. A step that takes something away comes a release later and raises [`EPOCH`].
-const STEPS: &[Step] = &[Step { epoch: 1, text: include_str!("schema_0001.sql") }];
+const STEPS: &[Step] = &[
+    Step { epoch: 1, text: include_str!("schema_0001.sql") },
+    Step { epoch: 1, text: include_str!("schema_0002.sql") },
+];
 
 struct Step {
     epoch: i32,
