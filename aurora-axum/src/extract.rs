@@ -1,6 +1,6 @@
 use std::ops::Deref;
 
-use aurora_core::http::{Admitted, read_json};
+use aurora_core::http::{Admitted, Claims, read_json, tell_invalid};
 use aurora_core::types::{self, Code, Principal, SessionId, UserId};
 use aurora_core::{Aurora, guard};
 use axum::Json;
@@ -8,9 +8,8 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use validator::{Validate, ValidationErrors, ValidationErrorsKind};
+use validator::Validate;
 
 use crate::error::Error;
 use crate::layer::peer;
@@ -25,18 +24,6 @@ pub struct CurrentUser<C = Claims> {
     user: UserId,
     session: SessionId,
     claims: C,
-}
-
-/// The claims that most handlers ask for. `user_metadata` is not among them: the user writes it.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Claims {
-    /// The address; empty when there is none.
-    pub email: String,
-    /// Signed in without an address.
-    pub is_anonymous: bool,
-    /// `aal2` after a second factor.
-    pub aal: String,
 }
 
 impl<C> CurrentUser<C> {
@@ -101,9 +88,7 @@ impl<S: Sync, C: DeserializeOwned> FromRequestParts<S> for CurrentUser<C> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
-        let admitted = admitted(parts).await?;
-        let (user, session) = admitted.user().map_err(|rejection| Error::from(rejection.into_error()))?;
-        let claims = serde_json::from_str(admitted.principal().claims()).map_err(types::Error::internal)?;
+        let (user, session, claims) = admitted(parts).await?.current()?;
         Ok(Self { user, session, claims })
     }
 }
@@ -130,31 +115,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Validate> FromRequest<S> for Valid<Js
                 _ => Error::new(Code::BadJson, "Could not read the request body"),
             })?;
         let value: T = read_json(&headers, &body)?;
-        let told =
-            |errors: ValidationErrors| Error::new(Code::ValidationFailed, tell(&errors, "").join("; "));
-        value.validate().map_err(told)?;
+        value.validate().map_err(|errors| tell_invalid(&errors))?;
         Ok(Self(Json(value)))
     }
-}
-
-/// Every field with what is wrong, in the order of their names; never the value.
-fn tell(errors: &ValidationErrors, path: &str) -> Vec<String> {
-    let mut told = Vec::new();
-    for (name, kind) in errors.errors() {
-        let field = format!("{path}{name}");
-        match kind {
-            ValidationErrorsKind::Struct(inner) => told.extend(tell(inner, &format!("{field}."))),
-            ValidationErrorsKind::List(items) => {
-                told.extend(items.iter().flat_map(|(at, inner)| tell(inner, &format!("{field}[{at}]."))));
-            }
-            ValidationErrorsKind::Field(wrong) => {
-                told.extend(wrong.iter().map(|error| match &error.message {
-                    Some(message) => format!("`{field}` {message}"),
-                    None => format!("`{field}` fails `{}`", error.code),
-                }))
-            }
-        }
-    }
-    told.sort();
-    told
 }

@@ -45,14 +45,14 @@ mod secured;
 mod serve;
 
 pub use error::{Error, Result};
-pub use extract::{Caller, Claims, CurrentUser, Guarded, Valid};
+pub use extract::{Caller, CurrentUser, Guarded, Valid};
 pub use layer::{AuroraLayer, AuroraService};
 pub use secured::{Secured, secure};
 pub use serve::{serve, serve_on};
 
 pub use aurora_core::cli;
 pub use aurora_core::config::Profile;
-pub use aurora_core::http::Peer;
+pub use aurora_core::http::{Claims, Peer};
 pub use aurora_core::types::{Code, Principal, Secret, SessionId, Timestamp, UserId};
 pub use aurora_core::{Aurora, Database, Migrations};
 pub use axum::Json;

@@ -3,6 +3,8 @@ use std::net::IpAddr;
 use http::header::{AUTHORIZATION, HeaderMap};
 use http::request::Parts;
 use http::{Response, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::reason::Reasons;
 use super::render::{ApiVersion, render};
@@ -10,6 +12,18 @@ use super::{Http, Peer};
 use crate::load::client_address;
 use crate::observe::request_id;
 use crate::types::{Code, Error, Principal, RequestId, Result, Role, SessionId, UserId};
+
+/// The claims that most handlers ask for. `user_metadata` is not among them: the user writes it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Claims {
+    /// The address; empty when there is none.
+    pub email: String,
+    /// Signed in without an address.
+    pub is_anonymous: bool,
+    /// `aal2` after a second factor.
+    pub aal: String,
+}
 
 /// A request of the host's own routes that may go on, as this principal.
 #[derive(Clone, Debug)]
@@ -49,6 +63,13 @@ impl Admitted {
     pub fn user(&self) -> Result<(UserId, SessionId), Rejection> {
         let user = self.principal.user_id().zip(self.principal.session_id());
         user.ok_or_else(|| self.rejection(no_bearer()))
+    }
+
+    /// The signed-in user and their session, with the claims of their token read as `C`.
+    pub fn current<C: DeserializeOwned>(&self) -> Result<(UserId, SessionId, C)> {
+        let (user, session) = self.user().map_err(Rejection::into_error)?;
+        let claims = serde_json::from_str(self.principal.claims()).map_err(Error::internal)?;
+        Ok((user, session, claims))
     }
 
     fn rejection(&self, error: Error) -> Rejection {

@@ -1,7 +1,7 @@
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::types::{Code, Error, Result, Secret};
@@ -49,6 +49,33 @@ pub fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Resul
         return Err(Error::new(Code::BadJson, "Could not parse request body as JSON: an object is expected"));
     }
     strict_json(body)
+}
+
+/// What is wrong with which field of a body that a host validated, by its `validator::ValidationErrors`: every field
+/// in the order of their names; never the value.
+pub fn tell_invalid(errors: &impl Serialize) -> Error {
+    let told = serde_json::to_value(errors).map(|errors| tell(&errors, "")).unwrap_or_default();
+    Error::new(Code::ValidationFailed, told.join("; "))
+}
+
+fn tell(errors: &Value, path: &str) -> Vec<String> {
+    let mut told = Vec::new();
+    for (name, kind) in errors.as_object().into_iter().flatten() {
+        let field = format!("{path}{name}");
+        match kind {
+            Value::Array(wrong) => told.extend(wrong.iter().map(|error| match error["message"].as_str() {
+                Some(message) => format!("`{field}` {message}"),
+                None => format!("`{field}` fails `{}`", error["code"].as_str().unwrap_or("its check")),
+            })),
+            // The items of a list, by their places.
+            Value::Object(items) if items.keys().all(|at| at.parse::<usize>().is_ok()) => {
+                told.extend(items.iter().flat_map(|(at, inner)| tell(inner, &format!("{field}[{at}]."))));
+            }
+            inner => told.extend(tell(inner, &format!("{field}."))),
+        }
+    }
+    told.sort();
+    told
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

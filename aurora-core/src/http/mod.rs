@@ -55,8 +55,8 @@ mod render;
 mod routes;
 mod service_use;
 
-pub use admit::{Admitted, Rejection};
-pub use body::read_json;
+pub use admit::{Admitted, Claims, Rejection};
+pub use body::{read_json, tell_invalid};
 pub use call::{Http, contain};
 pub use ended::interrupted;
 pub use limits::{Limits, Unread};
