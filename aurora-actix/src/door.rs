@@ -1,0 +1,139 @@
+use std::cell::OnceCell;
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+
+use actix_web::body::{BodyStream, BoxBody, to_bytes_limited};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use aurora_core::Aurora;
+use aurora_core::http::{Admitted, Limits, Peer, Unread, contain};
+use aurora_core::observe::{record_outcome, request_span, write_request_id};
+use aurora_core::types;
+use http::request::Parts;
+use http::{HeaderMap, Request};
+use tracing::Instrument;
+
+use crate::convert;
+use crate::error::Error;
+
+/// What the door leaves for the lock and the extractors.
+pub(crate) struct Carried {
+    pub(crate) aurora: Aurora,
+    pub(crate) head: Parts,
+    peer: Peer,
+    admitted: OnceCell<Admitted>,
+}
+
+impl Carried {
+    pub(crate) fn of(request: &HttpRequest) -> Result<Rc<Self>, Error> {
+        let missing = || types::Error::internal("this route is served outside of aurora_actix::secure");
+        Ok(request.extensions().get::<Rc<Self>>().cloned().ok_or_else(missing)?)
+    }
+
+    /// Core's answer to who asks, given once a request.
+    pub(crate) async fn admitted(&self) -> Result<&Admitted, Error> {
+        if let Some(admitted) = self.admitted.get() {
+            return Ok(admitted);
+        }
+        let admitted = self.aurora.http().admit(&self.head, self.peer).await;
+        let admitted = admitted.map_err(|rejection| Error::from(rejection.into_error()))?;
+        Ok(self.admitted.get_or_init(|| admitted))
+    }
+}
+
+/// A request's whole way: our routes and preflights first, then the host's.
+pub(crate) async fn door(
+    aurora: Aurora,
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let http = aurora.http().clone();
+    let mut head = match convert::head(request.head()) {
+        Ok(head) => head,
+        Err(broken) => {
+            let answer = convert::response(http.error_response(&broken, &HeaderMap::new()));
+            return Ok(request.into_response(answer));
+        }
+    };
+    let peer = peer(&request);
+    let id = http.request_id(&head.headers, peer);
+    write_request_id(&mut head.headers, id);
+    head.extensions.insert(id);
+    if http.owns(head.uri.path()) {
+        let answer = ours(&aurora, head, peer, &mut request).await;
+        return Ok(request.into_response(answer));
+    }
+    if let Some(answer) = http.preflight(&head.method, &head.headers) {
+        return Ok(request.into_response(convert::response(answer)));
+    }
+    if let Err(foreign) = http.check_host(&head.uri, &head.headers) {
+        let answer = convert::response(http.error_response(&foreign, &head.headers));
+        return Ok(request.into_response(answer));
+    }
+    let span = request_span(id, &head.method, &request.match_pattern().unwrap_or_default());
+    let carried = Rc::new(Carried { aurora, head, peer, admitted: OnceCell::new() });
+    request.extensions_mut().insert(Rc::clone(&carried));
+    let outcome = contain(async { Ok(next.call(request).await) }.instrument(span.clone())).await;
+    let outcome = outcome.unwrap_or_else(|panicked| Err(Error::from(panicked).into()));
+
+    let told = match &outcome {
+        Ok(response) => response.response().error().and_then(actix_web::Error::as_error::<Error>),
+        Err(error) => error.as_error::<Error>(),
+    };
+    let said = told.map(|error| convert::response(http.error_response(error, &carried.head.headers)));
+    let status = match (&said, &outcome) {
+        (Some(said), _) => said.status(),
+        (None, Ok(response)) => response.status(),
+        (None, Err(error)) => error.as_response_error().status_code(),
+    };
+    record_outcome(&span, convert::their_status(status), None, told.map(|error| &**error));
+    let mut added = HeaderMap::new();
+    write_request_id(&mut added, id);
+    http.decorate(&carried.head.headers, &mut added);
+    let mut response = match (said, outcome) {
+        (Some(said), Ok(response)) => response.into_response(said),
+        (None, Ok(response)) => response,
+        (said, Err(error)) => {
+            let mut answer = said.unwrap_or_else(|| error.error_response());
+            convert::merge(&added, answer.headers_mut());
+            return Err(InternalError::from_response("told already", answer).into());
+        }
+    };
+    convert::merge(&added, response.headers_mut());
+    Ok(response)
+}
+
+/// Nobody passes without a token that verifies.
+pub(crate) async fn lock(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let carried = Carried::of(request.request())?;
+    let locked = carried.admitted().await.and_then(|admitted| {
+        admitted.clone().locked().map(drop).map_err(|rejection| Error::from(rejection.into_error()))
+    });
+    match locked {
+        Ok(()) => next.call(request).await,
+        Err(refused) => Ok(request.error_response(refused)),
+    }
+}
+
+/// A request of the sign-in protocol, read up to its limits.
+async fn ours(aurora: &Aurora, head: Parts, peer: Peer, request: &mut ServiceRequest) -> HttpResponse {
+    let http = aurora.http();
+    let body = BodyStream::new(request.take_payload());
+    let body = to_bytes_limited(body, http.body_limit());
+    convert::response(match tokio::time::timeout(Limits::WRITTEN.body, body).await {
+        Ok(Ok(Ok(body))) => http.call(Request::from_parts(head, body.into()), peer).await,
+        Ok(Ok(Err(_))) => http.unread(&head, Unread::BrokenOff),
+        Ok(Err(_)) => http.unread(&head, Unread::TooLarge),
+        Err(_elapsed) => http.unread(&head, Unread::TooSlow),
+    })
+}
+
+/// The other end of the socket. Without it every client is one, which limits more and not less.
+fn peer(request: &ServiceRequest) -> Peer {
+    request.peer_addr().map_or_else(|| Peer::from(IpAddr::from(Ipv4Addr::UNSPECIFIED)), Peer::from)
+}

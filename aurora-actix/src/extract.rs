@@ -1,0 +1,122 @@
+use std::future::Future;
+use std::ops::Deref;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::web::{Bytes, Json};
+use actix_web::{FromRequest, HttpRequest};
+use aurora_core::guard;
+use aurora_core::http::{Claims, read_json, tell_invalid};
+use aurora_core::types::{Code, Principal, SessionId, UserId};
+use serde::de::DeserializeOwned;
+use validator::Validate;
+
+use crate::door::Carried;
+use crate::error::Error;
+
+type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Error>>>>;
+
+/// Who asks: anonymous without a token, in public routes.
+#[derive(Clone, Debug)]
+pub struct Caller(pub Principal);
+
+/// The signed-in user, with the claims of their token read as `C`. Anonymous: 401.
+#[derive(Clone, Debug)]
+pub struct CurrentUser<C = Claims> {
+    user: UserId,
+    session: SessionId,
+    claims: C,
+}
+
+impl<C> CurrentUser<C> {
+    /// `sub`.
+    pub fn id(&self) -> UserId {
+        self.user
+    }
+
+    /// `session_id`.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// The claims.
+    pub fn claims(&self) -> &C {
+        &self.claims
+    }
+}
+
+/// The database as the caller sees it: [`aurora_core::guard::Guarded`], no connection yet.
+#[derive(Clone, Debug)]
+pub struct Guarded(guard::Guarded);
+
+impl Deref for Guarded {
+    type Target = guard::Guarded;
+
+    fn deref(&self) -> &guard::Guarded {
+        &self.0
+    }
+}
+
+/// A body that was read strictly and validated: `Valid(Json(new)): Valid<Json<NewNote>>`. The error names each field.
+#[derive(Clone, Copy, Debug)]
+pub struct Valid<T>(pub T);
+
+impl FromRequest for Caller {
+    type Error = Error;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Extracted<Self> {
+        let carried = Carried::of(request);
+        Box::pin(async move { Ok(Self(carried?.admitted().await?.principal().clone())) })
+    }
+}
+
+impl<C: DeserializeOwned + 'static> FromRequest for CurrentUser<C> {
+    type Error = Error;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Extracted<Self> {
+        let carried = Carried::of(request);
+        Box::pin(async move {
+            let (user, session, claims) = carried?.admitted().await?.current()?;
+            Ok(Self { user, session, claims })
+        })
+    }
+}
+
+impl FromRequest for Guarded {
+    type Error = Error;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Extracted<Self> {
+        let carried = Carried::of(request);
+        Box::pin(async move {
+            let carried = carried?;
+            let principal = carried.admitted().await?.principal().clone();
+            Ok(Self(carried.aurora.guarded(principal)))
+        })
+    }
+}
+
+impl<T: DeserializeOwned + Validate + 'static> FromRequest for Valid<Json<T>> {
+    type Error = Error;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Extracted<Self> {
+        let carried = Carried::of(request);
+        let body = Bytes::from_request(request, payload);
+        Box::pin(async move {
+            let carried = carried?;
+            let body = body.await.map_err(|error| match error.as_response_error().status_code() {
+                StatusCode::PAYLOAD_TOO_LARGE => {
+                    Error::new(Code::PayloadTooLarge, "Request body is too large")
+                }
+                _ => Error::new(Code::BadJson, "Could not read the request body"),
+            })?;
+            let value: T = read_json(&carried.head.headers, &body)?;
+            value.validate().map_err(|errors| tell_invalid(&errors))?;
+            Ok(Self(Json(value)))
+        })
+    }
+}

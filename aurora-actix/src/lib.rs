@@ -1,0 +1,60 @@
+//! Aurora on actix: lock the routes, extract the user, serve.
+//!
+//! ```no_run
+//! use actix_web::web::{self, Json};
+//! use aurora_actix::{Aurora, CurrentUser, Database, Guarded, Profile, Result};
+//!
+//! #[derive(serde::Serialize, sqlx::FromRow)]
+//! struct Note { id: i64, title: String }
+//!
+//! async fn list(db: Guarded) -> Result<Json<Vec<Note>>> {
+//!     Ok(Json(db.query_as("SELECT id, title FROM notes").fetch_all().await?))
+//! }
+//! async fn me(user: CurrentUser) -> String { user.id().to_string() }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<()> {
+//!     let aurora = Aurora::builder()
+//!         .profile(Profile::Development)
+//!         .database(Database::url("sqlite://app.db")?)
+//!         .policies("policies.sql", "ALTER TABLE notes ENABLE ROW LEVEL SECURITY;")
+//!         .build().await?;
+//!     let private = |app: &mut web::ServiceConfig| {
+//!         app.route("/notes", web::get().to(list)).route("/me", web::get().to(me));
+//!     };
+//!     let public = |app: &mut web::ServiceConfig| {
+//!         app.route("/", web::get().to(|| async { "hello" }));
+//!     };
+//!     aurora_actix::serve(aurora_actix::secure(&aurora, private).public(public), "127.0.0.1:8080").await
+//! }
+//! ```
+//!
+//! 1. What is not declared public is behind the lock: routes, scopes, services, default services, every method, and
+//!    paths that do not exist (401 without a token, so that nobody maps them). [`Secured`] has no `.route()`.
+//! 2. Public routes are looked at first. What they take (a catch-all, a scope's whole prefix) no private route is
+//!    asked for: such a private route is gone, never open. A public default service is never reached.
+//! 3. Our own routes (`/auth/v1`) and CORS preflights are answered before any of the host's.
+//! 4. In a public route [`Guarded`] and [`Caller`] are anonymous without a token; a token that is wrong is 401.
+//! 5. Every [`Error`] of a handler, and a panic in one, is answered in core's shape with the request's id.
+//!
+//! [`Secured::configure`] has what every worker's application holds beside the routes: `app_data` above all. Let
+//! Aurora answer CORS (`Settings::cors_origins`). Middleware belongs around a host's own scopes and resources, where
+//! it stands inside of the lock.
+
+mod convert;
+mod door;
+mod error;
+mod extract;
+mod secured;
+mod serve;
+
+pub use error::{Error, Result};
+pub use extract::{Caller, CurrentUser, Guarded, Valid};
+pub use secured::{Secured, secure};
+pub use serve::{serve, serve_on};
+
+pub use aurora_core::cli;
+pub use aurora_core::config::Profile;
+pub use aurora_core::http::{Claims, Peer};
+pub use aurora_core::types::{Code, Principal, Secret, SessionId, Timestamp, UserId};
+pub use aurora_core::{Aurora, Database, Migrations};
