@@ -163,7 +163,7 @@ impl PostgresDatabase {
             ));
         }
         if !matches!(self.proof(), Proof::Settings) {
-            self.believe(Proof::Mac(Identity::new(number, &key)));
+            self.believe(Proof::Mac(Arc::new(Identity::new(number, &key))));
         }
         let mut transaction = self.begin_store(Mode::ReadOnly).await?;
         let bound = sqlx::query("SELECT aurora.bound()").fetch_one(transaction.connection()?).await;

@@ -1,6 +1,7 @@
 //! What a transaction's role and claims are believed by, and the messages that begin one.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -59,7 +60,7 @@ pub(super) enum Proof {
     /// Nothing yet: such a transaction reaches the tables of keys only.
     None,
     /// A MAC over role, claims, backend and transaction, which every statement's policies verify.
-    Mac(Identity),
+    Mac(Arc<Identity>),
     /// `set_config` is revoked, so that only a statement of its own, `SET`, makes an identity.
     Settings,
 }
