@@ -8,6 +8,7 @@ use aurora_core::http::{Admitted, Http, Limits, Peer, Unread, contain};
 use aurora_core::observe::{record_outcome, request_span, write_request_id};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, MatchedPath};
+use axum::http::header::ALLOW;
 use axum::http::{Extensions, Request, Response, request::Parts};
 use axum::response::IntoResponse;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -96,7 +97,7 @@ where
         return Ok(ours(http, head, body).await);
     }
     if let Some(response) = http.preflight(&head.method, &head.headers) {
-        return Ok(response.map(Body::from));
+        return Ok(outside(response.map(Body::from)));
     }
     if let Err(foreign) = http.check_host(&head.uri, &head.headers) {
         return Ok(http.error_response(&foreign, &head.headers).map(Body::from));
@@ -107,7 +108,7 @@ where
     let headers = head.headers.clone();
     let answer = async {
         if locked && let Err(refused) = admit(http, &mut head).await {
-            return Ok(Ok(refused.into_response()));
+            return Ok(Ok(outside(refused.into_response())));
         }
         Ok(inner.call(Request::from_parts(head, body)).await.map(|response| response.map(Body::new)))
     };
@@ -117,12 +118,32 @@ where
     };
     let carried = response.extensions_mut().remove::<Carried>();
     if let Some(Carried(error)) = &carried {
-        response = http.error_response(error, &headers).map(Body::from);
+        let mut told = http.error_response(error, &headers).map(Body::from);
+        *told.extensions_mut() = std::mem::take(response.extensions_mut());
+        response = told;
     }
     record_outcome(&span, response.status(), None, carried.as_ref().map(|carried| &*carried.0));
     write_request_id(response.headers_mut(), id);
     http.decorate(&headers, response.headers_mut());
     Ok(response)
+}
+
+/// An answer that was given before the host's routes were asked.
+#[derive(Clone, Copy)]
+struct Outside;
+
+fn outside(mut response: Response<Body>) -> Response<Body> {
+    response.extensions_mut().insert(Outside);
+    response
+}
+
+/// axum names a route's methods (`Allow`) around every layer, in answers of the lock's, too: whoever is outside would
+/// learn which routes there are.
+pub(crate) fn conceal(mut response: Response<Body>) -> Response<Body> {
+    if response.extensions_mut().remove::<Outside>().is_some() {
+        response.headers_mut().remove(ALLOW);
+    }
+    response
 }
 
 /// Nobody passes without a token that verifies.

@@ -6,9 +6,9 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
-use tower::{Layer, Service};
+use tower::{Layer, Service, ServiceExt};
 
-use crate::layer::AuroraLayer;
+use crate::layer::{AuroraLayer, conceal};
 
 /// An application whose private routes are locked. Only [`serve`](crate::serve) and [`Secured::into_service`] take it.
 ///
@@ -59,6 +59,6 @@ impl Secured {
         self,
     ) -> impl Service<Request<Body>, Response = Response, Error = Infallible, Future: Send> + Clone + Send
     {
-        self.router
+        ServiceExt::<Request<Body>>::map_response(self.router, conceal)
     }
 }

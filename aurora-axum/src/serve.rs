@@ -20,6 +20,7 @@ use tower::ServiceExt;
 
 use crate::Secured;
 use crate::error::Result;
+use crate::layer::conceal;
 
 /// Serves on an address (`settings.address`, `"127.0.0.1:8080"`) until SIGTERM or ctrl-c: then takes no more
 /// connections, lets open requests end for 25 s, and closes the database. [`Limits`] says what a stranger may take.
@@ -75,11 +76,13 @@ async fn take_connections(
         let (socket, peer) = Listener::accept(&mut listener).await;
         // Answers are written whole; waiting to join them with later ones only adds 40 ms.
         drop(socket.set_nodelay(true));
-        let service = router.clone().map_request(move |request: Request<Incoming>| {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(ConnectInfo(peer));
-            request
-        });
+        let service = ServiceExt::<Request<Body>>::map_response(router.clone(), conceal).map_request(
+            move |request: Request<Incoming>| {
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(ConnectInfo(peer));
+                request
+            },
+        );
         let service = TowerToHyperService::new(service);
         let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
         let mut draining = draining.clone();

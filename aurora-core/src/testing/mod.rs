@@ -25,6 +25,7 @@
 //! ```
 
 mod client;
+pub mod http;
 pub mod store;
 
 use std::sync::Arc;

@@ -1,0 +1,106 @@
+//! The contract of an adapter as a suite of HTTP exchanges: every adapter serves the same routes over a real socket,
+//! and every adapter answers alike.
+//!
+//! An adapter's test serves, from an Aurora over [`SQLITE`] or [`POSTGRES`] with [`POLICIES`] and the origin
+//! `https://spa.example.com`, these routes:
+//!
+//! | route | |
+//! | --- | --- |
+//! | private `GET /notes` | the caller's notes as `[{"id", "title"}]`, by id |
+//! | private `POST /notes` | `{"title"}`, validated to hold 1 to 80 characters: the new note |
+//! | private `GET /me` | `{"id", "email", "aal"}` of the current user |
+//! | private `GET /broken` | fails with `Error::internal("the cause")` |
+//! | private `GET /missing` | fails with `not_found`, "No such thing" |
+//! | private `GET /panic` | panics |
+//! | public `GET /open` | `open` |
+//! | public `GET /public` | as `GET /notes`, for whoever calls |
+//!
+//! [`conforms`] asks everything, fails at the first answer that is not the contract's, and gives back what was
+//! answered without what differs from run to run, so that two adapters can be compared.
+
+mod flows;
+mod routes;
+mod told;
+mod wire;
+
+use std::net::SocketAddr;
+
+pub use told::Exchange;
+
+use crate::Aurora;
+use crate::types::{Error, Result};
+use wire::{Answer, Ask};
+
+/// The notes on SQLite.
+pub const SQLITE: &str = "CREATE TABLE notes (id INTEGER PRIMARY KEY, owner TEXT NOT NULL, title TEXT NOT NULL, \
+    is_public BOOLEAN NOT NULL DEFAULT FALSE);";
+
+/// The notes on PostgreSQL.
+pub const POSTGRES: &str = "CREATE TABLE notes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, \
+    owner text NOT NULL, title text NOT NULL, is_public boolean NOT NULL DEFAULT FALSE);";
+
+/// One note that everybody sees, one that nobody does; on either engine.
+pub const ROWS: &str =
+    "INSERT INTO notes (owner, title, is_public) VALUES ('-', 'public', TRUE), ('-', 'hidden', FALSE);";
+
+/// Who may do what with the notes.
+pub const POLICIES: &str = "
+    ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+    GRANT SELECT ON notes TO anon;
+    GRANT SELECT, INSERT ON notes TO authenticated;
+    CREATE POLICY see ON notes FOR SELECT USING (is_public OR owner = auth.uid()::text);
+    CREATE POLICY own ON notes FOR INSERT TO authenticated WITH CHECK (owner = auth.uid()::text);
+";
+
+/// A service under test.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it serves.
+    pub aurora: Aurora,
+}
+
+/// Asks everything.
+///
+/// # Errors
+/// The first exchange that is not as the contract has it, by its name.
+pub async fn conforms(served: &Served) -> Result<Vec<Exchange>> {
+    let mut run = Run { served, seen: Vec::new() };
+    flows::all(&mut run).await?;
+    routes::all(&mut run).await?;
+    Ok(run.seen)
+}
+
+struct Run<'a> {
+    served: &'a Served,
+    seen: Vec<Exchange>,
+}
+
+impl Run<'_> {
+    /// Sends a request, asks for this status, and keeps what was answered.
+    async fn ask(&mut self, name: &str, ask: Ask, status: u16) -> Result<Answer> {
+        let answer = ask.send(self.served.address).await?;
+        if answer.status != status {
+            let text = String::from_utf8_lossy(&answer.body);
+            let text = format!("{name}: {} and not {status}: {text}", answer.status);
+            return Err(Error::internal(text));
+        }
+        self.seen.push(Exchange::new(name, &answer));
+        Ok(answer)
+    }
+
+    /// An [`ask`](Self::ask) whose answer is a failure with this code, in either shape.
+    async fn refused(&mut self, name: &str, ask: Ask, status: u16, code: &str) -> Result<Answer> {
+        let answer = self.ask(name, ask, status).await?;
+        let told = answer.header("x-sb-error-code");
+        if told != Some(code) {
+            return Err(Error::internal(format!("{name}: {told:?} and not {code}")));
+        }
+        Ok(answer)
+    }
+}
+
+fn expect(name: &str, holds: bool) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::internal(format!("{name} does not hold"))) }
+}

@@ -1,0 +1,106 @@
+//! What of an answer is the adapter's, without what differs from run to run.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::Value;
+
+use super::wire::Answer;
+
+/// Headers that a client relies on.
+const HEADERS: [&str; 18] = [
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "access-control-max-age",
+    "allow",
+    "cache-control",
+    "content-type",
+    "location",
+    "retry-after",
+    "set-cookie",
+    "vary",
+    "www-authenticate",
+    "x-aurora-reason",
+    "x-content-type-options",
+    "x-sb-error-code",
+    "x-supabase-api-version",
+];
+
+/// Members whose value is another one each time.
+const CHANGING: [&str; 8] = ["expires_at", "iat", "exp", "timestamp", "kid", "x", "y", "user_agent"];
+
+/// One exchange: what was asked for, and what was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// What was asked for.
+    pub name: String,
+    /// The status.
+    pub status: u16,
+    /// The headers that a client relies on.
+    pub headers: BTreeMap<String, String>,
+    /// Whether the answer names its request.
+    pub has_request_id: bool,
+    /// The body; ids, tokens and times as placeholders.
+    pub body: String,
+}
+
+impl Exchange {
+    pub(super) fn new(name: &str, answer: &Answer) -> Self {
+        let mut headers: BTreeMap<String, String> = BTreeMap::new();
+        for (header, value) in &answer.headers {
+            if HEADERS.contains(&header.as_str()) {
+                headers
+                    .entry(header.clone())
+                    .and_modify(|all| *all = format!("{all}, {value}"))
+                    .or_insert_with(|| placeholders(value));
+            }
+        }
+        let body = match serde_json::from_slice::<Value>(&answer.body) {
+            Ok(mut value) => {
+                still(&mut value);
+                value.to_string()
+            }
+            Err(_) => placeholders(&String::from_utf8_lossy(&answer.body)),
+        };
+        let has_request_id = answer.header("x-request-id").is_some();
+        Self { name: name.to_owned(), status: answer.status, headers, has_request_id, body }
+    }
+}
+
+fn still(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, inner) in members {
+                if CHANGING.contains(&name.as_str()) && !inner.is_null() {
+                    *inner = Value::from("<changing>");
+                } else {
+                    still(inner);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(still),
+        Value::String(text) => *text = placeholders(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn placeholders(text: &str) -> String {
+    static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+        let patterns = [
+            (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<jwt>"),
+            (r"art_[\w-]+", "<refresh token>"),
+            (r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", "<uuid>"),
+            (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"),
+        ];
+        patterns.into_iter().filter_map(|(pattern, name)| Some((Regex::new(pattern).ok()?, name))).collect()
+    });
+    let mut text = text.to_owned();
+    for (pattern, name) in PATTERNS.iter() {
+        text = pattern.replace_all(&text, *name).into_owned();
+    }
+    text
+}
