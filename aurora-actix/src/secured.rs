@@ -7,10 +7,8 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpResponse};
 use aurora_core::Aurora;
-use aurora_core::types::{self, Code};
 
 use crate::door::{door, lock};
-use crate::error::Error;
 
 type Routes = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
 
@@ -74,11 +72,11 @@ impl Secured {
     > {
         let (private, public, beside) = (&*self.private, &*self.public, &*self.beside);
         let aurora = self.aurora.clone();
-        let locked = web::scope("").wrap(from_fn(lock)).configure(|app| private(app)).default_service(
-            web::to(async || -> Result<HttpResponse, Error> {
-                Err(types::Error::new(Code::NotFound, "No such route").into())
-            }),
-        );
+        let locked = web::scope("")
+            .wrap(from_fn(lock))
+            // What the host says about unknown paths in its own routes comes after, and counts.
+            .default_service(web::to(HttpResponse::NotFound))
+            .configure(|app| private(app));
         App::new()
             .configure(|app| beside(app))
             .configure(|app| public(app))

@@ -1,0 +1,227 @@
+//! Both adapters on both databases, through one suite over real sockets, and their answers compared.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+
+#[path = "../../aurora-core/tests/common/postgres.rs"]
+mod postgres;
+
+use std::net::{SocketAddr, TcpListener};
+
+use actix_web::web::ServiceConfig;
+use aurora_core::testing::http::{self, Exchange, Served};
+use aurora_core::config::Profile;
+use aurora_core::{Aurora, Database};
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
+
+#[derive(serde::Serialize, sqlx::FromRow)]
+struct Note {
+    id: i64,
+    title: String,
+}
+
+#[derive(serde::Deserialize, validator::Validate)]
+struct NewNote {
+    #[validate(length(min = 1, max = 80))]
+    title: String,
+}
+
+#[derive(serde::Serialize)]
+struct Me {
+    id: String,
+    email: String,
+    aal: String,
+}
+
+const LIST: &str = "SELECT id, title FROM notes ORDER BY id";
+const INSERT: &str = "INSERT INTO notes (owner, title) VALUES ($1, $2) RETURNING id, title";
+
+mod on_axum {
+    use aurora_axum::{Code, CurrentUser, Error, Guarded, Json, Result, Valid};
+    use aurora_core::types;
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+
+    use super::{INSERT, LIST, Me, NewNote, Note};
+
+    async fn list(db: Guarded) -> Result<Json<Vec<Note>>> {
+        Ok(Json(db.query_as(LIST).fetch_all().await?))
+    }
+
+    async fn create(
+        db: Guarded,
+        user: CurrentUser,
+        Valid(Json(new)): Valid<Json<NewNote>>,
+    ) -> Result<(StatusCode, Json<Note>)> {
+        let owner = user.id().to_string();
+        let note = db.query_as(INSERT).bind(owner).bind(new.title).fetch_one().await?;
+        Ok((StatusCode::CREATED, Json(note)))
+    }
+
+    async fn me(user: CurrentUser) -> Json<Me> {
+        let claims = user.claims();
+        Json(Me { id: user.id().to_string(), email: claims.email.clone(), aal: claims.aal.clone() })
+    }
+
+    async fn broken() -> Result<&'static str> {
+        Err(types::Error::internal("the cause").into())
+    }
+
+    async fn missing() -> Result<&'static str> {
+        Err(Error::new(Code::NotFound, "No such thing"))
+    }
+
+    async fn panics() -> &'static str {
+        panic!("a handler of the test's")
+    }
+
+    pub(crate) fn private() -> Router {
+        Router::new()
+            .route("/notes", get(list).post(create))
+            .route("/me", get(me))
+            .route("/broken", get(broken))
+            .route("/missing", get(missing))
+            .route("/panic", get(panics))
+    }
+
+    pub(crate) fn public() -> Router {
+        Router::new().route("/open", get(|| async { "open" })).route("/public", get(list))
+    }
+}
+
+mod on_actix {
+    use actix_web::HttpResponse;
+    use actix_web::web::{self, Json, ServiceConfig};
+    use aurora_actix::{Code, CurrentUser, Error, Guarded, Result, Valid};
+    use aurora_core::types;
+
+    use super::{INSERT, LIST, Me, NewNote, Note};
+
+    async fn list(db: Guarded) -> Result<Json<Vec<Note>>> {
+        Ok(Json(db.query_as(LIST).fetch_all().await?))
+    }
+
+    async fn create(
+        db: Guarded,
+        user: CurrentUser,
+        Valid(Json(new)): Valid<Json<NewNote>>,
+    ) -> Result<HttpResponse> {
+        let owner = user.id().to_string();
+        let note: Note = db.query_as(INSERT).bind(owner).bind(new.title).fetch_one().await?;
+        Ok(HttpResponse::Created().json(note))
+    }
+
+    async fn me(user: CurrentUser) -> Json<Me> {
+        let claims = user.claims();
+        Json(Me { id: user.id().to_string(), email: claims.email.clone(), aal: claims.aal.clone() })
+    }
+
+    async fn broken() -> Result<&'static str> {
+        Err(types::Error::internal("the cause").into())
+    }
+
+    async fn missing() -> Result<&'static str> {
+        Err(Error::new(Code::NotFound, "No such thing"))
+    }
+
+    async fn panics() -> &'static str {
+        panic!("a handler of the test's")
+    }
+
+    pub(crate) fn private(app: &mut ServiceConfig) {
+        app.route("/notes", web::get().to(list))
+            .route("/notes", web::post().to(create))
+            .route("/me", web::get().to(me))
+            .route("/broken", web::get().to(broken))
+            .route("/missing", web::get().to(missing))
+            .route("/panic", web::get().to(panics));
+    }
+
+    pub(crate) fn public(app: &mut ServiceConfig) {
+        app.route("/open", web::get().to(|| async { "open" })).route("/public", web::get().to(list));
+    }
+}
+
+async fn on_sqlite(name: &str) -> Aurora {
+    let folder = std::env::temp_dir().join(format!("aurora-conformance-{}-{name}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let url = format!("sqlite://{}", folder.join("app.db").display());
+    let mut connection = SqliteConnection::connect(&format!("{url}?mode=rwc")).await.unwrap();
+    connection.execute(http::SQLITE).await.unwrap();
+    connection.execute(http::ROWS).await.unwrap();
+    connection.close().await.unwrap();
+    aurora(Database::url(&url).unwrap(), folder.join("aurora.key")).await
+}
+
+async fn on_postgres(name: &str) -> Aurora {
+    let place = postgres::Place::new().await;
+    let mut owner = sqlx::PgConnection::connect(&place.owner_url()).await.unwrap();
+    owner.execute(http::POSTGRES).await.unwrap();
+    owner.execute(http::ROWS).await.unwrap();
+    owner.close().await.unwrap();
+    let folder = std::env::temp_dir().join(format!("aurora-conformance-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    aurora(Database::url(&place.owner_url()).unwrap(), folder.join("aurora.key")).await
+}
+
+async fn aurora(database: Database, key_file: std::path::PathBuf) -> Aurora {
+    let builder = Aurora::builder().profile(Profile::Development).database(database);
+    let builder = builder.policies("policies.sql", http::POLICIES).key_file(key_file);
+    let builder =
+        builder.configure(|settings| settings.cors_origins.push("https://spa.example.com".parse().unwrap()));
+    builder.build().await.unwrap()
+}
+
+/// Serves on a thread of its own, as a program would, until the process ends.
+fn served(aurora: &Aurora, on_actix: bool) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let aurora = aurora.clone();
+    std::thread::spawn(move || {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async move {
+            if on_actix {
+                let private: fn(&mut ServiceConfig) = on_actix::private;
+                let app = aurora_actix::secure(&aurora, private).public(on_actix::public);
+                aurora_actix::serve_on(app, listener).await.unwrap();
+            } else {
+                let app = aurora_axum::secure(&aurora, on_axum::private()).public(on_axum::public());
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                aurora_axum::serve_on(app, listener).await.unwrap();
+            }
+        });
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_adapter_answers_alike_on_every_database() {
+    let mut all: Vec<(&str, Vec<Exchange>)> = Vec::new();
+    for (name, aurora, on_actix) in [
+        ("axum on SQLite", on_sqlite("axum").await, false),
+        ("actix on SQLite", on_sqlite("actix").await, true),
+        ("axum on PostgreSQL", on_postgres("pg-axum").await, false),
+        ("actix on PostgreSQL", on_postgres("pg-actix").await, true),
+    ] {
+        let address = served(&aurora, on_actix);
+        let seen = http::conforms(&Served { address, aurora }).await.unwrap_or_else(|error| {
+            panic!("{name}: {error:?}: {:?}", std::error::Error::source(&error).map(ToString::to_string))
+        });
+        println!("{name}: {} exchanges", seen.len());
+        all.push((name, seen));
+    }
+    let (first, others) = all.split_first().unwrap();
+    let mut differences = Vec::new();
+    for (name, seen) in others {
+        assert_eq!(seen.len(), first.1.len());
+        for (ours, theirs) in seen.iter().zip(&first.1) {
+            if ours != theirs {
+                differences.push(format!("{name}: {ours:#?}\n{}: {theirs:#?}", first.0));
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
+    assert!(first.1.len() > 100, "{}", first.1.len());
+}

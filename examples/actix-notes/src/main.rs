@@ -1,0 +1,46 @@
+//! The quickstart's API on actix: the same tables, the same `policies.sql`, the same answers.
+
+mod notes;
+#[path = "../../quickstart/src/settings.rs"]
+mod settings;
+mod teams;
+
+use actix_web::web::{self, ServiceConfig};
+use aurora_actix::{Aurora, Database, Migrations, Profile};
+
+use settings::Settings;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let settings = Settings::from_environment()?;
+    let builder = Aurora::builder()
+        .profile(Profile::Development)
+        .database(Database::url(&settings.database_url)?)
+        .key_file(&settings.key_file)
+        .migrations(Migrations {
+            sqlite: sqlx::migrate!("../quickstart/migrations/sqlite"),
+            postgres: sqlx::migrate!("../quickstart/migrations/postgres"),
+        })
+        .policies("policies.sql", include_str!("../../quickstart/policies.sql"));
+    let Some(aurora) = aurora_actix::cli::run(builder).await? else { return Ok(()) };
+
+    let private = |app: &mut ServiceConfig| {
+        app.route("/notes", web::get().to(notes::list))
+            .route("/notes", web::post().to(notes::create))
+            .route("/notes/{id}", web::get().to(notes::read))
+            .route("/notes/{id}", web::patch().to(notes::update))
+            .route("/notes/{id}", web::delete().to(notes::delete))
+            .route("/teams", web::get().to(teams::list))
+            .route("/teams", web::post().to(teams::create))
+            .route("/teams/{id}/members", web::get().to(teams::members))
+            .route("/teams/{id}/members", web::post().to(teams::add_member));
+    };
+    let public = |app: &mut ServiceConfig| {
+        app.route("/public/notes", web::get().to(notes::list));
+    };
+    let app = aurora_actix::secure(&aurora, private).public(public);
+
+    settings.greet();
+    aurora_actix::serve(app, settings.address).await?;
+    Ok(())
+}
