@@ -7,8 +7,8 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Json};
 use actix_web::{FromRequest, HttpRequest};
 use aurora_core::guard;
-use aurora_core::http::{Claims, read_json, tell_invalid};
-use aurora_core::types::{Code, Principal, SessionId, UserId};
+use aurora_core::http::{Claims, Current, Unread, read_json, tell_invalid};
+use aurora_core::types::Principal;
 use serde::de::DeserializeOwned;
 use validator::Validate;
 
@@ -23,26 +23,13 @@ pub struct Caller(pub Principal);
 
 /// The signed-in user, with the claims of their token read as `C`. Anonymous: 401.
 #[derive(Clone, Debug)]
-pub struct CurrentUser<C = Claims> {
-    user: UserId,
-    session: SessionId,
-    claims: C,
-}
+pub struct CurrentUser<C = Claims>(Current<C>);
 
-impl<C> CurrentUser<C> {
-    /// `sub`.
-    pub fn id(&self) -> UserId {
-        self.user
-    }
+impl<C> Deref for CurrentUser<C> {
+    type Target = Current<C>;
 
-    /// `session_id`.
-    pub fn session(&self) -> SessionId {
-        self.session
-    }
-
-    /// The claims.
-    pub fn claims(&self) -> &C {
-        &self.claims
+    fn deref(&self) -> &Current<C> {
+        &self.0
     }
 }
 
@@ -78,10 +65,7 @@ impl<C: DeserializeOwned + 'static> FromRequest for CurrentUser<C> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Extracted<Self> {
         let carried = Carried::of(request);
-        Box::pin(async move {
-            let (user, session, claims) = carried?.admitted().await?.current()?;
-            Ok(Self { user, session, claims })
-        })
+        Box::pin(async move { Ok(Self(carried?.admitted().await?.current()?)) })
     }
 }
 
@@ -108,11 +92,9 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for Valid<Json<T>> {
         let body = Bytes::from_request(request, payload);
         Box::pin(async move {
             let carried = carried?;
-            let body = body.await.map_err(|error| match error.as_response_error().status_code() {
-                StatusCode::PAYLOAD_TOO_LARGE => {
-                    Error::new(Code::PayloadTooLarge, "Request body is too large")
-                }
-                _ => Error::new(Code::BadJson, "Could not read the request body"),
+            let body = body.await.map_err(|error| {
+                let large = error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE;
+                if large { Unread::TooLarge.error() } else { Unread::BrokenOff.error() }
             })?;
             let value: T = read_json(&carried.head.headers, &body)?;
             value.validate().map_err(|errors| tell_invalid(&errors))?;

@@ -1,7 +1,7 @@
 use std::ops::Deref;
 
-use aurora_core::http::{Admitted, Claims, read_json, tell_invalid};
-use aurora_core::types::{self, Code, Principal, SessionId, UserId};
+use aurora_core::http::{Admitted, Claims, Current, Unread, read_json, tell_invalid};
+use aurora_core::types::{self, Principal};
 use aurora_core::{Aurora, guard};
 use axum::Json;
 use axum::body::Bytes;
@@ -20,26 +20,13 @@ pub struct Caller(pub Principal);
 
 /// The signed-in user, with the claims of their token read as `C`. Anonymous: 401.
 #[derive(Clone, Debug)]
-pub struct CurrentUser<C = Claims> {
-    user: UserId,
-    session: SessionId,
-    claims: C,
-}
+pub struct CurrentUser<C = Claims>(Current<C>);
 
-impl<C> CurrentUser<C> {
-    /// `sub`.
-    pub fn id(&self) -> UserId {
-        self.user
-    }
+impl<C> Deref for CurrentUser<C> {
+    type Target = Current<C>;
 
-    /// `session_id`.
-    pub fn session(&self) -> SessionId {
-        self.session
-    }
-
-    /// The claims.
-    pub fn claims(&self) -> &C {
-        &self.claims
+    fn deref(&self) -> &Current<C> {
+        &self.0
     }
 }
 
@@ -88,8 +75,7 @@ impl<S: Sync, C: DeserializeOwned> FromRequestParts<S> for CurrentUser<C> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
-        let (user, session, claims) = admitted(parts).await?.current()?;
-        Ok(Self { user, session, claims })
+        Ok(Self(admitted(parts).await?.current()?))
     }
 }
 
@@ -107,13 +93,10 @@ impl<S: Send + Sync, T: DeserializeOwned + Validate> FromRequest<S> for Valid<Js
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
         let headers = request.headers().clone();
-        let body =
-            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => {
-                    Error::new(Code::PayloadTooLarge, "Request body is too large")
-                }
-                _ => Error::new(Code::BadJson, "Could not read the request body"),
-            })?;
+        let body = Bytes::from_request(request, state).await.map_err(|rejection| {
+            let large = rejection.status() == StatusCode::PAYLOAD_TOO_LARGE;
+            if large { Unread::TooLarge.error() } else { Unread::BrokenOff.error() }
+        })?;
         let value: T = read_json(&headers, &body)?;
         value.validate().map_err(|errors| tell_invalid(&errors))?;
         Ok(Self(Json(value)))

@@ -25,6 +25,31 @@ pub struct Claims {
     pub aal: String,
 }
 
+/// A signed-in user, with the claims of their token read as `C`.
+#[derive(Clone, Debug)]
+pub struct Current<C> {
+    user: UserId,
+    session: SessionId,
+    claims: C,
+}
+
+impl<C> Current<C> {
+    /// `sub`.
+    pub fn id(&self) -> UserId {
+        self.user
+    }
+
+    /// `session_id`.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// The claims.
+    pub fn claims(&self) -> &C {
+        &self.claims
+    }
+}
+
 /// A request of the host's own routes that may go on, as this principal.
 #[derive(Clone, Debug)]
 pub struct Admitted {
@@ -66,10 +91,10 @@ impl Admitted {
     }
 
     /// The signed-in user and their session, with the claims of their token read as `C`.
-    pub fn current<C: DeserializeOwned>(&self) -> Result<(UserId, SessionId, C)> {
+    pub fn current<C: DeserializeOwned>(&self) -> Result<Current<C>> {
         let (user, session) = self.user().map_err(Rejection::into_error)?;
         let claims = serde_json::from_str(self.principal.claims()).map_err(Error::internal)?;
-        Ok((user, session, claims))
+        Ok(Current { user, session, claims })
     }
 
     fn rejection(&self, error: Error) -> Rejection {

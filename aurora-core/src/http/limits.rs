@@ -48,18 +48,27 @@ pub enum Unread {
     BrokenOff,
 }
 
+impl Unread {
+    /// What it is to a client.
+    pub fn error(self) -> Error {
+        match self {
+            Self::TooLarge => Error::new(Code::PayloadTooLarge, "Request body is too large"),
+            Self::TooSlow => Error::new(Code::RequestTimeout, "Request body did not arrive in time"),
+            Self::BrokenOff => Error::new(Code::BadJson, "Could not read the request body"),
+        }
+    }
+}
+
 impl Http {
     /// What to answer to a request whose body was not read to its end.
     pub fn unread(&self, head: &Parts, why: Unread) -> Response<Vec<u8>> {
         let refresh = self.relative(&head.uri) == Some("/token");
         let error = match why {
-            Unread::TooLarge => Error::new(Code::PayloadTooLarge, "Request body is too large"),
             // The official client takes a 4xx on a refresh for the end of its session.
             Unread::TooSlow if refresh => {
                 Error::new(Code::OverCapacity, "Request body did not arrive in time").with_retry_after(1)
             }
-            Unread::TooSlow => Error::new(Code::RequestTimeout, "Request body did not arrive in time"),
-            Unread::BrokenOff => Error::new(Code::BadJson, "Could not read the request body"),
+            other => other.error(),
         };
         let mut response = self.error_response(&error, &head.headers);
         self.decorate(&head.headers, response.headers_mut());

@@ -55,7 +55,7 @@ mod render;
 mod routes;
 mod service_use;
 
-pub use admit::{Admitted, Claims, Rejection};
+pub use admit::{Admitted, Claims, Current, Rejection};
 pub use body::{read_json, tell_invalid};
 pub use call::{Http, contain};
 pub use ended::interrupted;
