@@ -46,7 +46,7 @@ static HOUSE: LazyLock<(Runtime, Guarded)> = LazyLock::new(|| {
         let policies = Policies::parse(POLICIES, "fuzz.sql").unwrap();
         let mut options = GuardOptions::default();
         options.statement_budget = std::time::Duration::from_millis(300);
-        let writer = WriterLock::default();
+        let writer = WriterLock::new(std::time::Duration::from_secs(5));
         let clock = Arc::new(SystemClock);
         let guard = Guard::open(&path, &policies, writer, clock, &SystemEntropy, options).await.unwrap();
         guard.guarded(Principal::user(ANN.parse().unwrap()))
@@ -77,7 +77,7 @@ fuzz_target!(|sql: &str| {
     let (runtime, both) = &*HOUSE;
     runtime.block_on(async {
         for db in [both.clone(), both.without_wall_one_for_tests()] {
-            let Ok(transaction) = db.begin().await else { continue };
+            let Ok(mut transaction) = db.begin().await else { continue };
             let told = match transaction.query_as::<Cells>(sql).fetch_all().await {
                 Ok(rows) => rows.into_iter().map(|Cells(text)| text).collect::<String>(),
                 Err(error) => format!("{error} {error:?}"),
