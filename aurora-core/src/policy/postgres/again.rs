@@ -65,9 +65,11 @@ pub(super) fn by_itself(condition: &str) -> String {
         let Some(open) = head.rfind(start) else { break };
         let (before, select) = head.split_at(open);
         let asked = select.strip_prefix(start).unwrap_or_default();
-        let name: String = asked.chars().take_while(|c| c.is_alphabetic()).collect();
-        let more = asked.strip_prefix(name.as_str()).unwrap_or_default();
-        printed.push_str(&format!("{before}(aurora.{name}(){more})"));
+        let inner = asked.trim_start_matches('(');
+        let opened = asked.strip_suffix(inner).unwrap_or_default();
+        let name: String = inner.chars().take_while(|c| c.is_alphabetic()).collect();
+        let more = inner.strip_prefix(name.as_str()).unwrap_or_default();
+        printed.push_str(&format!("{before}({opened}aurora.{name}(){more})"));
         rest = tail.strip_prefix(end).unwrap_or_default();
     }
     printed.push_str(rest);

@@ -17,8 +17,12 @@ pub(super) fn verified(source: &str) -> String {
     let (mut copied, mut at) = (0, 0);
     while let Some(token) = found.get(at) {
         let rest = found.get(at..).unwrap_or_default();
+        let before = at.checked_sub(1).and_then(|before| found.get(..=before)).unwrap_or_default();
         let replaced = match call(source, rest).or_else(|| setting(source, rest)) {
-            Some((taken, text)) => Some((taken, text)),
+            Some((taken, text)) => {
+                let (more, text) = grown(source, before, rest.get(taken..).unwrap_or_default(), text);
+                Some((taken + more, text))
+            }
             None if token.kind == Kind::Dollar => Some((1, body(token.text(source)))),
             None => None,
         };
@@ -90,6 +94,92 @@ fn setting(source: &str, rest: &[Token]) -> Option<(usize, String)> {
     Some((taken + cast, text))
 }
 
+/// The question together with what is asked of its answer alone, so that it is asked once and not of every row: casts,
+/// and members of the claims. How many tokens more that takes.
+fn grown(source: &str, before: &[Token], after: &[Token], text: String) -> (usize, String) {
+    let Some(asked) = text.strip_prefix(ASKS).and_then(|text| text.strip_suffix(ASKED)) else {
+        return (0, text);
+    };
+    let (mut asked, mut taken) = (asked.to_owned(), 0);
+    let looser = binds_looser(source, before);
+    // What a cast is of has to be one word: `a ->> 'b'::int` is a cast of the name.
+    let (mut json, mut single) = (asked == "claims", !asked.contains(' '));
+    loop {
+        let rest = after.get(taken..).unwrap_or_default();
+        if let Some(kind) = cast(source, rest) {
+            asked = if single { format!("{asked}::{kind}") } else { format!("({asked})::{kind}") };
+            (json, single) = (kind.starts_with("json"), true);
+            taken += 3;
+        } else if let Some((step, name, last)) = member(source, rest).filter(|_| json && looser) {
+            let (arrow, name) = (if last { "->>" } else { "->" }, name.text(source));
+            asked = format!("{asked} {arrow} {name}");
+            (json, single) = (!last, false);
+            taken += step;
+        } else {
+            return (taken, format!("{ASKS}{asked}{ASKED}"));
+        }
+    }
+}
+
+/// `::type`, of the plain types that the identity is compared as.
+fn cast(source: &str, rest: &[Token]) -> Option<&'static str> {
+    let [colon, again, kind, after @ ..] = rest else { return None };
+    // `text[]`, `text.kind`, `text(1)`
+    let whole = !after.first().is_some_and(|next| [b'[', b'.', b'('].iter().any(|symbol| next.is(*symbol)));
+    if !(colon.is(b':') && again.is(b':') && whole) {
+        return None;
+    }
+    CASTS.into_iter().find(|known| kind.is_word(source, known))
+}
+
+const CASTS: [&str; 8] = ["text", "uuid", "json", "jsonb", "int", "integer", "bigint", "smallint"];
+
+/// How every question to the verified identity begins.
+const ASKS: &str = "(SELECT ";
+/// How every question to the verified identity ends.
+const ASKED: &str = " FROM aurora.identity)";
+
+/// `-> 'name'` or `->> 'name'`: how many tokens it takes, the name, and whether it is the one that gives text. A
+/// constant that something binds to first is none of these.
+fn member<'t>(source: &str, rest: &'t [Token]) -> Option<(usize, &'t Token, bool)> {
+    let touch = |left: &Token, right: &Token| left.end == right.start;
+    let (step, name, next) = match rest {
+        [minus, more, again, name, next @ ..]
+            if minus.is(b'-')
+                && more.is(b'>')
+                && again.is(b'>')
+                && touch(minus, more)
+                && touch(more, again) =>
+        {
+            (4, name, next.first())
+        }
+        [minus, more, name, next @ ..] if minus.is(b'-') && more.is(b'>') && touch(minus, more) => {
+            (3, name, next.first())
+        }
+        _ => return None,
+    };
+    let bound = next.is_some_and(|next| {
+        next.is(b':')
+            || next.is(b'[')
+            || next.kind == Kind::Text
+            || next.is_word(source, "collate")
+            || next.is_word(source, "at")
+    });
+    let plain = name.plain_text(source).is_some_and(|name| !name.contains(['(', ')']));
+    (plain && !bound).then_some((step, name, step == 4))
+}
+
+/// Whether `->` is stronger than what stands before the question.
+fn binds_looser(source: &str, before: &[Token]) -> bool {
+    const WORDS: [&str; 10] =
+        ["and", "or", "not", "case", "when", "then", "else", "select", "where", "return"];
+    match before {
+        [] => true,
+        [.., operator, equals] if equals.is(b'=') => !(symbol(operator) && operator.end == equals.start),
+        [.., last] => last.is(b'(') || last.is(b',') || WORDS.iter().any(|word| last.is_word(source, word)),
+    }
+}
+
 /// Whether the condition is true only where the identity was verified, with nothing beside it.
 pub(super) fn asks_by_itself(condition: &str) -> bool {
     tokens(condition).is_ok_and(|found| asks(condition, &found))
@@ -129,7 +219,7 @@ pub(super) fn equals_at(condition: &[Token]) -> Option<usize> {
         depth = depth.saturating_sub(usize::from(token.is(b')') || token.is(b']')));
         if depth == 0 && token.is(b'=') {
             let glued = |other: Option<&Token>, touches: &dyn Fn(&Token) -> bool| {
-                other.is_some_and(|other| operator(other) && touches(other))
+                other.is_some_and(|other| symbol(other) && touches(other))
             };
             let before = at.checked_sub(1).and_then(|before| condition.get(before));
             if found.is_some()
@@ -144,7 +234,7 @@ pub(super) fn equals_at(condition: &[Token]) -> Option<usize> {
     found
 }
 
-fn operator(token: &Token) -> bool {
+fn symbol(token: &Token) -> bool {
     matches!(token.kind, Kind::Symbol(symbol) if !b",()[].;:".contains(&symbol))
 }
 
@@ -163,8 +253,18 @@ fn is_identity(source: &str, side: &[Token]) -> bool {
     let side = unwrapped(side);
     match side {
         [select, inner @ ..] if select.is_word(source, "select") => is_identity(source, inner),
-        [name, from, schema, dot, view] => {
-            name.is_word(source, "uid")
+        [name, cast @ .., from, schema, dot, view] => {
+            let casts = match cast {
+                [] => true,
+                [colon, again, kind] => {
+                    colon.is(b':')
+                        && again.is(b':')
+                        && (kind.is_word(source, "text") || kind.is_word(source, "uuid"))
+                }
+                _ => false,
+            };
+            casts
+                && name.is_word(source, "uid")
                 && from.is_word(source, "from")
                 && schema.is_word(source, "aurora")
                 && dot.is(b'.')
@@ -222,6 +322,47 @@ fn at_top(tokens: &[Token], at: usize) -> bool {
     count(b'(') == count(b')')
 }
 
+/// How many tokens `(SELECT .. FROM aurora.identity)` takes, if it begins here: the same for every row.
+pub(super) fn of_identity(source: &str, rest: &[Token]) -> Option<usize> {
+    let close = closing(rest, 0)?;
+    match rest.get(1..close)? {
+        [select, list @ .., from, schema, dot, view]
+            if select.is_word(source, "select")
+                && list.iter().filter(|token| matches!(token.kind, Kind::Word | Kind::Quoted)).all(
+                    |token| {
+                        ["claims", "uid", "bound"]
+                            .iter()
+                            .chain(&CASTS)
+                            .any(|word| token.is_word(source, word))
+                    },
+                )
+                && from.is_word(source, "from")
+                && schema.is_word(source, "aurora")
+                && dot.is(b'.')
+                && view.is_word(source, "identity") =>
+        {
+            Some(close + 1)
+        }
+        _ => None,
+    }
+}
+
+/// The partner of the parenthesis at `open`.
+pub(super) fn closing(all: &[Token], open: usize) -> Option<usize> {
+    all.get(open).filter(|token| token.is(b'('))?;
+    let mut depth = 0_usize;
+    for (at, token) in all.iter().enumerate().skip(open) {
+        depth += usize::from(token.is(b'('));
+        if token.is(b')') {
+            depth = depth.checked_sub(1)?;
+            if depth == 0 {
+                return Some(at);
+            }
+        }
+    }
+    None
+}
+
 pub(super) fn words_at_top(source: &str, tokens: &[Token], word: &str) -> bool {
     split(source, tokens, word).len() > 1 || tokens.first().is_some_and(|token| token.is_word(source, word))
 }
@@ -266,18 +407,42 @@ mod tests {
             ("auth.uid() = owner", "(SELECT uid FROM aurora.identity) = owner"),
             ("owner = (select auth . UID ( ))", "owner = (select (SELECT uid FROM aurora.identity))"),
             ("'auth.uid()' = x", "'auth.uid()' = x"),
-            ("auth.jwt() ->> 'a' = b", "(SELECT claims FROM aurora.identity) ->> 'a' = b"),
+            ("auth.jwt() ->> 'a' = b", "(SELECT claims ->> 'a' FROM aurora.identity) = b"),
             (
                 "org = current_setting('app.tenant_id', true)::int",
-                "org = (SELECT claims ->> 'aurora_tenant' FROM aurora.identity)::int",
+                "org = (SELECT (claims ->> 'aurora_tenant')::int FROM aurora.identity)",
             ),
             ("current_setting('Request.JWT.claims', true)", "(SELECT claims::text FROM aurora.identity)"),
             (
                 "current_setting('request.jwt.claims', true)::json",
-                "(SELECT claims::text FROM aurora.identity)::json",
+                "(SELECT claims::text::json FROM aurora.identity)",
             ),
             ("current_setting('other', true)", "current_setting('other', true)"),
             ("AS $f$ SELECT auth.uid() $f$", "AS $f$ SELECT (SELECT uid FROM aurora.identity) $f$"),
+        ] {
+            assert_eq!(verified(source), printed);
+        }
+    }
+
+    /// What is asked of the identity alone goes with the question; what binds to something else first does not.
+    #[test]
+    fn casts_and_members_are_asked_for_once() {
+        for (source, printed) in [
+            ("auth.uid()::text = a", "(SELECT uid::text FROM aurora.identity) = a"),
+            ("a = auth.jwt() -> 'm' ->> 'r'", "a = (SELECT claims -> 'm' ->> 'r' FROM aurora.identity)"),
+            (
+                "current_setting('request.jwt.claims', true)::json ->> 'r' = a",
+                "(SELECT claims::text::json ->> 'r' FROM aurora.identity) = a",
+            ),
+            ("auth.role()::text = a", "(SELECT (claims ->> 'role')::text FROM aurora.identity) = a"),
+            ("a || auth.jwt() ->> 'r'", "a || (SELECT claims FROM aurora.identity) ->> 'r'"),
+            ("a != auth.jwt() ->> 'r'", "a != (SELECT claims FROM aurora.identity) ->> 'r'"),
+            ("auth.jwt() -> '0'::int", "(SELECT claims FROM aurora.identity) -> '0'::int"),
+            ("auth.jwt() -> 'a'[1]", "(SELECT claims FROM aurora.identity) -> 'a'[1]"),
+            ("auth.jwt() ->> column_of_row", "(SELECT claims FROM aurora.identity) ->> column_of_row"),
+            ("auth.jwt() - > 'a'", "(SELECT claims FROM aurora.identity) - > 'a'"),
+            ("auth.uid()::text[]", "(SELECT uid FROM aurora.identity)::text[]"),
+            ("auth.jwt() ->> 'a' ->> 'b'", "(SELECT claims ->> 'a' FROM aurora.identity) ->> 'b'"),
         ] {
             assert_eq!(verified(source), printed);
         }

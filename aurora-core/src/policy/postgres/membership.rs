@@ -1,17 +1,28 @@
 //! Membership as an array that is built once: `EXISTS` and `IN` over the caller's own rows become
-//! `= ANY (ARRAY(SELECT ..))`, which an index of the guarded table answers.
+//! `= ANY (ARRAY(SELECT ..))`, which an index of the guarded table answers. A join of two tables becomes an array
+//! within an array, and so does one `EXISTS` in another.
 //!
 //! The form differs only in that it gives NULL where the other gives false, so it is used where nothing but AND and
 //! OR stands above; anything that is not plainly understood stays as it is written.
+//!
+//! Beside each array stands `>= (SELECT <the least value of the type>)`, which is true of every value. PostgreSQL
+//! takes any array that it cannot see for ten values, which is more than most people are members of, and then walks
+//! through everybody's rows in the order of the list; with the bound it counts on three. Where that is wrong, a list
+//! costs what the caller may see, and not what there is.
 
 use super::super::schema::{Schema, Table};
-use super::identity::{asks, equals_at, split, unwrapped, words_at_top};
+use super::identity::{asks, closing, equals_at, of_identity, split, unwrapped, words_at_top};
+use super::joined::Joined;
+use super::kinds::{alike, least};
 use super::lexer::{Kind, Token, tokens};
 use super::read::is_name;
 
 /// Words of a condition that are neither columns nor functions.
 const KEYWORDS: [&str; 13] =
     ["and", "not", "null", "true", "false", "is", "in", "like", "ilike", "any", "array", "now", "lower"];
+
+/// Words between two tables that are no alias.
+const JOINS: [&str; 8] = ["left", "right", "full", "cross", "natural", "inner", "lateral", "tablesample"];
 
 /// What follows a select's condition, or makes it more than a select.
 const MORE: [&str; 13] = [
@@ -63,24 +74,31 @@ fn pass(source: &str, schema: &Schema, outer: &Table, called: &str) -> Option<St
     None
 }
 
-struct Scope<'a> {
-    source: &'a str,
-    schema: &'a Schema,
-    outer: &'a Table,
-    called: &'a str,
+pub(super) struct Scope<'a> {
+    pub(super) source: &'a str,
+    pub(super) schema: &'a Schema,
+    pub(super) outer: &'a Table,
+    pub(super) called: &'a str,
 }
 
 /// A select of one table: what stands in each of its parts.
-struct Inner<'a> {
-    table: &'a Table,
-    alias: String,
-    list: &'a [Token],
-    from: &'a [Token],
-    conditions: Vec<&'a [Token]>,
+pub(super) struct Inner<'a> {
+    pub(super) table: &'a Table,
+    pub(super) alias: String,
+    pub(super) list: &'a [Token],
+    pub(super) from: &'a [Token],
+    pub(super) conditions: Vec<&'a [Token]>,
+}
+
+/// `inner.a = outer.b`: both sides, and the type of the outer one.
+pub(super) struct Pair<'t> {
+    pub(super) outer: &'t [Token],
+    pub(super) inner: &'t [Token],
+    pub(super) kind: String,
 }
 
 #[derive(PartialEq, Eq)]
-enum Side {
+pub(super) enum Side {
     Inner,
     Outer,
 }
@@ -88,7 +106,7 @@ enum Side {
 type Piece = (usize, usize, String);
 
 impl<'a> Scope<'a> {
-    fn text(&self, tokens: &[Token]) -> &'a str {
+    pub(super) fn text(&self, tokens: &[Token]) -> &'a str {
         match (tokens.first(), tokens.last()) {
             (Some(first), Some(last)) => self.source.get(first.start..last.end).unwrap_or_default(),
             _ => "",
@@ -128,19 +146,40 @@ impl<'a> Scope<'a> {
         if !self.is_plain(all, at, close) {
             return None;
         }
-        let inner = self.select(all.get(at + 2..close)?)?;
+        let query = all.get(at + 2..close)?;
+        let text = match self.select(query) {
+            Some(inner) => self.of_one(&inner)?,
+            None => Joined::read(self, query)?.array(self)?,
+        };
+        Some((at, close, text))
+    }
+
+    fn of_one(&self, inner: &Inner<'_>) -> Option<String> {
         let mut pair = None;
         let mut rest = Vec::new();
         for condition in &inner.conditions {
-            match self.correlation(&inner, condition) {
+            match self.correlation(inner, condition) {
                 Some(found) if pair.is_none() => pair = Some(found),
                 Some(_) => return None,
-                None if self.is_inner(&inner, condition) => rest.push(self.text(condition)),
-                None => return None,
+                None if self.is_inner(inner, condition) => rest.push(self.text(condition).to_owned()),
+                None => rest.push(self.within_inner(inner, condition)?),
             }
         }
-        let (outer, column) = pair?;
-        self.array(&inner, outer, self.text(column), &rest).map(|text| (at, close, text))
+        self.array(inner, &pair?, &rest)
+    }
+
+    /// A condition that is a membership itself: of a row of the inner table.
+    fn within_inner(&self, inner: &Inner<'_>, condition: &[Token]) -> Option<String> {
+        let scope =
+            Scope { source: self.source, schema: self.schema, outer: inner.table, called: &inner.alias };
+        let first = condition.first()?;
+        let (from, to, text) = if first.is_word(self.source, "exists") {
+            scope.exists(condition, 0)?
+        } else {
+            let at = condition.iter().position(|token| token.is_word(self.source, "in"))?;
+            scope.within(condition, at)?
+        };
+        (from == 0 && to + 1 == condition.len()).then_some(text)
     }
 
     /// `column IN (SELECT column FROM ..)`.
@@ -160,29 +199,43 @@ impl<'a> Scope<'a> {
         if outer_side != Side::Outer || side != Side::Inner || !alike(&outer_type, &inner_type) {
             return None;
         }
-        let all_inner = inner.conditions.iter().all(|condition| self.is_inner(&inner, condition));
-        let rest: Vec<&str> = inner.conditions.iter().map(|condition| self.text(condition)).collect();
-        if !all_inner {
-            return None;
+        let mut rest = Vec::new();
+        for condition in &inner.conditions {
+            rest.push(if self.is_inner(&inner, condition) {
+                self.text(condition).to_owned()
+            } else {
+                self.within_inner(&inner, condition)?
+            });
         }
-        let column = self.text(inner.list);
-        self.array(&inner, outer, column, &rest).map(|text| (start, close, text))
+        let pair = Pair { outer, inner: inner.list, kind: outer_type };
+        self.array(&inner, &pair, &rest).map(|text| (start, close, text))
     }
 
     /// The array form, where the select is over the caller's own rows: another array might be large.
-    fn array(&self, inner: &Inner<'_>, outer: &[Token], column: &str, rest: &[&str]) -> Option<String> {
+    pub(super) fn array(&self, inner: &Inner<'_>, pair: &Pair<'_>, rest: &[String]) -> Option<String> {
         let condition = rest.join(" AND ");
         if !asks(&condition, &tokens(&condition).ok()?) {
             return None;
         }
-        let (outer, from) = (self.text(outer), self.text(inner.from));
-        Some(format!("{outer} = ANY (ARRAY(SELECT {column} FROM {from} WHERE {condition}))"))
+        let least = least(&pair.kind)?;
+        let (outer, column, from) = (self.text(pair.outer), self.text(pair.inner), self.text(inner.from));
+        Some(format!(
+            "({outer} = ANY (ARRAY(SELECT {column} FROM {from} WHERE {condition})) AND {outer} >= (SELECT {least}))"
+        ))
     }
 
     fn select<'t>(&self, query: &'t [Token]) -> Option<Inner<'t>>
     where
         'a: 't,
     {
+        let (list, source, tail) = self.parts(query)?;
+        let (table, alias) = self.relation(source)?;
+        let conditions = split(self.source, unwrapped(tail), "and").into_iter().map(unwrapped).collect();
+        Some(Inner { table, alias, list, from: source, conditions })
+    }
+
+    /// What a select reads, from where, and on what condition.
+    pub(super) fn parts<'t>(&self, query: &'t [Token]) -> Option<(&'t [Token], &'t [Token], &'t [Token])> {
         let word = |word: &str| query.iter().position(|token| token.is_word(self.source, word));
         let (from, condition) = (word("from")?, word("where")?);
         let first = query.first()?.is_word(self.source, "select");
@@ -191,7 +244,11 @@ impl<'a> Scope<'a> {
         if !first || !plain(list) || MORE.iter().any(|word| words_at_top(self.source, tail, word)) {
             return None;
         }
-        let source = query.get(from + 1..condition)?;
+        Some((list, query.get(from + 1..condition)?, tail))
+    }
+
+    /// A table by its name, and what it is called.
+    pub(super) fn relation(&self, source: &[Token]) -> Option<(&'a Table, String)> {
         let (name, alias) = match source {
             [schema, dot, name, alias @ ..] if dot.is(b'.') => {
                 let schema = schema.identifier(self.source)?;
@@ -207,16 +264,16 @@ impl<'a> Scope<'a> {
         let alias = match alias {
             (name, []) => name,
             (_, [keyword, alias]) if keyword.is_word(self.source, "as") => alias.identifier(self.source)?,
-            (_, [alias]) => alias.identifier(self.source)?,
+            (_, [alias]) if !JOINS.iter().any(|word| alias.is_word(self.source, word)) => {
+                alias.identifier(self.source)?
+            }
             _ => return None,
         };
-        let table = self.schema.table(&name)?;
-        let conditions = split(self.source, unwrapped(tail), "and").into_iter().map(unwrapped).collect();
-        Some(Inner { table, alias, list, from: source, conditions })
+        Some((self.schema.table(&name)?, alias))
     }
 
     /// A column of the inner table or of the guarded one, with its type.
-    fn reference(&self, inner: Option<&Inner<'_>>, tokens: &[Token]) -> Option<(Side, String)> {
+    pub(super) fn reference(&self, inner: Option<&Inner<'_>>, tokens: &[Token]) -> Option<(Side, String)> {
         let kind = |table: &Table, column: &str| {
             table.columns.iter().find(|known| known.name == column).map(|known| known.declared_type.clone())
         };
@@ -244,12 +301,8 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// `inner.a = outer.b`: the outer side, then the inner one.
-    fn correlation<'t>(
-        &self,
-        inner: &Inner<'_>,
-        condition: &'t [Token],
-    ) -> Option<(&'t [Token], &'t [Token])> {
+    /// `inner.a = outer.b`, either way round.
+    pub(super) fn correlation<'t>(&self, inner: &Inner<'_>, condition: &'t [Token]) -> Option<Pair<'t>> {
         let at = equals_at(condition)?;
         let (left, right) = (condition.get(..at)?, condition.get(at + 1..)?);
         let (left_side, left_type) = self.reference(Some(inner), left)?;
@@ -258,14 +311,14 @@ impl<'a> Scope<'a> {
             return None;
         }
         match (left_side, right_side) {
-            (Side::Inner, Side::Outer) => Some((right, left)),
-            (Side::Outer, Side::Inner) => Some((left, right)),
+            (Side::Inner, Side::Outer) => Some(Pair { outer: right, inner: left, kind: right_type }),
+            (Side::Outer, Side::Inner) => Some(Pair { outer: left, inner: right, kind: left_type }),
             _ => None,
         }
     }
 
     /// Whether the condition speaks of the inner table, the caller and constants alone.
-    fn is_inner(&self, inner: &Inner<'_>, condition: &[Token]) -> bool {
+    pub(super) fn is_inner(&self, inner: &Inner<'_>, condition: &[Token]) -> bool {
         let mut at = 0;
         while let Some(token) = condition.get(at) {
             let rest = condition.get(at..).unwrap_or_default();
@@ -297,51 +350,6 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// How many tokens `(SELECT .. FROM aurora.identity)` takes, if it begins here: the same for every row.
-fn of_identity(source: &str, rest: &[Token]) -> Option<usize> {
-    let close = closing(rest, 0)?;
-    match rest.get(1..close)? {
-        [select, list @ .., from, schema, dot, view]
-            if select.is_word(source, "select")
-                && !list.iter().any(|token| token.is(b'('))
-                && from.is_word(source, "from")
-                && schema.is_word(source, "aurora")
-                && dot.is(b'.')
-                && view.is_word(source, "identity") =>
-        {
-            Some(close + 1)
-        }
-        _ => None,
-    }
-}
-
-/// The partner of the parenthesis at `open`.
-fn closing(all: &[Token], open: usize) -> Option<usize> {
-    all.get(open).filter(|token| token.is(b'('))?;
-    let mut depth = 0_usize;
-    for (at, token) in all.iter().enumerate().skip(open) {
-        depth += usize::from(token.is(b'('));
-        if token.is(b')') {
-            depth = depth.checked_sub(1)?;
-            if depth == 0 {
-                return Some(at);
-            }
-        }
-    }
-    None
-}
-
-/// Types between which `= ANY (array)` compares as `=` does.
-fn alike(left: &str, right: &str) -> bool {
-    let family = |kind: &str| match kind.to_ascii_lowercase().as_str() {
-        "smallint" | "integer" | "bigint" => Some("integer".to_owned()),
-        "text" | "character varying" => Some("text".to_owned()),
-        "uuid" => Some("uuid".to_owned()),
-        _ => None,
-    };
-    family(left).is_some() && family(left) == family(right)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::super::schema::Column;
@@ -370,6 +378,10 @@ mod tests {
                         column("tags", "text[]"),
                     ],
                 ),
+                Table::new(
+                    "projects",
+                    vec![column("note_id", "bigint"), column("team_id", "integer"), column("lead", "uuid")],
+                ),
             ],
         }
     }
@@ -381,22 +393,39 @@ mod tests {
 
     #[test]
     fn membership_of_the_caller_becomes_an_array() {
-        let array = "ANY (ARRAY(SELECT m.team_id FROM members m WHERE m.user_id = (SELECT uid FROM aurora.identity)))";
+        let of = |column: &str, inner: &str, least: &str| {
+            format!("({column} = ANY (ARRAY(SELECT {inner})) AND {column} >= (SELECT {least}))")
+        };
+        let mine = "m.team_id FROM members m WHERE m.user_id = (SELECT uid FROM aurora.identity)";
+        let bigint = "'-9223372036854775808'::bigint";
+        let array = |column: &str| of(column, mine, bigint);
         for (source, printed) in [
             (
                 "EXISTS (SELECT 1 FROM members m WHERE m.team_id = notes.team_id AND m.user_id = auth.uid())",
-                format!("notes.team_id = {array}"),
+                array("notes.team_id"),
             ),
             (
                 "owner = auth.uid() OR (EXISTS (SELECT 1 FROM members m WHERE m.user_id = auth.uid() AND notes.team_id = m.team_id))",
-                format!("owner = (SELECT uid FROM aurora.identity) OR (notes.team_id = {array})"),
+                format!("owner = (SELECT uid FROM aurora.identity) OR ({})", array("notes.team_id")),
             ),
-            (
-                "team_id IN (SELECT m.team_id FROM members m WHERE m.user_id = auth.uid())",
-                format!("team_id = {array}"),
-            ),
+            ("team_id IN (SELECT m.team_id FROM members m WHERE m.user_id = auth.uid())", array("team_id")),
         ] {
             assert_eq!(arrays(source), printed);
+        }
+        // One hop more: nested, and as a join with the tables in either order.
+        let teams = of("p.team_id", mine, "'-2147483648'::integer");
+        let two_hops = of("notes.id", &format!("p.note_id FROM projects p WHERE {teams}"), bigint);
+        for source in [
+            "EXISTS (SELECT 1 FROM projects p WHERE p.note_id = notes.id AND EXISTS
+               (SELECT 1 FROM members m WHERE m.team_id = p.team_id AND m.user_id = auth.uid()))",
+            "EXISTS (SELECT 1 FROM projects p JOIN members m ON m.team_id = p.team_id
+               WHERE p.note_id = notes.id AND m.user_id = auth.uid())",
+            "EXISTS (SELECT 1 FROM members m INNER JOIN projects p ON p.note_id = notes.id AND m.team_id = p.team_id
+               WHERE m.user_id = auth.uid())",
+            "EXISTS (SELECT 1 FROM projects p, members m
+               WHERE m.team_id = p.team_id AND p.note_id = notes.id AND m.user_id = auth.uid())",
+        ] {
+            assert_eq!(arrays(source), two_hops, "{source}");
         }
     }
 
@@ -413,6 +442,13 @@ mod tests {
             "EXISTS (SELECT 1 FROM members m WHERE m.team_id = notes.team_id AND m.user_id = notes.owner AND m.user_id = auth.uid())",
             "EXISTS (SELECT 1 FROM members m, members n WHERE m.team_id = notes.team_id AND m.user_id = auth.uid())",
             "EXISTS (SELECT 1 FROM members m JOIN teams t ON true WHERE m.team_id = notes.team_id AND m.user_id = auth.uid())",
+            "EXISTS (SELECT 1 FROM projects p LEFT JOIN members m ON m.team_id = p.team_id WHERE p.note_id = notes.id AND m.user_id = auth.uid())",
+            "EXISTS (SELECT 1 FROM projects p JOIN members m USING (team_id) WHERE p.note_id = notes.id AND m.user_id = auth.uid())",
+            "EXISTS (SELECT 1 FROM projects p JOIN members m ON m.team_id = p.team_id WHERE p.note_id = notes.id AND p.lead = auth.uid())",
+            "EXISTS (SELECT 1 FROM projects p JOIN members m ON m.team_id = p.team_id AND m.user_id = notes.owner WHERE p.note_id = notes.id AND m.user_id = auth.uid())",
+            "EXISTS (SELECT 1 FROM projects p, members m, members n WHERE m.team_id = p.team_id AND p.note_id = notes.id AND m.user_id = auth.uid())",
+            "EXISTS (SELECT 1 FROM projects p WHERE p.note_id = notes.id AND EXISTS (SELECT 1 FROM members m WHERE m.team_id = notes.team_id AND m.user_id = auth.uid()))",
+            "EXISTS (SELECT 1 FROM projects p WHERE p.note_id = notes.id AND NOT EXISTS (SELECT 1 FROM members m WHERE m.team_id = p.team_id AND m.user_id = auth.uid()))",
             "EXISTS (SELECT 1 FROM members m WHERE m.tags = notes.tags AND m.user_id = auth.uid())",
             "EXISTS (SELECT 1 FROM members m WHERE m.team_id = team_id AND m.user_id = auth.uid())",
             "team_id NOT IN (SELECT m.team_id FROM members m WHERE m.user_id = auth.uid())",

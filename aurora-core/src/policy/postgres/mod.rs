@@ -7,11 +7,14 @@
 //!    beside others stands a restrictive one for each role. A role that an injection switched to, and back again
 //!    before the policies are asked, is worth nothing. In a table that its own policies read again, they are functions
 //!    instead of subqueries: `again` says why.
-//! 4. Membership of the caller becomes an array where that is the same, and faster.
+//! 4. Membership of the caller becomes an array where that is the same, and faster; what is asked of the identity alone
+//!    is asked once.
 
 mod again;
 mod grants;
 mod identity;
+mod joined;
+mod kinds;
 pub(crate) mod lexer;
 mod membership;
 mod print;

@@ -303,7 +303,7 @@ mod tests {
                 "CREATE POLICY \"open\" ON \"public\".\"notes\" AS PERMISSIVE FOR SELECT TO anon, authenticated \
              USING (public)",
                 "CREATE POLICY \"mfa\" ON \"public\".\"notes\" AS RESTRICTIVE FOR ALL TO anon, authenticated \
-             USING ((SELECT claims FROM aurora.identity) ->> 'aal' = 'aal2')",
+             USING ((SELECT claims ->> 'aal' FROM aurora.identity) = 'aal2')",
                 "CREATE POLICY \"aurora binds anon\" ON \"public\".\"notes\" AS RESTRICTIVE FOR ALL TO anon \
              USING ((SELECT bound FROM aurora.as_anon)) WITH CHECK ((SELECT bound FROM aurora.as_anon))",
             ]
