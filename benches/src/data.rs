@@ -1,4 +1,4 @@
-//! A database of 100,000 notes, 1,000 users and 500 teams, plain and under the guard.
+//! A database of 100,000 notes (or as many as are asked for), 1,000 users and 500 teams, plain and under the guard.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ CREATE INDEX notes_owner ON notes(owner, id);
 CREATE INDEX notes_team ON notes(team_id, id);
 WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 999)
 INSERT INTO members SELECT i % 500, printf('00000000-0000-4000-8000-%012d', i) FROM n;
-WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
 INSERT INTO notes SELECT i, 'note ' || i, printf('%.200c', 'x'),
   printf('00000000-0000-4000-8000-%012d', (i * 7919) % 1000), CASE WHEN i % 4 = 0 THEN (i / 4) % 500 END FROM n;
 ";
@@ -63,8 +63,13 @@ impl Drop for Folder {
 }
 
 pub(crate) async fn fill(path: &Path) {
+    fill_rows(path, 100_000).await;
+}
+
+pub(crate) async fn fill_rows(path: &Path, rows: u32) {
     let mut connection = plain(path, false).await;
-    sqlx::raw_sql(SCHEMA).execute(&mut connection).await.unwrap();
+    let script = SCHEMA.replace("{rows}", &rows.to_string());
+    sqlx::raw_sql(sqlx::AssertSqlSafe(script)).execute(&mut connection).await.unwrap();
 }
 
 /// A connection set up as the guard's own are, without the guard.

@@ -82,13 +82,17 @@ pub(crate) fn compiled() -> Compiled {
     lowered.compile("docs", Role::Authenticated, Command::Select, Clause::Using, &Doc::layout()).unwrap()
 }
 
-/// The principal as its token names it, and its teams as the database answered.
-pub(crate) fn facts(compiled: &Compiled, user: &User) -> Facts {
-    let principal = Principal::user(user.id.parse::<UserId>().unwrap())
+/// The principal as its token names it.
+pub(crate) fn principal(user: &User) -> Principal {
+    Principal::user(user.id.parse::<UserId>().unwrap())
         .with_claims(&format!(r#"{{"app_metadata":{{"role":"{}"}}}}"#, user.role))
-        .unwrap();
+        .unwrap()
+}
+
+/// The principal, and its teams as the database answered.
+pub(crate) fn facts(compiled: &Compiled, principal: &Principal, user: &User) -> Facts {
     let teams = user.teams.iter().map(|team| [team.as_str()]);
-    Facts::of(&principal).with(&compiled.needs()[0], teams)
+    Facts::of(principal).with(&compiled.needs()[0], teams)
 }
 
 /// A side that answers one case, over and over; the answer was asserted before.
@@ -114,13 +118,27 @@ pub(crate) fn ours<'a>(name: &'a str, bound: &'a Bound, case: &'a Case) -> Side<
     side(name, move || black_box(bound).decide(black_box(&case.doc), NOW) == Decision::Allow, case.allowed)
 }
 
-/// Everything about the principal anew for each row: claims parsed, teams brought, policy bound.
-pub(crate) fn ours_anew<'a>(compiled: &'a Compiled, case: &'a Case) -> Side<'a> {
+/// The principal as admission left it, claims as text, and its teams anew for each row: parsed, brought, bound.
+pub(crate) fn ours_bound_anew<'a>(
+    compiled: &'a Compiled,
+    principal: &'a Principal,
+    case: &'a Case,
+) -> Side<'a> {
     let answer = move || {
-        let facts = facts(compiled, black_box(&case.user));
+        let facts = facts(compiled, black_box(principal), black_box(&case.user));
         compiled.decide(black_box(&case.doc), &facts, NOW).unwrap() == Decision::Allow
     };
-    side("aurora-from-row", answer, case.allowed)
+    side("aurora-bound-anew", answer, case.allowed)
+}
+
+/// Everything anew for each row: claims written and parsed, teams brought, policy bound.
+pub(crate) fn ours_anew<'a>(compiled: &'a Compiled, case: &'a Case) -> Side<'a> {
+    let answer = move || {
+        let user = black_box(&case.user);
+        let facts = facts(compiled, &principal(user), user);
+        compiled.decide(black_box(&case.doc), &facts, NOW).unwrap() == Decision::Allow
+    };
+    side("aurora-all-anew", answer, case.allowed)
 }
 
 pub(crate) const ROUNDS: usize = 150;
@@ -172,12 +190,14 @@ pub(crate) async fn run() {
     let compiled = compiled();
     let mut means = Means::new();
     for case in cases() {
-        let facts = facts(&compiled, &case.user);
+        let principal = principal(&case.user);
+        let facts = facts(&compiled, &principal, &case.user);
         let bound = compiled.bind(&facts).unwrap();
         let mut sides =
             vec![hand("handwritten", &case), hand("handwritten-again", &case), ours("aurora", &bound, &case)];
         means.case(&case, &mut sides, 20_000).await;
-        means.case(&case, &mut [ours_anew(&compiled, &case)], 200).await;
+        let mut anew = [ours_bound_anew(&compiled, &principal, &case), ours_anew(&compiled, &case)];
+        means.case(&case, &mut anew, 200).await;
         let bind = side("aurora-bind", || compiled.bind(black_box(&facts)).is_ok(), true);
         means.case(&case, &mut [bind], 2_000).await;
     }

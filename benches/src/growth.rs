@@ -3,19 +3,22 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use aurora_core::guard::Guarded;
 use aurora_core::policy::{
     Clause, Column, Command, Decision, Facts, Lowered, Policies, RowLayout, Schema, Table, ValueRef,
 };
 use aurora_core::types::{Principal, Role, Timestamp, UserId};
 
 use crate::data::{Folder, USER, guarded, plain};
-use crate::measure::median;
-use crate::serve::memory;
+use crate::measure::{median, point};
+use crate::serve;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 const RUNS: usize = 7;
-/// So many are held at once, so that the process's resident memory resolves one.
-const HELD: usize = 20;
+/// Memory that was freed before is resident still, and filled again first: until this much was added, nothing counts.
+const FILLS: u64 = 2 << 20;
+/// What has to be added so that the process's resident memory resolves one of many.
+const RESOLVES: u64 = 16 << 20;
 
 pub(crate) async fn run() {
     for policies in [1, 10, 100, 1_000] {
@@ -42,29 +45,84 @@ fn lower(text: &str, schema: &Schema) -> Lowered {
     Policies::parse(black_box(text), "growth.sql").unwrap().lower(schema).unwrap()
 }
 
-/// Milliseconds of parsing and lowering, and MiB of what is kept.
-fn load(name: &str, text: &str, schema: &Schema) -> Lowered {
+/// What grows, as the pictures have it: the series it belongs to, and how many policies there are.
+#[derive(Clone, Copy)]
+struct Step {
+    series: &'static str,
+    policies: usize,
+}
+
+impl Step {
+    fn figure(self, what: &str, value: f64, unit: &str) {
+        point(&format!("{}/{what}", self.series), self.policies, value, unit);
+    }
+}
+
+/// Parsing and lowering, and what of it is kept.
+fn load(step: Step, text: &str, schema: &Schema) -> Lowered {
     let mut times = Vec::new();
     for _ in 0..RUNS {
         let start = Instant::now();
         black_box(lower(text, schema));
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
-    println!("figure policy-growth.{name}.load {:.2} ms", median(&times));
-    let before = memory(std::process::id());
-    let held: Vec<Lowered> = (0..HELD).map(|_| lower(text, schema)).collect();
-    let grown = memory(std::process::id()).saturating_sub(before) as f64 / HELD as f64;
-    println!("figure policy-growth.{name}.memory {:.0} KiB", grown / 1024.0);
-    held.into_iter().next().unwrap()
+    step.figure("load", median(&times), "ms");
+    let mut resident = Resident::new();
+    let mut held = Vec::new();
+    while resident.more(5_000) {
+        held.push(lower(text, schema));
+    }
+    step.figure("memory", resident.each(), "KiB");
+    held.pop().unwrap()
+}
+
+/// How much each of many that are held adds to the process's resident memory.
+struct Resident {
+    start: u64,
+    /// From here on it counts: how many there were, and the memory then.
+    from: Option<(usize, u64)>,
+    count: usize,
+    now: u64,
+}
+
+impl Resident {
+    fn new() -> Self {
+        let now = serve::memory(std::process::id());
+        Self { start: now, from: None, count: 0, now }
+    }
+
+    /// Whether another has to be made; `most` ends what resolves nothing.
+    fn more(&mut self, most: usize) -> bool {
+        self.now = serve::memory(std::process::id());
+        let many = self.count >= 5;
+        let wanted = match self.from {
+            None => {
+                if many && (self.now >= self.start + FILLS || self.count >= most / 2) {
+                    self.from = Some((self.count, self.now));
+                }
+                true
+            }
+            Some((count, memory)) => {
+                self.count < count + 5 || (self.now < memory + RESOLVES && self.count < most)
+            }
+        };
+        self.count += usize::from(wanted);
+        wanted
+    }
+
+    fn each(&self) -> f64 {
+        let (count, memory) = self.from.unwrap();
+        self.now.saturating_sub(memory) as f64 / (self.count - count) as f64 / 1024.0
+    }
 }
 
 /// Nanoseconds of one decision for the first policy's row, the last one's, and one that all policies deny.
-fn decide(name: &str, lowered: &Lowered, policies: usize) {
+fn decide(step: Step, lowered: &Lowered, last: usize) {
     let layout = RowLayout::new(["id", "owner", "kind", "n"]);
     let start = Instant::now();
     let compiled =
         lowered.compile("t0", Role::Authenticated, Command::Select, Clause::Using, &layout).unwrap();
-    println!("figure policy-growth.{name}.compile {:.1} us", start.elapsed().as_secs_f64() * 1e6);
+    step.figure("compile", start.elapsed().as_secs_f64() * 1e6, "us");
     let facts = Facts::of(&Principal::user(USER.parse::<UserId>().unwrap()));
     let mut binds = Vec::new();
     for _ in 0..RUNS {
@@ -72,9 +130,10 @@ fn decide(name: &str, lowered: &Lowered, policies: usize) {
         black_box(compiled.bind(&facts).unwrap());
         binds.push(start.elapsed().as_secs_f64() * 1e6);
     }
-    println!("figure policy-growth.{name}.bind {:.1} us", median(&binds));
+    step.figure("bind", median(&binds), "us");
     let bound = compiled.bind(&facts).unwrap();
-    let last = format!("kind-{}", policies - 1);
+    let policies = last + 1;
+    let last = format!("kind-{last}");
     for (row, kind, allowed) in
         [("first", "kind-0", true), ("last", last.as_str(), true), ("none", "kind", false)]
     {
@@ -90,27 +149,27 @@ fn decide(name: &str, lowered: &Lowered, policies: usize) {
             }
             times.push(start.elapsed().as_nanos() as f64 / count as f64);
         }
-        println!("figure policy-growth.{name}.decision-{row} {:.1} ns", median(&times));
+        step.figure(&format!("decide-{row}"), median(&times), "ns");
     }
 }
 
 const COLUMNS: &str = "(id INTEGER PRIMARY KEY, owner TEXT NOT NULL, kind TEXT, n INTEGER)";
 
 async fn on_one_table(policies: usize) {
-    let name = format!("policies-{policies}");
+    let step = Step { series: "one-table", policies };
     let mut text = "ALTER TABLE t0 ENABLE ROW LEVEL SECURITY;\n".to_owned();
     for i in 0..policies {
         text.push_str(&format!(
             "CREATE POLICY p{i} ON t0 FOR SELECT TO authenticated USING (owner = auth.uid() AND kind = 'kind-{i}');\n"
         ));
     }
-    let lowered = load(&name, &text, &schema(1));
-    decide(&name, &lowered, policies);
-    connection(&name, &text, 1).await;
+    let lowered = load(step, &text, &schema(1));
+    decide(step, &lowered, policies - 1);
+    connection(step, &text, 1).await;
 }
 
 async fn on_many_tables(tables: usize) {
-    let name = format!("tables-{tables}");
+    let step = Step { series: "many-tables", policies: tables };
     let mut text = String::new();
     for i in 0..tables {
         text.push_str(&format!(
@@ -118,14 +177,15 @@ async fn on_many_tables(tables: usize) {
              CREATE POLICY own ON t{i} FOR ALL TO authenticated USING (owner = auth.uid() AND kind = 'kind-0');\n"
         ));
     }
-    let lowered = load(&name, &text, &schema(tables));
-    decide(&name, &lowered, 1);
-    connection(&name, &text, tables).await;
+    let lowered = load(step, &text, &schema(tables));
+    decide(step, &lowered, 0);
+    connection(step, &text, tables).await;
 }
 
-/// A guard's opening, the first statement of its first connection, and the same statement again.
-async fn connection(name: &str, policies: &str, tables: usize) {
-    let folder = Folder::new(&format!("growth-{name}"));
+/// A guard's opening, the first statement of its first connection, the same statement again, and what a guard holds
+/// whose connection has read every table.
+async fn connection(step: Step, policies: &str, tables: usize) {
+    let folder = Folder::new(&format!("growth-{}-{}", step.series, step.policies));
     let path = folder.0.join("app.db");
     let mut database = plain(&path, false).await;
     for i in 0..tables {
@@ -133,8 +193,6 @@ async fn connection(name: &str, policies: &str, tables: usize) {
         sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut database).await.unwrap();
     }
     let (mut open, mut first, mut second, mut all) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut held = Vec::new();
-    let before = memory(std::process::id());
     for _ in 0..RUNS {
         let start = Instant::now();
         let db = guarded(&path, policies).await;
@@ -145,16 +203,25 @@ async fn connection(name: &str, policies: &str, tables: usize) {
             times.push(start.elapsed().as_secs_f64() * 1e3);
         }
         let start = Instant::now();
-        for i in 1..tables {
-            db.query(&format!("SELECT id FROM t{i}")).execute().await.unwrap();
-        }
+        read(&db, 1, tables).await;
         all.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    step.figure("open", median(&open), "ms");
+    step.figure("first-statement", median(&first), "ms");
+    step.figure("second-statement", median(&second), "ms");
+    step.figure("every-other-table", median(&all), "ms");
+    let mut resident = Resident::new();
+    let mut held = Vec::new();
+    while resident.more(60) {
+        let db = guarded(&path, policies).await;
+        read(&db, 0, tables).await;
         held.push(db);
     }
-    let grown = memory(std::process::id()).saturating_sub(before) as f64 / RUNS as f64 / 1024.0;
-    println!("figure policy-growth.{name}.open {:.1} ms", median(&open));
-    println!("figure policy-growth.{name}.first-statement {:.2} ms", median(&first));
-    println!("figure policy-growth.{name}.second-statement {:.3} ms", median(&second));
-    println!("figure policy-growth.{name}.every-other-table {:.1} ms", median(&all));
-    println!("figure policy-growth.{name}.guard-memory {grown:.0} KiB");
+    step.figure("guard-memory", resident.each(), "KiB");
+}
+
+async fn read(db: &Guarded, from: usize, to: usize) {
+    for i in from..to {
+        db.query(&format!("SELECT id FROM t{i}")).execute().await.unwrap();
+    }
 }

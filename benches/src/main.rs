@@ -1,8 +1,8 @@
 //! `cargo run --release -p aurora-benches -- NAME`: one bench, side by side with its peer or limit in one run.
 //!
-//! Lines on standard output: `figure NAME VALUE UNIT`, `ratio NAME VALUE`, `control NAME VALUE`. A ratio is the
-//! median over interleaved rounds on one pinned core; a `control` is plain against plain of the same rounds; a
-//! spread over 10% voids the ratio, and the line says so.
+//! Lines on standard output: `figure NAME VALUE UNIT`, `ratio NAME VALUE`, `control NAME VALUE`, `point SERIES X Y
+//! UNIT`. A ratio is the median over interleaved rounds on one pinned core; a `control` is plain against plain of the
+//! same rounds; a spread over 10% voids the ratio, and the line says so. `plot FILE..` draws what was printed.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,6 +21,7 @@ mod footprint;
 mod growth;
 mod guarded;
 mod measure;
+mod plot;
 mod relational;
 mod requests;
 mod serve;
@@ -39,6 +40,7 @@ const BENCHES: &[(&str, fn())] = &[
     ("postgres", relational::over_bare),
     ("requests", || measure::pinned(requests::run())),
     ("footprint", || measure::free(footprint::run())),
+    ("plot", plot::run),
 ];
 
 fn main() -> ExitCode {

@@ -34,6 +34,12 @@ pub(crate) fn verdict(name: &str, ratio: f64, limit: f64, at_least: bool, spread
     }
 }
 
+/// Prints a point of a picture: see [`crate::plot`].
+pub(crate) fn point(series: &str, x: impl std::fmt::Display, y: f64, unit: &str) {
+    let digits = if y >= 100.0 { 1 } else { 3 };
+    println!("point {series} {x} {y:.digits$} {unit}");
+}
+
 /// The middle value, and how far the values spread around it.
 pub(crate) fn middle(values: &[f64]) -> (f64, f64) {
     let mut sorted = values.to_vec();

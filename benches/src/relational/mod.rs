@@ -1,9 +1,10 @@
 //! Relational policies: beside PocketBase, and against the best condition written by hand.
 //!
-//! `relational`, or one part of it: `relational pocketbase [ROWS]`, `relational best-sqlite [SHAPE]`,
-//! `relational best-postgres [SHAPE]`. `postgres`: what a guarded statement costs over bare row level security.
+//! `relational`, or one part of it: `relational pocketbase [ROWS [SHAPE]]`, `relational lists`,
+//! `relational best-sqlite [SHAPE]`, `relational best-postgres [SHAPE]`. `postgres`: what a guarded statement costs over bare row level security.
 
 mod bare;
+mod lists;
 mod pocketbase;
 mod postgres;
 mod posts;
@@ -24,7 +25,11 @@ pub(crate) fn run() {
     let only = arguments.get(1).map(String::as_str);
     // First, while nothing is pinned: its servers and its load share every core.
     if matches!(part, "" | "pocketbase") {
-        measure::free(pocketbase::run(only));
+        let shape = arguments.get(2).map(String::as_str);
+        measure::free(pocketbase::run(only, shape));
+    }
+    if matches!(part, "" | "lists") {
+        measure::pinned(lists::run());
     }
     if matches!(part, "" | "best-sqlite") {
         measure::pinned(sqlite::run(only));

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::posts::{self, SHAPES, Shape};
 use crate::client::Client;
 use crate::data::{self, Folder};
-use crate::measure::{median, verdict};
+use crate::measure::{median, point, verdict};
 use crate::requests::quarters;
 use crate::serve::{self, Server};
 
@@ -45,9 +45,9 @@ impl Drop for PocketBase {
     }
 }
 
-pub(super) async fn run(only: Option<&str>) {
+pub(super) async fn run(only: Option<&str>, one: Option<&str>) {
     let Some(binary) = fetch() else { return };
-    for rows in [100_000_u32, 1_000_000] {
+    for rows in [10_000_u32, 100_000, 1_000_000] {
         if only.is_some_and(|only| only != rows.to_string()) {
             continue;
         }
@@ -57,15 +57,14 @@ pub(super) async fn run(only: Option<&str>) {
         let superuser = peer(&binary, &folder.0, rows).await;
         let theirs = start(&binary, &folder.0).await;
         let mine = sign_in(theirs.port, "users", "me@example.com").await;
-        for shape in SHAPES {
+        for shape in SHAPES.iter().filter(|shape| one.is_none_or(|one| shape.name == one)) {
             rule(&theirs, &superuser, shape.rule).await;
             let ours = Server::start(shape.server, &folder.0, false);
             serve::ready(ours.port).await;
             same(shape, &theirs, &mine, &ours, &token).await;
             for (question, path, our_path) in QUESTIONS {
-                let size = if rows == 1_000_000 { "-1m" } else { "" };
-                let label = format!("pocketbase/{}-{question}{size}", shape.name);
-                beside(&label, (theirs.port, path, &mine), (ours.port, our_path, &token)).await;
+                let label = format!("pocketbase/{}-{question}", shape.name);
+                beside(&label, rows, (theirs.port, path, &mine), (ours.port, our_path, &token)).await;
             }
         }
     }
@@ -213,7 +212,7 @@ async fn page(port: u16, path: &str, token: &str) -> Value {
     serde_json::from_str(&body).unwrap()
 }
 
-async fn beside(label: &str, theirs: (u16, &str, &str), ours: (u16, &str, &str)) {
+async fn beside(label: &str, rows: u32, theirs: (u16, &str, &str), ours: (u16, &str, &str)) {
     let start = Instant::now();
     let first = load(theirs).await;
     let long = start.elapsed() > LONG;
@@ -233,9 +232,14 @@ async fn beside(label: &str, theirs: (u16, &str, &str), ours: (u16, &str, &str))
         their.push(first);
         our.push(second);
     }
-    println!("figure {label}.pocketbase {:.2} /s", median(&their));
-    println!("figure {label}.aurora {:.1} /s", median(&our));
-    verdict(label, median(&ratios), 5.0, true, quarters(&ratios));
+    point(&format!("{label}/pocketbase"), rows, median(&their), "/s");
+    point(&format!("{label}/aurora"), rows, median(&our), "/s");
+    let size = match rows {
+        1_000_000 => "-1m",
+        100_000 => "",
+        _ => "-10k",
+    };
+    verdict(&format!("{label}{size}"), median(&ratios), 5.0, true, quarters(&ratios));
 }
 
 /// Requests per second over [`CONNECTIONS`] kept connections.
