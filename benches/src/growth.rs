@@ -1,6 +1,7 @@
 //! What grows with the number of policies: loading, deciding, a connection's first use, memory.
 
 use std::hint::black_box;
+use std::path::Path;
 use std::time::Instant;
 
 use aurora_core::guard::Guarded;
@@ -20,12 +21,22 @@ const FILLS: u64 = 2 << 20;
 /// What has to be added so that the process's resident memory resolves one of many.
 const RESOLVES: u64 = 16 << 20;
 
+/// Each step is a process of its own: what an earlier one freed would take in what a later one adds.
 pub(crate) async fn run() {
-    for policies in [1, 10, 100, 1_000] {
-        on_one_table(policies).await;
-    }
-    for tables in [1, 10, 100, 500] {
-        on_many_tables(tables).await;
+    let arguments: Vec<String> = std::env::args().skip(2).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["one-table", policies] => on_one_table(policies.parse().unwrap()).await,
+        ["many-tables", tables] => on_many_tables(tables.parse().unwrap()).await,
+        _ => {
+            for (series, steps) in [("one-table", [1, 10, 100, 1_000]), ("many-tables", [1, 10, 100, 500])] {
+                for step in steps {
+                    let program = std::env::current_exe().unwrap();
+                    let mut child = std::process::Command::new(program);
+                    let status = child.args(["policy-growth", series, &step.to_string()]).status().unwrap();
+                    assert!(status.success());
+                }
+            }
+        }
     }
 }
 
@@ -58,7 +69,7 @@ impl Step {
     }
 }
 
-/// Parsing and lowering, and what of it is kept.
+/// Parsing and lowering.
 fn load(step: Step, text: &str, schema: &Schema) -> Lowered {
     let mut times = Vec::new();
     for _ in 0..RUNS {
@@ -67,13 +78,28 @@ fn load(step: Step, text: &str, schema: &Schema) -> Lowered {
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
     step.figure("load", median(&times), "ms");
+    lower(text, schema)
+}
+
+/// What loaded policies keep, and what a guard keeps whose connection has read every table. First of all, while nothing
+/// was freed.
+async fn memory(step: Step, text: &str, tables: usize, path: &Path) {
+    let schema = schema(tables);
     let mut resident = Resident::new();
     let mut held = Vec::new();
     while resident.more(5_000) {
-        held.push(lower(text, schema));
+        held.push(lower(text, &schema));
     }
     step.figure("memory", resident.each(), "KiB");
-    held.pop().unwrap()
+    // The policies stay held, so that what they were made with is all that guards could find freed.
+    let mut resident = Resident::new();
+    let mut guards = Vec::new();
+    while resident.more(200) {
+        let db = guarded(path, text).await;
+        read(&db, 0, tables).await;
+        guards.push(db);
+    }
+    step.figure("guard-memory", resident.each(), "KiB");
 }
 
 /// How much each of many that are held adds to the process's resident memory.
@@ -119,10 +145,16 @@ impl Resident {
 /// Nanoseconds of one decision for the first policy's row, the last one's, and one that all policies deny.
 fn decide(step: Step, lowered: &Lowered, last: usize) {
     let layout = RowLayout::new(["id", "owner", "kind", "n"]);
-    let start = Instant::now();
-    let compiled =
-        lowered.compile("t0", Role::Authenticated, Command::Select, Clause::Using, &layout).unwrap();
-    step.figure("compile", start.elapsed().as_secs_f64() * 1e6, "us");
+    let compile =
+        || lowered.compile("t0", Role::Authenticated, Command::Select, Clause::Using, &layout).unwrap();
+    let mut compiles = Vec::new();
+    for _ in 0..RUNS {
+        let start = Instant::now();
+        black_box(compile());
+        compiles.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    step.figure("compile", median(&compiles), "us");
+    let compiled = compile();
     let facts = Facts::of(&Principal::user(USER.parse::<UserId>().unwrap()));
     let mut binds = Vec::new();
     for _ in 0..RUNS {
@@ -163,9 +195,7 @@ async fn on_one_table(policies: usize) {
             "CREATE POLICY p{i} ON t0 FOR SELECT TO authenticated USING (owner = auth.uid() AND kind = 'kind-{i}');\n"
         ));
     }
-    let lowered = load(step, &text, &schema(1));
-    decide(step, &lowered, policies - 1);
-    connection(step, &text, 1).await;
+    measured(step, &text, 1, policies - 1).await;
 }
 
 async fn on_many_tables(tables: usize) {
@@ -177,14 +207,10 @@ async fn on_many_tables(tables: usize) {
              CREATE POLICY own ON t{i} FOR ALL TO authenticated USING (owner = auth.uid() AND kind = 'kind-0');\n"
         ));
     }
-    let lowered = load(step, &text, &schema(tables));
-    decide(step, &lowered, 0);
-    connection(step, &text, tables).await;
+    measured(step, &text, tables, 0).await;
 }
 
-/// A guard's opening, the first statement of its first connection, the same statement again, and what a guard holds
-/// whose connection has read every table.
-async fn connection(step: Step, policies: &str, tables: usize) {
+async fn measured(step: Step, text: &str, tables: usize, last: usize) {
     let folder = Folder::new(&format!("growth-{}-{}", step.series, step.policies));
     let path = folder.0.join("app.db");
     let mut database = plain(&path, false).await;
@@ -192,10 +218,18 @@ async fn connection(step: Step, policies: &str, tables: usize) {
         let sql = format!("CREATE TABLE t{i} {COLUMNS}");
         sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut database).await.unwrap();
     }
+    memory(step, text, tables, &path).await;
+    let lowered = load(step, text, &schema(tables));
+    decide(step, &lowered, last);
+    connection(step, text, tables, &path).await;
+}
+
+/// A guard's opening, the first statement of its first connection, the same statement again, and every other table.
+async fn connection(step: Step, policies: &str, tables: usize, path: &Path) {
     let (mut open, mut first, mut second, mut all) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..RUNS {
         let start = Instant::now();
-        let db = guarded(&path, policies).await;
+        let db = guarded(path, policies).await;
         open.push(start.elapsed().as_secs_f64() * 1e3);
         for times in [&mut first, &mut second] {
             let start = Instant::now();
@@ -210,14 +244,6 @@ async fn connection(step: Step, policies: &str, tables: usize) {
     step.figure("first-statement", median(&first), "ms");
     step.figure("second-statement", median(&second), "ms");
     step.figure("every-other-table", median(&all), "ms");
-    let mut resident = Resident::new();
-    let mut held = Vec::new();
-    while resident.more(60) {
-        let db = guarded(&path, policies).await;
-        read(&db, 0, tables).await;
-        held.push(db);
-    }
-    step.figure("guard-memory", resident.each(), "KiB");
 }
 
 async fn read(db: &Guarded, from: usize, to: usize) {

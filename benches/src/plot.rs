@@ -130,7 +130,7 @@ const GRID: RGBColor = RGBColor(0xd8, 0xde, 0xe4);
 const STYLE: &str = "<style>@media (prefers-color-scheme: dark) {
 text { fill: #c9d1d9 } [stroke=\"#24292F\"] { stroke: #8b949e } [stroke=\"#D8DEE4\"] { stroke: #30363d }
 }</style>\n";
-const FONT: (&str, i32) = ("sans-serif", 14);
+const FONT: &str = "sans-serif";
 const LIMIT: f64 = 1.10;
 
 pub(crate) fn run() {
@@ -195,7 +195,7 @@ fn save(folder: &Path, name: &str, svg: &str) {
 }
 
 fn text(size: i32) -> TextStyle<'static> {
-    (FONT.0, size).into_font().color(&INK)
+    (FONT, size).into_font().color(&INK)
 }
 
 /// The ends of a logarithmic axis: what is there, a little wider.
@@ -208,7 +208,7 @@ fn ends(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
 fn number(value: &f64) -> String {
     let (value, unit) = match *value {
         large if large >= 1e6 => (large / 1e6, "M"),
-        large if large >= 1e4 => (large / 1e3, "k"),
+        large if large >= 1e3 => (large / 1e3, "k"),
         small => (small, ""),
     };
     let digits = if value >= 1.0 { 0 } else { (-value.log10()).ceil() as usize };
@@ -219,7 +219,7 @@ fn lines(question: &Question, points: &Points) -> String {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (800, 420)).into_drawing_area();
-        let (chart_area, legend) = area.split_horizontally(570);
+        let (chart_area, legend) = area.split_horizontally(560);
         let found: Vec<_> = question
             .series
             .iter()
@@ -230,7 +230,7 @@ fn lines(question: &Question, points: &Points) -> String {
         let (low, high) = ends(all.map(|point| point.1));
         let mut chart = ChartBuilder::on(&chart_area)
             .margin(12)
-            .caption(question.title, text(17))
+            .caption(question.title, text(20))
             .x_label_area_size(44)
             .y_label_area_size(66)
             .build_cartesian_2d((left..right).log_scale(), (low..high).log_scale())
@@ -241,8 +241,8 @@ fn lines(question: &Question, points: &Points) -> String {
             .y_desc(question.y)
             .x_label_formatter(&number)
             .y_label_formatter(&number)
-            .label_style(text(13))
-            .axis_desc_style(text(14))
+            .label_style(text(16))
+            .axis_desc_style(text(16))
             .axis_style(INK)
             .bold_line_style(GRID)
             .light_line_style(TRANSPARENT)
@@ -265,7 +265,7 @@ fn lines(question: &Question, points: &Points) -> String {
             }
             let dots = points.iter().map(|point| Circle::new(*point, 3, style.filled()));
             chart.draw_series(dots).unwrap();
-            let place = text(13).pos(Pos::new(HPos::Left, VPos::Center));
+            let place = text(16).pos(Pos::new(HPos::Left, VPos::Center));
             legend.draw(&Text::new(*label, (42, height), place)).unwrap();
         }
         area.present().unwrap();
@@ -284,7 +284,7 @@ fn dots(engine: &str, shapes: &[(String, [Option<f64>; 2])]) -> String {
         let mut chart = ChartBuilder::on(&area)
             .margin(12)
             .margin_right(30)
-            .caption(title, text(17))
+            .caption(title, text(20))
             .x_label_area_size(44)
             .y_label_area_size(150)
             .build_cartesian_2d((left..right).log_scale(), (0..count - 1).into_segmented())
@@ -302,8 +302,8 @@ fn dots(engine: &str, shapes: &[(String, [Option<f64>; 2])]) -> String {
             .x_label_formatter(&|value: &f64| {
                 if *value < 10.0 { format!("{value:.1}") } else { format!("{value:.0}") }
             })
-            .label_style(text(13))
-            .axis_desc_style(text(14))
+            .label_style(text(16))
+            .axis_desc_style(text(16))
             .axis_style(INK)
             .bold_line_style(GRID)
             .light_line_style(TRANSPARENT)

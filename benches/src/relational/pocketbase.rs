@@ -21,8 +21,8 @@ use crate::serve::{self, Server};
 const CONNECTIONS: usize = 10;
 /// A block of requests ends after this long, but every connection sends one.
 const BLOCK: Duration = Duration::from_millis(1_500);
-/// Where a block takes longer than this, one is enough.
-const LONG: Duration = Duration::from_secs(45);
+/// Where one request takes longer than this, one block of as many as there are cores is enough, for either side.
+const LONG: Duration = Duration::from_secs(5);
 const PASSWORD: &str = "bench-password";
 const ME: &str = "u00000000000042";
 
@@ -214,23 +214,26 @@ async fn page(port: u16, path: &str, token: &str) -> Value {
 
 async fn beside(label: &str, rows: u32, theirs: (u16, &str, &str), ours: (u16, &str, &str)) {
     let start = Instant::now();
-    let first = load(theirs).await;
-    let long = start.elapsed() > LONG;
-    let second = load(ours).await;
+    page(theirs.0, theirs.1, theirs.2).await;
     let (mut their, mut our, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    if long {
+    if start.elapsed() > LONG {
+        let cores = std::thread::available_parallelism().unwrap().get();
         println!(
-            "# {label}: one block of {CONNECTIONS} requests took {:.0} s",
+            "# {label}: one request took {:.0} s; {cores} at a time, once",
             start.elapsed().as_secs_f64()
         );
+        let (first, second) = (load(theirs, cores).await, load(ours, cores).await);
         (their, our, ratios) = (vec![first], vec![second], vec![second / first]);
-    }
-    let start = Instant::now();
-    while !long && (ratios.len() < 3 || (ratios.len() < 9 && start.elapsed() < Duration::from_secs(40))) {
-        let (first, second) = (load(theirs).await, load(ours).await);
-        ratios.push(second / first);
-        their.push(first);
-        our.push(second);
+    } else {
+        load(theirs, CONNECTIONS).await;
+        load(ours, CONNECTIONS).await;
+        let start = Instant::now();
+        while ratios.len() < 3 || (ratios.len() < 9 && start.elapsed() < Duration::from_secs(40)) {
+            let (first, second) = (load(theirs, CONNECTIONS).await, load(ours, CONNECTIONS).await);
+            ratios.push(second / first);
+            their.push(first);
+            our.push(second);
+        }
     }
     point(&format!("{label}/pocketbase"), rows, median(&their), "/s");
     point(&format!("{label}/aurora"), rows, median(&our), "/s");
@@ -242,11 +245,11 @@ async fn beside(label: &str, rows: u32, theirs: (u16, &str, &str), ours: (u16, &
     verdict(&format!("{label}{size}"), median(&ratios), 5.0, true, quarters(&ratios));
 }
 
-/// Requests per second over [`CONNECTIONS`] kept connections.
-async fn load((port, path, token): (u16, &str, &str)) -> f64 {
+/// Requests per second over so many kept connections.
+async fn load((port, path, token): (u16, &str, &str), connections: usize) -> f64 {
     let start = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..CONNECTIONS {
+    for _ in 0..connections {
         let (path, token) = (path.to_owned(), token.to_owned());
         tasks.spawn(async move {
             let mut client = Client::connect(port).await;
