@@ -9,6 +9,9 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 type Points = BTreeMap<String, Vec<(f64, f64)>>;
+/// A shape, and its ratio for a list and by key.
+type Ratio = (String, [Option<f64>; 2]);
+type Ratios = BTreeMap<&'static str, Vec<Ratio>>;
 
 /// A question, and the series that answer it: what they are called in the output and in the picture. A series that is
 /// what ours is measured against is dashed, in the colour of the one before it.
@@ -135,7 +138,7 @@ const LIMIT: f64 = 1.10;
 
 pub(crate) fn run() {
     let mut points = Points::new();
-    let mut ratios: BTreeMap<&str, Vec<(String, [Option<f64>; 2])>> = BTreeMap::new();
+    let mut ratios = Ratios::new();
     for file in std::env::args().skip(2) {
         let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
         for line in text.lines() {
@@ -166,7 +169,7 @@ pub(crate) fn run() {
 }
 
 /// `ratio best/SHAPE/ENGINE 1.05 (..)`, or `void (.., median 1.05)`.
-fn best(ratios: &mut BTreeMap<&str, Vec<(String, [Option<f64>; 2])>>, name: &str, rest: &[&str]) {
+fn best(ratios: &mut Ratios, name: &str, rest: &[&str]) {
     let Some(name) = name.strip_prefix("best/") else { return };
     let Some((shape, engine)) = name.split_once('/') else { return };
     let engine = match engine {
@@ -273,7 +276,7 @@ fn lines(question: &Question, points: &Points) -> String {
     svg
 }
 
-fn dots(engine: &str, shapes: &[(String, [Option<f64>; 2])]) -> String {
+fn dots(engine: &str, shapes: &[Ratio]) -> String {
     let mut svg = String::new();
     {
         let count = shapes.len() as i32;
