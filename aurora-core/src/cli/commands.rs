@@ -37,7 +37,7 @@ pub(super) fn parser() -> Command {
                 .long("identity")
                 .requires("print-sql")
                 .value_parser(["settings", "mac"])
-                .help("Print what a superuser runs so that identities come from settings, with set_config revoked"),
+                .help("Print what a superuser runs: `settings` revokes set_config and believes settings, `mac` is the way back"),
         );
     Command::new("aurora").subcommand_required(true).subcommands([policy, setup])
 }

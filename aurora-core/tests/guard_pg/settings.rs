@@ -5,10 +5,10 @@ use aurora_core::guard::GuardOptions;
 use aurora_core::store::{IdentityBy, PostgresDatabase, PostgresOptions, identity_sql};
 use aurora_core::types::{Code, Principal, UserId};
 use futures_util::StreamExt as _;
-use sqlx::Row as _;
+use sqlx::{Connection as _, Row as _};
 
 use crate::attacks::{attempt, rows};
-use crate::fixture::{ANN, BOB, Fixture, POLICIES, Place, ROWS, SCHEMA, run, superuser};
+use crate::fixture::{ANN, BOB, Fixture, POLICIES, Place, ROWS, SCHEMA, owner_url, run, superuser};
 use crate::forging::forgeries;
 
 const VIEWS: &str = "SELECT string_agg(c.relname || pg_get_viewdef(c.oid), '' ORDER BY c.relname) FROM pg_class c \
@@ -131,12 +131,80 @@ async fn one_without_the_other_does_not_start() {
         assert!(error.message().contains("may call set_config"), "{}", error.message());
         run(&mut superuser, &format!("REVOKE {function} FROM {role}")).await;
     }
+    // Half of the views, as a restore that was broken off leaves them.
+    let view = "SELECT NULL::jsonb AS claims, NULL::uuid AS uid, false AS bound FROM aurora.identity_keys";
+    run(&mut superuser, &format!("CREATE OR REPLACE VIEW aurora.as_anon AS {view}")).await;
+    let error = start().await.unwrap_err();
+    assert!(error.message().contains("some of the views"), "{}", error.message());
     // The other way round: revoked, while the views ask for a MAC.
     run(&mut superuser, identity_sql(IdentityBy::Mac)).await;
     start().await.unwrap();
     run(&mut superuser, &format!("REVOKE {function} FROM PUBLIC")).await;
     let error = start().await.unwrap_err();
     assert!(error.message().contains("set_config is revoked"), "{}", error.message());
+}
+
+/// Contrib's `xml2` runs text with statements of its own, and a function may be made over PostgreSQL's own code.
+#[tokio::test]
+async fn what_else_sets_a_setting_does_not_start() {
+    let place = place().await;
+    let mut superuser = superuser(&place.name).await;
+    let start = async || PostgresDatabase::connect(place.run.clone(), &PostgresOptions::default()).await;
+    for (make, remove, named) in [
+        ("CREATE EXTENSION xml2", "DROP EXTENSION xml2", "public.xpath_table"),
+        (
+            "CREATE FUNCTION public.alias(text, text, boolean) RETURNS text LANGUAGE internal AS 'set_config_by_name'",
+            "DROP FUNCTION public.alias(text, text, boolean)",
+            "public.alias(text,text,boolean)",
+        ),
+    ] {
+        start().await.unwrap();
+        run(&mut superuser, make).await;
+        let error = start().await.unwrap_err();
+        assert!(error.message().contains(&format!("PUBLIC may call {named}")), "{}", error.message());
+        run(&mut superuser, remove).await;
+    }
+}
+
+/// Only a superuser's REVOKE takes: of anybody else the script changes nothing at all.
+#[tokio::test]
+async fn an_owner_cannot_open_the_views_by_half() {
+    let place = Place::new(SCHEMA, ROWS).await;
+    let mut superuser = superuser(&place.name).await;
+    let before: String = sqlx::query(VIEWS).fetch_one(&mut superuser).await.unwrap().get(0);
+    let mut owner = sqlx::PgConnection::connect(&owner_url(&place.name)).await.unwrap();
+    let refused = sqlx::raw_sql(identity_sql(IdentityBy::Settings)).execute(&mut owner).await.unwrap_err();
+    assert!(refused.to_string().contains("run this as a superuser"), "{refused}");
+    let after: String = sqlx::query(VIEWS).fetch_one(&mut superuser).await.unwrap().get(0);
+    assert_eq!(before, after);
+    PostgresDatabase::connect(place.run.clone(), &PostgresOptions::default()).await.unwrap();
+}
+
+/// What a host's own functions leave in a session is gone before the next principal comes.
+#[tokio::test]
+async fn nothing_is_left_for_the_next_one() {
+    let place = place().await;
+    let functions = "CREATE FUNCTION public.hold() RETURNS int LANGUAGE plpgsql AS $f$ BEGIN
+            EXECUTE 'DECLARE held CURSOR WITH HOLD FOR SELECT title FROM notes'; RETURN 1; END $f$;
+        CREATE FUNCTION public.prepare() RETURNS int LANGUAGE plpgsql AS $f$ BEGIN
+            EXECUTE 'PREPARE sqlx_s_90 AS SELECT 1'; RETURN 1; END $f$;
+        CREATE FUNCTION public.lock() RETURNS int LANGUAGE plpgsql AS $f$ BEGIN
+            PERFORM pg_advisory_lock(42); RETURN 1; END $f$;
+        CREATE FUNCTION public.hear() RETURNS int LANGUAGE plpgsql AS $f$ BEGIN
+            EXECUTE 'LISTEN gossip'; RETURN 1; END $f$;";
+    run(&mut superuser(&place.name).await, functions).await;
+    let fixture = Fixture::at(place, POLICIES, GuardOptions::default(), 1).await.unwrap();
+    for function in ["hold", "prepare", "lock", "hear"] {
+        rows(&fixture.bob(), &format!("SELECT {function}()")).await.unwrap();
+        let ann = fixture.ann().without_wall_one_for_tests();
+        let cursor = attempt(&fixture, &ann, "SELECT cursor_to_xml('held', 9, true, true, '')::text").await;
+        assert!(cursor.is_err(), "{cursor:?}");
+        let left = "SELECT (SELECT count(*) FROM pg_prepared_statements WHERE from_sql), \
+            (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()), \
+            (SELECT count(*) FROM pg_listening_channels())";
+        let left: (i64, i64, i64) = ann.query_as(left).fetch_one().await.unwrap();
+        assert_eq!(left, (0, 0, 0), "{function}");
+    }
 }
 
 #[tokio::test]

@@ -45,18 +45,22 @@ const EXCESSES: &str = r"
     UNION ALL SELECT 'cannot become', wanted FROM unnest(ARRAY['anon', 'authenticated', 'aurora_store',
         'aurora_service']) AS wanted WHERE wanted NOT IN (SELECT rolname FROM reach)";
 
-/// Whether the views believe settings, as [`IDENTITY_BY_SETTINGS`](super::setup) leaves them, and which role that the
-/// session can become may call `set_config`.
+/// Which of the views of identities believe settings: those that ask no key. Then who, of the roles that the session
+/// can become, may call `set_config`, or what of PostgreSQL's own does the same under another name or runs text with
+/// statements of its own (contrib's `xml2`).
 const SETTINGS: &str = r"
-    SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        JOIN pg_catalog.pg_description d ON d.objoid = c.oid AND d.classoid = c.tableoid AND d.objsubid = 0
-        WHERE n.nspname = 'aurora' AND c.relname = 'identity' AND d.description = 'settings'),
-    (SELECT r.rolname::text FROM pg_catalog.pg_roles r
-        WHERE (r.rolname = session_user OR pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER'))
-        AND r.rolname <> 'aurora_store'
-        AND pg_catalog.has_function_privilege(r.oid, 'pg_catalog.set_config(text, text, boolean)', 'EXECUTE')
-        ORDER BY 1 LIMIT 1)";
+    SELECT (SELECT array_agg(pg_catalog.pg_get_viewdef(c.oid) NOT LIKE '%identity_keys%')
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'aurora' AND c.relkind = 'v' AND (c.relname = 'identity' OR c.relname LIKE 'as\_%')),
+    (SELECT CASE WHEN pg_catalog.has_function_privilege('public', p.oid, 'EXECUTE') THEN 'PUBLIC'
+            ELSE r.rolname::text END || ' may call ' || p.oid::regprocedure::text
+        FROM pg_catalog.pg_roles r, pg_catalog.pg_proc p
+        WHERE p.prosrc IN ('set_config_by_name', 'xpath_table')
+        AND (r.rolname = session_user OR pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER'))
+        AND (r.rolname <> 'aurora_store' OR p.oid <> 'pg_catalog.set_config(text, text, boolean)'::regprocedure)
+        AND pg_catalog.has_function_privilege(r.oid, p.oid, 'EXECUTE')
+        ORDER BY 1 LIMIT 1),
+    pg_catalog.has_function_privilege('pg_catalog.set_config(text, text, boolean)', 'EXECUTE')";
 
 /// How old the server may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,19 +128,27 @@ pub(super) async fn run_role(
 /// Whether identities are believed because `set_config` is revoked. Refuses the one without the other.
 pub(super) async fn settings_are_believed(connection: &mut PgConnection) -> Result<bool> {
     let row = sqlx::query(SETTINGS).fetch_one(connection).await.map_err(failure)?;
-    let (believed, caller): (bool, Option<String>) =
-        (row.try_get(0).map_err(failure)?, row.try_get(1).map_err(failure)?);
-    let text = match (believed, caller) {
-        (true, Some(role)) => format!(
-            "the database believes settings, and `{role}` may call set_config; let a superuser run what `setup \
-             --print-sql --identity settings` prints, or go back with `--identity mac`"
-        ),
-        (false, None) => {
+    let views: Option<Vec<bool>> = row.try_get(0).map_err(failure)?;
+    let (caller, callable): (Option<String>, bool) =
+        (row.try_get(1).map_err(failure)?, row.try_get(2).map_err(failure)?);
+    let views = views.unwrap_or_default();
+    let text = match (views.contains(&true), views.contains(&false), caller) {
+        (false, _, _) if callable => return Ok(false),
+        (false, _, _) => {
             "set_config is revoked, and identities are bound with it; let a superuser run what `setup \
              --print-sql --identity settings` prints, or grant it to PUBLIC again"
                 .to_owned()
         }
-        (believed, _) => return Ok(believed),
+        (true, false, None) => return Ok(true),
+        (true, true, _) => {
+            "some of the views of identities believe settings, and some do not; let a superuser run \
+             what `setup --print-sql --identity mac` prints"
+                .to_owned()
+        }
+        (true, false, Some(caller)) => format!(
+            "the database believes settings, and {caller}; revoke it, or let a superuser go back with what `setup \
+             --print-sql --identity mac` prints"
+        ),
     };
     Err(Error::new(Code::Configuration, text))
 }

@@ -57,8 +57,9 @@ impl Connections {
     pub(super) fn new(options: PgConnectOptions, most: u32, deadline: Duration, pooled: bool) -> Self {
         let most = most.max(1);
         // A pooler knows no settings of a connection's start; there each transaction brings them.
-        let options =
-            if pooled { options } else { options.options([("idle_in_transaction_session_timeout", IDLE)]) };
+        // Policies make a plan look costly, and compiling it takes longer than any statement that a request waits for.
+        let settings = [("idle_in_transaction_session_timeout", IDLE), ("jit", "off")];
+        let options = if pooled { options } else { options.options(settings) };
         let permits = usize::try_from(most).unwrap_or(1);
         Self(Arc::new(Inner {
             options,
@@ -213,10 +214,13 @@ async fn end(connection: &mut PgConnection, text: String, steps: usize) -> sqlx:
     loop {
         match answers.try_next().await {
             Ok(Some(Either::Left(_))) => done += 1,
-            Ok(Some(Either::Right(row))) => clean &= row.is_empty() || row.try_get(0)?,
+            Ok(Some(Either::Right(row))) => clean &= row.is_empty() || row.try_get(0).unwrap_or(false),
             Ok(None) => return Ok(clean),
             // Only the cleaning failed.
-            Err(_) if done >= steps => return Ok(false),
+            Err(error) if done >= steps => {
+                tracing::warn!(%error, "a connection could not be cleaned, and is closed");
+                return Ok(false);
+            }
             Err(error) => return Err(error),
         }
     }

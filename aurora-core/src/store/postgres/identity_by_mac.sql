@@ -1,4 +1,4 @@
--- Identities by a MAC, as Aurora makes them: run as a superuser; then start the services again.
+-- Identities by a MAC, as Aurora makes them: run as a superuser, then start the services again.
 BEGIN;
 GRANT EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean) TO PUBLIC;
 DO $aurora$
@@ -25,5 +25,4 @@ BEGIN
     END LOOP;
 END
 $aurora$;
-COMMENT ON VIEW aurora.identity IS NULL;
 COMMIT;

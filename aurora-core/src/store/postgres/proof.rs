@@ -21,9 +21,10 @@ const BIND_POOLED: &str = "SELECT set_config('role', $1, true), set_config('requ
     set_config('aurora.mac', $3, true), set_config('search_path', $4, true), \
     set_config('statement_timeout', $5, true), set_config('lock_timeout', $6, true), \
     set_config('idle_in_transaction_session_timeout', '60000', true), \
-    set_config('TimeZone', 'UTC', true), set_config('client_encoding', 'UTF8', true)";
+    set_config('TimeZone', 'UTC', true), set_config('client_encoding', 'UTF8', true), \
+    set_config('jit', 'off', true)";
 const SET_POOLED: &str = "; SET LOCAL idle_in_transaction_session_timeout = 60000; SET LOCAL TimeZone = 'UTC'; \
-    SET LOCAL client_encoding = 'UTF8'";
+    SET LOCAL client_encoding = 'UTF8'; SET LOCAL jit = off";
 
 /// The role and claims alone, within a transaction that is bound already.
 const REBIND: &str = "SELECT set_config('role', $1, true), set_config('request.jwt.claims', $2, true), \
@@ -51,9 +52,6 @@ const CLEAN: &str =
 const CLEAN_BARE: &str = "RESET ALL; RESET ROLE; CLOSE ALL; UNLISTEN *; DISCARD SEQUENCES; \
     SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_statement() WHERE from_sql) \
     AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) 0, pg_catalog.pg_advisory_unlock_all()";
-/// Where settings are believed, a host's statement prepares and sets nothing.
-const CLEAN_SETTINGS: &str = "RESET ALL; RESET ROLE";
-
 /// What keeps an identity from being forged.
 #[derive(Clone, Debug)]
 pub(super) enum Proof {
@@ -140,8 +138,7 @@ impl Proof {
     /// whether it is clean.
     pub(super) fn cleaning(&self) -> &'static str {
         match self {
-            Self::Mac(_) => CLEAN,
-            Self::Settings => CLEAN_SETTINGS,
+            Self::Mac(_) | Self::Settings => CLEAN,
             Self::None => CLEAN_BARE,
         }
     }
@@ -181,7 +178,7 @@ impl Proof {
         search_path: &str,
     ) -> sqlx::Result<()> {
         if let Self::Settings = self {
-            let text = format!("SELECT{}", identity(role, claims, search_path));
+            let text = format!("RESET ROLE{}", identity(role, claims, search_path));
             return sqlx::raw_sql(AssertSqlSafe(text)).execute(connection).await.map(drop);
         }
         let query = sqlx::query(REBIND)
@@ -209,12 +206,14 @@ fn settings(who: &Bind<'_>, search_path: &str) -> String {
     )
 }
 
-/// The path is of quoted identifiers already.
+/// The path is of quoted identifiers already. The claims come while nobody's role stands: `pg_stat_statements` shows
+/// a role what it ran itself.
 fn identity(role: &str, claims: &str, search_path: &str) -> String {
     format!(
-        "; SET LOCAL ROLE {}; SET LOCAL \"request.jwt.claims\" = {}; SET LOCAL search_path = {search_path}",
-        quote(role),
-        text(claims)
+        "; SET LOCAL \"request.jwt.claims\" = {}; SET LOCAL search_path = {search_path}; \
+         SET LOCAL ROLE {}",
+        text(claims),
+        quote(role)
     )
 }
 
@@ -253,6 +252,6 @@ mod tests {
         let inner = inner.strip_suffix('\'').unwrap();
         assert_eq!(inner.replace("''", "").matches('\'').count(), 0, "{inner}");
         assert_eq!(inner.replace("\\\\", "\\").replace("''", "'"), claims);
-        assert!(identity("a\"b", "{}", "public").contains("SET LOCAL ROLE \"a\"\"b\";"));
+        assert!(identity("a\"b", "{}", "public").ends_with("SET LOCAL ROLE \"a\"\"b\""));
     }
 }
