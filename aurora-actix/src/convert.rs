@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::dev::RequestHead;
 use actix_web::http::header as theirs;
+use aurora_core::observe::REQUEST_ID;
 use aurora_core::types::{Code, Error};
 use http::header::{HeaderName, HeaderValue, VARY};
 use http::request::Parts;
@@ -51,4 +52,11 @@ pub(crate) fn merge(ours: &HeaderMap, response: &mut theirs::HeaderMap) {
             drop(response.insert(name, value));
         }
     }
+}
+
+/// Writes the request's id over what its client sent, for the host's handlers.
+pub(crate) fn tell_request_id(ours: &HeaderMap, request: &mut theirs::HeaderMap) {
+    let mut id = HeaderMap::new();
+    id.extend(ours.get(REQUEST_ID).cloned().map(|value| (REQUEST_ID, value)));
+    merge(&id, request);
 }

@@ -60,6 +60,7 @@ pub(crate) async fn door(
     let peer = peer(&request);
     let id = http.request_id(&head.headers, peer);
     write_request_id(&mut head.headers, id);
+    convert::tell_request_id(&head.headers, request.headers_mut());
     head.extensions.insert(id);
     if http.owns(head.uri.path()) {
         let answer = ours(&aurora, head, peer, &mut request).await;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::{self, PayloadConfig, ServiceConfig};
 use actix_web::{App, HttpResponse};
 use aurora_core::Aurora;
+use aurora_core::http::Limits;
 
 use crate::door::{door, lock};
 
@@ -78,6 +79,7 @@ impl Secured {
             .default_service(web::to(HttpResponse::NotFound))
             .configure(|app| private(app));
         App::new()
+            .app_data(PayloadConfig::new(Limits::WRITTEN.host_body))
             .configure(|app| beside(app))
             .configure(|app| public(app))
             .service(locked)

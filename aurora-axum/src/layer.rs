@@ -100,7 +100,7 @@ where
         return Ok(outside(response.map(Body::from)));
     }
     if let Err(foreign) = http.check_host(&head.uri, &head.headers) {
-        return Ok(http.error_response(&foreign, &head.headers).map(Body::from));
+        return Ok(outside(http.error_response(&foreign, &head.headers).map(Body::from)));
     }
     head.extensions.insert(aurora.clone());
     let route = head.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);

@@ -16,6 +16,8 @@ pub struct Limits {
     pub head: Duration,
     /// For the whole body of a request of ours; then [`Unread::TooSlow`] is the answer. 10 s.
     pub body: Duration,
+    /// The largest body that `Valid` reads of a host's route, unless the host's framework was told another. 2 MiB.
+    pub host_body: usize,
     /// For open requests after the signal to end. 25 s: orchestrators kill after 30 s.
     pub drain: Duration,
 }
@@ -26,6 +28,7 @@ impl Limits {
         connections: 10_000,
         head: Duration::from_secs(10),
         body: Duration::from_secs(10),
+        host_body: 2 * 1024 * 1024,
         drain: Duration::from_secs(25),
     };
 }
