@@ -2,14 +2,16 @@
 
 use super::catalog::{Catalog, Guarded, Policy};
 use super::constant;
+use super::duplicate::Doubt;
 use super::error::PolicyError;
-use super::raw::{Raw, RawSelect, RawSource};
+use super::raw::{Raw, RawKind, RawSelect, RawSource};
 use super::schema::Command;
 use crate::types::Role;
 
 pub(super) struct Reach<'a> {
     catalog: &'a Catalog,
     role: Role,
+    doubt: Doubt,
 }
 
 /// The tables of these expressions' subqueries. What a function reads is not among them: PostgreSQL's rewriter does
@@ -60,34 +62,55 @@ impl<'a> Conditions<'a> {
         self.permissive.iter().chain(&self.restrictive).copied()
     }
 
-    /// The tables whose grants PostgreSQL asks for: its planner drops a subquery that constants decide, and the
-    /// permission check with it. `checks`: each is a condition by itself, not one conjunction.
-    fn asked(&self, checks: bool, found: &mut Vec<String>) {
-        let mut open = Vec::new();
-        for (_, raw) in &self.permissive {
-            match constant::decided(raw) {
-                Some(Some(true)) => {
-                    open.clear();
-                    break;
-                }
-                Some(_) => {}
-                None => open.push(*raw),
-            }
-        }
-        let permits = self.permissive.iter().any(|(_, raw)| constant::decided(raw) == Some(Some(true)));
+    /// The tables whose grants PostgreSQL asks for: its planner drops a subquery that constants decide or that a
+    /// repeated side of an OR makes superfluous, and the permission check with it. `checks`: each is a condition by
+    /// itself, not one conjunction.
+    fn asked(&self, checks: bool, doubt: Doubt, found: &mut Vec<String>) {
+        let open: Vec<Raw> = self.permissive.iter().map(|(_, raw)| (*raw).clone()).collect();
+        // One without others, and none at all, are a junction too.
+        let either = Raw { kind: RawKind::Or(open), line: 0 };
         let never = |raw: &Raw| matches!(constant::decided(raw), Some(Some(false) | None));
-        if !checks && ((open.is_empty() && !permits) || self.restrictive.iter().any(|(_, raw)| never(raw))) {
+        let mut all = self.restrictive.iter().map(|(_, raw)| *raw).chain(std::iter::once(&either));
+        if !checks && all.any(never) {
             return;
         }
-        for raw in open.into_iter().chain(self.restrictive.iter().map(|(_, raw)| *raw)) {
-            constant::live(raw, &mut |select| push_sources(select, found));
+        for raw in std::iter::once(&either).chain(self.restrictive.iter().map(|(_, raw)| *raw)) {
+            constant::live(raw, doubt, &mut |select| push_sources(select, found));
         }
     }
 }
 
 impl<'a> Reach<'a> {
     pub(super) fn new(catalog: &'a Catalog, role: Role) -> Self {
-        Self { catalog, role }
+        Self { catalog, role, doubt: Doubt::Different }
+    }
+
+    /// Refuses where it hangs on doubt whether PostgreSQL asks for a grant that the role does not hold. `hidden`: the
+    /// tables of which columns are read that it was not granted.
+    pub(super) fn doubted(
+        &self,
+        table: &'a Guarded,
+        command: Command,
+        hidden: &[String],
+    ) -> Option<PolicyError> {
+        let other = Self { doubt: Doubt::Same, ..*self };
+        let columns = |this: &Self| super::hidden::told(hidden, &this.left_out(table, command)).is_some();
+        let denied = self.denied(table, command);
+        let differs = match (&denied, other.denied(table, command)) {
+            (Some(_), Some(_)) => false,
+            (None, None) => columns(self) != columns(&other),
+            _ => true,
+        };
+        let inner = denied.or_else(|| hidden.first().cloned()).filter(|_| differs)?;
+        let role = self.role.as_str();
+        let construct = format!(
+            "policies on {}: whether they read {inner}, which {role} may not, hangs on sides of an OR that may be \
+             the same",
+            table.name
+        );
+        let help = format!("GRANT SELECT ON {inner} TO {role}, or spell alike what is the same");
+        let line = table.policies.first().map_or(table.line, |policy| policy.line);
+        Some(PolicyError::new(&self.catalog.file, line, construct, help))
     }
 
     fn conditions(&self, table: &'a Guarded, command: Command) -> [Conditions<'a>; 2] {
@@ -109,8 +132,8 @@ impl<'a> Reach<'a> {
     fn asked_by(&self, table: &'a Guarded, command: Command) -> Vec<String> {
         let mut found = Vec::new();
         let [using, check] = self.conditions(table, command);
-        using.asked(false, &mut found);
-        check.asked(true, &mut found);
+        using.asked(false, self.doubt, &mut found);
+        check.asked(true, self.doubt, &mut found);
         found
     }
 
