@@ -18,6 +18,7 @@
     reason = "a test fails by panicking and prints what it ran"
 )]
 
+mod aimed;
 mod answer;
 mod arrays;
 mod cells;
