@@ -24,13 +24,13 @@ impl Statements<'_> {
         let known = self.known(table).clone();
         let mut possible = vec![Obstacle::Key, Obstacle::Key];
         if known.foreign.is_some() {
-            possible.extend([Obstacle::Parent; 4]);
+            possible.extend([Obstacle::Parent; 6]);
         }
         if known.check.is_some() {
             possible.extend([Obstacle::Check; 3]);
         }
         if known.unique.is_some() {
-            possible.extend([Obstacle::Unique; 6]);
+            possible.extend([Obstacle::Unique; 8]);
         }
         if known.columns.iter().enumerate().any(|(at, column)| column.not_null && !known.is_key(at)) {
             possible.extend([Obstacle::Null; 2]);

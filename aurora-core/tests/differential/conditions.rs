@@ -69,7 +69,8 @@ impl Exprs<'_> {
     pub(crate) fn calculated(&mut self) -> Node {
         if self.rng.chance(50) {
             let op = *self.rng.pick(&["{} = {}", "{} <> {}", "{} > {}", "{} IS DISTINCT FROM {}"]);
-            let sides = [self.int(2), self.lit(Kind::Int)];
+            let scalar = if self.rng.chance(35) { self.scalar(Kind::Int, 1) } else { None };
+            let sides = [scalar.unwrap_or_else(|| self.int(2)), self.lit(Kind::Int)];
             return Node::of(Kind::Bool, op, sides).tag("compare integer");
         }
         let op = *self.rng.pick(&["{} = {}", "{} <> {}", "{} IS DISTINCT FROM {}"]);

@@ -62,7 +62,7 @@ fn exprs<'a>(rng: &'a mut Rng, world: &'a World, table: usize, circles: bool) ->
 }
 
 fn condition(rng: &mut Rng, world: &World, table: usize, circles: bool, restrictive: bool) -> Node {
-    let shape = rng.weighted(&[30, 12, 34, 6, if restrictive { 40 } else { 6 }, 8, 8, 20, 8, 5]);
+    let shape = rng.weighted(&[30, 12, 34, 6, if restrictive { 40 } else { 6 }, 8, 8, 23, 8, 5]);
     let mut exprs = exprs(rng, world, table, circles);
     if restrictive && !matches!(shape, 4 | 9) {
         // Often satisfied, or nobody would see anything.
@@ -77,10 +77,10 @@ fn condition(rng: &mut Rng, world: &World, table: usize, circles: bool, restrict
         4 => Node::atom(Kind::Bool, "true").tag("constant true"),
         5 => exprs.call_of_null().unwrap_or_else(|| exprs.bool(1)),
         6 => exprs.file().unwrap_or_else(|| exprs.bool(1)),
-        7 => match exprs.rng.below(8) {
-            0 | 1 => exprs.array(1),
-            2 | 3 => exprs.json(),
-            4 | 5 => exprs.moment(),
+        7 => match exprs.rng.below(10) {
+            0..=2 => exprs.array(1),
+            3 | 4 => exprs.json(),
+            5 | 6 => exprs.moment(),
             _ => Some(exprs.calculated()),
         }
         .unwrap_or_else(|| exprs.bool(1)),

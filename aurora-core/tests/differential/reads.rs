@@ -5,13 +5,13 @@ use super::tree::{Kind, Node};
 
 impl Statements<'_> {
     pub(crate) fn select(&mut self) -> Node {
-        match self.rng.below(13) {
-            0..=2 => self.plain_select(),
-            3..=5 => self.join(),
-            6 | 7 => self.aggregate(),
-            8 | 9 => self.with(),
-            10 => self.derived(),
-            11 => self.scalar(),
+        match self.rng.below(26) {
+            0..=5 => self.plain_select(),
+            6..=11 => self.join(),
+            12..=16 => self.aggregate(),
+            17..=19 => self.with(),
+            20 | 21 => self.derived(),
+            22 | 23 => self.scalar(),
             _ => self.compound(),
         }
     }
