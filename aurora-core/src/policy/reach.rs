@@ -8,6 +8,14 @@ use super::raw::{Raw, RawKind, RawSelect, RawSource};
 use super::schema::Command;
 use crate::types::Role;
 
+/// Of what policies read of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    None,
+    Some,
+    All,
+}
+
 pub(super) struct Reach<'a> {
     catalog: &'a Catalog,
     role: Role,
@@ -65,7 +73,7 @@ impl<'a> Conditions<'a> {
     /// The tables whose grants PostgreSQL asks for: its planner drops a subquery that constants decide or that a
     /// repeated side of an OR makes superfluous, and the permission check with it. `checks`: each is a condition by
     /// itself, not one conjunction.
-    fn asked(&self, checks: bool, doubt: Doubt, found: &mut Vec<String>) {
+    fn asked(&self, checks: bool, doubt: Doubt, select: &mut impl FnMut(&RawSelect)) {
         let open: Vec<Raw> = self.permissive.iter().map(|(_, raw)| (*raw).clone()).collect();
         // One without others, and none at all, are a junction too.
         let either = Raw { kind: RawKind::Or(open), line: 0 };
@@ -75,7 +83,7 @@ impl<'a> Conditions<'a> {
             return;
         }
         for raw in std::iter::once(&either).chain(self.restrictive.iter().map(|(_, raw)| *raw)) {
-            constant::live(raw, doubt, &mut |select| push_sources(select, found));
+            constant::live(raw, doubt, select);
         }
     }
 }
@@ -85,7 +93,7 @@ impl<'a> Reach<'a> {
         Self { catalog, role, doubt: Doubt::Different }
     }
 
-    /// Refuses where it hangs on doubt whether PostgreSQL asks for a grant that the role does not hold. `hidden`: the
+    /// Refuses where it cannot be told whether PostgreSQL asks for a grant that the role does not hold. `hidden`: the
     /// tables of which columns are read that it was not granted.
     pub(super) fn doubted(
         &self,
@@ -94,23 +102,48 @@ impl<'a> Reach<'a> {
         hidden: &[String],
     ) -> Option<PolicyError> {
         let other = Self { doubt: Doubt::Same, ..*self };
-        let columns = |this: &Self| super::hidden::told(hidden, &this.left_out(table, command)).is_some();
-        let denied = self.denied(table, command);
-        let differs = match (&denied, other.denied(table, command)) {
-            (Some(_), Some(_)) => false,
-            (None, None) => columns(self) != columns(&other),
-            _ => true,
+        let inner = match (self.denied(table, command), other.denied(table, command)) {
+            (Some(_), Some(_)) => return None,
+            (None, None) => hidden
+                .iter()
+                .find(|name| {
+                    self.partly(table, command, name) != other.partly(table, command, name)
+                        || self.partly(table, command, name) == Part::Some
+                })?
+                .clone(),
+            (one, two) => one.or(two)?,
         };
-        let inner = denied.or_else(|| hidden.first().cloned()).filter(|_| differs)?;
         let role = self.role.as_str();
         let construct = format!(
-            "policies on {}: whether they read {inner}, which {role} may not, hangs on sides of an OR that may be \
-             the same",
+            "policies on {}: PostgreSQL's planner may leave out what they read of {inner} and {role} may not",
             table.name
         );
-        let help = format!("GRANT SELECT ON {inner} TO {role}, or spell alike what is the same");
+        let help = format!(
+            "GRANT SELECT ON {inner} TO {role}, or spell alike what is the same in an OR and leave out what constants \
+             decide"
+        );
         let line = table.policies.first().map_or(table.line, |policy| policy.line);
         Some(PolicyError::new(&self.catalog.file, line, construct, help))
+    }
+
+    /// How much of what the statement's policies read of a table PostgreSQL asks for.
+    fn partly(&self, table: &'a Guarded, command: Command, name: &str) -> Part {
+        let (mut named, mut asked) = (0_usize, 0_usize);
+        let count = |select: &RawSelect| {
+            let tables = select.sources.iter().filter_map(RawSource::table);
+            tables.filter(|other| other.eq_ignore_ascii_case(name)).count()
+        };
+        let [using, check] = self.conditions(table, command);
+        for (_, raw) in using.iter().chain(check.iter()) {
+            raw.walk(&mut |_| {}, &mut |select| named += count(select));
+        }
+        using.asked(false, self.doubt, &mut |select| asked += count(select));
+        check.asked(true, self.doubt, &mut |select| asked += count(select));
+        match asked {
+            0 => Part::None,
+            _ if asked < named => Part::Some,
+            _ => Part::All,
+        }
     }
 
     fn conditions(&self, table: &'a Guarded, command: Command) -> [Conditions<'a>; 2] {
@@ -132,8 +165,8 @@ impl<'a> Reach<'a> {
     fn asked_by(&self, table: &'a Guarded, command: Command) -> Vec<String> {
         let mut found = Vec::new();
         let [using, check] = self.conditions(table, command);
-        using.asked(false, self.doubt, &mut found);
-        check.asked(true, self.doubt, &mut found);
+        using.asked(false, self.doubt, &mut |select| push_sources(select, &mut found));
+        check.asked(true, self.doubt, &mut |select| push_sources(select, &mut found));
         found
     }
 

@@ -30,13 +30,13 @@ impl Statements<'_> {
             possible.extend([Obstacle::Check; 3]);
         }
         if known.unique.is_some() {
-            possible.extend([Obstacle::Unique; 8]);
+            possible.extend([Obstacle::Unique; 9]);
         }
         if known.columns.iter().enumerate().any(|(at, column)| column.not_null && !known.is_key(at)) {
             possible.extend([Obstacle::Null; 2]);
         }
         let obstacle = *self.rng.pick(&possible);
-        if obstacle == Obstacle::Parent && self.rng.chance(45) {
+        if obstacle == Obstacle::Parent && self.rng.chance(65) {
             return self.leave(table);
         }
         let (columns, values) = self.own_row(table, obstacle);
@@ -68,7 +68,13 @@ impl Statements<'_> {
             })
         };
         let all: Vec<usize> = (0..self.world.tables.len()).collect();
-        let open: Vec<usize> = all.iter().filter(open).copied().collect();
+        // More often one with constraints.
+        let often = |table: usize| {
+            let known = &self.world.tables[table];
+            1 + 2 * usize::from(known.unique.is_some()) + usize::from(known.foreign.is_some())
+        };
+        let open = all.iter().filter(open).flat_map(|table| vec![*table; often(*table)]);
+        let open: Vec<usize> = open.collect();
         if open.is_empty() || self.rng.chance(15) {
             return self.table();
         }
@@ -87,7 +93,7 @@ impl Statements<'_> {
         let used: Vec<&Value> =
             rows.map(|(_, row)| &row[foreign.column]).filter(|value| **value != Value::Null).collect();
         let of = parent.columns[parent.key[0]].of;
-        if self.rng.chance(60) || used.is_empty() {
+        if self.rng.chance(75) || used.is_empty() {
             let none = self.nowhere(of);
             let column = &known.columns[foreign.column].name;
             let form = format!("UPDATE {} SET {column} = {{}}", known.name);

@@ -15,7 +15,7 @@ pub(crate) struct Case {
 }
 
 /// What Aurora says where it cannot tell what PostgreSQL's planner leaves out.
-pub(crate) const DOUBTED: &str = "hangs on sides of an OR that may be the same";
+pub(crate) const DOUBTED: &str = "PostgreSQL's planner may leave out what";
 
 /// How the engines took a world's policies.
 pub(crate) enum Opened {

@@ -36,7 +36,7 @@ const WRONG: usize = 60;
 const INSTALLED: u64 = 2;
 
 /// Policies that Aurora refuses since it cannot tell what PostgreSQL's planner would leave out.
-const DOUBTED: &str = "refused by Aurora: sides of an OR that may be the same";
+const DOUBTED: &str = "refused by Aurora: grants of what a planner may leave out";
 
 #[derive(Default)]
 struct Counts {
