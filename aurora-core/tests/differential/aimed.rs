@@ -24,13 +24,13 @@ impl Statements<'_> {
         let known = self.known(table).clone();
         let mut possible = vec![Obstacle::Key, Obstacle::Key];
         if known.foreign.is_some() {
-            possible.extend([Obstacle::Parent; 6]);
+            possible.extend([Obstacle::Parent; 9]);
         }
         if known.check.is_some() {
             possible.extend([Obstacle::Check; 3]);
         }
         if known.unique.is_some() {
-            possible.extend([Obstacle::Unique; 9]);
+            possible.extend([Obstacle::Unique; 10]);
         }
         if known.columns.iter().enumerate().any(|(at, column)| column.not_null && !known.is_key(at)) {
             possible.extend([Obstacle::Null; 2]);
@@ -71,7 +71,7 @@ impl Statements<'_> {
         // More often one with constraints.
         let often = |table: usize| {
             let known = &self.world.tables[table];
-            1 + 2 * usize::from(known.unique.is_some()) + usize::from(known.foreign.is_some())
+            1 + 2 * usize::from(known.unique.is_some()) + 4 * usize::from(known.foreign.is_some())
         };
         let open = all.iter().filter(open).flat_map(|table| vec![*table; often(*table)]);
         let open: Vec<usize> = open.collect();

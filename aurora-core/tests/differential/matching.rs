@@ -65,6 +65,7 @@ impl Exprs<'_> {
             ("now() - {} > interval '3 years'", "now() and an interval"),
             ("{} + interval '30 days' < now()", "now() and an interval"),
             ("{} <= now()", "now()"),
+            ("{} > now()", "now()"),
             ("{} + interval '1 month' = '2024-03-29 23:59:59+00'", "interval"),
             ("{} - interval '1 year' < '2022-06-16'", "interval"),
             ("{} BETWEEN '2023-01-01' AND '2024-12-31'", "BETWEEN"),

@@ -229,7 +229,7 @@ pub(crate) fn erring(rng: &mut Rng, world: &mut World) -> Option<()> {
     // An index would let the planner skip rows that fail.
     let text = of(Kind::Text).filter(|_| table.unique.is_none());
     let other = &world.tables[1].name;
-    let kinds = [0, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 6, 6, 7, 7, 7, 7];
+    let kinds = [0, 0, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 6, 6, 7, 7, 7, 7];
     let (tag, condition) = match *rng.pick(&kinds) {
         0 => ("division by zero", format!("10 / {} > 1", int?)),
         1 => ("division by zero", format!("10 % {} = 0", int?)),

@@ -55,7 +55,7 @@ pub(crate) fn draw(rng: &mut Rng, world: &World, who: &Who) -> Script {
 impl Statements<'_> {
     pub(crate) fn statement(&mut self, in_transaction: bool) -> Node {
         self.scopes.clear();
-        match self.rng.weighted(&[if in_transaction { 15 } else { 38 }, 11, 20, 11, 15, 20]) {
+        match self.rng.weighted(&[if in_transaction { 15 } else { 41 }, 11, 20, 11, 15, 20]) {
             0 => self.select(),
             1 => self.insert(),
             2 => self.update(),

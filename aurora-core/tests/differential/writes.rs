@@ -65,7 +65,7 @@ impl Statements<'_> {
     pub(crate) fn insert(&mut self) -> Node {
         let table = self.table();
         let name = self.known(table).name.clone();
-        if self.rng.chance(50)
+        if self.rng.chance(65)
             && let Some(node) = self.insert_select(table)
         {
             return node;
