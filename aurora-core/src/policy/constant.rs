@@ -213,6 +213,11 @@ fn condition(raw: &Raw, truth: bool, doubt: Doubt, select: &mut impl FnMut(&RawS
             condition(one, false, doubt, select);
             subquery(inner, doubt, select);
         }
+        // Nobody reads what an EXISTS puts out, and PostgreSQL mostly leaves it out.
+        RawKind::Exists(inner) if doubt == Doubt::Same => {
+            let (output, more, order) = (None, Vec::new(), Vec::new());
+            subquery(&RawSelect { output, more, order, ..(**inner).clone() }, doubt, select)
+        }
         RawKind::Exists(inner) | RawKind::Scalar(inner) | RawKind::ArraySelect(inner) => {
             subquery(inner, doubt, select)
         }
@@ -233,12 +238,13 @@ fn subquery(inner: &RawSelect, doubt: Doubt, select: &mut impl FnMut(&RawSelect)
     for other in &inner.union {
         subquery(other, doubt, select);
     }
-    let never = |one: &Raw| matches!(decided(one), Some(Some(false) | None));
-    if inner.conditions.iter().any(|(_, one)| never(one)) {
+    let never = inner.conditions.iter().any(|(_, one)| matches!(decided(one), Some(Some(false) | None)));
+    // PostgreSQL makes joins of some subqueries before it folds constants, and of others after that.
+    if never && doubt == Doubt::Same {
         return;
     }
     for (_, one) in &inner.conditions {
-        live(one, doubt, select);
+        if never { one.walk(&mut |_| {}, select) } else { live(one, doubt, select) }
     }
     let outputs = inner.output.iter().chain(inner.more.iter().map(|(_, output)| output));
     for output in outputs.chain(inner.order.iter().map(|(key, ..)| key)) {

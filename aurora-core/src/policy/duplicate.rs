@@ -8,7 +8,8 @@
 use super::constant::decided;
 use super::raw::{Comparison, Raw, RawKind, RawSelect, Relation};
 
-/// What to make of two conditions that may be the same.
+/// What to make of two conditions that may be the same, and of what else PostgreSQL may leave out: `Same` leaves out
+/// as much as can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Doubt {
     Same,
@@ -421,6 +422,11 @@ mod tests {
             CREATE POLICY b ON notes FOR SELECT USING (owner = auth.uid()
                 AND id IN (SELECT team_id FROM members));";
         assert!(allowed(two));
+        // A condition that is never true spares the others nothing.
+        let never = "REVOKE SELECT ON members FROM authenticated;
+            CREATE POLICY a ON notes FOR SELECT USING (false);
+            CREATE POLICY b ON notes AS RESTRICTIVE FOR SELECT USING (id IN (SELECT team_id FROM members));";
+        assert!(!allowed(never));
         let doubt = "REVOKE SELECT ON members FROM authenticated;
             CREATE POLICY p ON notes FOR SELECT
                 USING ((notes.id = 1 AND id IN (SELECT team_id FROM members)) OR id = 1);";

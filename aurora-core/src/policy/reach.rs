@@ -71,17 +71,12 @@ impl<'a> Conditions<'a> {
     }
 
     /// The tables whose grants PostgreSQL asks for: its planner drops a subquery that constants decide or that a
-    /// repeated side of an OR makes superfluous, and the permission check with it. `checks`: each is a condition by
-    /// itself, not one conjunction.
-    fn asked(&self, checks: bool, doubt: Doubt, select: &mut impl FnMut(&RawSelect)) {
+    /// repeated side of an OR makes superfluous, and the permission check with it. Each is planned by itself: one that
+    /// is never true spares the others nothing.
+    fn asked(&self, doubt: Doubt, select: &mut impl FnMut(&RawSelect)) {
         let open: Vec<Raw> = self.permissive.iter().map(|(_, raw)| (*raw).clone()).collect();
         // One without others, and none at all, are a junction too.
         let either = Raw { kind: RawKind::Or(open), line: 0 };
-        let never = |raw: &Raw| matches!(constant::decided(raw), Some(Some(false) | None));
-        let mut all = self.restrictive.iter().map(|(_, raw)| *raw).chain(std::iter::once(&either));
-        if !checks && all.any(never) {
-            return;
-        }
         for raw in std::iter::once(&either).chain(self.restrictive.iter().map(|(_, raw)| *raw)) {
             constant::live(raw, doubt, select);
         }
@@ -137,8 +132,8 @@ impl<'a> Reach<'a> {
         for (_, raw) in using.iter().chain(check.iter()) {
             raw.walk(&mut |_| {}, &mut |select| named += count(select));
         }
-        using.asked(false, self.doubt, &mut |select| asked += count(select));
-        check.asked(true, self.doubt, &mut |select| asked += count(select));
+        using.asked(self.doubt, &mut |select| asked += count(select));
+        check.asked(self.doubt, &mut |select| asked += count(select));
         match asked {
             0 => Part::None,
             _ if asked < named => Part::Some,
@@ -165,8 +160,8 @@ impl<'a> Reach<'a> {
     fn asked_by(&self, table: &'a Guarded, command: Command) -> Vec<String> {
         let mut found = Vec::new();
         let [using, check] = self.conditions(table, command);
-        using.asked(false, self.doubt, &mut |select| push_sources(select, &mut found));
-        check.asked(true, self.doubt, &mut |select| push_sources(select, &mut found));
+        using.asked(self.doubt, &mut |select| push_sources(select, &mut found));
+        check.asked(self.doubt, &mut |select| push_sources(select, &mut found));
         found
     }
 

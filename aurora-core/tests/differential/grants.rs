@@ -20,6 +20,14 @@ pub(crate) fn draw(rng: &mut Rng, world: &World, out: &mut Vec<Node>) {
         let text = format!("REVOKE SELECT ON {table} FROM {role}");
         out.push(Node::atom(Kind::Other, text).tag("REVOKE"));
     }
+    // What a role loses, it may still hold as one of all.
+    if rng.chance(15) {
+        let table = &rng.pick(&world.tables[..free]).name;
+        let what = *rng.pick(&["SELECT", "ALL", "INSERT, UPDATE", "SELECT, DELETE"]);
+        let role = *rng.pick(&["anon", "authenticated", "authenticated"]);
+        out.push(Node::atom(Kind::Other, format!("REVOKE {what} ON {table} FROM {role}")).tag("REVOKE"));
+        out.push(Node::atom(Kind::Other, format!("GRANT {what} ON {table} TO PUBLIC")).tag("GRANT"));
+    }
     if !rng.chance(45) {
         return;
     }

@@ -2,6 +2,7 @@
 
 use super::expr::Exprs;
 use super::tree::{Kind, Node};
+use super::values::Type;
 
 impl Exprs<'_> {
     pub(crate) fn like(&mut self, d: usize) -> Node {
@@ -14,6 +15,18 @@ impl Exprs<'_> {
             ("NOT ILIKE", "ILIKE"),
         ]);
         Node::of(Kind::Bool, &format!("{{}} {op} {pattern}"), [self.text(d)]).tag(tag)
+    }
+
+    /// A column whose case matters.
+    pub(crate) fn cased(&mut self) -> Option<Node> {
+        let text = self.column_of(&|of, name| of == Type::Text && name != "owner_text" && name != "path")?;
+        let (form, tag) = *self.rng.pick(&[
+            ("{} LIKE 'A%'", "LIKE"),
+            ("{} LIKE '%B'", "LIKE"),
+            ("{} NOT LIKE 'a%'", "LIKE"),
+            ("{} ILIKE 'A_'", "ILIKE"),
+        ]);
+        Some(Node::of(Kind::Bool, form, [text]).tag(tag))
     }
 
     pub(crate) fn regex(&mut self, d: usize) -> Node {

@@ -62,9 +62,9 @@ fn exprs<'a>(rng: &'a mut Rng, world: &'a World, table: usize, circles: bool) ->
 }
 
 fn condition(rng: &mut Rng, world: &World, table: usize, circles: bool, restrictive: bool) -> Node {
-    let shape = rng.weighted(&[30, 12, 34, 6, if restrictive { 40 } else { 6 }, 8, 8, 23, 8, 5]);
+    let shape = rng.weighted(&[30, 12, 34, 6, if restrictive { 40 } else { 6 }, 8, 8, 27, 8, 5, 12]);
     let mut exprs = exprs(rng, world, table, circles);
-    if restrictive && !matches!(shape, 4 | 9) {
+    if restrictive && !matches!(shape, 4 | 9 | 10) {
         // Often satisfied, or nobody would see anything.
         let (some, most) = (exprs.bool(1), exprs.bool(1));
         return Node::of(Kind::Bool, "({}) IS NOT FALSE OR {}", [some, most]).tag("OR").tag("IS TRUE");
@@ -77,15 +77,17 @@ fn condition(rng: &mut Rng, world: &World, table: usize, circles: bool, restrict
         4 => Node::atom(Kind::Bool, "true").tag("constant true"),
         5 => exprs.call_of_null().unwrap_or_else(|| exprs.bool(1)),
         6 => exprs.file().unwrap_or_else(|| exprs.bool(1)),
-        7 => match exprs.rng.below(10) {
+        7 => match exprs.rng.below(12) {
             0..=2 => exprs.array(1),
             3 | 4 => exprs.json(),
             5 | 6 => exprs.moment(),
+            7 | 8 => exprs.cased(),
             _ => Some(exprs.calculated()),
         }
         .unwrap_or_else(|| exprs.bool(1)),
         8 => exprs.among().unwrap_or_else(|| exprs.bool(1)),
-        _ => repeated(&mut exprs),
+        9 => repeated(&mut exprs),
+        _ => exprs.absent().unwrap_or_else(|| exprs.bool(1)),
     }
 }
 

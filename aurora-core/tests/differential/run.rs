@@ -194,7 +194,7 @@ async fn world(
 ) -> Option<(Case, String)> {
     let mut rng = Rng::new(&[seed, number]);
     let mut world = World::draw(&mut rng);
-    let erring = rng.chance(40) && policies::erring(&mut rng, &mut world).is_some();
+    let erring = rng.chance(50) && policies::erring(&mut rng, &mut world).is_some();
     if !erring {
         policies::draw(&mut rng, &mut world);
     }
