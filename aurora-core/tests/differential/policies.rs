@@ -62,7 +62,7 @@ fn exprs<'a>(rng: &'a mut Rng, world: &'a World, table: usize, circles: bool) ->
 }
 
 fn condition(rng: &mut Rng, world: &World, table: usize, circles: bool, restrictive: bool) -> Node {
-    let shape = rng.weighted(&[30, 12, 34, 6, if restrictive { 40 } else { 6 }, 8, 8, 27, 8, 5, 12]);
+    let shape = rng.weighted(&[30, 12, 34, 6, if restrictive { 40 } else { 6 }, 8, 8, 27, 12, 5, 12, 14]);
     let mut exprs = exprs(rng, world, table, circles);
     if restrictive && !matches!(shape, 4 | 9 | 10) {
         // Often satisfied, or nobody would see anything.
@@ -87,7 +87,8 @@ fn condition(rng: &mut Rng, world: &World, table: usize, circles: bool, restrict
         .unwrap_or_else(|| exprs.bool(1)),
         8 => exprs.among().unwrap_or_else(|| exprs.bool(1)),
         9 => repeated(&mut exprs),
-        _ => exprs.absent().unwrap_or_else(|| exprs.bool(1)),
+        10 => exprs.absent().unwrap_or_else(|| exprs.bool(1)),
+        _ => exprs.call(Kind::Bool).unwrap_or_else(|| exprs.bool(1)),
     }
 }
 
