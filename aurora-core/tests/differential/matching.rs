@@ -53,6 +53,9 @@ impl Exprs<'_> {
         let path = self.column_of(&|_, name| name == "path")?;
         let (form, tag) = *self.rng.pick(&[
             ("(storage.foldername({}))[1] = auth.uid()::text", "storage.foldername"),
+            ("(storage.foldername({}))[1] = auth.uid()::text", "storage.foldername"),
+            ("(storage.foldername({}))[1] = (SELECT auth.uid())::text", "storage.foldername"),
+            ("auth.uid()::text = (storage.foldername({}))[1]", "storage.foldername"),
             ("auth.uid()::text = (storage.foldername({}))[1]", "storage.foldername"),
             ("(storage.foldername({}))[1] = 'public'", "storage.foldername"),
             ("'public' = ANY (storage.foldername({}))", "storage.foldername"),

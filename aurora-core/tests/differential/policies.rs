@@ -62,7 +62,7 @@ fn exprs<'a>(rng: &'a mut Rng, world: &'a World, table: usize, circles: bool) ->
 }
 
 fn condition(rng: &mut Rng, world: &World, table: usize, circles: bool, restrictive: bool) -> Node {
-    let shape = rng.weighted(&[30, 12, 34, 6, if restrictive { 40 } else { 6 }, 8, 8, 27, 12, 5, 12, 14]);
+    let shape = rng.weighted(&[30, 12, 34, 6, if restrictive { 40 } else { 6 }, 8, 13, 27, 12, 5, 12, 14]);
     let mut exprs = exprs(rng, world, table, circles);
     if restrictive && !matches!(shape, 4 | 9 | 10) {
         // Often satisfied, or nobody would see anything.
