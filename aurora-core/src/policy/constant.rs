@@ -1,6 +1,7 @@
 //! What constants alone decide, as PostgreSQL's planner folds them before it looks at subqueries. Identity is no
 //! constant there, and a subquery never is.
 
+use super::duplicate::{Doubt, reduced};
 use super::raw::{Arithmetic, Comparison, Raw, RawKind, RawSelect, Relation};
 
 /// The value of a condition that constants decide: `Some(None)` is NULL.
@@ -164,13 +165,14 @@ fn compare(op: Comparison, left: &Scalar, right: &Scalar) -> Option<Option<bool>
     }))
 }
 
-/// Visits the subqueries that constants leave standing in a condition, and those within them.
-pub(super) fn live(raw: &Raw, select: &mut impl FnMut(&RawSelect)) {
-    condition(raw, true, select);
+/// Visits the subqueries that constants and repeated sides of an OR leave standing in a condition, and those within
+/// them.
+pub(super) fn live(raw: &Raw, doubt: Doubt, select: &mut impl FnMut(&RawSelect)) {
+    condition(&reduced(raw, doubt), true, doubt, select);
 }
 
 /// `truth`: NULL and false mean the same here.
-fn condition(raw: &Raw, truth: bool, select: &mut impl FnMut(&RawSelect)) {
+fn condition(raw: &Raw, truth: bool, doubt: Doubt, select: &mut impl FnMut(&RawSelect)) {
     if decided(raw).is_some() {
         return;
     }
@@ -181,10 +183,12 @@ fn condition(raw: &Raw, truth: bool, select: &mut impl FnMut(&RawSelect)) {
         return;
     }
     match &raw.kind {
-        RawKind::And(many) | RawKind::Or(many) => many.iter().for_each(|one| condition(one, truth, select)),
+        RawKind::And(many) | RawKind::Or(many) => {
+            many.iter().for_each(|one| condition(one, truth, doubt, select))
+        }
         RawKind::Coalesce(many) => {
             for one in many {
-                condition(one, false, select);
+                condition(one, false, doubt, select);
                 if matches!(decided(one), Some(Some(_))) {
                     break;
                 }
@@ -193,51 +197,57 @@ fn condition(raw: &Raw, truth: bool, select: &mut impl FnMut(&RawSelect)) {
         RawKind::Case { operand: None, arms, otherwise } => {
             for (when, then) in arms {
                 match decided(when) {
-                    Some(Some(true)) => return condition(then, false, select),
+                    Some(Some(true)) => return condition(then, false, doubt, select),
                     Some(_) => {}
                     None => {
-                        condition(when, false, select);
-                        condition(then, false, select);
+                        condition(when, false, doubt, select);
+                        condition(then, false, doubt, select);
                     }
                 }
             }
             if let Some(otherwise) = otherwise {
-                condition(otherwise, false, select);
+                condition(otherwise, false, doubt, select);
             }
         }
         RawKind::InSelect(one, inner) => {
-            condition(one, false, select);
-            subquery(inner, select);
+            condition(one, false, doubt, select);
+            subquery(inner, doubt, select);
+        }
+        // Nobody reads what an EXISTS puts out, and PostgreSQL mostly leaves it out.
+        RawKind::Exists(inner) if doubt == Doubt::Same => {
+            let (output, more, order) = (None, Vec::new(), Vec::new());
+            subquery(&RawSelect { output, more, order, ..(**inner).clone() }, doubt, select)
         }
         RawKind::Exists(inner) | RawKind::Scalar(inner) | RawKind::ArraySelect(inner) => {
-            subquery(inner, select)
+            subquery(inner, doubt, select)
         }
-        _ => raw.children().into_iter().for_each(|one| condition(one, false, select)),
+        _ => raw.children().into_iter().for_each(|one| condition(one, false, doubt, select)),
     }
 }
 
-fn subquery(inner: &RawSelect, select: &mut impl FnMut(&RawSelect)) {
+fn subquery(inner: &RawSelect, doubt: Doubt, select: &mut impl FnMut(&RawSelect)) {
     select(inner);
     for source in &inner.sources {
         if let Relation::Select(derived) = &source.relation {
-            subquery(derived, select);
+            subquery(derived, doubt, select);
         }
         if let Some(on) = &source.left {
-            condition(on, true, select);
+            live(on, doubt, select);
         }
     }
     for other in &inner.union {
-        subquery(other, select);
+        subquery(other, doubt, select);
     }
-    let never = |one: &Raw| matches!(decided(one), Some(Some(false) | None));
-    if inner.conditions.iter().any(|(_, one)| never(one)) {
+    let never = inner.conditions.iter().any(|(_, one)| matches!(decided(one), Some(Some(false) | None)));
+    // PostgreSQL makes joins of some subqueries before it folds constants, and of others after that.
+    if never && doubt == Doubt::Same {
         return;
     }
     for (_, one) in &inner.conditions {
-        condition(one, true, select);
+        if never { one.walk(&mut |_| {}, select) } else { live(one, doubt, select) }
     }
     let outputs = inner.output.iter().chain(inner.more.iter().map(|(_, output)| output));
     for output in outputs.chain(inner.order.iter().map(|(key, ..)| key)) {
-        condition(output, false, select);
+        condition(output, false, doubt, select);
     }
 }

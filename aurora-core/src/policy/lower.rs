@@ -346,9 +346,10 @@ impl<'a> Lowerer<'a> {
                     _ => using(&applicable, &mut used),
                 };
                 let Used { denied: called, hidden, reads } = used;
-                let called = called.or_else(|| {
-                    hidden::told(&hidden, &Reach::new(self.ground.catalog, role).left_out(table, command))
-                });
+                let reach = Reach::new(self.ground.catalog, role);
+                let doubted = reach.doubted(table, command, &hidden);
+                self.errors.extend(doubted.filter(|one| !self.errors.contains(one)));
+                let called = called.or_else(|| hidden::told(&hidden, &reach.left_out(table, command)));
                 verdicts.insert((role, command), Verdict { denied, called, reads, using, checks });
             }
             if role == Role::Authenticated {

@@ -42,6 +42,7 @@ mod check;
 mod coerce;
 mod constant;
 mod convert;
+mod duplicate;
 mod error;
 mod evaluate;
 mod expr;

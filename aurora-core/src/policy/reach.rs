@@ -2,14 +2,24 @@
 
 use super::catalog::{Catalog, Guarded, Policy};
 use super::constant;
+use super::duplicate::Doubt;
 use super::error::PolicyError;
-use super::raw::{Raw, RawSelect, RawSource};
+use super::raw::{Raw, RawKind, RawSelect, RawSource};
 use super::schema::Command;
 use crate::types::Role;
+
+/// Of what policies read of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    None,
+    Some,
+    All,
+}
 
 pub(super) struct Reach<'a> {
     catalog: &'a Catalog,
     role: Role,
+    doubt: Doubt,
 }
 
 /// The tables of these expressions' subqueries. What a function reads is not among them: PostgreSQL's rewriter does
@@ -60,34 +70,75 @@ impl<'a> Conditions<'a> {
         self.permissive.iter().chain(&self.restrictive).copied()
     }
 
-    /// The tables whose grants PostgreSQL asks for: its planner drops a subquery that constants decide, and the
-    /// permission check with it. `checks`: each is a condition by itself, not one conjunction.
-    fn asked(&self, checks: bool, found: &mut Vec<String>) {
-        let mut open = Vec::new();
-        for (_, raw) in &self.permissive {
-            match constant::decided(raw) {
-                Some(Some(true)) => {
-                    open.clear();
-                    break;
-                }
-                Some(_) => {}
-                None => open.push(*raw),
-            }
-        }
-        let permits = self.permissive.iter().any(|(_, raw)| constant::decided(raw) == Some(Some(true)));
-        let never = |raw: &Raw| matches!(constant::decided(raw), Some(Some(false) | None));
-        if !checks && ((open.is_empty() && !permits) || self.restrictive.iter().any(|(_, raw)| never(raw))) {
-            return;
-        }
-        for raw in open.into_iter().chain(self.restrictive.iter().map(|(_, raw)| *raw)) {
-            constant::live(raw, &mut |select| push_sources(select, found));
+    /// The tables whose grants PostgreSQL asks for: its planner drops a subquery that constants decide or that a
+    /// repeated side of an OR makes superfluous, and the permission check with it. Each is planned by itself: one that
+    /// is never true spares the others nothing.
+    fn asked(&self, doubt: Doubt, select: &mut impl FnMut(&RawSelect)) {
+        let open: Vec<Raw> = self.permissive.iter().map(|(_, raw)| (*raw).clone()).collect();
+        // One without others, and none at all, are a junction too.
+        let either = Raw { kind: RawKind::Or(open), line: 0 };
+        for raw in std::iter::once(&either).chain(self.restrictive.iter().map(|(_, raw)| *raw)) {
+            constant::live(raw, doubt, select);
         }
     }
 }
 
 impl<'a> Reach<'a> {
     pub(super) fn new(catalog: &'a Catalog, role: Role) -> Self {
-        Self { catalog, role }
+        Self { catalog, role, doubt: Doubt::Different }
+    }
+
+    /// Refuses where it cannot be told whether PostgreSQL asks for a grant that the role does not hold. `hidden`: the
+    /// tables of which columns are read that it was not granted.
+    pub(super) fn doubted(
+        &self,
+        table: &'a Guarded,
+        command: Command,
+        hidden: &[String],
+    ) -> Option<PolicyError> {
+        let other = Self { doubt: Doubt::Same, ..*self };
+        let inner = match (self.denied(table, command), other.denied(table, command)) {
+            (Some(_), Some(_)) => return None,
+            (None, None) => hidden
+                .iter()
+                .find(|name| {
+                    self.partly(table, command, name) != other.partly(table, command, name)
+                        || self.partly(table, command, name) == Part::Some
+                })?
+                .clone(),
+            (one, two) => one.or(two)?,
+        };
+        let role = self.role.as_str();
+        let construct = format!(
+            "policies on {}: PostgreSQL's planner may leave out what they read of {inner} and {role} may not",
+            table.name
+        );
+        let help = format!(
+            "GRANT SELECT ON {inner} TO {role}, or spell alike what is the same in an OR and leave out what constants \
+             decide"
+        );
+        let line = table.policies.first().map_or(table.line, |policy| policy.line);
+        Some(PolicyError::new(&self.catalog.file, line, construct, help))
+    }
+
+    /// How much of what the statement's policies read of a table PostgreSQL asks for.
+    fn partly(&self, table: &'a Guarded, command: Command, name: &str) -> Part {
+        let (mut named, mut asked) = (0_usize, 0_usize);
+        let count = |select: &RawSelect| {
+            let tables = select.sources.iter().filter_map(RawSource::table);
+            tables.filter(|other| other.eq_ignore_ascii_case(name)).count()
+        };
+        let [using, check] = self.conditions(table, command);
+        for (_, raw) in using.iter().chain(check.iter()) {
+            raw.walk(&mut |_| {}, &mut |select| named += count(select));
+        }
+        using.asked(self.doubt, &mut |select| asked += count(select));
+        check.asked(self.doubt, &mut |select| asked += count(select));
+        match asked {
+            0 => Part::None,
+            _ if asked < named => Part::Some,
+            _ => Part::All,
+        }
     }
 
     fn conditions(&self, table: &'a Guarded, command: Command) -> [Conditions<'a>; 2] {
@@ -109,8 +160,8 @@ impl<'a> Reach<'a> {
     fn asked_by(&self, table: &'a Guarded, command: Command) -> Vec<String> {
         let mut found = Vec::new();
         let [using, check] = self.conditions(table, command);
-        using.asked(false, &mut found);
-        check.asked(true, &mut found);
+        using.asked(self.doubt, &mut |select| push_sources(select, &mut found));
+        check.asked(self.doubt, &mut |select| push_sources(select, &mut found));
         found
     }
 

@@ -8,10 +8,10 @@ impl Exprs<'_> {
     pub(crate) fn array(&mut self, d: usize) -> Option<Node> {
         let kind = *self.rng.pick(&[Kind::Ints, Kind::Texts, Kind::Texts, Kind::Uuids, Kind::Uuids]);
         let array = self.column(kind)?;
-        Some(match self.rng.below(9) {
+        Some(match self.rng.below(13) {
             0..=2 => self.element(kind, array, d),
-            3..=5 => self.contained(kind, array),
-            6 => {
+            3..=7 => self.contained(kind, array),
+            8 | 9 => {
                 let form = *self.rng.pick(&[
                     "cardinality({}) = 2",
                     "cardinality({}) > 1",
@@ -22,7 +22,7 @@ impl Exprs<'_> {
                 let form = form.replace("'{{}}'", if kind == Kind::Ints { "'{1}'" } else { "NULL" });
                 Node::of(Kind::Bool, &form, [array]).tag("cardinality")
             }
-            7 => match kind {
+            10 | 11 => match kind {
                 Kind::Ints => Node::of(Kind::Bool, "({})[1] = {}", [array, self.int(0)]),
                 Kind::Texts => Node::of(Kind::Bool, "({})[2] = {}", [array, self.text(0)]),
                 _ => Node::of(Kind::Bool, "({})[1] = {}", [array, self.uid()]),

@@ -176,6 +176,9 @@ pub(crate) async fn try_entry(postgres: &mut Postgres, entry: &Entry, bodies: &[
     let mut sqlite = match judge::open(postgres, &world).await {
         Opened::Both(sqlite) => sqlite,
         Opened::Neither => return Fate::Refused("by both engines: 42P17".to_owned()),
+        Opened::Doubted => {
+            return Fate::Refused("by Aurora: grants of what a planner may leave out".to_owned());
+        }
         Opened::One(how, why) => {
             return Fate::Refused(format!("{how}: {}", why.lines().next().unwrap_or_default()));
         }

@@ -84,7 +84,7 @@ impl Exprs<'_> {
         let bare = self.bare(&column);
         let fits = bare.is_some_and(|(_, _, own)| own == of);
         let captured = fits && bare.is_some_and(|(own, ..)| own != depth);
-        let mut node = if fits && self.rng.chance(if captured { 24 } else { 50 }) {
+        let mut node = if fits && self.rng.chance(if captured { 34 } else { 50 }) {
             let node = Node::atom(of.kind(), column);
             if captured { node.tag("captured column") } else { node }
         } else {
@@ -191,9 +191,10 @@ impl Exprs<'_> {
             )
             .tag("CASE"),
             6 => match self.column(Kind::Json) {
-                Some(json) => {
-                    Node::of(Kind::Int, "({} ->> 'n')::int", [json]).tag("cast").tag("json operator")
-                }
+                Some(json) => Node::of(Kind::Int, "({} ->> 'n')::int", [json])
+                    .tag("cast")
+                    .tag("json operator")
+                    .tag("json ->>"),
                 None => self.leaf(Kind::Int),
             },
             7 => Node::of(Kind::Int, "nullif({}, {})", [self.int(d), self.int(d)]).tag("coalesce"),
@@ -238,7 +239,7 @@ impl Exprs<'_> {
         let Some(json) = self.column(Kind::Json) else { return self.claim() };
         let form =
             *self.rng.pick(&["({} ->> 'owner')", "({} ->> 'ok')", "({} -> 'in' ->> 'k')", "({} ->> 'n')"]);
-        Node::of(Kind::Text, form, [json]).tag("json operator")
+        Node::of(Kind::Text, form, [json]).tag("json operator").tag("json ->>")
     }
 
     pub(crate) fn uuid(&mut self) -> Node {

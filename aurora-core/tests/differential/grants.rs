@@ -1,16 +1,36 @@
 //! Who may do what to which table, and to which of its columns.
 
+use std::collections::BTreeMap;
+
+use super::policies;
 use super::rng::Rng;
 use super::tree::{Kind, Node};
 use super::world::World;
 
 pub(crate) fn draw(rng: &mut Rng, world: &World, out: &mut Vec<Node>) {
-    if !rng.chance(45) {
-        return;
-    }
     // What a helper of its caller's reads, PostgreSQL asks only where a row brings it to run; Aurora denies at once.
     let invoked = world.helpers.iter().filter(|helper| helper.reads && !helper.definer);
     let free = invoked.map(|helper| helper.from).min().unwrap_or(world.tables.len());
+    let mut tags = BTreeMap::new();
+    out.iter().for_each(|node| node.tags(&mut tags));
+    // Which of its sides PostgreSQL reads can only be told by what it asks for.
+    if tags.contains_key(policies::REPEATED) && free > 1 && rng.chance(60) {
+        let table = &world.tables[1 + rng.below(free - 1)].name;
+        let role = *rng.pick(&["anon", "authenticated"]);
+        let text = format!("REVOKE SELECT ON {table} FROM {role}");
+        out.push(Node::atom(Kind::Other, text).tag("REVOKE"));
+    }
+    // What a role loses, it may still hold as one of all.
+    if rng.chance(15) {
+        let table = &rng.pick(&world.tables[..free]).name;
+        let what = *rng.pick(&["SELECT", "ALL", "INSERT, UPDATE", "SELECT, DELETE"]);
+        let role = *rng.pick(&["anon", "authenticated", "authenticated"]);
+        out.push(Node::atom(Kind::Other, format!("REVOKE {what} ON {table} FROM {role}")).tag("REVOKE"));
+        out.push(Node::atom(Kind::Other, format!("GRANT {what} ON {table} TO PUBLIC")).tag("GRANT"));
+    }
+    if !rng.chance(45) {
+        return;
+    }
     if rng.chance(55) {
         columns(rng, world, free, out);
     }

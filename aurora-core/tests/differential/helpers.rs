@@ -18,6 +18,8 @@ pub(crate) struct Helper {
     pub(crate) reads: bool,
     pub(crate) definer: bool,
     pub(crate) plpgsql: bool,
+    /// Its body may be true of a NULL, so that it matters whether it is asked then.
+    pub(crate) of_null: bool,
 }
 
 /// What a body may say of its arguments.
@@ -62,6 +64,8 @@ enum Shape {
     Set,
     /// Who asks.
     Caller,
+    /// True where its argument is NULL, unless it is STRICT.
+    OfNull,
 }
 
 fn helper(rng: &mut Rng, world: &World, number: usize) -> Option<(Helper, Node)> {
@@ -75,12 +79,15 @@ fn helper(rng: &mut Rng, world: &World, number: usize) -> Option<(Helper, Node)>
         Shape::Set,
         Shape::Set,
         Shape::Caller,
+        Shape::OfNull,
+        Shape::OfNull,
     ]);
     let from = 1 + rng.below(world.tables.len() - 1);
     let plpgsql = rng.chance(40) && shape != Shape::Set;
     let name = format!("f{number}");
     let mut takes = match shape {
         Shape::Set | Shape::Caller => Vec::new(),
+        Shape::OfNull => vec![*rng.pick(&[Kind::Int, Kind::Int, Kind::Uuid, Kind::Text])],
         _ => (0..rng.weighted(&[20, 55, 25]))
             .map(|_| *rng.pick(&[Kind::Int, Kind::Uuid, Kind::Text]))
             .collect(),
@@ -118,7 +125,9 @@ fn helper(rng: &mut Rng, world: &World, number: usize) -> Option<(Helper, Node)>
     let (gives, body) = body(&mut exprs, world, shape, table)?;
     let reads = body.text(super::tree::Engine::Postgres).contains(" FROM ");
     let definer = rng.chance(if reads { 65 } else { 25 });
-    let helper = Helper { name, takes, gives, many: shape == Shape::Set, from, reads, definer, plpgsql };
+    let of_null = shape == Shape::OfNull;
+    let many = shape == Shape::Set;
+    let helper = Helper { name, takes, gives, many, from, reads, definer, plpgsql, of_null };
     let node = create(rng, &helper, &arguments, body);
     Some((helper, node))
 }
@@ -129,6 +138,7 @@ fn body(exprs: &mut Exprs<'_>, world: &World, shape: Shape, table: usize) -> Opt
     match shape {
         Shape::Member => Some((Kind::Bool, exprs.subquery(1)?)),
         Shape::Plain => Some((Kind::Bool, exprs.bool(1))),
+        Shape::OfNull => Some((Kind::Bool, of_null(exprs))),
         Shape::Caller => {
             if exprs.rng.chance(50) {
                 Some((Kind::Uuid, exprs.uid()))
@@ -155,6 +165,19 @@ fn body(exprs: &mut Exprs<'_>, world: &World, shape: Shape, table: usize) -> Opt
     }
 }
 
+/// True of a NULL, and of some values.
+fn of_null(exprs: &mut Exprs<'_>) -> Node {
+    let Parameter { text, kind } = exprs.parameters[0].clone();
+    let (one, value) = (Node::atom(kind, text), exprs.lit(kind));
+    let form = *exprs.rng.pick(&[
+        "({} = {}) IS NOT FALSE",
+        "coalesce({} = {}, true)",
+        "{} IS DISTINCT FROM {}",
+        "NOT coalesce({} <> {}, false)",
+    ]);
+    Node::of(Kind::Bool, form, [one, value])
+}
+
 fn create(rng: &mut Rng, helper: &Helper, arguments: &[String], body: Node) -> Node {
     let text = body.text(super::tree::Engine::Postgres);
     let select = text.starts_with("SELECT ");
@@ -173,7 +196,8 @@ fn create(rng: &mut Rng, helper: &Helper, arguments: &[String], body: Node) -> N
         (false, true) => " SECURITY INVOKER",
         _ => "",
     };
-    let strict = if rng.chance(35) && !helper.many { " STRICT" } else { "" };
+    let strict =
+        if rng.chance(if helper.of_null { 75 } else { 35 }) && !helper.many { " STRICT" } else { "" };
     let path = if rng.chance(30) { " SET search_path = public" } else { "" };
     let options = format!("{volatile}{security}{strict}{path}");
     let expression = if select { Node::of(Kind::Other, "({})", [body.clone()]) } else { body.clone() };
@@ -234,10 +258,20 @@ impl Exprs<'_> {
         Some(Self::tagged(&helper, Node::of(kind, &call, arguments)))
     }
 
+    /// A call, on the row, of what may be true of a NULL.
+    pub(crate) fn call_of_null(&mut self) -> Option<Node> {
+        let known: Vec<&Helper> = self.helpers.iter().filter(|helper| helper.of_null).collect();
+        let helper = if known.is_empty() { return None } else { (*self.rng.pick(&known)).clone() };
+        let argument = self.column(helper.takes[0])?;
+        let node = Node::of(Kind::Bool, &format!("{}({{}})", helper.name), [argument]);
+        Some(Self::tagged(&helper, node).tag("function of a NULL"))
+    }
+
     /// A value among those that a function gives.
     pub(crate) fn among(&mut self) -> Option<Node> {
-        let kind = *self.rng.pick(&[Kind::Int, Kind::Uuid, Kind::Text]);
-        let helper = self.usable(kind, true)?;
+        let mut kinds = [Kind::Int, Kind::Uuid, Kind::Text];
+        kinds.rotate_left(self.rng.below(3));
+        let (kind, helper) = kinds.into_iter().find_map(|kind| Some((kind, self.usable(kind, true)?)))?;
         let left = match kind {
             Kind::Int => self.int(0),
             Kind::Text => self.text(0),

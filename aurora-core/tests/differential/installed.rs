@@ -1,7 +1,7 @@
 //! Aurora's own PostgreSQL engine: the policies installed by Aurora, statements through the guard of a run role that
 //! owns nothing, identity bound to its transaction.
 
-use std::str::FromStr as _;
+use std::time::Duration;
 
 use aurora_core::env::{Clock as _, SystemClock};
 use aurora_core::guard::{Guard, GuardOptions};
@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, FromRow as _};
 use super::answer::{Answer, Rows};
 use super::cells::AnyRow;
 use super::drive;
-use super::postgres::{STORAGE, is_type, writes};
+use super::postgres::{STORAGE, is_type, plain, writes};
 use super::sqlite;
 use super::statements::Script;
 use super::tree::Engine;
@@ -46,7 +46,7 @@ async fn run(connection: &mut PgConnection, text: &str) {
 
 impl Place {
     pub(crate) async fn new(url: &str) -> Self {
-        let admin = PgConnectOptions::from_str(url).unwrap().disable_statement_logging();
+        let admin = plain(url);
         let mut first = admin.connect().await.unwrap();
         let name = format!("differential_aurora_{}", std::process::id());
         let role = format!(
@@ -67,7 +67,7 @@ impl Place {
         let mut plain = admin.clone().database(&name).connect().await.unwrap();
         run(&mut plain, STORAGE).await;
         run(&mut plain, "SET TimeZone = 'UTC'; SET client_min_messages = error").await;
-        Self { admin, name, plain, owner, run: run_as.disable_statement_logging() }
+        Self { admin, name, plain, owner, run: run_as.disable_statement_logging().options([("jit", "off")]) }
     }
 
     pub(crate) async fn open(&mut self, world: &World) -> Result<Installed, String> {
@@ -86,7 +86,8 @@ impl Place {
         (options.connections, options.store_connections) = (1, 1);
         let database = PostgresDatabase::connect(self.run.clone(), &options).await.unwrap();
         database.bind_identity(&|generation| [u8::try_from(generation).unwrap(); 32]).await.unwrap();
-        let options = GuardOptions::default();
+        let mut options = GuardOptions::default();
+        options.statement_budget = Duration::from_secs(60);
         let guard = Guard::open_postgres(database.clone(), Some(&self.owner), &policies, options).await;
         guard.map(|guard| Installed { guard, database }).map_err(|error| error.message().to_owned())
     }

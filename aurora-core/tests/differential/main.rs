@@ -7,7 +7,7 @@
 //! - `AURORA_WORLD`: that one world of the seed only.
 //! - `AURORA_FAILURES`: how many differences to find before it stops (3).
 //! - `AURORA_TRIES`: how many smaller cases a shrink may try (1,500).
-//! - `AURORA_LONG=1`: 100,000 cases, and the counts that the histogram must reach. With `AURORA_PROGRESS=file` a run
+//! - `AURORA_LONG=1`: 126,000 cases, and the counts that the histogram must reach. With `AURORA_PROGRESS=file` a run
 //!   that was ended goes on where it was.
 #![allow(
     clippy::unwrap_used,
@@ -18,6 +18,7 @@
     reason = "a test fails by panicking and prints what it ran"
 )]
 
+mod aimed;
 mod answer;
 mod arrays;
 mod cells;
@@ -71,7 +72,7 @@ fn every_engine_answers_as_postgresql_does() {
     let long = setting("AURORA_LONG").is_some();
     let plan = run::Plan {
         seed: number("AURORA_SEED", 1),
-        cases: number("AURORA_CASES", if long { 100_000 } else { 3_000 }),
+        cases: number("AURORA_CASES", if long { 126_000 } else { 3_000 }),
         world: setting("AURORA_WORLD").map(|_| number("AURORA_WORLD", 0)),
         failures: number("AURORA_FAILURES", 3) as usize,
         tries: number("AURORA_TRIES", 1_500) as usize,

@@ -2,6 +2,7 @@
 
 use super::expr::Exprs;
 use super::tree::{Kind, Node};
+use super::values::Type;
 
 impl Exprs<'_> {
     pub(crate) fn like(&mut self, d: usize) -> Node {
@@ -14,6 +15,18 @@ impl Exprs<'_> {
             ("NOT ILIKE", "ILIKE"),
         ]);
         Node::of(Kind::Bool, &format!("{{}} {op} {pattern}"), [self.text(d)]).tag(tag)
+    }
+
+    /// A column whose case matters.
+    pub(crate) fn cased(&mut self) -> Option<Node> {
+        let text = self.column_of(&|of, name| of == Type::Text && name != "owner_text" && name != "path")?;
+        let (form, tag) = *self.rng.pick(&[
+            ("{} LIKE 'A%'", "LIKE"),
+            ("{} LIKE '%B'", "LIKE"),
+            ("{} NOT LIKE 'a%'", "LIKE"),
+            ("{} ILIKE 'A_'", "ILIKE"),
+        ]);
+        Some(Node::of(Kind::Bool, form, [text]).tag(tag))
     }
 
     pub(crate) fn regex(&mut self, d: usize) -> Node {
@@ -40,6 +53,9 @@ impl Exprs<'_> {
         let path = self.column_of(&|_, name| name == "path")?;
         let (form, tag) = *self.rng.pick(&[
             ("(storage.foldername({}))[1] = auth.uid()::text", "storage.foldername"),
+            ("(storage.foldername({}))[1] = auth.uid()::text", "storage.foldername"),
+            ("(storage.foldername({}))[1] = (SELECT auth.uid())::text", "storage.foldername"),
+            ("auth.uid()::text = (storage.foldername({}))[1]", "storage.foldername"),
             ("auth.uid()::text = (storage.foldername({}))[1]", "storage.foldername"),
             ("(storage.foldername({}))[1] = 'public'", "storage.foldername"),
             ("'public' = ANY (storage.foldername({}))", "storage.foldername"),
@@ -65,6 +81,7 @@ impl Exprs<'_> {
             ("now() - {} > interval '3 years'", "now() and an interval"),
             ("{} + interval '30 days' < now()", "now() and an interval"),
             ("{} <= now()", "now()"),
+            ("{} > now()", "now()"),
             ("{} + interval '1 month' = '2024-03-29 23:59:59+00'", "interval"),
             ("{} - interval '1 year' < '2022-06-16'", "interval"),
             ("{} BETWEEN '2023-01-01' AND '2024-12-31'", "BETWEEN"),

@@ -6,6 +6,9 @@ use super::tree::{Kind, Node};
 use super::world::World;
 use super::{grants, helpers};
 
+/// The feature of an OR that says something twice.
+pub(super) const REPEATED: &str = "OR that repeats a side";
+
 const COMMANDS: [&str; 5] = ["", " FOR SELECT", " FOR INSERT", " FOR UPDATE", " FOR DELETE"];
 
 /// Adds the policy file to a world.
@@ -19,6 +22,9 @@ pub(crate) fn draw(rng: &mut Rng, world: &mut World) {
     }
     out.extend(helpers::draw(rng, world));
     for at in 0..world.tables.len() {
+        if rng.chance(5) && repeating(rng, world, at, &mut out) {
+            continue;
+        }
         let many = rng.weighted(&[4, 20, 30, 25, 14, 7]);
         for number in 0..many {
             let node = policy(rng, world, at, number, circles);
@@ -56,9 +62,9 @@ fn exprs<'a>(rng: &'a mut Rng, world: &'a World, table: usize, circles: bool) ->
 }
 
 fn condition(rng: &mut Rng, world: &World, table: usize, circles: bool, restrictive: bool) -> Node {
-    let shape = rng.weighted(&[30, 12, 34, 6, if restrictive { 40 } else { 6 }]);
+    let shape = rng.weighted(&[30, 12, 34, 6, if restrictive { 40 } else { 6 }, 8, 13, 27, 12, 5, 12, 14]);
     let mut exprs = exprs(rng, world, table, circles);
-    if restrictive && shape != 4 {
+    if restrictive && !matches!(shape, 4 | 9 | 10) {
         // Often satisfied, or nobody would see anything.
         let (some, most) = (exprs.bool(1), exprs.bool(1));
         return Node::of(Kind::Bool, "({}) IS NOT FALSE OR {}", [some, most]).tag("OR").tag("IS TRUE");
@@ -68,8 +74,74 @@ fn condition(rng: &mut Rng, world: &World, table: usize, circles: bool, restrict
         1 => exprs.bool(0),
         2 => exprs.bool(2),
         3 => exprs.bool(3),
-        _ => Node::atom(Kind::Bool, "true").tag("constant true"),
+        4 => Node::atom(Kind::Bool, "true").tag("constant true"),
+        5 => exprs.call_of_null().unwrap_or_else(|| exprs.bool(1)),
+        6 => exprs.file().unwrap_or_else(|| exprs.bool(1)),
+        7 => match exprs.rng.below(12) {
+            0..=2 => exprs.array(1),
+            3 | 4 => exprs.json(),
+            5 | 6 => exprs.moment(),
+            7 | 8 => exprs.cased(),
+            _ => Some(exprs.calculated()),
+        }
+        .unwrap_or_else(|| exprs.bool(1)),
+        8 => exprs.among().unwrap_or_else(|| exprs.bool(1)),
+        9 => repeated(&mut exprs),
+        10 => exprs.absent().unwrap_or_else(|| exprs.bool(1)),
+        _ => exprs.call(Kind::Bool).unwrap_or_else(|| exprs.bool(1)),
     }
+}
+
+/// Two policies alone, of which one only says more than the other: an OR that repeats a side, too.
+fn repeating(rng: &mut Rng, world: &World, table: usize, out: &mut Vec<Node>) -> bool {
+    let mut exprs = exprs(rng, world, table, false);
+    let (Some(one), Some(more)) = (exprs.owned(), exprs.subquery(1)) else { return false };
+    let roles = *rng.pick(&["", " TO authenticated"]);
+    let head = |name: &str| format!("CREATE POLICY {name} ON {}{roles} USING ", world.tables[table].name);
+    let both = [one.clone(), more];
+    for node in [
+        Node::of(Kind::Other, &format!("{}({{}})", head("p0")), [one]),
+        Node::of(Kind::Other, &format!("{}({{}} AND {{}})", head("p1")), both).tag(REPEATED),
+    ] {
+        let node = node.tag("policy FOR ALL").tag("permissive").tag("USING alone");
+        out.push(node.tag(if roles.is_empty() { "policy TO PUBLIC" } else { "policy TO authenticated" }));
+    }
+    true
+}
+
+/// A condition that stands on several sides of an OR: PostgreSQL's planner may drop what stands beside it, with the
+/// grants that it would ask for.
+fn repeated(exprs: &mut Exprs<'_>) -> Node {
+    let one = if exprs.rng.chance(60) { exprs.owned() } else { None };
+    let one = one.unwrap_or_else(|| exprs.bool(0));
+    let Some(more) = exprs.subquery(1) else { return one };
+    let form = *exprs.rng.pick(&[
+        "(# AND $) OR #",
+        "# OR ($ AND #)",
+        "# OR (# AND $)",
+        "(# AND $) OR (# AND @)",
+        "(# AND $) OR # OR @",
+        "NOT (NOT (#) AND NOT (# AND $))",
+        "(# AND (@ OR (@ AND $))) OR #",
+        "(@ OR ($ AND @)) AND #",
+    ]);
+    let other = exprs.bool(0);
+    let mut template = String::new();
+    let mut children = Vec::new();
+    for c in form.chars() {
+        let child = match c {
+            '#' => &one,
+            '$' => &more,
+            '@' => &other,
+            c => {
+                template.push(c);
+                continue;
+            }
+        };
+        template.push_str("({})");
+        children.push(child.clone());
+    }
+    Node::of(Kind::Bool, &template, children).tag(REPEATED).tag("OR")
 }
 
 fn base(rng: &mut Rng, world: &World, table: usize) -> Option<Node> {
@@ -160,7 +232,7 @@ pub(crate) fn erring(rng: &mut Rng, world: &mut World) -> Option<()> {
     // An index would let the planner skip rows that fail.
     let text = of(Kind::Text).filter(|_| table.unique.is_none());
     let other = &world.tables[1].name;
-    let kinds = [0, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 6, 6, 7, 7];
+    let kinds = [0, 0, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 6, 6, 7, 7, 7, 7];
     let (tag, condition) = match *rng.pick(&kinds) {
         0 => ("division by zero", format!("10 / {} > 1", int?)),
         1 => ("division by zero", format!("10 % {} = 0", int?)),

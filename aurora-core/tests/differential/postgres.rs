@@ -89,10 +89,15 @@ fn rows(rows: &[PgRow]) -> Rows {
     Rows { types, rows }
 }
 
+/// Without compiling expressions: what a planner thinks costly may take it seconds over a handful of rows.
+pub(crate) fn plain(url: &str) -> PgConnectOptions {
+    PgConnectOptions::from_str(url).unwrap().disable_statement_logging().options([("jit", "off")])
+}
+
 impl Postgres {
     /// A database of its own on the server of `url`, whose role is a superuser.
     pub(crate) async fn new(url: &str) -> Self {
-        let admin = PgConnectOptions::from_str(url).unwrap().disable_statement_logging();
+        let admin = plain(url);
         let mut first = admin.connect().await.unwrap_or_else(|error| panic!("AURORA_TEST_POSTGRES: {error}"));
         let database = format!("differential_{}_{}", std::process::id(), number());
         run(&mut first, ROLES).await.unwrap();

@@ -5,13 +5,13 @@ use super::tree::{Kind, Node};
 
 impl Statements<'_> {
     pub(crate) fn select(&mut self) -> Node {
-        match self.rng.below(14) {
-            0..=3 => self.plain_select(),
-            4..=6 => self.join(),
-            7 | 8 => self.aggregate(),
-            9 | 10 => self.with(),
-            11 => self.derived(),
-            12 => self.scalar(),
+        match self.rng.below(26) {
+            0..=5 => self.plain_select(),
+            6..=11 => self.join(),
+            12..=16 => self.aggregate(),
+            17..=19 => self.with(),
+            20 | 21 => self.derived(),
+            22 | 23 => self.scalar(),
             _ => self.compound(),
         }
     }
@@ -29,7 +29,7 @@ impl Statements<'_> {
         self.scopes.push(vec![(name.clone(), table)]);
         let projection = if self.rng.chance(30) { Node::atom(Kind::Other, "*") } else { self.projection() };
         let filter = self.bool(2);
-        if self.rng.chance(30) {
+        if self.rng.chance(40) {
             let keys: Vec<String> = self
                 .known(table)
                 .key
@@ -67,7 +67,7 @@ impl Statements<'_> {
         self.scopes.push(vec![(name.clone(), table)]);
         let filter = self.bool(1);
         let int = self.int(0);
-        if self.rng.chance(40) {
+        if self.rng.chance(50) {
             let by = self.column(&|of| matches!(of.kind(), Kind::Int | Kind::Text | Kind::Bool));
             let by = by.unwrap_or_else(|| Node::atom(Kind::Other, "id"));
             let form = format!(

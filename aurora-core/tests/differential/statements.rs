@@ -55,12 +55,13 @@ pub(crate) fn draw(rng: &mut Rng, world: &World, who: &Who) -> Script {
 impl Statements<'_> {
     pub(crate) fn statement(&mut self, in_transaction: bool) -> Node {
         self.scopes.clear();
-        match self.rng.weighted(&[if in_transaction { 15 } else { 34 }, 19, 21, 12, 26]) {
+        match self.rng.weighted(&[if in_transaction { 15 } else { 41 }, 11, 20, 11, 15, 20]) {
             0 => self.select(),
             1 => self.insert(),
             2 => self.update(),
             3 => self.delete(),
-            _ => self.upsert(),
+            4 => self.upsert(),
+            _ => self.aimed(),
         }
     }
 

@@ -146,6 +146,32 @@ impl Exprs<'_> {
         if self.scopes.len() > 1 { Some(out.tag("nested subquery")) } else { Some(out) }
     }
 
+    /// That no row is there, or that nobody's is: NULLs tell the ways to ask for it apart.
+    pub(crate) fn absent(&mut self) -> Option<Node> {
+        if self.from >= self.tables.len() {
+            return None;
+        }
+        let table = self.from + self.rng.below(self.tables.len() - self.from);
+        self.aliases += 1;
+        let (name, alias) = (self.tables[table].name.clone(), format!("x{}", self.aliases));
+        self.scopes.push(vec![Source { name: alias.clone(), table }]);
+        let tie = self.tie();
+        let last = self.scopes.len() - 1;
+        let owner = self.column_in(last, &|of, column| of.kind() == Kind::Uuid && column != "id");
+        self.scopes.pop();
+        match owner.filter(|_| self.rng.chance(50)) {
+            Some(owner) => {
+                let form = format!("{{}} NOT IN (SELECT {{}} FROM {name} {alias} WHERE {{}})");
+                let uid = self.uid();
+                Some(Node::of(Kind::Bool, &form, [uid, owner, tie?]).tag("NOT IN subquery"))
+            }
+            None => {
+                let form = format!("NOT EXISTS (SELECT 1 FROM {name} {alias} WHERE {{}})");
+                Some(Node::of(Kind::Bool, &form, [tie?]).tag("NOT EXISTS"))
+            }
+        }
+    }
+
     pub(crate) fn output(&mut self) -> Option<(Kind, Node)> {
         let last = self.scopes.len() - 1;
         for _ in 0..4 {

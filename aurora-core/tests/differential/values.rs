@@ -20,8 +20,12 @@ pub(crate) const TIMES: [&str; 5] = [
 
 pub(crate) const WORDS: [&str; 7] = ["a", "b", "Ab", "ab c", "", "a%", "x_y"];
 /// Names of files, some in their owner's folder.
-pub(crate) const PATHS: [&str; 7] = [
+pub(crate) const PATHS: [&str; 10] = [
     "0a000000-0000-4000-8000-00000000000a/pic.png",
+    // A file of that name is in nobody's folder, nor is one whose folder only begins so.
+    "0a000000-0000-4000-8000-00000000000a",
+    "0b000000-0000-4000-8000-00000000000bb/pic.png",
+    "public",
     "0b000000-0000-4000-8000-00000000000b/a/b.tar.gz",
     "public/Me.PNG",
     "public/x/",

@@ -271,6 +271,12 @@ fn draw_table(rng: &mut Rng, name: &str) -> Table {
     if rng.chance(10) {
         take.remove(0);
     }
+    // What conditions of their own forms need: a name of a file, JSON, arrays.
+    for (at, chance) in [(POOL.len() - 4, 25), (11, 15), (POOL.len() - 2, 12), (POOL.len() - 1, 12)] {
+        if !take.contains(&at) && rng.chance(chance) {
+            take.push(at);
+        }
+    }
     for at in take {
         let (name, types) = POOL[at];
         let of = *rng.pick(types);
@@ -288,7 +294,7 @@ fn draw_table(rng: &mut Rng, name: &str) -> Table {
             columns[*at].of == Type::Text && !columns[*at].not_null && columns[*at].default.is_none()
         })
         .collect();
-    let unique = if !texts.is_empty() && rng.chance(40) { Some(*rng.pick(&texts)) } else { None };
+    let unique = if !texts.is_empty() && rng.chance(50) { Some(*rng.pick(&texts)) } else { None };
     let without_rowid = rng.chance(15);
     Table { name: name.to_owned(), columns, key, without_rowid, unique, check, foreign: None }
 }

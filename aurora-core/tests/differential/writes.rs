@@ -65,12 +65,12 @@ impl Statements<'_> {
     pub(crate) fn insert(&mut self) -> Node {
         let table = self.table();
         let name = self.known(table).name.clone();
-        if self.rng.chance(22)
+        if self.rng.chance(65)
             && let Some(node) = self.insert_select(table)
         {
             return node;
         }
-        let many = if self.rng.chance(20) { 2 } else { 1 };
+        let many = if self.rng.chance(40) { 2 } else { 1 };
         let number = self.key_number(35);
         let (columns, first) = self.row(table, number, many > 1);
         let mut rows = vec![Node::of(Kind::Other, "({})", [fixed(first)])];
@@ -115,6 +115,10 @@ impl Statements<'_> {
         let settable = self.settable(table);
         let known = self.known(table).clone();
         let mut at = *self.rng.pick(&settable);
+        if source.is_some() && self.rng.chance(50) {
+            let int = settable.iter().find(|at| known.columns[**at].of.kind() == Kind::Int);
+            at = int.copied().unwrap_or(at);
+        }
         let mut items = Vec::new();
         let many = if self.rng.chance(25) { 2 } else { 1 };
         for _ in 0..many {
@@ -141,7 +145,7 @@ impl Statements<'_> {
     pub(crate) fn update(&mut self) -> Node {
         let table = self.table();
         let known = self.known(table).clone();
-        if self.rng.chance(8) {
+        if self.rng.chance(14) {
             return self.update_key(table);
         }
         if self.rng.chance(40)
@@ -154,7 +158,7 @@ impl Statements<'_> {
         let reads = self.rng.chance(55);
         self.scopes = vec![vec![(name.clone(), table)]];
         let set = self.set(table, if reads { Some(&name) } else { None });
-        if self.rng.chance(25) {
+        if self.rng.chance(40) {
             let form = format!("UPDATE {}{alias} SET {{}}", known.name);
             let tag = if reads { "UPDATE without WHERE" } else { "UPDATE that reads nothing" };
             return Node::of(Kind::Other, &form, [set]).tag("UPDATE").tag(tag);
@@ -198,12 +202,12 @@ impl Statements<'_> {
     pub(crate) fn delete(&mut self) -> Node {
         let table = self.table();
         let name = self.known(table).name.clone();
-        if self.rng.chance(20) {
+        if self.rng.chance(28) {
             return Node::atom(Kind::Other, format!("DELETE FROM {name}"))
                 .tag("DELETE")
                 .tag("DELETE that reads nothing");
         }
-        if self.rng.chance(25) {
+        if self.rng.chance(45) {
             let other = self.table();
             let inner = self.known(other).name.clone();
             self.scopes = vec![vec![(inner.clone(), other)]];
@@ -234,7 +238,7 @@ impl Statements<'_> {
         let names = self.names(table, &columns);
         let values = fixed(values);
         let head = format!("INSERT INTO {} ({names}) VALUES ({{}})", known.name);
-        match self.rng.below(4) {
+        match self.rng.below(3) {
             0 => {
                 let returning = self.returning(table);
                 let (target, tag) = match self.rng.chance(50) {
@@ -275,7 +279,7 @@ impl Statements<'_> {
 }
 
 /// A row's values: none may be left out.
-fn fixed(values: Vec<Node>) -> Node {
+pub(crate) fn fixed(values: Vec<Node>) -> Node {
     let form = vec!["{}"; values.len()].join(", ");
     Node::of(Kind::Other, &form, values)
 }
