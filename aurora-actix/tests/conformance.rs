@@ -7,8 +7,8 @@ mod postgres;
 use std::net::{SocketAddr, TcpListener};
 
 use actix_web::web::ServiceConfig;
-use aurora_core::testing::http::{self, Exchange, Served};
 use aurora_core::config::Profile;
+use aurora_core::testing::http::{self, Exchange, Served};
 use aurora_core::{Aurora, Database};
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 

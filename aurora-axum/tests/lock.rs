@@ -160,7 +160,10 @@ async fn nothing_private_answers_without_a_token() {
                 assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path} {headers:?}");
                 assert!(!answer.text().contains("secret"), "{method} {path}");
                 assert_eq!(answer.headers["x-sb-error-code"], "no_authorization", "{method} {path}");
-                assert!(!answer.headers.contains_key("allow"), "which methods there are is told to nobody: {path}");
+                assert!(
+                    !answer.headers.contains_key("allow"),
+                    "which methods there are is told to nobody: {path}"
+                );
                 tried += 1;
             }
         }
