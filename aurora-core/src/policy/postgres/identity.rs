@@ -151,16 +151,17 @@ fn member<'t>(source: &str, rest: &'t [Token]) -> Option<(usize, &'t Token, bool
                 && touch(minus, more)
                 && touch(more, again) =>
         {
-            (4, name, next.first())
+            (4, name, next)
         }
         [minus, more, name, next @ ..] if minus.is(b'-') && more.is(b'>') && touch(minus, more) => {
-            (3, name, next.first())
+            (3, name, next)
         }
         _ => return None,
     };
-    let bound = next.is_some_and(|next| {
-        next.is(b':')
-            || next.is(b'[')
+    // Arithmetic is stronger than an arrow; another arrow is not.
+    let arrow = matches!(next, [minus, more, ..] if minus.is(b'-') && more.is(b'>') && touch(minus, more));
+    let bound = next.first().is_some_and(|next| {
+        (b":[+-*/%^".iter().any(|symbol| next.is(*symbol)) && !arrow)
             || next.kind == Kind::Text
             || next.is_word(source, "collate")
             || next.is_word(source, "at")
@@ -438,6 +439,9 @@ mod tests {
             ("a || auth.jwt() ->> 'r'", "a || (SELECT claims FROM aurora.identity) ->> 'r'"),
             ("a != auth.jwt() ->> 'r'", "a != (SELECT claims FROM aurora.identity) ->> 'r'"),
             ("auth.jwt() -> '0'::int", "(SELECT claims FROM aurora.identity) -> '0'::int"),
+            ("auth.jwt() -> '5' - 2", "(SELECT claims FROM aurora.identity) -> '5' - 2"),
+            ("auth.jwt() ->> '5' * 2", "(SELECT claims FROM aurora.identity) ->> '5' * 2"),
+            ("auth.jwt() -> 'a'->'b'", "(SELECT claims -> 'a' -> 'b' FROM aurora.identity)"),
             ("auth.jwt() -> 'a'[1]", "(SELECT claims FROM aurora.identity) -> 'a'[1]"),
             ("auth.jwt() ->> column_of_row", "(SELECT claims FROM aurora.identity) ->> column_of_row"),
             ("auth.jwt() - > 'a'", "(SELECT claims FROM aurora.identity) - > 'a'"),
