@@ -17,6 +17,7 @@ use tracing::Instrument;
 
 use crate::convert;
 use crate::error::Error;
+use crate::line::Turn;
 
 /// What the door leaves for the lock and the extractors.
 pub(crate) struct Carried {
@@ -43,8 +44,24 @@ impl Carried {
     }
 }
 
-/// A request's whole way: our routes and preflights first, then the host's.
+/// A request's whole way, within its turn on the connection.
 pub(crate) async fn door(
+    aurora: Aurora,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let turn = Turn::begin(&request);
+    match pass(aurora, request, next).await {
+        Ok(response) => Ok(response.map_body(|_, body| turn.until_the_end_of(body))),
+        Err(error) => {
+            let answer = error.error_response().map_body(|_, body| turn.until_the_end_of(body));
+            Err(InternalError::from_response("told already", answer).into())
+        }
+    }
+}
+
+/// Our routes and preflights first, then the host's.
+async fn pass(
     aurora: Aurora,
     mut request: ServiceRequest,
     next: Next<BoxBody>,

@@ -45,6 +45,7 @@ mod convert;
 mod door;
 mod error;
 mod extract;
+mod line;
 mod secured;
 mod serve;
 

@@ -5,8 +5,8 @@ use actix_web::HttpServer;
 use aurora_core::http::{Limits, interrupted};
 use aurora_core::types::{Code, Error};
 
-use crate::Secured;
 use crate::error::Result;
+use crate::{Secured, line};
 
 /// Serves on an address (`settings.address`, `"127.0.0.1:8080"`) until SIGTERM or ctrl-c: then takes no more
 /// connections, lets open requests end for 25 s, and closes the database. [`Limits`] says what a stranger may take.
@@ -27,6 +27,7 @@ pub async fn serve_on(app: Secured, listener: TcpListener) -> Result<()> {
         .max_connections(limits.connections.div_ceil(workers))
         .tcp_nodelay(true)
         .client_request_timeout(limits.head)
+        .on_connect(move |socket, extensions| line::watch(socket, extensions, limits.head))
         .shutdown_timeout(limits.drain.as_secs())
         .shutdown_signal(interrupted())
         .listen(listener)
