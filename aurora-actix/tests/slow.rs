@@ -44,9 +44,8 @@ async fn cut_after(address: SocketAddr, first: &str, more: &[u8], every: Duratio
         if client.write_all(more).await.is_err() {
             break;
         }
-        match tokio::time::timeout(every, client.read(&mut answer)).await {
-            Ok(Ok(0) | Err(_)) => break,
-            Ok(Ok(_)) | Err(_) => {}
+        if let Ok(Ok(0) | Err(_)) = tokio::time::timeout(every, client.read(&mut answer)).await {
+            break;
         }
     }
     begun.elapsed()
