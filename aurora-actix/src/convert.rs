@@ -3,9 +3,8 @@
 use actix_web::HttpResponse;
 use actix_web::dev::RequestHead;
 use actix_web::http::header as theirs;
-use aurora_core::observe::REQUEST_ID;
 use aurora_core::types::{Code, Error};
-use http::header::{HeaderName, HeaderValue, VARY};
+use http::header::{HeaderName, HeaderValue, SET_COOKIE, VARY};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, Uri};
 
@@ -39,24 +38,17 @@ pub(crate) fn their_status(status: actix_web::http::StatusCode) -> http::StatusC
     http::StatusCode::from_u16(status.as_u16()).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// Lays headers of core's over those of a response; `Vary` is added to.
-pub(crate) fn merge(ours: &HeaderMap, response: &mut theirs::HeaderMap) {
+/// Lays headers of core's over others; `Vary` and cookies are added to.
+pub(crate) fn merge(ours: &HeaderMap, others: &mut theirs::HeaderMap) {
     for (name, value) in ours {
         let name = theirs::HeaderName::from_bytes(name.as_str().as_bytes());
         let (Ok(name), Ok(value)) = (name, theirs::HeaderValue::from_bytes(value.as_bytes())) else {
             continue;
         };
-        if name == VARY.as_str() {
-            response.append(name, value);
+        if name == VARY.as_str() || name == SET_COOKIE.as_str() {
+            others.append(name, value);
         } else {
-            drop(response.insert(name, value));
+            drop(others.insert(name, value));
         }
     }
-}
-
-/// Writes the request's id over what its client sent, for the host's handlers.
-pub(crate) fn tell_request_id(ours: &HeaderMap, request: &mut theirs::HeaderMap) {
-    let mut id = HeaderMap::new();
-    id.extend(ours.get(REQUEST_ID).cloned().map(|value| (REQUEST_ID, value)));
-    merge(&id, request);
 }

@@ -77,7 +77,10 @@ async fn pass(
     let peer = peer(&request);
     let id = http.request_id(&head.headers, peer);
     write_request_id(&mut head.headers, id);
-    convert::tell_request_id(&head.headers, request.headers_mut());
+    let mut added = HeaderMap::new();
+    write_request_id(&mut added, id);
+    // Over what the client sent, for the host's handlers.
+    convert::merge(&added, request.headers_mut());
     head.extensions.insert(id);
     if http.owns(head.uri.path()) {
         let answer = ours(&aurora, head, peer, &mut request).await;
@@ -107,8 +110,6 @@ async fn pass(
         (None, Err(error)) => error.as_response_error().status_code(),
     };
     record_outcome(&span, convert::their_status(status), None, told.map(|error| &**error));
-    let mut added = HeaderMap::new();
-    write_request_id(&mut added, id);
     http.decorate(&carried.head.headers, &mut added);
     let mut response = match (said, outcome) {
         (Some(said), Ok(response)) => response.into_response(said),

@@ -264,3 +264,21 @@ async fn handlers_share_the_hosts_data() {
         assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, "shared"), "{path}");
     }
 }
+
+/// A handler sees the id that the answer names, never one of a stranger's.
+#[actix_web::test]
+async fn a_request_s_id_is_ours() {
+    let app = secure(&aurora().await, |_| {}).public(|app: &mut ServiceConfig| {
+        let id = async |request: actix_web::HttpRequest| {
+            format!("{:?}", request.headers().get_all("x-request-id").collect::<Vec<_>>())
+        };
+        app.route("/id", web::get().to(id));
+    });
+    let forged = "11111111-1111-4111-8111-111111111111";
+    let answer = send(&app, "GET", "/id", &[("x-request-id", forged)]).await;
+    assert!(
+        answer.body.len() > 30 && !answer.body.contains(forged) && !answer.body.contains(','),
+        "{}",
+        answer.body
+    );
+}

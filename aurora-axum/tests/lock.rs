@@ -349,6 +349,9 @@ async fn in_development_no_route_answers_to_another_host() {
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
         assert_eq!(answer.headers["x-sb-error-code"], "origin_not_allowed", "{path}");
     }
+    // Nor which methods a route has.
+    let answer = send(&app, request("PUT", "/admin", &[("host", "evil.test:8080")], Body::empty())).await;
+    assert!(answer.status == StatusCode::FORBIDDEN && !answer.headers.contains_key("allow"));
     let answer = send(&app, request("GET", "/open", &[("host", "localhost:8080")], Body::empty())).await;
     assert_eq!(answer.status, StatusCode::OK);
 }
