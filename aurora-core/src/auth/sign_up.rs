@@ -117,6 +117,9 @@ impl Auth {
             new_email: None,
             email_change_sent_at: None,
             confirmation_sent_at: None,
+            recovery_sent_at: None,
+            reauthentication_sent_at: None,
+            invited_at: None,
             password,
             app_metadata: APP_METADATA.to_owned(),
             user_metadata,
@@ -124,6 +127,8 @@ impl Auth {
             last_sign_in_at: None,
             created_at: now,
             updated_at: now,
+            deleted_at: None,
+            is_anonymous: false,
             identities: vec![identity],
         })
     }

@@ -2,7 +2,10 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-use super::{AuditRow, Identity, KeyRow, RefreshToken, Revocation, Session, SigningKeyRow, User};
+use super::{
+    AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, RefreshToken, Revocation, Session, SigningKeyRow,
+    User,
+};
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
 
@@ -42,6 +45,21 @@ pub trait Reader: Send {
 
     /// The refresh token whose keyed hash is exactly `hash`. One statement.
     async fn refresh_token(&mut self, hash: &[u8; 32]) -> Result<Option<RefreshToken>>;
+
+    /// A page of users, oldest first, `offset` of them left out, at most `limit`; and how many there are.
+    async fn users(&mut self, offset: i64, limit: i64) -> Result<(Vec<User>, i64)>;
+
+    /// The token whose link has exactly that keyed hash. In a transaction its user is locked first.
+    async fn token_by_link(&mut self, hash: &[u8; 32]) -> Result<Option<OneTimeToken>>;
+
+    /// The token whose link was exchanged for what has exactly that keyed hash.
+    async fn token_by_exchange(&mut self, hash: &[u8; 32]) -> Result<Option<OneTimeToken>>;
+
+    /// A user's tokens, newest first.
+    async fn tokens_of(&mut self, user: UserId) -> Result<Vec<OneTimeToken>>;
+
+    /// How many mails wait, and since when the oldest.
+    async fn outbox(&mut self) -> Result<(i64, Option<Timestamp>)>;
 
     /// Sessions that ended after `sequence`, ascending, at most 10000.
     async fn revocations(&mut self, after: i64) -> Result<Vec<Revocation>>;
@@ -98,6 +116,38 @@ pub trait Transaction: Reader {
         idle: Timestamp,
         horizon: Timestamp,
     ) -> Result<Vec<SessionId>>;
+
+    /// Adds a token.
+    async fn insert_token(&mut self, token: &OneTimeToken) -> Result<()>;
+
+    /// Deletes a user's tokens of that purpose, or all of them.
+    async fn delete_tokens_of(&mut self, user: UserId, purpose: Option<&str>) -> Result<()>;
+
+    /// Counts a wrong code on each of a user's tokens.
+    async fn count_try(&mut self, user: UserId) -> Result<()>;
+
+    /// Forgets tokens that expired before `horizon`.
+    async fn forget_tokens(&mut self, horizon: Timestamp) -> Result<()>;
+
+    /// Puts a mail into the outbox.
+    async fn insert_mail(&mut self, row: &OutboxRow) -> Result<()>;
+
+    /// Takes mails that are due at `now`, oldest first, at most `limit`, for whoever sends them until `until`: they
+    /// count one try more and are not due before then. No two processes take the same.
+    async fn take_mails(&mut self, now: Timestamp, until: Timestamp, limit: i64) -> Result<Vec<OutboxRow>>;
+
+    /// Sent, or given up. `false` if it was gone.
+    async fn delete_mail(&mut self, id: &str) -> Result<bool>;
+
+    /// Tries again then. `false` if it was gone.
+    async fn put_off_mail(&mut self, id: &str, next_at: Timestamp) -> Result<bool>;
+
+    /// Takes or renews the lease of a slot until `until`, if it is free, over, or `holder`'s already.
+    async fn take_slot(&mut self, name: &str, holder: &str, now: Timestamp, until: Timestamp)
+    -> Result<bool>;
+
+    /// Gives the lease of a slot back.
+    async fn free_slot(&mut self, name: &str, holder: &str) -> Result<()>;
 
     /// Appends an audit record.
     async fn append_audit(&mut self, row: &AuditRow) -> Result<()>;

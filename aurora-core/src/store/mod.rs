@@ -20,6 +20,9 @@ pub use postgres::{
     Bind, BoundTransaction, IdentityBy, Mode, PostgresDatabase, PostgresOptions, PostgresOwner, identity_sql,
     run_role_of, setup_sql,
 };
-pub use records::{AuditRow, Identity, KeyRow, RefreshToken, Revocation, Session, SigningKeyRow, User};
+pub use records::{
+    AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, RefreshToken, Revocation, Session, SigningKeyRow,
+    User,
+};
 pub use sqlite::SqliteDatabase;
 pub use writer::{WriterLock, WriterPermit};

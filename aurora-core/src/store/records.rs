@@ -18,6 +18,12 @@ pub struct User {
     pub email_change_sent_at: Option<Timestamp>,
     /// When the confirmation of `email` was asked for.
     pub confirmation_sent_at: Option<Timestamp>,
+    /// When a recovery of the password was asked for.
+    pub recovery_sent_at: Option<Timestamp>,
+    /// When a code to reauthenticate with was asked for.
+    pub reauthentication_sent_at: Option<Timestamp>,
+    /// When someone of the service invited them.
+    pub invited_at: Option<Timestamp>,
     /// The password's hash, a PHC or bcrypt string.
     pub password: Option<String>,
     /// A JSON object that only the service writes, as serde_json prints a `Value`: a store may keep the value and
@@ -33,6 +39,10 @@ pub struct User {
     pub created_at: Timestamp,
     /// Last changed.
     pub updated_at: Timestamp,
+    /// Deleted, but for the row: they cannot sign in, and nothing of theirs is left but the id.
+    pub deleted_at: Option<Timestamp>,
+    /// Whether nobody knows who it is: signed in without an address.
+    pub is_anonymous: bool,
     /// How this user signs in.
     pub identities: Vec<Identity>,
 }
@@ -95,6 +105,58 @@ pub struct Session {
     pub refreshed_at: Timestamp,
     /// Over then, however busy.
     pub expires_at: Timestamp,
+}
+
+/// What a mail carried to its reader: a link, or a code to type, each kept by its keyed hash alone.
+#[derive(Clone)]
+pub struct OneTimeToken {
+    /// The row, a UUID.
+    pub id: UserId,
+    /// Whose.
+    pub user: UserId,
+    /// What it is good for.
+    pub purpose: String,
+    /// Where it was sent: it proves that address and no other.
+    pub address: Email,
+    /// The keyed hash of the link's token.
+    pub link: [u8; 32],
+    /// The keyed hash of the code.
+    pub code: [u8; 32],
+    /// The keyed hash of what the link is exchanged for by whoever holds the verifier (RFC 7636).
+    pub exchange: Option<[u8; 32]>,
+    /// The verifier's challenge and its method, `s256` or `plain`.
+    pub challenge: Option<(String, String)>,
+    /// What takes effect with its use, sealed.
+    pub sealed: Option<Vec<u8>>,
+    /// Wrong codes so far.
+    pub tries: i64,
+    /// Sent.
+    pub created_at: Timestamp,
+    /// Worthless from then.
+    pub expires_at: Timestamp,
+}
+
+/// Prints no hash.
+impl fmt::Debug for OneTimeToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("OneTimeToken");
+        out.field("user", &self.user).field("purpose", &self.purpose).finish_non_exhaustive()
+    }
+}
+
+/// A mail that waits to be sent. Its content is sealed.
+#[derive(Clone, Debug)]
+pub struct OutboxRow {
+    /// The row, a UUID.
+    pub id: String,
+    /// Who it goes to and what it says, sealed.
+    pub sealed: Vec<u8>,
+    /// How often it was tried.
+    pub tries: i64,
+    /// Not before then.
+    pub next_at: Timestamp,
+    /// Asked for.
+    pub created_at: Timestamp,
 }
 
 /// A refresh token that was found by its keyed hash, with its session.

@@ -3,7 +3,9 @@ use sqlx::postgres::PgRow;
 
 use super::codec::{Id, Moment};
 use super::failure;
-use crate::store::{Identity, KeyRow, RefreshToken, Revocation, Session, SigningKeyRow, User};
+use crate::store::{
+    Identity, KeyRow, OneTimeToken, OutboxRow, RefreshToken, Revocation, Session, SigningKeyRow, User,
+};
 use crate::types::{Error, FamilyId, Result, SessionId, Timestamp, UserId};
 
 fn text(row: &PgRow, name: &str) -> Result<String> {
@@ -50,6 +52,9 @@ pub(super) fn user(row: &PgRow, identities: Vec<Identity>) -> Result<User> {
         new_email: optional_text(row, "email_change")?.map(parsed).transpose()?,
         email_change_sent_at: optional_time(row, "email_change_sent_at")?,
         confirmation_sent_at: optional_time(row, "confirmation_sent_at")?,
+        recovery_sent_at: optional_time(row, "recovery_sent_at")?,
+        reauthentication_sent_at: optional_time(row, "reauthentication_sent_at")?,
+        invited_at: optional_time(row, "invited_at")?,
         password: optional_text(row, "encrypted_password")?,
         app_metadata: json(row, "app_metadata")?,
         user_metadata: json(row, "user_metadata")?,
@@ -57,6 +62,8 @@ pub(super) fn user(row: &PgRow, identities: Vec<Identity>) -> Result<User> {
         last_sign_in_at: optional_time(row, "last_sign_in_at")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
+        deleted_at: optional_time(row, "deleted_at")?,
+        is_anonymous: row.try_get("is_anonymous").map_err(failure)?,
         identities,
     })
 }
@@ -91,6 +98,48 @@ pub(super) fn session(row: &PgRow) -> Result<Session> {
         refreshed_at: time(row, "refreshed_at")?,
         expires_at: time(row, "not_after")?,
     })
+}
+
+/// Whose identity a row is.
+pub(super) fn owner(row: &PgRow) -> Result<UserId> {
+    id(row, "user_id").map(UserId::from_bytes)
+}
+
+fn hash(row: &PgRow, name: &str) -> Result<[u8; 32]> {
+    let bytes: Vec<u8> = row.try_get(name).map_err(failure)?;
+    bytes.try_into().map_err(|_| Error::internal("a hash of another length"))
+}
+
+pub(super) fn one_time_token(row: &PgRow) -> Result<OneTimeToken> {
+    let exchange: Option<Vec<u8>> = row.try_get("exchange_hash").map_err(failure)?;
+    Ok(OneTimeToken {
+        id: UserId::from_bytes(id(row, "id")?),
+        user: UserId::from_bytes(id(row, "user_id")?),
+        purpose: text(row, "purpose")?,
+        address: parsed(text(row, "address")?)?,
+        link: hash(row, "link_hash")?,
+        code: hash(row, "code_hash")?,
+        exchange: exchange.map(|_| hash(row, "exchange_hash")).transpose()?,
+        challenge: optional_text(row, "challenge")?.zip(optional_text(row, "challenge_method")?),
+        sealed: row.try_get("sealed").map_err(failure)?,
+        tries: number(row, "tries")?,
+        created_at: time(row, "created_at")?,
+        expires_at: time(row, "expires_at")?,
+    })
+}
+
+pub(super) fn mail(row: &PgRow) -> Result<OutboxRow> {
+    Ok(OutboxRow {
+        id: text(row, "id")?,
+        sealed: row.try_get("sealed").map_err(failure)?,
+        tries: number(row, "tries")?,
+        next_at: time(row, "next_at")?,
+        created_at: time(row, "created_at")?,
+    })
+}
+
+pub(super) fn outbox(row: &PgRow) -> Result<(i64, Option<Timestamp>)> {
+    Ok((number(row, "waiting")?, optional_time(row, "oldest")?))
 }
 
 pub(super) fn session_id(row: &PgRow) -> Result<SessionId> {

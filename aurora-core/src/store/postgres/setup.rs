@@ -17,6 +17,7 @@ const ROLES: &str = include_str!("roles.sql");
 const STEPS: &[Step] = &[
     Step { epoch: 1, text: include_str!("schema_0001.sql") },
     Step { epoch: 1, text: include_str!("schema_0002.sql") },
+    Step { epoch: 1, text: include_str!("schema_0003.sql") },
 ];
 
 struct Step {

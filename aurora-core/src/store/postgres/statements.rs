@@ -10,13 +10,23 @@ macro_rules! statements {
 
 statements! {
     USER = "SELECT id, email, email_confirmed_at, email_change, email_change_sent_at, confirmation_sent_at, \
-        encrypted_password, raw_app_meta_data::text AS app_metadata, raw_user_meta_data::text AS user_metadata, \
-        banned_until, last_sign_in_at, created_at, updated_at FROM auth.users WHERE id = $1";
+        recovery_sent_at, reauthentication_sent_at, invited_at, encrypted_password, \
+        raw_app_meta_data::text AS app_metadata, raw_user_meta_data::text AS user_metadata, \
+        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, is_anonymous FROM auth.users WHERE id = $1";
     USER_BY_EMAIL = "SELECT id, email, email_confirmed_at, email_change, email_change_sent_at, confirmation_sent_at, \
-        encrypted_password, raw_app_meta_data::text AS app_metadata, raw_user_meta_data::text AS user_metadata, \
-        banned_until, last_sign_in_at, created_at, updated_at FROM auth.users WHERE id = \
+        recovery_sent_at, reauthentication_sent_at, invited_at, encrypted_password, \
+        raw_app_meta_data::text AS app_metadata, raw_user_meta_data::text AS user_metadata, \
+        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, is_anonymous FROM auth.users WHERE id = \
         coalesce((SELECT u.id FROM auth.users u WHERE u.email = $1), \
             (SELECT u.id FROM auth.users u ORDER BY u.id LIMIT 1))";
+    COUNT_USERS = "SELECT count(*) FROM auth.users";
+    USERS = "SELECT id, email, email_confirmed_at, email_change, email_change_sent_at, confirmation_sent_at, \
+        recovery_sent_at, reauthentication_sent_at, invited_at, encrypted_password, \
+        raw_app_meta_data::text AS app_metadata, raw_user_meta_data::text AS user_metadata, \
+        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, is_anonymous FROM auth.users \
+        ORDER BY created_at, id LIMIT $1 OFFSET $2";
+    IDENTITIES_OF = "SELECT user_id, id, provider, provider_id, created_at, updated_at, last_sign_in_at \
+        FROM auth.identities WHERE user_id = ANY ($1::text::uuid[]) ORDER BY created_at, id";
     IDENTITIES = "SELECT id, provider, provider_id, created_at, updated_at, last_sign_in_at FROM auth.identities \
         WHERE user_id = $1 ORDER BY created_at, id";
     LOCK_USER = "SELECT id FROM auth.users WHERE id = $1 FOR NO KEY UPDATE";
@@ -25,19 +35,26 @@ statements! {
         (SELECT s.user_id FROM auth.sessions s WHERE s.id = $1) FOR NO KEY UPDATE";
     LOCK_USER_OF_TOKEN = "SELECT u.id FROM auth.users u WHERE u.id = (SELECT s.user_id FROM auth.sessions s \
         JOIN auth.refresh_tokens t ON t.session_id = s.id WHERE t.hash = $1) FOR NO KEY UPDATE";
+    LOCK_USER_OF_LINK = "SELECT u.id FROM auth.users u WHERE u.id = \
+        (SELECT t.user_id FROM auth.one_time_tokens t WHERE t.link_hash = $1) FOR NO KEY UPDATE";
+    LOCK_USER_OF_EXCHANGE = "SELECT u.id FROM auth.users u WHERE u.id = \
+        (SELECT t.user_id FROM auth.one_time_tokens t WHERE t.exchange_hash = $1) FOR NO KEY UPDATE";
     INSERT_USER = "INSERT INTO auth.users (id, email, email_confirmed_at, email_change, email_change_sent_at, \
         confirmation_sent_at, encrypted_password, raw_app_meta_data, raw_user_meta_data, banned_until, \
-        last_sign_in_at, created_at, updated_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9::text::jsonb, $10, $11, $12, $13) \
+        last_sign_in_at, recovery_sent_at, reauthentication_sent_at, invited_at, deleted_at, is_anonymous, \
+        updated_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9::text::jsonb, $10, $11, \
+        $12, $13, $14, $15, $16, $17, $18) \
         ON CONFLICT (email) DO NOTHING";
     UPDATE_USER_SAME_EMAIL = "UPDATE auth.users SET email_confirmed_at = $3, email_change = $4, \
         email_change_sent_at = $5, confirmation_sent_at = $6, encrypted_password = $7, \
         raw_app_meta_data = $8::text::jsonb, raw_user_meta_data = $9::text::jsonb, banned_until = $10, \
-        last_sign_in_at = $11, updated_at = $12 WHERE id = $1 AND email IS NOT DISTINCT FROM $2";
+        last_sign_in_at = $11, recovery_sent_at = $12, reauthentication_sent_at = $13, invited_at = $14, \
+        deleted_at = $15, is_anonymous = $16, updated_at = $17 WHERE id = $1 AND email IS NOT DISTINCT FROM $2";
     UPDATE_USER = "UPDATE auth.users SET email = $2, email_confirmed_at = $3, email_change = $4, \
         email_change_sent_at = $5, confirmation_sent_at = $6, encrypted_password = $7, \
         raw_app_meta_data = $8::text::jsonb, raw_user_meta_data = $9::text::jsonb, banned_until = $10, \
-        last_sign_in_at = $11, updated_at = $12 WHERE id = $1";
+        last_sign_in_at = $11, recovery_sent_at = $12, reauthentication_sent_at = $13, invited_at = $14, \
+        deleted_at = $15, is_anonymous = $16, updated_at = $17 WHERE id = $1";
     DELETE_USER = "DELETE FROM auth.users WHERE id = $1";
     PUT_IDENTITY = "INSERT INTO auth.identities (id, user_id, provider, provider_id, created_at, updated_at, \
         last_sign_in_at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
@@ -76,6 +93,31 @@ statements! {
         FROM auth.revocations WHERE noted_at IS NULL FOR UPDATE SKIP LOCKED)";
     FORGET_REVOCATIONS = "DELETE FROM auth.revocations WHERE sequence IN (SELECT sequence \
         FROM auth.revocations WHERE noted_at < $1 FOR UPDATE SKIP LOCKED)";
+    TOKEN_BY_LINK = "SELECT id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
+        tries, created_at, expires_at FROM auth.one_time_tokens WHERE link_hash = $1";
+    TOKEN_BY_EXCHANGE = "SELECT id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
+        tries, created_at, expires_at FROM auth.one_time_tokens WHERE exchange_hash = $1";
+    TOKENS_OF = "SELECT id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
+        tries, created_at, expires_at FROM auth.one_time_tokens WHERE user_id = $1 ORDER BY created_at DESC, id";
+    INSERT_ONE_TIME_TOKEN = "INSERT INTO auth.one_time_tokens (id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
+        tries, created_at, expires_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    DELETE_TOKENS_OF = "DELETE FROM auth.one_time_tokens WHERE user_id = $1 AND ($2::text IS NULL OR purpose = $2)";
+    COUNT_TRY = "UPDATE auth.one_time_tokens SET tries = tries + 1 WHERE user_id = $1";
+    FORGET_ONE_TIME_TOKENS = "DELETE FROM auth.one_time_tokens WHERE id IN (SELECT id FROM auth.one_time_tokens \
+        WHERE expires_at < $1 FOR UPDATE SKIP LOCKED)";
+    OUTBOX = "SELECT count(*) AS waiting, min(created_at) AS oldest FROM aurora.outbox";
+    INSERT_MAIL = "INSERT INTO aurora.outbox (id, sealed, tries, next_at, created_at) \
+        VALUES ($1::text::uuid, $2, $3, $4, $5)";
+    TAKE_MAILS = "UPDATE aurora.outbox SET tries = tries + 1, next_at = $2 WHERE id IN \
+        (SELECT id FROM aurora.outbox WHERE next_at <= $1 ORDER BY next_at, created_at LIMIT $3 \
+        FOR UPDATE SKIP LOCKED) RETURNING id::text AS id, sealed, tries, next_at, created_at";
+    DELETE_MAIL = "DELETE FROM aurora.outbox WHERE id = $1::text::uuid";
+    PUT_OFF_MAIL = "UPDATE aurora.outbox SET next_at = $2 WHERE id = $1::text::uuid";
+    TAKE_SLOT = "INSERT INTO aurora.slots AS s (name, holder, until) VALUES ($1, $2, $4) \
+        ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until \
+        WHERE s.holder = excluded.holder OR s.until <= $3";
+    FREE_SLOT = "DELETE FROM aurora.slots WHERE name = $1 AND holder = $2";
     APPEND_AUDIT = "INSERT INTO aurora.audit (id, at, tenant, actor, kind, action, target, request_id, payload, salt, \
         commitment) VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8, $9::text::json, $10, $11)";
     KEYS = "SELECT id, purpose, wrapped, created_at FROM aurora.keys ORDER BY id";

@@ -1,4 +1,7 @@
+use std::collections::HashMap;
+
 use async_trait::async_trait;
+use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow, Postgres};
 use sqlx::query::Query;
 
@@ -7,8 +10,8 @@ use super::codec::{Id, Moment};
 use super::database::{HOST_CLAIMS, HOST_ROLE, STORE_CLAIMS, STORE_PATH, STORE_ROLE};
 use super::{failure, rows, statements};
 use crate::store::{
-    AuditRow, HostTransaction, Identity, KeyRow, Reader, RefreshToken, Revocation, Session, SigningKeyRow,
-    Transaction, User,
+    AuditRow, HostTransaction, Identity, KeyRow, OneTimeToken, OutboxRow, Reader, RefreshToken, Revocation,
+    Session, SigningKeyRow, Transaction, User,
 };
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
@@ -152,6 +155,58 @@ macro_rules! reader {
                 row.as_ref().map(rows::refresh_token).transpose()
             }
 
+            async fn users(&mut self, offset: i64, limit: i64) -> Result<(Vec<User>, i64)> {
+                let count = one(self.connection().await?, sqlx::query(statements::COUNT_USERS)).await?;
+                let count = count.as_ref().map_or(Ok(0), |row| row.try_get(0).map_err(failure))?;
+                let query = sqlx::query(statements::USERS).bind(limit).bind(offset);
+                let found = all(self.connection().await?, query).await?;
+                let ids: Result<Vec<String>> =
+                    found.iter().map(|row| Ok(rows::user_id(row)?.to_string())).collect();
+                let query = sqlx::query(statements::IDENTITIES_OF).bind(format!("{{{}}}", ids?.join(",")));
+                let mut owned: HashMap<UserId, Vec<Identity>> = HashMap::new();
+                for row in all(self.connection().await?, query).await? {
+                    owned.entry(rows::owner(&row)?).or_default().push(rows::identity(&row)?);
+                }
+                let users: Result<Vec<User>> = found
+                    .iter()
+                    .map(|row| rows::user(row, owned.remove(&rows::user_id(row)?).unwrap_or_default()))
+                    .collect();
+                Ok((users?, count))
+            }
+
+            async fn token_by_link(&mut self, hash: &[u8; 32]) -> Result<Option<OneTimeToken>> {
+                let lock = sqlx::query(statements::LOCK_USER_OF_LINK).bind(hash.to_vec());
+                if !self.lock(lock).await? {
+                    return Ok(None);
+                }
+                let query = sqlx::query(statements::TOKEN_BY_LINK).bind(hash.to_vec());
+                let row = one(self.connection().await?, query).await?;
+                row.as_ref().map(rows::one_time_token).transpose()
+            }
+
+            async fn token_by_exchange(&mut self, hash: &[u8; 32]) -> Result<Option<OneTimeToken>> {
+                let lock = sqlx::query(statements::LOCK_USER_OF_EXCHANGE).bind(hash.to_vec());
+                if !self.lock(lock).await? {
+                    return Ok(None);
+                }
+                let query = sqlx::query(statements::TOKEN_BY_EXCHANGE).bind(hash.to_vec());
+                let row = one(self.connection().await?, query).await?;
+                row.as_ref().map(rows::one_time_token).transpose()
+            }
+
+            async fn tokens_of(&mut self, user: UserId) -> Result<Vec<OneTimeToken>> {
+                if !self.lock(sqlx::query(statements::LOCK_USER).bind(user_bytes(user))).await? {
+                    return Ok(Vec::new());
+                }
+                let query = sqlx::query(statements::TOKENS_OF).bind(user_bytes(user));
+                all(self.connection().await?, query).await?.iter().map(rows::one_time_token).collect()
+            }
+
+            async fn outbox(&mut self) -> Result<(i64, Option<Timestamp>)> {
+                let row = one(self.connection().await?, sqlx::query(statements::OUTBOX)).await?;
+                row.as_ref().map_or(Ok((0, None)), rows::outbox)
+            }
+
             async fn revocations(&mut self, after: i64) -> Result<Vec<Revocation>> {
                 let query = sqlx::query(statements::REVOCATIONS).bind(after);
                 all(self.connection().await?, query).await?.iter().map(rows::revocation).collect()
@@ -195,25 +250,30 @@ fn update<'q>(statement: &'static str, user: &User) -> Statement<'q> {
         .bind(user.user_metadata.clone())
         .bind(moment(user.banned_until))
         .bind(moment(user.last_sign_in_at))
+        .bind(moment(user.recovery_sent_at))
+        .bind(moment(user.reauthentication_sent_at))
+        .bind(moment(user.invited_at))
+        .bind(moment(user.deleted_at))
+        .bind(user.is_anonymous)
+        .bind(Moment(user.updated_at))
 }
 
 #[async_trait]
 impl Transaction for PostgresWrite {
     async fn insert_user(&mut self, user: &User) -> Result<bool> {
-        let query = update(statements::INSERT_USER, user);
-        let query = query.bind(Moment(user.created_at)).bind(Moment(user.updated_at));
+        let query = update(statements::INSERT_USER, user).bind(Moment(user.created_at));
         Ok(run(self.connection().await?, query).await? == 1)
     }
 
     async fn update_user(&mut self, user: &User) -> Result<bool> {
-        let query = update(statements::UPDATE_USER_SAME_EMAIL, user).bind(Moment(user.updated_at));
+        let query = update(statements::UPDATE_USER_SAME_EMAIL, user);
         if run(self.connection().await?, query).await? == 1 {
             return Ok(true);
         }
         // Another address may be taken, which fails a PostgreSQL transaction unless a savepoint catches it.
         let connection = self.connection().await?;
         sqlx::raw_sql("SAVEPOINT aurora_address").execute(&mut *connection).await.map_err(failure)?;
-        let query = update(statements::UPDATE_USER, user).bind(Moment(user.updated_at));
+        let query = update(statements::UPDATE_USER, user);
         match query.execute(&mut *connection).await {
             Ok(done) => {
                 let release = sqlx::raw_sql("RELEASE SAVEPOINT aurora_address");
@@ -352,6 +412,97 @@ impl Transaction for PostgresWrite {
             run(self.connection().await?, query).await?;
         }
         Ok(ended)
+    }
+
+    async fn insert_token(&mut self, token: &OneTimeToken) -> Result<()> {
+        let (challenge, method) = token.challenge.clone().unzip();
+        let query = sqlx::query(statements::INSERT_ONE_TIME_TOKEN)
+            .bind(Id(*token.id.as_bytes()))
+            .bind(user_bytes(token.user))
+            .bind(token.purpose.clone())
+            .bind(token.address.as_str().to_owned())
+            .bind(token.link.to_vec())
+            .bind(token.code.to_vec())
+            .bind(token.exchange.map(|hash| hash.to_vec()))
+            .bind(challenge)
+            .bind(method)
+            .bind(token.sealed.clone())
+            .bind(token.tries)
+            .bind(Moment(token.created_at))
+            .bind(Moment(token.expires_at));
+        run(self.connection().await?, query).await?;
+        Ok(())
+    }
+
+    async fn delete_tokens_of(&mut self, user: UserId, purpose: Option<&str>) -> Result<()> {
+        let query = sqlx::query(statements::DELETE_TOKENS_OF)
+            .bind(user_bytes(user))
+            .bind(purpose.map(ToOwned::to_owned));
+        run(self.connection().await?, query).await?;
+        Ok(())
+    }
+
+    async fn count_try(&mut self, user: UserId) -> Result<()> {
+        self.lock_user(user).await?;
+        let query = sqlx::query(statements::COUNT_TRY).bind(user_bytes(user));
+        run(self.connection().await?, query).await?;
+        Ok(())
+    }
+
+    async fn forget_tokens(&mut self, horizon: Timestamp) -> Result<()> {
+        let query = sqlx::query(statements::FORGET_ONE_TIME_TOKENS).bind(Moment(horizon));
+        run(self.connection().await?, query).await?;
+        Ok(())
+    }
+
+    async fn insert_mail(&mut self, row: &OutboxRow) -> Result<()> {
+        let query = sqlx::query(statements::INSERT_MAIL)
+            .bind(row.id.clone())
+            .bind(row.sealed.clone())
+            .bind(row.tries)
+            .bind(Moment(row.next_at))
+            .bind(Moment(row.created_at));
+        run(self.connection().await?, query).await?;
+        Ok(())
+    }
+
+    async fn take_mails(&mut self, now: Timestamp, until: Timestamp, limit: i64) -> Result<Vec<OutboxRow>> {
+        let query = sqlx::query(statements::TAKE_MAILS).bind(Moment(now)).bind(Moment(until)).bind(limit);
+        let found = all(self.connection().await?, query).await?;
+        let mut mails: Vec<OutboxRow> = found.iter().map(rows::mail).collect::<Result<_>>()?;
+        mails.sort_by_key(|mail| mail.created_at);
+        Ok(mails)
+    }
+
+    async fn delete_mail(&mut self, id: &str) -> Result<bool> {
+        let query = sqlx::query(statements::DELETE_MAIL).bind(id.to_owned());
+        Ok(run(self.connection().await?, query).await? == 1)
+    }
+
+    async fn put_off_mail(&mut self, id: &str, next_at: Timestamp) -> Result<bool> {
+        let query = sqlx::query(statements::PUT_OFF_MAIL).bind(id.to_owned()).bind(Moment(next_at));
+        Ok(run(self.connection().await?, query).await? == 1)
+    }
+
+    async fn take_slot(
+        &mut self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool> {
+        let query = sqlx::query(statements::TAKE_SLOT)
+            .bind(name.to_owned())
+            .bind(holder.to_owned())
+            .bind(Moment(now))
+            .bind(Moment(until));
+        Ok(run(self.connection().await?, query).await? == 1)
+    }
+
+    async fn free_slot(&mut self, name: &str, holder: &str) -> Result<()> {
+        let query = sqlx::query(statements::FREE_SLOT).bind(name.to_owned()).bind(holder.to_owned());
+        run(self.connection().await?, query).await?;
+        Ok(())
     }
 
     async fn append_audit(&mut self, row: &AuditRow) -> Result<()> {

@@ -2,7 +2,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::failure;
-use crate::store::{KeyRow, RefreshToken, Revocation, Session, SigningKeyRow, User};
+use crate::store::{KeyRow, OneTimeToken, OutboxRow, RefreshToken, Revocation, Session, SigningKeyRow, User};
 use crate::types::{Error, Result, Timestamp};
 
 type Column<T> = Result<T>;
@@ -42,6 +42,9 @@ pub(super) fn user(row: &SqliteRow) -> Result<User> {
         new_email: optional_text(row, "new_email")?.map(parsed).transpose()?,
         email_change_sent_at: optional_time(row, "email_change_sent_at")?,
         confirmation_sent_at: optional_time(row, "confirmation_sent_at")?,
+        recovery_sent_at: optional_time(row, "recovery_sent_at")?,
+        reauthentication_sent_at: optional_time(row, "reauthentication_sent_at")?,
+        invited_at: optional_time(row, "invited_at")?,
         password: optional_text(row, "password")?,
         app_metadata: text(row, "app_metadata")?,
         user_metadata: text(row, "user_metadata")?,
@@ -49,6 +52,8 @@ pub(super) fn user(row: &SqliteRow) -> Result<User> {
         last_sign_in_at: optional_time(row, "last_sign_in_at")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
+        deleted_at: optional_time(row, "deleted_at")?,
+        is_anonymous: row.try_get("is_anonymous").map_err(failure)?,
         identities: serde_json::from_str(&identities).map_err(Error::internal)?,
     })
 }
@@ -76,6 +81,43 @@ pub(super) fn refresh_token(row: &SqliteRow) -> Result<RefreshToken> {
         successor_used_at: optional_time(row, "successor_used_at")?,
         session: session(row)?,
     })
+}
+
+fn hash(row: &SqliteRow, name: &str) -> Result<[u8; 32]> {
+    let bytes: Vec<u8> = row.try_get(name).map_err(failure)?;
+    bytes.try_into().map_err(|_| Error::internal("a hash of another length"))
+}
+
+pub(super) fn one_time_token(row: &SqliteRow) -> Result<OneTimeToken> {
+    let exchange: Option<Vec<u8>> = row.try_get("exchange_hash").map_err(failure)?;
+    Ok(OneTimeToken {
+        id: parsed(text(row, "id")?)?,
+        user: parsed(text(row, "user_id")?)?,
+        purpose: text(row, "purpose")?,
+        address: parsed(text(row, "address")?)?,
+        link: hash(row, "link_hash")?,
+        code: hash(row, "code_hash")?,
+        exchange: exchange.map(|_| hash(row, "exchange_hash")).transpose()?,
+        challenge: optional_text(row, "challenge")?.zip(optional_text(row, "challenge_method")?),
+        sealed: row.try_get("sealed").map_err(failure)?,
+        tries: number(row, "tries")?,
+        created_at: time(row, "created_at")?,
+        expires_at: time(row, "expires_at")?,
+    })
+}
+
+pub(super) fn mail(row: &SqliteRow) -> Result<OutboxRow> {
+    Ok(OutboxRow {
+        id: text(row, "id")?,
+        sealed: row.try_get("sealed").map_err(failure)?,
+        tries: number(row, "tries")?,
+        next_at: time(row, "next_at")?,
+        created_at: time(row, "created_at")?,
+    })
+}
+
+pub(super) fn outbox(row: &SqliteRow) -> Result<(i64, Option<Timestamp>)> {
+    Ok((number(row, "waiting")?, optional_time(row, "oldest")?))
 }
 
 pub(super) fn revocation(row: &SqliteRow) -> Result<Revocation> {

@@ -10,24 +10,35 @@ macro_rules! statements {
 
 statements! {
     USER = "SELECT id, email, email_confirmed_at, new_email, email_change_sent_at, confirmation_sent_at, \
-        password, app_metadata, user_metadata, banned_until, last_sign_in_at, created_at, updated_at, \
-        (SELECT json_group_array(json_object('id', i.id, 'provider', i.provider, 'provider_id', i.provider_id, \
+        recovery_sent_at, reauthentication_sent_at, invited_at, password, app_metadata, user_metadata, \
+        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, is_anonymous, (SELECT json_group_array(json_object('id', i.id, 'provider', i.provider, 'provider_id', i.provider_id, \
             'created_at', i.created_at, 'updated_at', i.updated_at, 'last_sign_in_at', i.last_sign_in_at)) \
             FROM auth_identities i WHERE i.user_id = auth_users.id) AS identities \
         FROM auth_users WHERE id = $1";
     USER_BY_EMAIL = "SELECT id, email, email_confirmed_at, new_email, email_change_sent_at, confirmation_sent_at, \
-        password, app_metadata, user_metadata, banned_until, last_sign_in_at, created_at, updated_at, \
-        (SELECT json_group_array(json_object('id', i.id, 'provider', i.provider, 'provider_id', i.provider_id, \
+        recovery_sent_at, reauthentication_sent_at, invited_at, password, app_metadata, user_metadata, \
+        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, is_anonymous, (SELECT json_group_array(json_object('id', i.id, 'provider', i.provider, 'provider_id', i.provider_id, \
             'created_at', i.created_at, 'updated_at', i.updated_at, 'last_sign_in_at', i.last_sign_in_at)) \
             FROM auth_identities i WHERE i.user_id = auth_users.id) AS identities \
         FROM auth_users WHERE id = coalesce((SELECT u.id FROM auth_users u WHERE u.email = $1), \
             (SELECT u.id FROM auth_users u ORDER BY u.id LIMIT 1))";
     INSERT_USER = "INSERT INTO auth_users (id, email, email_confirmed_at, new_email, email_change_sent_at, \
-        confirmation_sent_at, password, app_metadata, user_metadata, banned_until, last_sign_in_at, created_at, \
-        updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (email) DO NOTHING";
+        confirmation_sent_at, password, app_metadata, user_metadata, banned_until, last_sign_in_at, \
+        recovery_sent_at, reauthentication_sent_at, invited_at, deleted_at, is_anonymous, updated_at, created_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+        ON CONFLICT (email) DO NOTHING";
     UPDATE_USER = "UPDATE auth_users SET email = $2, email_confirmed_at = $3, new_email = $4, \
         email_change_sent_at = $5, confirmation_sent_at = $6, password = $7, app_metadata = $8, user_metadata = $9, \
-        banned_until = $10, last_sign_in_at = $11, updated_at = $12 WHERE id = $1";
+        banned_until = $10, last_sign_in_at = $11, recovery_sent_at = $12, reauthentication_sent_at = $13, \
+        invited_at = $14, deleted_at = $15, is_anonymous = $16, updated_at = $17 WHERE id = $1";
+    COUNT_USERS = "SELECT count(*) FROM auth_users";
+    USERS = "SELECT id, email, email_confirmed_at, new_email, email_change_sent_at, confirmation_sent_at, \
+        recovery_sent_at, reauthentication_sent_at, invited_at, password, app_metadata, user_metadata, \
+        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, is_anonymous, \
+        (SELECT json_group_array(json_object('id', i.id, 'provider', i.provider, 'provider_id', i.provider_id, \
+            'created_at', i.created_at, 'updated_at', i.updated_at, 'last_sign_in_at', i.last_sign_in_at)) \
+            FROM auth_identities i WHERE i.user_id = auth_users.id) AS identities \
+        FROM auth_users ORDER BY created_at, id LIMIT $1 OFFSET $2";
     DELETE_USER = "DELETE FROM auth_users WHERE id = $1";
     PUT_IDENTITY = "INSERT INTO auth_identities (id, user_id, provider, provider_id, created_at, updated_at, \
         last_sign_in_at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
@@ -60,6 +71,29 @@ statements! {
         RETURNING id";
     NOTE_REVOCATIONS = "UPDATE auth_revocations SET noted_at = $1 WHERE noted_at IS NULL";
     FORGET_REVOCATIONS = "DELETE FROM auth_revocations WHERE noted_at < $1";
+    TOKEN_BY_LINK = "SELECT id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
+        tries, created_at, expires_at FROM auth_one_time_tokens WHERE link_hash = $1";
+    TOKEN_BY_EXCHANGE = "SELECT id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
+        tries, created_at, expires_at FROM auth_one_time_tokens WHERE exchange_hash = $1";
+    TOKENS_OF = "SELECT id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
+        tries, created_at, expires_at FROM auth_one_time_tokens WHERE user_id = $1 ORDER BY created_at DESC, id";
+    INSERT_ONE_TIME_TOKEN = "INSERT INTO auth_one_time_tokens (id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
+        tries, created_at, expires_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    DELETE_TOKENS_OF = "DELETE FROM auth_one_time_tokens WHERE user_id = $1 AND ($2 IS NULL OR purpose = $2)";
+    COUNT_TRY = "UPDATE auth_one_time_tokens SET tries = tries + 1 WHERE user_id = $1";
+    FORGET_ONE_TIME_TOKENS = "DELETE FROM auth_one_time_tokens WHERE expires_at < $1";
+    OUTBOX = "SELECT count(*) AS waiting, min(created_at) AS oldest FROM aurora_outbox";
+    INSERT_MAIL = "INSERT INTO aurora_outbox (id, sealed, tries, next_at, created_at) VALUES ($1, $2, $3, $4, $5)";
+    TAKE_MAILS = "UPDATE aurora_outbox SET tries = tries + 1, next_at = $2 WHERE id IN \
+        (SELECT id FROM aurora_outbox WHERE next_at <= $1 ORDER BY next_at, created_at LIMIT $3) \
+        RETURNING id, sealed, tries, next_at, created_at";
+    DELETE_MAIL = "DELETE FROM aurora_outbox WHERE id = $1";
+    PUT_OFF_MAIL = "UPDATE aurora_outbox SET next_at = $2 WHERE id = $1";
+    TAKE_SLOT = "INSERT INTO aurora_slots (name, holder, until) VALUES ($1, $2, $4) \
+        ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until \
+        WHERE aurora_slots.holder = excluded.holder OR aurora_slots.until <= $3";
+    FREE_SLOT = "DELETE FROM aurora_slots WHERE name = $1 AND holder = $2";
     APPEND_AUDIT = "INSERT INTO aurora_audit (id, at, tenant, actor, kind, action, target, request_id, payload, salt, \
         commitment) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     KEYS = "SELECT id, purpose, wrapped, created_at FROM aurora_keys ORDER BY id";

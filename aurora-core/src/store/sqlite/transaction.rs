@@ -1,11 +1,13 @@
 use async_trait::async_trait;
 use sqlx::pool::PoolConnection;
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
 use sqlx::{Sqlite, SqliteConnection};
 
 use super::{failure, is_unique_violation, rows, statements};
 use crate::store::{
-    AuditRow, HostTransaction, Identity, KeyRow, Reader, RefreshToken, Revocation, Session, SigningKeyRow,
-    Transaction, User, WriterPermit,
+    AuditRow, HostTransaction, Identity, KeyRow, OneTimeToken, OutboxRow, Reader, RefreshToken, Revocation,
+    Session, SigningKeyRow, Transaction, User, WriterPermit,
 };
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
@@ -74,6 +76,39 @@ macro_rules! reader {
                 row.as_ref().map(rows::refresh_token).transpose()
             }
 
+            async fn users(&mut self, offset: i64, limit: i64) -> Result<(Vec<User>, i64)> {
+                let query = sqlx::query_scalar(statements::COUNT_USERS);
+                let count: i64 = query.fetch_one(self.connection()).await.map_err(failure)?;
+                let query = sqlx::query(statements::USERS).bind(limit).bind(offset);
+                let found = query.fetch_all(self.connection()).await.map_err(failure)?;
+                let users: Result<Vec<User>> = found.iter().map(rows::user).collect();
+                Ok((users?, count))
+            }
+
+            async fn token_by_link(&mut self, hash: &[u8; 32]) -> Result<Option<OneTimeToken>> {
+                let query = sqlx::query(statements::TOKEN_BY_LINK).bind(hash.to_vec());
+                let row = query.fetch_optional(self.connection()).await.map_err(failure)?;
+                row.as_ref().map(rows::one_time_token).transpose()
+            }
+
+            async fn token_by_exchange(&mut self, hash: &[u8; 32]) -> Result<Option<OneTimeToken>> {
+                let query = sqlx::query(statements::TOKEN_BY_EXCHANGE).bind(hash.to_vec());
+                let row = query.fetch_optional(self.connection()).await.map_err(failure)?;
+                row.as_ref().map(rows::one_time_token).transpose()
+            }
+
+            async fn tokens_of(&mut self, user: UserId) -> Result<Vec<OneTimeToken>> {
+                let query = sqlx::query(statements::TOKENS_OF).bind(user.to_string());
+                let found = query.fetch_all(self.connection()).await.map_err(failure)?;
+                found.iter().map(rows::one_time_token).collect()
+            }
+
+            async fn outbox(&mut self) -> Result<(i64, Option<Timestamp>)> {
+                let query = sqlx::query(statements::OUTBOX);
+                let row = query.fetch_one(self.connection()).await.map_err(failure)?;
+                rows::outbox(&row)
+            }
+
             async fn revocations(&mut self, after: i64) -> Result<Vec<Revocation>> {
                 let query = sqlx::query(statements::REVOCATIONS).bind(after);
                 let found = query.fetch_all(self.connection()).await.map_err(failure)?;
@@ -106,6 +141,28 @@ fn micros(time: Option<Timestamp>) -> Option<i64> {
     time.map(Timestamp::as_micros)
 }
 
+/// The columns that inserting and updating write, in order, from `$1`.
+fn written<'q>(statement: &'static str, user: &User) -> Query<'q, Sqlite, SqliteArguments> {
+    sqlx::query(statement)
+        .bind(user.id.to_string())
+        .bind(email(user.email.as_ref()))
+        .bind(micros(user.email_confirmed_at))
+        .bind(email(user.new_email.as_ref()))
+        .bind(micros(user.email_change_sent_at))
+        .bind(micros(user.confirmation_sent_at))
+        .bind(user.password.clone())
+        .bind(user.app_metadata.clone())
+        .bind(user.user_metadata.clone())
+        .bind(micros(user.banned_until))
+        .bind(micros(user.last_sign_in_at))
+        .bind(micros(user.recovery_sent_at))
+        .bind(micros(user.reauthentication_sent_at))
+        .bind(micros(user.invited_at))
+        .bind(micros(user.deleted_at))
+        .bind(user.is_anonymous)
+        .bind(user.updated_at.as_micros())
+}
+
 impl SqliteWrite {
     async fn ended(&mut self, ids: Vec<String>, now: Option<Timestamp>) -> Result<Vec<SessionId>> {
         if let Some(now) = now {
@@ -119,38 +176,13 @@ impl SqliteWrite {
 #[async_trait]
 impl Transaction for SqliteWrite {
     async fn insert_user(&mut self, user: &User) -> Result<bool> {
-        let query = sqlx::query(statements::INSERT_USER)
-            .bind(user.id.to_string())
-            .bind(email(user.email.as_ref()))
-            .bind(micros(user.email_confirmed_at))
-            .bind(email(user.new_email.as_ref()))
-            .bind(micros(user.email_change_sent_at))
-            .bind(micros(user.confirmation_sent_at))
-            .bind(user.password.clone())
-            .bind(user.app_metadata.clone())
-            .bind(user.user_metadata.clone())
-            .bind(micros(user.banned_until))
-            .bind(micros(user.last_sign_in_at))
-            .bind(user.created_at.as_micros())
-            .bind(user.updated_at.as_micros());
+        let query = written(statements::INSERT_USER, user).bind(user.created_at.as_micros());
         let done = query.execute(self.connection()).await.map_err(failure)?;
         Ok(done.rows_affected() == 1)
     }
 
     async fn update_user(&mut self, user: &User) -> Result<bool> {
-        let query = sqlx::query(statements::UPDATE_USER)
-            .bind(user.id.to_string())
-            .bind(email(user.email.as_ref()))
-            .bind(micros(user.email_confirmed_at))
-            .bind(email(user.new_email.as_ref()))
-            .bind(micros(user.email_change_sent_at))
-            .bind(micros(user.confirmation_sent_at))
-            .bind(user.password.clone())
-            .bind(user.app_metadata.clone())
-            .bind(user.user_metadata.clone())
-            .bind(micros(user.banned_until))
-            .bind(micros(user.last_sign_in_at))
-            .bind(user.updated_at.as_micros());
+        let query = written(statements::UPDATE_USER, user);
         match query.execute(self.connection()).await {
             Ok(done) => Ok(done.rows_affected() == 1),
             Err(error) if is_unique_violation(&error) => Ok(false),
@@ -280,6 +312,100 @@ impl Transaction for SqliteWrite {
         }
         let note = (user.is_none() || !ids.is_empty()).then_some(now);
         self.ended(ids, note).await
+    }
+
+    async fn insert_token(&mut self, token: &OneTimeToken) -> Result<()> {
+        let (challenge, method) = token.challenge.clone().unzip();
+        let query = sqlx::query(statements::INSERT_ONE_TIME_TOKEN)
+            .bind(token.id.to_string())
+            .bind(token.user.to_string())
+            .bind(token.purpose.clone())
+            .bind(token.address.as_str().to_owned())
+            .bind(token.link.to_vec())
+            .bind(token.code.to_vec())
+            .bind(token.exchange.map(|hash| hash.to_vec()))
+            .bind(challenge)
+            .bind(method)
+            .bind(token.sealed.clone())
+            .bind(token.tries)
+            .bind(token.created_at.as_micros())
+            .bind(token.expires_at.as_micros());
+        query.execute(self.connection()).await.map_err(failure)?;
+        Ok(())
+    }
+
+    async fn delete_tokens_of(&mut self, user: UserId, purpose: Option<&str>) -> Result<()> {
+        let query = sqlx::query(statements::DELETE_TOKENS_OF)
+            .bind(user.to_string())
+            .bind(purpose.map(ToOwned::to_owned));
+        query.execute(self.connection()).await.map_err(failure)?;
+        Ok(())
+    }
+
+    async fn count_try(&mut self, user: UserId) -> Result<()> {
+        let query = sqlx::query(statements::COUNT_TRY).bind(user.to_string());
+        query.execute(self.connection()).await.map_err(failure)?;
+        Ok(())
+    }
+
+    async fn forget_tokens(&mut self, horizon: Timestamp) -> Result<()> {
+        let query = sqlx::query(statements::FORGET_ONE_TIME_TOKENS).bind(horizon.as_micros());
+        query.execute(self.connection()).await.map_err(failure)?;
+        Ok(())
+    }
+
+    async fn insert_mail(&mut self, row: &OutboxRow) -> Result<()> {
+        let query = sqlx::query(statements::INSERT_MAIL)
+            .bind(row.id.clone())
+            .bind(row.sealed.clone())
+            .bind(row.tries)
+            .bind(row.next_at.as_micros())
+            .bind(row.created_at.as_micros());
+        query.execute(self.connection()).await.map_err(failure)?;
+        Ok(())
+    }
+
+    async fn take_mails(&mut self, now: Timestamp, until: Timestamp, limit: i64) -> Result<Vec<OutboxRow>> {
+        let query =
+            sqlx::query(statements::TAKE_MAILS).bind(now.as_micros()).bind(until.as_micros()).bind(limit);
+        let found = query.fetch_all(self.connection()).await.map_err(failure)?;
+        let mut mails: Vec<OutboxRow> = found.iter().map(rows::mail).collect::<Result<_>>()?;
+        mails.sort_by_key(|mail| mail.created_at);
+        Ok(mails)
+    }
+
+    async fn delete_mail(&mut self, id: &str) -> Result<bool> {
+        let query = sqlx::query(statements::DELETE_MAIL).bind(id.to_owned());
+        let done = query.execute(self.connection()).await.map_err(failure)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn put_off_mail(&mut self, id: &str, next_at: Timestamp) -> Result<bool> {
+        let query = sqlx::query(statements::PUT_OFF_MAIL).bind(id.to_owned()).bind(next_at.as_micros());
+        let done = query.execute(self.connection()).await.map_err(failure)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn take_slot(
+        &mut self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool> {
+        let query = sqlx::query(statements::TAKE_SLOT)
+            .bind(name.to_owned())
+            .bind(holder.to_owned())
+            .bind(now.as_micros())
+            .bind(until.as_micros());
+        let done = query.execute(self.connection()).await.map_err(failure)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn free_slot(&mut self, name: &str, holder: &str) -> Result<()> {
+        let query = sqlx::query(statements::FREE_SLOT).bind(name.to_owned()).bind(holder.to_owned());
+        query.execute(self.connection()).await.map_err(failure)?;
+        Ok(())
     }
 
     async fn append_audit(&mut self, row: &AuditRow) -> Result<()> {

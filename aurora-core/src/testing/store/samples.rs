@@ -43,6 +43,9 @@ pub(super) fn user() -> Result<User> {
         new_email: Some(format!("new-{id}@example.com").parse()?),
         email_change_sent_at: at(2),
         confirmation_sent_at: at(3),
+        recovery_sent_at: at(5),
+        reauthentication_sent_at: at(6),
+        invited_at: at(7),
         password: Some("$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA".to_owned()),
         app_metadata:
             r#"{"provider":"email","providers":["email"],"z":{"a":[1.5,-0.1,1e+300,null,true],"b":1}}"#
@@ -53,6 +56,8 @@ pub(super) fn user() -> Result<User> {
         last_sign_in_at: at(4),
         created_at: NOW.minus(Duration::from_secs(50)),
         updated_at: NOW,
+        deleted_at: at(8),
+        is_anonymous: true,
         identities: Vec::new(),
     })
 }
