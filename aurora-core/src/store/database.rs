@@ -55,6 +55,9 @@ pub trait Reader: Send {
     /// The token whose link was exchanged for what has exactly that keyed hash.
     async fn token_by_exchange(&mut self, hash: &[u8; 32]) -> Result<Option<OneTimeToken>>;
 
+    /// The token, of those that were sent to an address, whose code has exactly that keyed hash.
+    async fn token_by_code(&mut self, hash: &[u8; 32]) -> Result<Option<OneTimeToken>>;
+
     /// A user's tokens, newest first.
     async fn tokens_of(&mut self, user: UserId) -> Result<Vec<OneTimeToken>>;
 
@@ -123,8 +126,11 @@ pub trait Transaction: Reader {
     /// Deletes a user's tokens of that purpose, or all of them.
     async fn delete_tokens_of(&mut self, user: UserId, purpose: Option<&str>) -> Result<()>;
 
-    /// Counts a wrong code on each of a user's tokens.
-    async fn count_try(&mut self, user: UserId) -> Result<()>;
+    /// Deletes one token. `false` if it was gone.
+    async fn delete_token(&mut self, id: UserId) -> Result<bool>;
+
+    /// Counts a wrong code on each token that was sent to that address.
+    async fn count_try(&mut self, address: &Email) -> Result<()>;
 
     /// Forgets tokens that expired before `horizon`.
     async fn forget_tokens(&mut self, horizon: Timestamp) -> Result<()>;

@@ -23,6 +23,8 @@ CREATE TABLE auth.one_time_tokens (
     expires_at timestamptz NOT NULL
 );
 CREATE INDEX one_time_tokens_user ON auth.one_time_tokens (user_id, purpose);
+CREATE INDEX one_time_tokens_code ON auth.one_time_tokens (code_hash);
+CREATE INDEX one_time_tokens_address ON auth.one_time_tokens (address);
 CREATE INDEX one_time_tokens_expires ON auth.one_time_tokens (expires_at);
 
 -- Mails that wait to be sent, sealed.

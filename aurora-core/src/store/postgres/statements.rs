@@ -95,6 +95,9 @@ statements! {
         FROM auth.revocations WHERE noted_at < $1 FOR UPDATE SKIP LOCKED)";
     TOKEN_BY_LINK = "SELECT id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
         tries, created_at, expires_at FROM auth.one_time_tokens WHERE link_hash = $1";
+    TOKEN_BY_CODE = "SELECT id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
+        tries, created_at, expires_at FROM auth.one_time_tokens WHERE code_hash = $1 \
+        ORDER BY created_at DESC LIMIT 1";
     TOKEN_BY_EXCHANGE = "SELECT id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
         tries, created_at, expires_at FROM auth.one_time_tokens WHERE exchange_hash = $1";
     TOKENS_OF = "SELECT id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
@@ -103,7 +106,11 @@ statements! {
         tries, created_at, expires_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     DELETE_TOKENS_OF = "DELETE FROM auth.one_time_tokens WHERE user_id = $1 AND ($2::text IS NULL OR purpose = $2)";
-    COUNT_TRY = "UPDATE auth.one_time_tokens SET tries = tries + 1 WHERE user_id = $1";
+    DELETE_ONE_TIME_TOKEN = "DELETE FROM auth.one_time_tokens WHERE id = $1";
+    COUNT_TRY = "UPDATE auth.one_time_tokens SET tries = tries + 1 WHERE id IN \
+        (SELECT id FROM auth.one_time_tokens WHERE address = $1 ORDER BY id FOR UPDATE)";
+    LOCK_USER_OF_CODE = "SELECT u.id FROM auth.users u WHERE u.id = (SELECT t.user_id \
+        FROM auth.one_time_tokens t WHERE t.code_hash = $1 ORDER BY t.created_at DESC LIMIT 1) FOR NO KEY UPDATE";
     FORGET_ONE_TIME_TOKENS = "DELETE FROM auth.one_time_tokens WHERE id IN (SELECT id FROM auth.one_time_tokens \
         WHERE expires_at < $1 FOR UPDATE SKIP LOCKED)";
     OUTBOX = "SELECT count(*) AS waiting, min(created_at) AS oldest FROM aurora.outbox";

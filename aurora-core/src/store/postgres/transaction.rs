@@ -194,6 +194,16 @@ macro_rules! reader {
                 row.as_ref().map(rows::one_time_token).transpose()
             }
 
+            async fn token_by_code(&mut self, hash: &[u8; 32]) -> Result<Option<OneTimeToken>> {
+                let lock = sqlx::query(statements::LOCK_USER_OF_CODE).bind(hash.to_vec());
+                if !self.lock(lock).await? {
+                    return Ok(None);
+                }
+                let query = sqlx::query(statements::TOKEN_BY_CODE).bind(hash.to_vec());
+                let row = one(self.connection().await?, query).await?;
+                row.as_ref().map(rows::one_time_token).transpose()
+            }
+
             async fn tokens_of(&mut self, user: UserId) -> Result<Vec<OneTimeToken>> {
                 if !self.lock(sqlx::query(statements::LOCK_USER).bind(user_bytes(user))).await? {
                     return Ok(Vec::new());
@@ -442,9 +452,13 @@ impl Transaction for PostgresWrite {
         Ok(())
     }
 
-    async fn count_try(&mut self, user: UserId) -> Result<()> {
-        self.lock_user(user).await?;
-        let query = sqlx::query(statements::COUNT_TRY).bind(user_bytes(user));
+    async fn delete_token(&mut self, id: UserId) -> Result<bool> {
+        let query = sqlx::query(statements::DELETE_ONE_TIME_TOKEN).bind(user_bytes(id));
+        Ok(run(self.connection().await?, query).await? == 1)
+    }
+
+    async fn count_try(&mut self, address: &Email) -> Result<()> {
+        let query = sqlx::query(statements::COUNT_TRY).bind(address.as_str().to_owned());
         run(self.connection().await?, query).await?;
         Ok(())
     }

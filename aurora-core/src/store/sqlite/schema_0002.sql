@@ -21,6 +21,8 @@ CREATE TABLE auth_one_time_tokens (
     expires_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX auth_one_time_tokens_user ON auth_one_time_tokens (user_id, purpose);
+CREATE INDEX auth_one_time_tokens_code ON auth_one_time_tokens (code_hash);
+CREATE INDEX auth_one_time_tokens_address ON auth_one_time_tokens (address);
 CREATE INDEX auth_one_time_tokens_expires ON auth_one_time_tokens (expires_at);
 
 CREATE TABLE aurora_outbox (

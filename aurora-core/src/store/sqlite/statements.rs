@@ -73,6 +73,9 @@ statements! {
     FORGET_REVOCATIONS = "DELETE FROM auth_revocations WHERE noted_at < $1";
     TOKEN_BY_LINK = "SELECT id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
         tries, created_at, expires_at FROM auth_one_time_tokens WHERE link_hash = $1";
+    TOKEN_BY_CODE = "SELECT id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
+        tries, created_at, expires_at FROM auth_one_time_tokens WHERE code_hash = $1 \
+        ORDER BY created_at DESC LIMIT 1";
     TOKEN_BY_EXCHANGE = "SELECT id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
         tries, created_at, expires_at FROM auth_one_time_tokens WHERE exchange_hash = $1";
     TOKENS_OF = "SELECT id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
@@ -81,7 +84,8 @@ statements! {
         tries, created_at, expires_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     DELETE_TOKENS_OF = "DELETE FROM auth_one_time_tokens WHERE user_id = $1 AND ($2 IS NULL OR purpose = $2)";
-    COUNT_TRY = "UPDATE auth_one_time_tokens SET tries = tries + 1 WHERE user_id = $1";
+    DELETE_ONE_TIME_TOKEN = "DELETE FROM auth_one_time_tokens WHERE id = $1";
+    COUNT_TRY = "UPDATE auth_one_time_tokens SET tries = tries + 1 WHERE address = $1";
     FORGET_ONE_TIME_TOKENS = "DELETE FROM auth_one_time_tokens WHERE expires_at < $1";
     OUTBOX = "SELECT count(*) AS waiting, min(created_at) AS oldest FROM aurora_outbox";
     INSERT_MAIL = "INSERT INTO aurora_outbox (id, sealed, tries, next_at, created_at) VALUES ($1, $2, $3, $4, $5)";

@@ -97,6 +97,12 @@ macro_rules! reader {
                 row.as_ref().map(rows::one_time_token).transpose()
             }
 
+            async fn token_by_code(&mut self, hash: &[u8; 32]) -> Result<Option<OneTimeToken>> {
+                let query = sqlx::query(statements::TOKEN_BY_CODE).bind(hash.to_vec());
+                let row = query.fetch_optional(self.connection()).await.map_err(failure)?;
+                row.as_ref().map(rows::one_time_token).transpose()
+            }
+
             async fn tokens_of(&mut self, user: UserId) -> Result<Vec<OneTimeToken>> {
                 let query = sqlx::query(statements::TOKENS_OF).bind(user.to_string());
                 let found = query.fetch_all(self.connection()).await.map_err(failure)?;
@@ -342,8 +348,14 @@ impl Transaction for SqliteWrite {
         Ok(())
     }
 
-    async fn count_try(&mut self, user: UserId) -> Result<()> {
-        let query = sqlx::query(statements::COUNT_TRY).bind(user.to_string());
+    async fn delete_token(&mut self, id: UserId) -> Result<bool> {
+        let query = sqlx::query(statements::DELETE_ONE_TIME_TOKEN).bind(id.to_string());
+        let done = query.execute(self.connection()).await.map_err(failure)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn count_try(&mut self, address: &Email) -> Result<()> {
+        let query = sqlx::query(statements::COUNT_TRY).bind(address.as_str().to_owned());
         query.execute(self.connection()).await.map_err(failure)?;
         Ok(())
     }
