@@ -82,6 +82,18 @@ impl Action {
     pub const USER_UPDATED_PASSWORD: Self = Self(Cow::Borrowed("user_updated_password"));
     /// A change of an account was refused.
     pub const USER_CHANGE_FAILED: Self = Self(Cow::Borrowed("user_change_failed"));
+    /// A mail to choose a new password with was asked for.
+    pub const USER_RECOVERY_REQUESTED: Self = Self(Cow::Borrowed("user_recovery_requested"));
+    /// A mail to sign in with was asked for.
+    pub const MAGIC_LINK_REQUESTED: Self = Self(Cow::Borrowed("user_magic_link_requested"));
+    /// A mail that is still waited for was asked for again.
+    pub const MAIL_RESENT: Self = Self(Cow::Borrowed("user_confirmation_requested"));
+    /// A code to reauthenticate with was asked for.
+    pub const USER_REAUTHENTICATE_REQUESTED: Self = Self(Cow::Borrowed("user_reauthenticate_requested"));
+    /// The service invited someone.
+    pub const USER_INVITED: Self = Self(Cow::Borrowed("user_invited"));
+    /// The service made a link that signs in, without a mail.
+    pub const LINK_GENERATED: Self = Self(Cow::Borrowed("link_generated"));
     /// Account deleted.
     pub const USER_DELETED: Self = Self(Cow::Borrowed("user_deleted"));
     /// Account banned.

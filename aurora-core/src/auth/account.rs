@@ -65,7 +65,7 @@ impl Account {
         put("identities", self.identities(email));
         put("created_at", json!(user.created_at.to_string()));
         put("updated_at", json!(user.updated_at.to_string()));
-        put("is_anonymous", json!(false));
+        put("is_anonymous", json!(user.is_anonymous));
         if let Some(address) = &user.new_email {
             put("new_email", json!(address.as_str()));
         }
@@ -74,6 +74,10 @@ impl Account {
             ("confirmed_at", user.email_confirmed_at),
             ("confirmation_sent_at", user.confirmation_sent_at),
             ("email_change_sent_at", user.email_change_sent_at),
+            ("recovery_sent_at", user.recovery_sent_at),
+            ("reauthentication_sent_at", user.reauthentication_sent_at),
+            ("invited_at", user.invited_at),
+            ("deleted_at", user.deleted_at),
             ("last_sign_in_at", user.last_sign_in_at),
             ("banned_until", user.banned_until),
         ];

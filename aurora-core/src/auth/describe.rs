@@ -7,7 +7,7 @@ impl Auth {
     pub fn settings_json(&self) -> String {
         let sign_ups = &self.0.settings.sign_ups;
         json!({
-            "external": { "email": true, "phone": false, "anonymous_users": false },
+            "external": { "email": true, "phone": false, "anonymous_users": sign_ups.anonymous },
             "disable_signup": sign_ups.disabled,
             "mailer_autoconfirm": sign_ups.autoconfirm.is_on(),
             "phone_autoconfirm": false,

@@ -19,11 +19,12 @@
 //! # std::fs::create_dir_all(&dir).unwrap();
 //! # let url = format!("sqlite://{}", dir.join("app.db").display());
 //! # let aurora = Aurora::builder().profile(Profile::Development).database(Database::url(&url)?).build().await?;
-//! use aurora_core::auth::{Credentials, SignUp};
+//! use aurora_core::auth::{ComeBack, Credentials, SignUp};
 //! use aurora_core::session::Client;
 //! use aurora_core::types::{Code, RequestId};
 //! let client = Client::new([127, 0, 0, 1].into(), RequestId::from_bytes([7; 16]));
-//! let wish = SignUp { email: "ann@example.com".into(), password: "correct horse".into(), data: None };
+//! let (email, password) = ("ann@example.com".into(), "correct horse".into());
+//! let wish = SignUp { email, password, data: None, back: ComeBack::default() };
 //! aurora.auth().sign_up(wish, &client).await?;
 //! let right = Credentials { email: "Ann@Example.com".into(), password: "correct horse".into() };
 //! assert!(aurora.auth().sign_in(right, &client).await.is_ok());
@@ -35,33 +36,47 @@
 //! ```
 
 mod account;
+mod admin;
+mod anonymous;
 mod describe;
 mod devices;
 mod hook;
 mod metadata;
+mod one_time;
 mod open_session;
+mod otp;
+mod reauthenticate;
+mod recover;
+mod redirect;
 mod refresh;
+mod send;
 mod service;
 mod sign_in;
 mod sign_out;
 mod sign_up;
 mod update;
+mod verify;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use account::{Account, IssuedSession};
+pub use admin::{Ban, GeneratedLink, LinkWish, UserPatch};
 pub use hook::SignUpHook;
+pub use one_time::{Challenge, ComeBack, VerifyType};
+pub use otp::{OtpWish, Resend};
 pub use service::NewUser;
 pub use sign_in::Credentials;
 pub use sign_out::Scope;
 pub use sign_up::{SignUp, SignedUp};
 pub use update::UserChange;
+pub use verify::Verified;
 
 use crate::audit::{Action, Actor, AuditSink, Record, deny};
 use crate::config::Settings;
 use crate::crypto::PasswordHasher;
 use crate::load::Limiter;
+use crate::mail::Outbox;
 use crate::session::{Client, Sessions};
 use crate::store::Database;
 use crate::types::{Code, Error, Principal, Result, SessionId, Timestamp, UserId};
@@ -81,6 +96,8 @@ pub struct AuthParts {
     pub passwords: PasswordHasher,
     /// What counts requests and guesses.
     pub limiter: Limiter,
+    /// Where mails wait to be sent.
+    pub outbox: Outbox,
     /// Where records go.
     pub audit: Arc<dyn AuditSink>,
     /// What the host adds to a sign-up's transaction.

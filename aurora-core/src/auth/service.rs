@@ -182,7 +182,7 @@ impl Auth {
         transaction.commit().await
     }
 
-    fn by_service(&self, action: Action, user: UserId) -> Record {
+    pub(super) fn by_service(&self, action: Action, user: UserId) -> Record {
         Record::security(self.now(), Actor::Service, action).target(user)
     }
 }

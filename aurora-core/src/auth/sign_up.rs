@@ -1,13 +1,15 @@
+use super::one_time::{ComeBack, Pending, Purpose};
 use super::{Account, Auth, IssuedSession, metadata};
 use crate::audit::{Action, Actor};
 use crate::load::{Bucket, address_key};
+use crate::mail::{Kind, Message};
 use crate::session::Client;
-use crate::store::{Identity, Transaction, User};
+use crate::store::{Transaction, User};
 use crate::types::{Code, Error, Result, Secret, Timestamp, UserId};
 use crate::validate::{Email, NewPassword};
 
 /// What the service says about a new user.
-const APP_METADATA: &str = r#"{"provider":"email","providers":["email"]}"#;
+pub(super) const APP_METADATA: &str = r#"{"provider":"email","providers":["email"]}"#;
 
 /// A wish to register.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub struct SignUp {
     pub password: Secret,
     /// `user_metadata`: a JSON object of at most 4 KiB.
     pub data: Option<String>,
+    /// How the reader of the confirmation mail comes back.
+    pub back: ComeBack,
 }
 
 /// What a sign-up gave.
@@ -50,20 +54,26 @@ impl Auth {
         // Before it is known whether the address is taken: both ways cost one hash.
         let hash = self.0.passwords.hash(password.secret()).await?;
         let confirmed = settings.sign_ups.autoconfirm.is_on();
+        if !confirmed {
+            self.check_mail(&email, client)?;
+        }
         let mut user = self.new_user(email, Some(hash), data, confirmed)?;
         if confirmed {
             user.last_sign_in_at = Some(user.created_at);
-        } else {
-            user.confirmation_sent_at = Some(user.created_at);
         }
         let mut transaction = self.database().begin().await?;
         if !self.insert(&mut *transaction, &user).await? {
-            return self.taken(transaction, user, confirmed, client).await;
+            return self.taken(transaction, user, &wish.back, client).await;
+        }
+        if !confirmed {
+            self.send_confirmation(&mut *transaction, &mut user, &wish.back).await?;
+            transaction.update_user(&user).await?;
         }
         let record = self.record(Actor::User(user.id), Action::USER_SIGNED_UP, client).target(user.id);
         self.0.audit.write(&mut *transaction, record.with("provider", "email")).await?;
         if !confirmed {
             transaction.commit().await?;
+            self.0.outbox.wake();
             return Ok(SignedUp::Pending(Box::new(Account::new(user))));
         }
         let session = self.open(transaction, user, client).await?;
@@ -74,22 +84,83 @@ impl Auth {
         &self,
         mut transaction: Box<dyn Transaction>,
         mut user: User,
-        autoconfirm: bool,
+        back: &ComeBack,
         client: &Client,
     ) -> Result<SignedUp> {
         let mut record = self.record(Actor::Anonymous, Action::USER_REPEATED_SIGN_UP, client);
-        if let Some(email) = &user.email
-            && let Some(owner) = transaction.user_by_email(email).await?
-        {
+        let owner = match &user.email {
+            Some(email) => transaction.user_by_email(email).await?,
+            None => None,
+        };
+        if let Some(owner) = &owner {
             record = record.target(owner.id);
+        }
+        let autoconfirm = self.0.settings.sign_ups.autoconfirm.is_on();
+        if !autoconfirm {
+            self.again(&mut *transaction, owner, &mut user, back).await?;
         }
         self.0.audit.write(&mut *transaction, record).await?;
         transaction.commit().await?;
         if autoconfirm {
             return Err(Error::new(Code::UserAlreadyExists, "User already registered"));
         }
+        self.0.outbox.wake();
         user.identities.clear();
         Ok(SignedUp::Pending(Box::new(Account { user, made_up: true })))
+    }
+
+    /// Someone registers an address that is taken. Its owner is told; where nobody confirmed it yet, this
+    /// registration gets a mail of its own, and whoever's mail comes back is the one that counts.
+    async fn again(
+        &self,
+        transaction: &mut dyn Transaction,
+        owner: Option<User>,
+        wished: &mut User,
+        back: &ComeBack,
+    ) -> Result<()> {
+        let Some(mut owner) =
+            owner.filter(|owner| owner.deleted_at.is_none() && !owner.is_banned(self.now()))
+        else {
+            return Ok(());
+        };
+        if owner.email_confirmed_at.is_some() {
+            wished.confirmation_sent_at = Some(self.now());
+            return match &owner.email {
+                Some(email) => {
+                    let message = Message::new(Kind::AlreadyRegistered, email.clone());
+                    self.notify(transaction, message, &owner).await
+                }
+                None => Ok(()),
+            };
+        }
+        let mut mailed = owner.clone();
+        mailed.password = wished.password.clone();
+        mailed.user_metadata = wished.user_metadata.clone();
+        self.send_confirmation(transaction, &mut mailed, back).await?;
+        wished.confirmation_sent_at = mailed.confirmation_sent_at.or(Some(self.now()));
+        // Nobody's password any more until a mail comes back.
+        owner.password = None;
+        owner.user_metadata = "{}".to_owned();
+        owner.confirmation_sent_at = mailed.confirmation_sent_at;
+        transaction.update_user(&owner).await?;
+        Ok(())
+    }
+
+    /// The mail of a registration. What the user's row has by then takes effect with its use.
+    async fn send_confirmation(
+        &self,
+        transaction: &mut dyn Transaction,
+        user: &mut User,
+        back: &ComeBack,
+    ) -> Result<()> {
+        let Some(email) = user.email.clone() else { return Err(Error::internal("no address to confirm")) };
+        let pending = Pending {
+            password: user.password.clone(),
+            user_metadata: Some(user.user_metadata.clone()),
+            other_agreed: false,
+        };
+        self.send(transaction, user, Purpose::Confirmation, &email, back, Some(&pending)).await?;
+        Ok(())
     }
 
     /// A user who does not exist yet, with an e-mail identity.
@@ -100,28 +171,30 @@ impl Auth {
         user_metadata: String,
         confirmed: bool,
     ) -> Result<User> {
+        let mut user = self.nobody(UserId::from_random(self.random()?), user_metadata);
+        user.email = Some(email);
+        user.email_confirmed_at = confirmed.then_some(user.created_at);
+        user.password = password;
+        user.app_metadata = APP_METADATA.to_owned();
+        user.identities.push(self.email_identity(user.id)?);
+        Ok(user)
+    }
+
+    /// A user who does not exist yet, without a way to sign in.
+    pub(super) fn nobody(&self, id: UserId, user_metadata: String) -> User {
         let now = self.now();
-        let id = UserId::from_random(self.random()?);
-        let identity = Identity {
-            id: UserId::from_random(self.random()?),
-            provider: "email".to_owned(),
-            provider_id: id.to_string(),
-            created_at: now.as_micros(),
-            updated_at: now.as_micros(),
-            last_sign_in_at: Some(now.as_micros()),
-        };
-        Ok(User {
+        User {
             id,
-            email: Some(email),
-            email_confirmed_at: confirmed.then_some(now),
+            email: None,
+            email_confirmed_at: None,
             new_email: None,
             email_change_sent_at: None,
             confirmation_sent_at: None,
             recovery_sent_at: None,
             reauthentication_sent_at: None,
             invited_at: None,
-            password,
-            app_metadata: APP_METADATA.to_owned(),
+            password: None,
+            app_metadata: "{}".to_owned(),
             user_metadata,
             banned_until: None,
             last_sign_in_at: None,
@@ -129,8 +202,8 @@ impl Auth {
             updated_at: now,
             deleted_at: None,
             is_anonymous: false,
-            identities: vec![identity],
-        })
+            identities: Vec::new(),
+        }
     }
 
     /// Writes a new user with the host's own rows. `false` if the address is taken.
@@ -147,15 +220,26 @@ impl Auth {
         Ok(true)
     }
 
-    /// Opens a session, commits, and signs its access token.
+    /// Opens a session for whoever proved a password, commits, and signs its access token.
     pub(super) async fn open(
         &self,
-        mut transaction: Box<dyn Transaction>,
+        transaction: Box<dyn Transaction>,
         user: User,
         client: &Client,
     ) -> Result<IssuedSession> {
+        self.open_by(transaction, user, "password", client).await
+    }
+
+    /// The same for another method: what `amr` says.
+    pub(super) async fn open_by(
+        &self,
+        mut transaction: Box<dyn Transaction>,
+        user: User,
+        method: &'static str,
+        client: &Client,
+    ) -> Result<IssuedSession> {
         let sessions = &self.0.sessions;
-        let opened = sessions.start(&mut *transaction, &user, "password", client).await?;
+        let opened = sessions.start(&mut *transaction, &user, method, client).await?;
         transaction.commit().await?;
         sessions.ended(&opened.swept);
         self.issue(user, &opened.session, opened.secret.text(), self.now())

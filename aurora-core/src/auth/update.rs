@@ -1,7 +1,10 @@
+use super::one_time::ComeBack;
+use super::reauthenticate::not_a_nonce;
 use super::{Account, Auth, invalid_credentials, metadata, user_gone, user_of};
 use crate::audit::{Action, Actor};
 use crate::crypto::Verdict;
 use crate::load::{Bucket, address_key};
+use crate::mail::{Kind, Message};
 use crate::session::{Client, gone};
 use crate::store::{Transaction, User};
 use crate::types::{Code, Error, Principal, Result, Secret};
@@ -16,8 +19,12 @@ pub struct UserChange {
     pub password: Option<Secret>,
     /// The current password: wanted where the sign-in is not recent.
     pub current_password: Option<Secret>,
+    /// The code of [`Auth::send_nonce`], instead of the current password.
+    pub nonce: Option<Secret>,
     /// Members to lay over `user_metadata`: a JSON object; `null` removes one.
     pub data: Option<String>,
+    /// How the reader of the mails comes back that a new address waits for.
+    pub back: ComeBack,
 }
 
 impl Auth {
@@ -51,14 +58,18 @@ impl Auth {
             self.0.limiter.check(Bucket::SignIn, &address_key(client.address()))?;
         }
         if email.is_some() || password.is_some() {
-            self.reauthenticate(principal, &before, change.current_password.as_ref(), client).await?;
+            let evidence = (change.current_password.as_ref(), change.nonce.as_ref());
+            self.reauthenticate(principal, &before, evidence, client).await?;
         }
         let hash = match &password {
             Some(password) => Some(self.new_hash(&before, password, client).await?),
             None => None,
         };
         let data = change.data.is_some().then_some(user_metadata);
-        self.apply(principal, &before, Changed { email, hash, data }, client).await
+        if let Some(email) = email.as_ref().filter(|_| !self.0.settings.sign_ups.autoconfirm.is_on()) {
+            self.check_mail(email, client)?;
+        }
+        self.apply(principal, &before, Changed { email, hash, data, back: change.back }, client).await
     }
 
     /// A recent sign-in, or the current password.
@@ -66,9 +77,15 @@ impl Auth {
         &self,
         principal: &Principal,
         user: &User,
-        current: Option<&Secret>,
+        (current, nonce): (Option<&Secret>, Option<&Secret>),
         client: &Client,
     ) -> Result<()> {
+        if let Some(nonce) = nonce.filter(|nonce| current.is_none() && !nonce.expose().is_empty()) {
+            if self.is_nonce(user, nonce).await? {
+                return Ok(());
+            }
+            return Err(self.refuse_change(user, "wrong nonce", not_a_nonce(), client).await);
+        }
         if let Some(current) = current {
             NewPassword::bounded(current)?;
             // Keyed by the session: whoever stole a token guesses at its own expense, not at the account's.
@@ -138,7 +155,17 @@ impl Auth {
         }
         let mut details = Vec::new();
         if let Some(email) = changed.email {
-            details.push(("email", self.change_email(&mut user, email)));
+            let former = user.email.clone();
+            details.push(("email", self.change_email(&mut user, email.clone())));
+            if user.new_email.is_none() {
+                self.identify(&mut *transaction, &mut user).await?;
+            }
+            if user.new_email.is_some() {
+                self.send_change(&mut *transaction, &mut user, &changed.back).await?;
+            } else if let Some(former) = former {
+                let message = Message::new(Kind::EmailChanged, former).new_email(email);
+                self.notify(&mut *transaction, message, &user).await?;
+            }
         }
         let new_password = changed.hash.is_some();
         if let Some(hash) = changed.hash {
@@ -153,6 +180,11 @@ impl Auth {
         let mut ended = Vec::new();
         let action = if new_password {
             ended = transaction.end_sessions_of(user.id, principal.session_id(), now).await?;
+            transaction.delete_tokens_of(user.id, None).await?;
+            if let Some(email) = user.email.as_ref().filter(|_| user.email_confirmed_at.is_some()) {
+                let message = Message::new(Kind::PasswordChanged, email.clone());
+                self.notify(&mut *transaction, message, &user).await?;
+            }
             details.push(("sessions_ended", ended.len().to_string()));
             Action::USER_UPDATED_PASSWORD
         } else {
@@ -165,6 +197,7 @@ impl Auth {
         self.0.audit.write(&mut *transaction, record).await?;
         transaction.commit().await?;
         self.0.sessions.ended(&ended);
+        self.0.outbox.wake();
         Ok(Account::new(user))
     }
 
@@ -180,7 +213,6 @@ impl Auth {
         }
         // Whether it is taken turns out at the confirmation: asking here would tell anyone who has an account.
         user.new_email = Some(email);
-        user.email_change_sent_at = Some(now);
         "waits for confirmation".to_owned()
     }
 
@@ -206,4 +238,5 @@ struct Changed {
     email: Option<Email>,
     hash: Option<String>,
     data: Option<String>,
+    back: ComeBack,
 }

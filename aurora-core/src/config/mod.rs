@@ -13,4 +13,4 @@ mod settings;
 pub use network::Network;
 pub use origin::Origin;
 pub use production::{Weakness, weak_secret};
-pub use settings::{ApiKeys, Autoconfirm, Passwords, Profile, Settings, SignUps, Tokens};
+pub use settings::{ApiKeys, Autoconfirm, Mails, Passwords, Profile, Settings, SignUps, Tokens};

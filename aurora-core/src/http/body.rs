@@ -15,6 +15,51 @@ pub(super) struct SignUpBody {
     pub(super) phone: Option<String>,
     pub(super) password: Option<Secret>,
     pub(super) data: Option<Map<String, Value>>,
+    pub(super) code_challenge: Option<String>,
+    pub(super) code_challenge_method: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RecoverBody {
+    pub(super) email: Option<String>,
+    pub(super) code_challenge: Option<String>,
+    pub(super) code_challenge_method: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct OtpBody {
+    pub(super) email: Option<String>,
+    pub(super) phone: Option<String>,
+    pub(super) create_user: Option<bool>,
+    pub(super) data: Option<Map<String, Value>>,
+    pub(super) code_challenge: Option<String>,
+    pub(super) code_challenge_method: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ResendBody {
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
+    pub(super) email: Option<String>,
+    pub(super) phone: Option<String>,
+    pub(super) code_challenge: Option<String>,
+    pub(super) code_challenge_method: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct VerifyBody {
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
+    pub(super) email: Option<String>,
+    pub(super) phone: Option<String>,
+    pub(super) token: Option<Secret>,
+    pub(super) token_hash: Option<Secret>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PkceBody {
+    pub(super) auth_code: Option<Secret>,
+    pub(super) code_verifier: Option<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -35,7 +80,10 @@ pub(super) struct UserBody {
     pub(super) phone: Option<String>,
     pub(super) password: Option<Secret>,
     pub(super) current_password: Option<Secret>,
+    pub(super) nonce: Option<Secret>,
     pub(super) data: Option<Map<String, Value>>,
+    pub(super) code_challenge: Option<String>,
+    pub(super) code_challenge_method: Option<String>,
 }
 
 /// Reads a body that says it is JSON and holds an object, strictly
@@ -84,6 +132,38 @@ fn is_json(headers: &HeaderMap) -> bool {
     let Ok(text) = value.to_str() else { return false };
     let media_type = text.split_once(';').map_or(text, |(media_type, _)| media_type);
     media_type.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// The only value of `name` in a query, decoded.
+pub(super) fn decoded(query: Option<&str>, name: &str) -> Result<Option<String>> {
+    let Some(value) = parameter(query, name)? else { return Ok(None) };
+    let pair = format!("a={value}");
+    let decoded = url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned());
+    Ok(decoded)
+}
+
+/// The fields of a form that a page of ours posts, each once.
+pub(super) fn form(headers: &HeaderMap, body: &[u8]) -> Result<Vec<(String, String)>> {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let is_form = match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().is_ok_and(|text| {
+            let media_type = text.split_once(';').map_or(text, |(media_type, _)| media_type);
+            media_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        }),
+        _ => false,
+    };
+    if !is_form {
+        let sentence = "Content-Type must be application/x-www-form-urlencoded";
+        return Err(Error::new(Code::UnsupportedMediaType, sentence));
+    }
+    let mut fields: Vec<(String, String)> = Vec::new();
+    for (name, value) in url::form_urlencoded::parse(body).take(16) {
+        if fields.iter().any(|(found, _)| *found == name) {
+            return Err(Error::new(Code::ValidationFailed, "a field stands twice in the form"));
+        }
+        fields.push((name.into_owned(), value.into_owned()));
+    }
+    Ok(fields)
 }
 
 /// The only value of `name` in a query. Names and values of ours need no decoding.

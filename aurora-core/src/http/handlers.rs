@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::admit::{Presented, no_bearer};
 use super::body::{PasswordBody, RefreshBody, SignUpBody, UserBody, parameter, read_json};
+use super::mailed::come_back;
 use super::render::{empty_response, json_response};
 use super::routes::Operation;
 use super::{Http, Route};
@@ -13,7 +14,7 @@ use crate::load::{Bucket, address_key};
 use crate::session::{Client, SessionInfo};
 use crate::types::{Code, Error, Principal, Result, Secret};
 
-type Answer = Result<Response<Vec<u8>>>;
+pub(super) type Answer = Result<Response<Vec<u8>>>;
 
 impl Http {
     pub(super) async fn handle(
@@ -51,6 +52,25 @@ impl Http {
                 response.headers_mut().insert(CACHE_CONTROL, caching);
                 Ok(response)
             }
+            Operation::Recover => self.recover(head, body, client).await,
+            Operation::Otp => self.otp(head, body, client).await,
+            Operation::Resend => self.resend(head, body, client).await,
+            Operation::Verify => self.verify(head, body, client).await,
+            Operation::OpenLink => self.open_link(head, client).await,
+            Operation::Press => self.press(head, body, client).await,
+            Operation::Reauthenticate => self.reauthenticate(head, client).await,
+            Operation::Authorize | Operation::SingleSignOn => Err(switched_off(route.operation)),
+            Operation::LinkIdentity | Operation::UnlinkIdentity => {
+                self.signed_in(head).await?;
+                Err(switched_off(route.operation))
+            }
+            Operation::Invite
+            | Operation::ListUsers
+            | Operation::CreateUser
+            | Operation::ReadAnyUser
+            | Operation::UpdateAnyUser
+            | Operation::DeleteUser
+            | Operation::GenerateLink => self.administer(route.operation, segment, head, body, client).await,
             Operation::ListSessions => {
                 let principal = self.signed_in(head).await?;
                 ok(sessions_json(&self.auth().list_sessions(&principal).await?))
@@ -66,7 +86,7 @@ impl Http {
     }
 
     /// The user behind the request's token.
-    async fn signed_in(&self, head: &Parts) -> Result<Principal> {
+    pub(super) async fn signed_in(&self, head: &Parts) -> Result<Principal> {
         match self.presented(&head.headers)? {
             Presented::Token(token) => self.auth().sessions().admit(token).await,
             Presented::Nothing | Presented::Key(..) => Err(no_bearer()),
@@ -76,14 +96,16 @@ impl Http {
     async fn sign_up(&self, head: &Parts, body: &[u8], client: &Client) -> Answer {
         self.presented(&head.headers)?;
         let body: SignUpBody = read_json(&head.headers, body)?;
-        let email = address(body.email, body.phone.as_deref())?
-            .ok_or_else(|| Error::new(Code::AnonymousProviderDisabled, "Anonymous sign-ins are disabled"))?;
+        let data = body.data.map(|data| Value::Object(data).to_string());
+        let Some(email) = address(body.email, body.phone.as_deref())? else {
+            return ok(self.auth().sign_in_anonymously(data, client).await?.to_json()?);
+        };
+        let back = come_back(head, body.code_challenge, body.code_challenge_method)?;
         let password = body
             .password
             .filter(|password| !password.expose().is_empty())
             .ok_or_else(|| Error::new(Code::ValidationFailed, "Signup requires a valid password"))?;
-        let data = body.data.map(|data| Value::Object(data).to_string());
-        match self.auth().sign_up(SignUp { email, password, data }, client).await? {
+        match self.auth().sign_up(SignUp { email, password, data, back }, client).await? {
             SignedUp::Session(session) => ok(session.to_json()?),
             SignedUp::Pending(account) => ok(account.to_json()?),
         }
@@ -107,6 +129,9 @@ impl Http {
                     .ok_or_else(|| Error::new(Code::ValidationFailed, "refresh_token required"))?;
                 ok(self.auth().refresh(&token, client).await?.to_json()?)
             }
+            Some("pkce") => self.exchange(head, body, client).await,
+            Some("id_token") => Err(switched_off(Operation::Authorize)),
+            Some("web3") => Err(Error::new(Code::Web3ProviderDisabled, "Web3 provider is disabled")),
             _ => Err(Error::new(Code::ValidationFailed, "unsupported_grant_type")),
         }
     }
@@ -116,8 +141,14 @@ impl Http {
         let body: UserBody = read_json(&head.headers, body)?;
         let email = address(body.email, body.phone.as_deref())?;
         let data = body.data.map(|data| Value::Object(data).to_string());
-        let change =
-            UserChange { email, password: body.password, current_password: body.current_password, data };
+        let change = UserChange {
+            email,
+            password: body.password,
+            current_password: body.current_password,
+            nonce: body.nonce,
+            data,
+            back: come_back(head, body.code_challenge, body.code_challenge_method)?,
+        };
         ok(self.auth().update_user(&principal, change, client).await?.to_json()?)
     }
 
@@ -143,15 +174,26 @@ impl Http {
 }
 
 /// The e-mail address of a body, if it names one. Phone numbers are not served.
-fn address(email: Option<String>, phone: Option<&str>) -> Result<Option<String>> {
+pub(super) fn address(email: Option<String>, phone: Option<&str>) -> Result<Option<String>> {
     if phone.is_some_and(|phone| !phone.is_empty()) {
         return Err(Error::new(Code::ValidationFailed, "Phone sign-in is not supported"));
     }
     Ok(email.filter(|email| !email.is_empty()))
 }
 
-fn ok(json: String) -> Answer {
+pub(super) fn ok(json: String) -> Answer {
     Ok(json_response(StatusCode::OK, json))
+}
+
+/// What is not here answers as Supabase does where it is switched off.
+fn switched_off(operation: Operation) -> Error {
+    match operation {
+        Operation::SingleSignOn => Error::new(Code::SamlProviderDisabled, "SAML 2.0 is disabled"),
+        Operation::LinkIdentity | Operation::UnlinkIdentity => {
+            Error::new(Code::ManualLinkingDisabled, "Manual linking is disabled")
+        }
+        _ => Error::new(Code::ProviderDisabled, "Unsupported provider: provider is not enabled"),
+    }
 }
 
 fn sessions_json(sessions: &[SessionInfo]) -> String {

@@ -41,6 +41,7 @@
 //! # }
 //! ```
 
+mod admin;
 mod admit;
 mod body;
 mod call;
@@ -49,11 +50,13 @@ mod ended;
 mod handlers;
 mod keys;
 mod limits;
+mod mailed;
 mod peer;
 mod reason;
 mod render;
 mod routes;
 mod service_use;
+mod verify_page;
 
 pub use admit::{Admitted, Claims, Current, Rejection};
 pub use body::{read_json, tell_invalid};

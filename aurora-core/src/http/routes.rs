@@ -20,6 +20,24 @@ pub(super) enum Operation {
     Keys,
     ListSessions,
     EndSession,
+    Recover,
+    Otp,
+    Resend,
+    Verify,
+    OpenLink,
+    Press,
+    Reauthenticate,
+    Invite,
+    ListUsers,
+    CreateUser,
+    ReadAnyUser,
+    UpdateAnyUser,
+    DeleteUser,
+    GenerateLink,
+    Authorize,
+    LinkIdentity,
+    UnlinkIdentity,
+    SingleSignOn,
 }
 
 impl Route {
@@ -35,8 +53,32 @@ impl Route {
 
     /// Whether it wants a signed-in user. Every such route has a test in which it refuses.
     pub fn needs_user(&self) -> bool {
-        use Operation::{EndSession, ListSessions, ReadUser, SignOut, UpdateUser};
-        matches!(self.operation, ReadUser | UpdateUser | SignOut | ListSessions | EndSession)
+        use Operation::{
+            EndSession, LinkIdentity, ListSessions, ReadUser, Reauthenticate, SignOut, UnlinkIdentity,
+            UpdateUser,
+        };
+        matches!(
+            self.operation,
+            ReadUser
+                | UpdateUser
+                | SignOut
+                | ListSessions
+                | EndSession
+                | Reauthenticate
+                | LinkIdentity
+                | UnlinkIdentity
+        )
+    }
+
+    /// Whether it wants the service's own key. Every such route has a test in which it refuses a user.
+    pub fn needs_service(&self) -> bool {
+        use Operation::{
+            CreateUser, DeleteUser, GenerateLink, Invite, ListUsers, ReadAnyUser, UpdateAnyUser,
+        };
+        matches!(
+            self.operation,
+            Invite | ListUsers | CreateUser | ReadAnyUser | UpdateAnyUser | DeleteUser | GenerateLink
+        )
     }
 }
 
@@ -55,6 +97,25 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/.well-known/jwks.json", Operation::Keys),
     route("GET", "/sessions", Operation::ListSessions),
     route("DELETE", "/sessions/{id}", Operation::EndSession),
+    route("POST", "/recover", Operation::Recover),
+    route("POST", "/otp", Operation::Otp),
+    route("POST", "/magiclink", Operation::Otp),
+    route("POST", "/resend", Operation::Resend),
+    route("POST", "/verify", Operation::Verify),
+    route("GET", "/verify", Operation::OpenLink),
+    route("POST", "/verify/link", Operation::Press),
+    route("GET", "/reauthenticate", Operation::Reauthenticate),
+    route("POST", "/invite", Operation::Invite),
+    route("GET", "/admin/users", Operation::ListUsers),
+    route("POST", "/admin/users", Operation::CreateUser),
+    route("GET", "/admin/users/{id}", Operation::ReadAnyUser),
+    route("PUT", "/admin/users/{id}", Operation::UpdateAnyUser),
+    route("DELETE", "/admin/users/{id}", Operation::DeleteUser),
+    route("POST", "/admin/generate_link", Operation::GenerateLink),
+    route("GET", "/authorize", Operation::Authorize),
+    route("GET", "/user/identities/authorize", Operation::LinkIdentity),
+    route("DELETE", "/user/identities/{id}", Operation::UnlinkIdentity),
+    route("POST", "/sso", Operation::SingleSignOn),
 ];
 
 /// What a path and a method lead to.

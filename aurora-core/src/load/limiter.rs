@@ -26,8 +26,10 @@ pub enum Bucket {
     /// Refreshes, per address. Over the limit they are told [`Code::OverCapacity`] (503): the official client signs
     /// its user out on a 429.
     Refresh,
-    /// Whatever makes the service send a mail, per address or per recipient.
+    /// Whatever makes the service send a mail, per address that asks.
     Mail,
+    /// The same, per recipient.
+    MailTo,
 }
 
 /// So many at once, and so many again in so long.
@@ -68,6 +70,8 @@ pub struct Limits {
     pub refresh: Quota,
     /// 30 within an hour.
     pub mail: Quota,
+    /// 3 at once, then one a minute: someone who asks again gets another, and nobody's mailbox is filled.
+    pub mail_to: Quota,
     /// Wrong passwords for one account: 5 at once, then one in three minutes. A person who mistypes does not
     /// notice; a dictionary of the hundred commonest takes five hours.
     pub guesses: Quota,
@@ -82,6 +86,7 @@ impl Default for Limits {
             sign_in: Quota::new(30, minutes(5)),
             refresh: Quota::new(150, minutes(5)),
             mail: Quota::new(30, minutes(60)),
+            mail_to: Quota::new(3, minutes(3)),
             guesses: Quota::new(5, minutes(15)),
         }
     }
@@ -100,6 +105,7 @@ struct Inner {
     sign_in: Gate,
     refresh: Gate,
     mail: Gate,
+    mail_to: Gate,
     guesses: Gate,
 }
 
@@ -121,6 +127,7 @@ impl Limiter {
             sign_in: gate(2, "sign_in", limits.sign_in)?,
             refresh: gate(3, "refresh", limits.refresh)?,
             mail: gate(4, "mail", limits.mail)?,
+            mail_to: gate(6, "mail_to", limits.mail_to)?,
             guesses: gate(5, "guesses", limits.guesses)?,
             table,
             clock,
@@ -139,6 +146,7 @@ impl Limiter {
             Bucket::SignIn => &inner.sign_in,
             Bucket::Refresh => &inner.refresh,
             Bucket::Mail => &inner.mail,
+            Bucket::MailTo => &inner.mail_to,
         };
         gate.pass(&self.fingerprint(gate, key), &inner.clock).map_err(|wait| match bucket {
             Bucket::Refresh => Error::overloaded(wait),

@@ -207,7 +207,7 @@ impl Sessions {
             user_metadata: user.user_metadata.clone(),
             assurance: if session.aal == "aal2" { "aal2" } else { "aal1" },
             methods: methods.into_iter().map(Amr::into_method).collect(),
-            is_anonymous: false,
+            is_anonymous: user.is_anonymous,
             issued_at: now,
         };
         let issued = Timestamp::from_seconds(now.as_seconds());

@@ -161,6 +161,24 @@ codes! {
     SamePassword = "same_password", 422;
     /// A sensitive change wants a recent sign-in: sign in again and repeat.
     ReauthenticationNeeded = "reauthentication_needed", 400;
+    /// The nonce is not the one that was sent, or too old.
+    ReauthenticationNotValid = "reauthentication_not_valid", 422;
+    /// A link or a code that is unknown, used, expired or for something else.
+    OtpExpired = "otp_expired", 403;
+    /// What a link led to is unknown, used or expired.
+    FlowStateNotFound = "flow_state_not_found", 404;
+    /// The verifier is not what the challenge was made of.
+    BadCodeVerifier = "bad_code_verifier", 400;
+    /// Too many mails, to this address or asked for from this one.
+    OverEmailSendRateLimit = "over_email_send_rate_limit", 429;
+    /// Manual linking of identities is switched off.
+    ManualLinkingDisabled = "manual_linking_disabled", 404;
+    /// SAML is switched off.
+    SamlProviderDisabled = "saml_provider_disabled", 404;
+    /// Web3 is switched off.
+    Web3ProviderDisabled = "web3_provider_disabled", 422;
+    /// An outside provider is switched off, or unknown.
+    ProviderDisabled = "provider_disabled", 400;
     /// No bearer token where one is required.
     NoAuthorization = "no_authorization", 401;
     /// The access token does not verify, has expired, or is not one.

@@ -1,0 +1,280 @@
+use super::one_time::{Challenge, Pending, Purpose, TRIES, VerifyType, expired};
+use super::{Auth, IssuedSession, banned};
+use crate::audit::{Action, Actor};
+use crate::load::{Bucket, address_key};
+use crate::mail::{Kind, Message};
+use crate::session::Client;
+use crate::store::{OneTimeToken, Transaction, User};
+use crate::types::{Code, Error, Result, Secret};
+use crate::validate::Email;
+
+/// What a link or a code gave.
+#[derive(Clone, Debug)]
+pub enum Verified {
+    /// Signed in.
+    Session(Box<IssuedSession>),
+    /// The first of two addresses agreed to a change; the other one has to.
+    HalfChanged,
+}
+
+impl Auth {
+    /// Uses a link's token up.
+    ///
+    /// [`Code::OtpExpired`] for one that is unknown, used, expired or for something else, in one answer;
+    /// [`Code::UserBanned`] only to whoever holds a good one.
+    pub async fn verify_link(&self, token: &Secret, kind: VerifyType, client: &Client) -> Result<Verified> {
+        self.0.limiter.check(Bucket::SignIn, &address_key(client.address()))?;
+        let mut transaction = self.database().begin().await?;
+        let found = transaction.token_by_link(&self.link_hash(token.expose())).await?;
+        match self.good(found, kind)? {
+            Some((token, purpose)) => self.redeem(transaction, token, purpose, client).await,
+            None => {
+                drop(transaction);
+                Err(self.refuse_token("link", None, expired(), client).await)
+            }
+        }
+    }
+
+    /// Uses a code up that was sent to `email`.
+    ///
+    /// Five wrong ones and every code that waits at the address is dead, also for whoever asked for another in the
+    /// meantime; links go on. Guesses are limited beside that, as passwords are.
+    pub async fn verify_code(
+        &self,
+        email: &str,
+        code: &Secret,
+        kind: VerifyType,
+        client: &Client,
+    ) -> Result<Verified> {
+        self.0.limiter.check(Bucket::SignIn, &address_key(client.address()))?;
+        let email: Email = email.parse().map_err(|_| expired())?;
+        let mut key = b"code\0".to_vec();
+        key.extend_from_slice(email.as_str().as_bytes());
+        let guess = self.0.limiter.guess(&key)?;
+        let mut transaction = self.database().begin().await?;
+        for purpose in Purpose::ALL.into_iter().filter(|purpose| kind.takes(*purpose)) {
+            let hash = self.code_hash(&email, purpose, code.expose());
+            let found = transaction.token_by_code(&hash).await?.filter(|token| token.tries < TRIES);
+            if let Some((token, purpose)) = self.good(found, kind)? {
+                guess.succeeded();
+                return self.redeem(transaction, token, purpose, client).await;
+            }
+        }
+        transaction.count_try(&email).await?;
+        transaction.commit().await?;
+        Err(self.refuse_token("code", None, expired(), client).await)
+    }
+
+    /// Whether a link with a challenge would be good, and what its holder's client exchanges: nothing changes, so
+    /// that a mail scanner that opens it first burns nothing.
+    pub async fn look_at_link(
+        &self,
+        token: &Secret,
+        kind: VerifyType,
+        client: &Client,
+    ) -> Result<Option<String>> {
+        self.0.limiter.check(Bucket::SignIn, &address_key(client.address()))?;
+        let found = self.database().read().await?.token_by_link(&self.link_hash(token.expose())).await?;
+        match self.good(found, kind)? {
+            Some((row, _)) if row.challenge.is_some() => Ok(Some(self.exchange_code(token.expose()))),
+            Some(_) => Ok(None),
+            None => Err(self.refuse_token("link", None, expired(), client).await),
+        }
+    }
+
+    /// Exchanges what a link with a challenge led to, with the verifier that its challenge was made of.
+    ///
+    /// [`Code::FlowStateNotFound`], [`Code::BadCodeVerifier`]: a wrong verifier burns nothing.
+    pub async fn exchange(&self, code: &Secret, verifier: &Secret, client: &Client) -> Result<Verified> {
+        self.0.limiter.check(Bucket::SignIn, &address_key(client.address()))?;
+        let mut transaction = self.database().begin().await?;
+        let found = transaction.token_by_exchange(&self.exchange_hash(code.expose())).await?;
+        let Some(token) = found.filter(|token| token.expires_at > self.now()) else {
+            drop(transaction);
+            let denial = Error::new(Code::FlowStateNotFound, "invalid flow state, no valid flow state found");
+            return Err(self.refuse_token("exchange", None, denial, client).await);
+        };
+        let challenge = token.challenge.as_ref().map(Challenge::restored).transpose()?;
+        if !challenge.is_some_and(|challenge| challenge.is_met_by(verifier)) {
+            drop(transaction);
+            let denial = Error::new(
+                Code::BadCodeVerifier,
+                "code challenge does not match previously saved code verifier",
+            );
+            return Err(self.refuse_token("exchange", Some(&token), denial, client).await);
+        }
+        let purpose = Purpose::of(&token)?;
+        self.redeem(transaction, token, purpose, client).await
+    }
+
+    fn good(&self, found: Option<OneTimeToken>, kind: VerifyType) -> Result<Option<(OneTimeToken, Purpose)>> {
+        let Some(token) = found.filter(|token| token.expires_at > self.now()) else { return Ok(None) };
+        let purpose = Purpose::of(&token)?;
+        Ok(kind.takes(purpose).then_some((token, purpose)))
+    }
+
+    /// What a proved address gives. The token is read under the user's lock: of fifty at once, one gets here with it.
+    async fn redeem(
+        &self,
+        mut transaction: Box<dyn Transaction>,
+        token: OneTimeToken,
+        purpose: Purpose,
+        client: &Client,
+    ) -> Result<Verified> {
+        let found = transaction.user(token.user).await?.filter(|user| user.deleted_at.is_none());
+        let (Some(mut user), true) = (found, transaction.delete_token(token.id).await?) else {
+            drop(transaction);
+            return Err(self.refuse_token("gone", Some(&token), expired(), client).await);
+        };
+        if user.is_banned(self.now()) {
+            drop(transaction);
+            return Err(self.refuse_token("banned", Some(&token), banned(), client).await);
+        }
+        let pending = self.unseal(&token)?;
+        let agreed = match purpose {
+            Purpose::EmailChangeCurrent | Purpose::EmailChangeNew => {
+                match self.agree(&mut *transaction, &mut user, &token, purpose, &pending).await? {
+                    Agreed::Both => true,
+                    Agreed::One => {
+                        return self.half_changed(transaction, &user, purpose, client).await;
+                    }
+                    Agreed::No => false,
+                }
+            }
+            // An address that was changed meanwhile is not the one that was proved.
+            _ => user.email.as_ref() == Some(&token.address),
+        };
+        if !agreed {
+            drop(transaction);
+            return Err(self.refuse_token("another address", Some(&token), expired(), client).await);
+        }
+        self.enter_by_mail(transaction, user, purpose, pending, client).await
+    }
+
+    async fn enter_by_mail(
+        &self,
+        mut transaction: Box<dyn Transaction>,
+        mut user: User,
+        purpose: Purpose,
+        pending: Pending,
+        client: &Client,
+    ) -> Result<Verified> {
+        let now = self.now();
+        let mut ended = Vec::new();
+        let first = user.email_confirmed_at.is_none();
+        if first {
+            // Whatever a stranger set before its owner came is gone: what counts is what came with this mail.
+            ended = transaction.end_sessions_of(user.id, None, now).await?;
+            transaction.delete_tokens_of(user.id, None).await?;
+            if purpose != Purpose::Invite {
+                user.password = pending.password;
+                user.user_metadata = pending.user_metadata.unwrap_or_else(|| "{}".to_owned());
+            }
+            user.email_confirmed_at = Some(now);
+            user.confirmation_sent_at = None;
+        } else {
+            transaction.delete_tokens_of(user.id, Some(purpose.as_str())).await?;
+        }
+        user.last_sign_in_at = Some(now);
+        user.updated_at = now;
+        if !transaction.update_user(&user).await? {
+            drop(transaction);
+            let denial =
+                Error::new(Code::EmailExists, "A user with this email address has already been registered");
+            let record =
+                self.record(Actor::User(user.id), Action::USER_CHANGE_FAILED, client).target(user.id);
+            return Err(self.deny(record.with("reason", "address taken"), denial).await);
+        }
+        for identity in user.identities.iter_mut().filter(|identity| identity.provider == "email") {
+            identity.last_sign_in_at = Some(now.as_micros());
+            identity.updated_at = now.as_micros();
+            transaction.put_identity(user.id, identity).await?;
+        }
+        let record = self.record(Actor::User(user.id), Action::LOGIN, client).target(user.id);
+        let record = record.with("provider", "email").with("by", purpose.as_str()).with("confirmed", first);
+        self.0.audit.write(&mut *transaction, record).await?;
+        let session = self.open_by(transaction, user, "otp", client).await?;
+        self.0.sessions.ended(&ended);
+        self.0.outbox.wake();
+        Ok(Verified::Session(Box::new(session)))
+    }
+
+    /// One of two addresses agrees to a change.
+    async fn agree(
+        &self,
+        transaction: &mut dyn Transaction,
+        user: &mut User,
+        token: &OneTimeToken,
+        purpose: Purpose,
+        pending: &Pending,
+    ) -> Result<Agreed> {
+        let proved = match purpose {
+            Purpose::EmailChangeNew => user.new_email.as_ref(),
+            _ => user.email.as_ref(),
+        };
+        if proved != Some(&token.address) {
+            return Ok(Agreed::No);
+        }
+        if !pending.other_agreed {
+            let other = match purpose {
+                Purpose::EmailChangeNew => Purpose::EmailChangeCurrent,
+                _ => Purpose::EmailChangeNew,
+            };
+            let now = self.now();
+            let tokens = transaction.tokens_of(user.id).await?;
+            let waiting =
+                tokens.into_iter().find(|token| token.purpose == other.as_str() && token.expires_at > now);
+            let Some(mut waiting) = waiting else { return Ok(Agreed::No) };
+            transaction.delete_token(waiting.id).await?;
+            let agreed = Pending { other_agreed: true, ..Pending::default() };
+            waiting.sealed = Some(self.seal(waiting.id, &agreed)?);
+            transaction.insert_token(&waiting).await?;
+            return Ok(Agreed::One);
+        }
+        let Some(new) = user.new_email.take() else { return Ok(Agreed::No) };
+        transaction.delete_tokens_of(user.id, None).await?;
+        if let Some(old) = user.email.replace(new.clone()) {
+            let message = Message::new(Kind::EmailChanged, old).new_email(new);
+            self.notify(transaction, message, user).await?;
+        }
+        user.email_change_sent_at = None;
+        self.identify(transaction, user).await?;
+        // Confirmed by what just came back, and not for the first time: nothing of a stranger's is here.
+        user.email_confirmed_at = Some(self.now());
+        Ok(Agreed::Both)
+    }
+
+    async fn half_changed(
+        &self,
+        mut transaction: Box<dyn Transaction>,
+        user: &User,
+        purpose: Purpose,
+        client: &Client,
+    ) -> Result<Verified> {
+        let record = self.record(Actor::User(user.id), Action::USER_MODIFIED, client).target(user.id);
+        let record = record.with("email", "one of two agreed").with("by", purpose.as_str());
+        self.0.audit.write(&mut *transaction, record).await?;
+        transaction.commit().await?;
+        Ok(Verified::HalfChanged)
+    }
+
+    async fn refuse_token(
+        &self,
+        reason: &'static str,
+        token: Option<&OneTimeToken>,
+        denial: Error,
+        client: &Client,
+    ) -> Error {
+        let mut record = self.record(Actor::Anonymous, Action::LOGIN_FAILED, client).with("reason", reason);
+        if let Some(token) = token {
+            record = record.target(token.user).with("mail", &token.purpose);
+        }
+        self.deny(record, denial).await
+    }
+}
+
+enum Agreed {
+    Both,
+    One,
+    No,
+}
