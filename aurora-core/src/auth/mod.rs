@@ -62,6 +62,7 @@ use crate::audit::{Action, Actor, AuditSink, Record, deny};
 use crate::config::Settings;
 use crate::crypto::PasswordHasher;
 use crate::load::Limiter;
+use crate::mail::Outbox;
 use crate::session::{Client, Sessions};
 use crate::store::Database;
 use crate::types::{Code, Error, Principal, Result, SessionId, Timestamp, UserId};
@@ -81,6 +82,8 @@ pub struct AuthParts {
     pub passwords: PasswordHasher,
     /// What counts requests and guesses.
     pub limiter: Limiter,
+    /// Where mails wait to be sent.
+    pub outbox: Outbox,
     /// Where records go.
     pub audit: Arc<dyn AuditSink>,
     /// What the host adds to a sign-up's transaction.
@@ -112,6 +115,11 @@ impl Auth {
     /// What counts requests.
     pub fn limiter(&self) -> &Limiter {
         &self.0.limiter
+    }
+
+    /// Where mails wait to be sent.
+    pub fn outbox(&self) -> &Outbox {
+        &self.0.outbox
     }
 
     fn database(&self) -> &dyn Database {

@@ -13,7 +13,7 @@ use crate::load::{Bucket, address_key};
 use crate::session::{Client, SessionInfo};
 use crate::types::{Code, Error, Principal, Result, Secret};
 
-type Answer = Result<Response<Vec<u8>>>;
+pub(super) type Answer = Result<Response<Vec<u8>>>;
 
 impl Http {
     pub(super) async fn handle(
@@ -51,6 +51,8 @@ impl Http {
                 response.headers_mut().insert(CACHE_CONTROL, caching);
                 Ok(response)
             }
+            Operation::Mailbox => self.mailbox_page(),
+            Operation::MailboxJson => self.mailbox_json(),
             Operation::ListSessions => {
                 let principal = self.signed_in(head).await?;
                 ok(sessions_json(&self.auth().list_sessions(&principal).await?))
@@ -150,7 +152,7 @@ fn address(email: Option<String>, phone: Option<&str>) -> Result<Option<String>>
     Ok(email.filter(|email| !email.is_empty()))
 }
 
-fn ok(json: String) -> Answer {
+pub(super) fn ok(json: String) -> Answer {
     Ok(json_response(StatusCode::OK, json))
 }
 

@@ -20,6 +20,8 @@ pub(super) enum Operation {
     Keys,
     ListSessions,
     EndSession,
+    Mailbox,
+    MailboxJson,
 }
 
 impl Route {
@@ -55,6 +57,8 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/.well-known/jwks.json", Operation::Keys),
     route("GET", "/sessions", Operation::ListSessions),
     route("DELETE", "/sessions/{id}", Operation::EndSession),
+    route("GET", "/mailbox", Operation::Mailbox),
+    route("GET", "/mailbox.json", Operation::MailboxJson),
 ];
 
 /// What a path and a method lead to.
