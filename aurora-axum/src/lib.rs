@@ -53,6 +53,7 @@ pub use serve::{serve, serve_on};
 pub use aurora_core::cli;
 pub use aurora_core::config::Profile;
 pub use aurora_core::http::{Claims, Peer};
+pub use aurora_core::mail;
 pub use aurora_core::types::{Code, Principal, Secret, SessionId, Timestamp, UserId};
 pub use aurora_core::{Aurora, Database, Migrations};
 pub use axum::Json;

@@ -18,6 +18,7 @@ use aurora_core::audit::{AuditSink, Record};
 use aurora_core::config::{Autoconfirm, Profile, Settings};
 use aurora_core::crypto::KeyFile;
 use aurora_core::env::SystemEntropy;
+use aurora_core::mail::Mailbox;
 use aurora_core::store::Transaction;
 use aurora_core::testing::TestClient;
 use aurora_core::types::{BoxFuture, Code, Error, Principal, Result};
@@ -31,7 +32,7 @@ fn production(place: &Place) -> Builder {
     if !place.key().exists() {
         KeyFile::create_new(&place.key(), &SystemEntropy).unwrap();
     }
-    bare(place).key_file(place.key()).site_url("https://app.example.com")
+    bare(place).key_file(place.key()).site_url("https://app.example.com").mailer(Arc::new(Mailbox::default()))
 }
 
 fn bare(place: &Place) -> Builder {
@@ -105,6 +106,11 @@ async fn production_says_what_is_weak_and_how_to_mend_it() {
         "access tokens live for less than 10 seconds or more than a day; set `tokens.access_lifetime` to 15 minutes",
     )
     .await;
+    let no_mailer = refused(bare(&place).key_file(place.key()).site_url("https://app.example.com")).await;
+    assert!(
+        no_mailer.contains("addresses have to be confirmed, and no mailer is set; add .mailer("),
+        "{no_mailer}"
+    );
     let none = refused(Aurora::builder().site_url("https://app.example.com")).await;
     assert_eq!(none, "no database is set; add .database(Database::url(\"sqlite://data/app.db\")?)");
     production(&place).build().await.expect("the sound one starts");
@@ -156,7 +162,13 @@ async fn development_makes_the_key_file_for_its_owner_alone() {
 #[tokio::test]
 async fn production_makes_no_key_file() {
     let place = Place::new("gate-no-key");
-    let text = refused(bare(&place).key_file(place.key()).site_url("https://app.example.com")).await;
+    let text = refused(
+        bare(&place)
+            .key_file(place.key())
+            .site_url("https://app.example.com")
+            .mailer(Arc::new(Mailbox::default())),
+    )
+    .await;
     assert!(text.starts_with(&format!("cannot read key file `{}`", place.key().display())), "{text}");
     assert!(!place.key().exists());
 }
@@ -209,7 +221,11 @@ async fn a_key_file_that_is_missing_cut_open_or_another_is_refused() {
 }
 
 fn production_of(place: &Place, profile: Profile) -> Builder {
-    bare(place).profile(profile).key_file(place.key()).site_url("https://app.example.com")
+    bare(place)
+        .profile(profile)
+        .key_file(place.key())
+        .site_url("https://app.example.com")
+        .mailer(Arc::new(Mailbox::default()))
 }
 
 fn write_key(path: &std::path::Path, text: &str) {

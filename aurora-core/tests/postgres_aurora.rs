@@ -64,6 +64,7 @@ async fn builder(folder: &std::path::Path, database: Database) -> Builder {
 }
 
 fn production(builder: Builder) -> Builder {
+    let builder = builder.mailer(std::sync::Arc::new(aurora_core::mail::Mailbox::default()));
     builder.profile(Profile::Production).site_url("https://app.example.com").configure(|settings| {
         settings.passwords.calibrate_to = None;
     })

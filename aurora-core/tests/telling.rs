@@ -6,9 +6,10 @@ mod postgres;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aurora_core::config::Profile;
+use aurora_core::mail::Mailbox;
 use aurora_core::testing::TestClient;
 use aurora_core::types::UserId;
 use aurora_core::{Aurora, Database, Migrations};
@@ -71,6 +72,7 @@ async fn start(url: &str, key: PathBuf, profile: Profile) -> Aurora {
             postgres: sqlx::migrate!("../examples/quickstart/migrations/postgres"),
         })
         .policies("policies.sql", POLICIES);
+    let builder = builder.mailer(Arc::new(Mailbox::default()));
     let builder = builder.site_url("https://notes.example").configure(|settings| {
         settings.passwords.calibrate_to = None;
     });

@@ -110,6 +110,10 @@ impl Action {
     pub const SESSION_REVOKED: Self = Self(Cow::Borrowed("session_revoked"));
     /// A new key signs access tokens.
     pub const SIGNING_KEY_ROTATED: Self = Self(Cow::Borrowed("signing_key_rotated"));
+    /// A mail was taken by the mail server.
+    pub const MAIL_SENT: Self = Self(Cow::Borrowed("mail_sent"));
+    /// A mail was given up: refused for good, too old, or what it carried had expired.
+    pub const MAIL_FAILED: Self = Self(Cow::Borrowed("mail_failed"));
     /// A handle past every policy was taken.
     pub const UNGUARDED: Self = Self(Cow::Borrowed("unguarded_access"));
     /// Someone acted as another principal outside a request.

@@ -2,6 +2,7 @@
 
 mod database;
 mod engine;
+mod mail;
 mod maintain;
 mod postgres;
 mod sqlite;
@@ -24,7 +25,9 @@ use crate::crypto::{
 use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded};
 use crate::http::Http;
+use crate::jobs::{Jobs, Wake};
 use crate::load::{Limiter, Limits};
+use crate::mail::{Mailer, Outbox, OutboxParts, Templates};
 use crate::policy::functions::{Answer, Value};
 use crate::policy::{Policies, PolicyErrors};
 use crate::session::token::{TokenKeys, TokenOptions, VerifyKey};
@@ -40,6 +43,7 @@ struct Inner {
     http: Http,
     guard: Guard,
     database: Engine,
+    jobs: Jobs,
     audit: Arc<dyn AuditSink>,
     clock: Arc<dyn Clock>,
     key_file: Option<PathBuf>,
@@ -60,6 +64,8 @@ pub struct Builder {
     limits: Limits,
     guard: GuardOptions,
     hook: Option<Arc<dyn SignUpHook>>,
+    mailer: Option<Arc<dyn Mailer>>,
+    templates: Templates,
     audit: Option<Arc<dyn AuditSink>>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -92,6 +98,8 @@ impl Aurora {
             limits: Limits::default(),
             guard: GuardOptions::default(),
             hook: None,
+            mailer: None,
+            templates: Templates::default(),
             audit: None,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
@@ -149,8 +157,9 @@ impl Aurora {
         self.0.clock.now()
     }
 
-    /// Closes the database after running writes have ended.
+    /// Ends the jobs, then closes the database after running writes have ended.
     pub async fn close(&self) {
+        self.0.jobs.close().await;
         self.0.database.close().await;
     }
 
@@ -285,6 +294,19 @@ impl Builder {
         self
     }
 
+    /// What sends mails. Without one, development shows them at `{prefix}/mailbox`, and production refuses to start
+    /// while addresses have to be confirmed.
+    pub fn mailer(mut self, mailer: Arc<dyn Mailer>) -> Self {
+        self.mailer = Some(mailer);
+        self
+    }
+
+    /// Other words for mails than Aurora's own.
+    pub fn templates(mut self, templates: Templates) -> Self {
+        self.templates = templates;
+        self
+    }
+
     /// Where audit records go instead of Aurora's own table.
     pub fn audit(mut self, sink: Arc<dyn AuditSink>) -> Self {
         self.audit = Some(sink);
@@ -326,6 +348,7 @@ impl Builder {
                 "add .key_file(path) or .key(text); make one with KeyFile::create_new",
             ));
         }
+        weaknesses.extend(mail::weakness(&settings, self.mailer.is_some()));
         refuse(&weaknesses)?;
 
         let (clock, entropy) = (self.clock, self.entropy);
@@ -362,6 +385,18 @@ impl Builder {
             }
         };
         let passwords = hasher(&settings, &keyring, &entropy)?;
+        let audit = self.audit.unwrap_or_else(|| Arc::new(DatabaseAudit::new(Arc::clone(&entropy))));
+        let outbox = Outbox::new(OutboxParts {
+            site: settings.site_url.trim_end_matches('/').to_owned(),
+            templates: self.templates,
+            delivery: mail::delivery(&settings, self.mailer),
+            database: Arc::clone(&shared),
+            keyring: keyring.clone(),
+            audit: Arc::clone(&audit),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            wake: Wake::default(),
+        });
         let sessions = Sessions::open(SessionsParts {
             lifetimes: settings.tokens.clone(),
             database: Arc::clone(&shared),
@@ -371,7 +406,6 @@ impl Builder {
             entropy: Arc::clone(&entropy),
         })
         .await?;
-        let audit = self.audit.unwrap_or_else(|| Arc::new(DatabaseAudit::new(Arc::clone(&entropy))));
         let mut options = self.guard;
         options.telling = (settings.profile == Profile::Development).then(|| Telling(Arc::clone(&clock)));
         let guard = store.guard(owner.as_ref(), &policies, &clock, &*entropy, options).await?;
@@ -386,11 +420,15 @@ impl Builder {
             sessions,
             passwords,
             limiter: Limiter::new(self.limits, &*entropy)?,
+            outbox: outbox.clone(),
             audit: Arc::clone(&audit),
             sign_up_hook: self.hook,
         });
         let http = Http::new(auth.clone());
-        Ok(Aurora(Arc::new(Inner { auth, http, guard, database: store, audit, clock, key_file })))
+        let jobs = Jobs::new(entropy);
+        jobs.start(outbox.task());
+        let database = store;
+        Ok(Aurora(Arc::new(Inner { auth, http, guard, database, jobs, audit, clock, key_file })))
     }
 }
 

@@ -131,6 +131,11 @@ impl Auth {
         &self.0.limiter
     }
 
+    /// Where mails wait to be sent.
+    pub fn outbox(&self) -> &Outbox {
+        &self.0.outbox
+    }
+
     fn database(&self) -> &dyn Database {
         &*self.0.sessions.parts().database
     }

@@ -71,6 +71,8 @@ impl Http {
             | Operation::UpdateAnyUser
             | Operation::DeleteUser
             | Operation::GenerateLink => self.administer(route.operation, segment, head, body, client).await,
+            Operation::Mailbox => self.mailbox_page(),
+            Operation::MailboxJson => self.mailbox_json(),
             Operation::ListSessions => {
                 let principal = self.signed_in(head).await?;
                 ok(sessions_json(&self.auth().list_sessions(&principal).await?))

@@ -17,7 +17,8 @@
 //! 7. No answer may be stored; every failure of ours carries the request's id.
 //! 8. In development every failure says why (`reason`, `x-aurora-reason`): the causes behind the safe sentence, on
 //!    one line, without a secret. Production says the safe sentence alone.
-//! 9. On a refresh overload, contention and limits are 503: the official client signs its user out on a 4xx.
+//! 9. The mailbox page is there in development alone, while no mailer is set.
+//! 10. On a refresh overload, contention and limits are 503: the official client signs its user out on a 4xx.
 //!
 //! Behind a proxy that was not declared, every client has the proxy's address and shares its limits.
 //!
@@ -51,6 +52,7 @@ mod handlers;
 mod keys;
 mod limits;
 mod mailed;
+mod mailbox;
 mod peer;
 mod reason;
 mod render;

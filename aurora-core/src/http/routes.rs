@@ -38,6 +38,8 @@ pub(super) enum Operation {
     LinkIdentity,
     UnlinkIdentity,
     SingleSignOn,
+    Mailbox,
+    MailboxJson,
 }
 
 impl Route {
@@ -116,6 +118,8 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/user/identities/authorize", Operation::LinkIdentity),
     route("DELETE", "/user/identities/{id}", Operation::UnlinkIdentity),
     route("POST", "/sso", Operation::SingleSignOn),
+    route("GET", "/mailbox", Operation::Mailbox),
+    route("GET", "/mailbox.json", Operation::MailboxJson),
 ];
 
 /// What a path and a method lead to.

@@ -27,7 +27,9 @@ use aurora_core::crypto::{
 };
 use aurora_core::env::{Clock, ManualClock, SystemEntropy};
 use aurora_core::http::{Http, Peer};
+use aurora_core::jobs::Wake;
 use aurora_core::load::{Limiter, Limits, Quota};
+use aurora_core::mail::{Delivery, Mailbox, Outbox, OutboxParts, Templates};
 use aurora_core::session::token::{TokenKeys, TokenOptions};
 use aurora_core::session::{Client, DatabaseSigningKeys, Sessions, SessionsParts};
 use aurora_core::store::Database;
@@ -48,6 +50,9 @@ pub struct Options {
     pub limits: Limits,
     pub hook: Option<Arc<dyn SignUpHook>>,
     pub audit: Option<Arc<dyn AuditSink>>,
+    /// Where mails go instead of the fixture's mailbox.
+    pub delivery: Option<Delivery>,
+    pub templates: Templates,
     pub path: PathBuf,
     pub schema: &'static str,
     /// The same for PostgreSQL. The host's role for hooks may use what it makes.
@@ -75,6 +80,8 @@ impl Default for Options {
             limits,
             hook: None,
             audit: None,
+            delivery: None,
+            templates: Templates::default(),
             path: scratch(),
             schema: "",
             postgres_schema: "",
@@ -117,6 +124,8 @@ pub fn scratch() -> PathBuf {
 pub struct Fixture {
     pub http: Http,
     pub auth: Auth,
+    /// What [`Fixture::send_mails`] sends to. No job runs.
+    pub mailbox: Mailbox,
     pub clock: Arc<ManualClock>,
     pub database: Engine,
     pub keyring: Keyring,
@@ -197,13 +206,26 @@ impl Fixture {
         let params = PasswordParams::new(8_192, 5, 1).unwrap();
         assert_eq!(passwords.lanes, 1);
         let passwords = PasswordHasher::new(&keyring, params, options.pool, entropy.clone()).unwrap();
+        let audit = options.audit.unwrap_or_else(|| Arc::new(DatabaseAudit::new(entropy.clone())));
+        let mailbox = Mailbox::default();
+        let outbox = Outbox::new(OutboxParts {
+            site: options.settings.site_url.clone(),
+            templates: options.templates,
+            delivery: options.delivery.unwrap_or_else(|| Delivery::Mailbox(mailbox.clone())),
+            database: Arc::clone(&shared),
+            keyring: keyring.clone(),
+            audit: Arc::clone(&audit),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            wake: Wake::default(),
+        });
         let sessions = Sessions::open(SessionsParts {
             lifetimes: options.settings.tokens.clone(),
             database: shared,
             keyring: keyring.clone(),
             tokens: tokens.clone(),
             clock: clock.clone(),
-            entropy: entropy.clone(),
+            entropy,
         })
         .await
         .unwrap();
@@ -212,14 +234,20 @@ impl Fixture {
             sessions,
             passwords,
             limiter: Limiter::new(options.limits, &SystemEntropy).unwrap(),
-            audit: options.audit.unwrap_or_else(|| Arc::new(DatabaseAudit::new(entropy))),
+            outbox,
+            audit,
             sign_up_hook: options.hook,
         });
-        Self { http: Http::new(auth.clone()), auth, clock, database, keyring, tokens }
+        Self { http: Http::new(auth.clone()), auth, mailbox, clock, database, keyring, tokens }
     }
 
     pub fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// Sends what is due, as the job would.
+    pub async fn send_mails(&self) -> usize {
+        self.auth.outbox().send_due().await.unwrap()
     }
 
     pub fn now(&self) -> Timestamp {
