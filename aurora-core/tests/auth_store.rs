@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use aurora_core::auth::{Account, Credentials, SignUp, SignUpHook};
+use aurora_core::auth::{ComeBack, Account, Credentials, SignUp, SignUpHook};
 use aurora_core::store::HostTransaction;
 use aurora_core::types::{BoxFuture, Code, Error, Result};
 use common::{Fixture, Options, PASSWORD};
@@ -66,7 +66,7 @@ async fn hosted() -> Fixture {
 
 fn wish(email: &str, name: &str) -> SignUp {
     let data = Some(serde_json::json!({ "name": name }).to_string());
-    SignUp { email: email.to_owned(), password: PASSWORD.into(), data }
+    SignUp { email: email.to_owned(), password: PASSWORD.into(), data, back: ComeBack::default() }
 }
 
 /// fault K30: the host's row commits with ours, and a refusal or a panic of the host's leaves neither.

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aurora_core::Aurora;
-use aurora_core::auth::{SignUp, SignedUp};
+use aurora_core::auth::{ComeBack, SignUp, SignedUp};
 use aurora_core::testing::TestClient;
 use faults::{
     PASSWORD, PROFILES, Place, Profiles, Random, Worker, admits, client, count, refresh, role, say, secret,
@@ -101,7 +101,7 @@ async fn sign_up_until_killed() {
             for number in 0.. {
                 let email = format!("r{round}-{lane}-{number}@example.test");
                 say(&format!("TRY {email}"));
-                let wish = SignUp { email: email.clone(), password: secret(PASSWORD), data: None };
+                let wish = SignUp { email: email.clone(), password: secret(PASSWORD), data: None, back: ComeBack::default() };
                 let SignedUp::Session(session) = aurora.auth().sign_up(wish, &client()).await.unwrap() else {
                     panic!("autoconfirm gives a session");
                 };

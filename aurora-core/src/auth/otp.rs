@@ -96,11 +96,15 @@ impl Auth {
         };
         match what {
             Resend::Signup => {
-                // Where several people registered the address, its row keeps nobody's password.
-                let pending = Pending {
-                    password: user.password.clone(),
-                    user_metadata: user.password.is_some().then(|| user.user_metadata.clone()),
-                    other_agreed: false,
+                // Where several people registered the address, nobody knows whose password the row has.
+                let pending = if self.is_contested(&mut *transaction, &user).await? {
+                    Pending::default()
+                } else {
+                    Pending {
+                        password: user.password.clone(),
+                        user_metadata: Some(user.user_metadata.clone()),
+                        other_agreed: false,
+                    }
                 };
                 self.send(&mut *transaction, &mut user, purpose, &email, &back, Some(&pending)).await?;
             }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::one_time::{ComeBack, Minted, Pending, Purpose};
 use super::{Auth, redirect};
 use crate::audit::{Action, Actor, Record};
@@ -8,6 +10,10 @@ use crate::store::{Transaction, User};
 use crate::types::{Code, Error, Result};
 use crate::validate::Email;
 
+/// A row among the tokens that is none: nothing finds it but its user.
+const CONTESTED: &str = "contested";
+/// A hundred years: until somebody confirms, which deletes it.
+const UNTIL_CONFIRMED: Duration = Duration::from_secs(100 * 366 * 86_400);
 /// Registrations of one address that may wait at the same time, each with a mail of its own.
 const WAITING: usize = 5;
 
@@ -77,6 +83,23 @@ impl Auth {
         minted.row.tries = tries;
         transaction.insert_token(&minted.row).await?;
         Ok(Some(minted))
+    }
+
+    /// Notes that several people registered an address that nobody confirmed: the row's password may be anyone's.
+    pub(super) async fn contest(&self, transaction: &mut dyn Transaction, user: &User) -> Result<()> {
+        if self.is_contested(transaction, user).await? {
+            return Ok(());
+        }
+        let Some(email) = user.email.clone() else { return Ok(()) };
+        let mut note = self.mint(user, Purpose::Confirmation, &email, None, None)?.row;
+        note.purpose = CONTESTED.to_owned();
+        note.expires_at = note.created_at.plus(UNTIL_CONFIRMED);
+        transaction.insert_token(&note).await
+    }
+
+    /// Whether several people registered this user's address.
+    pub(super) async fn is_contested(&self, transaction: &mut dyn Transaction, user: &User) -> Result<bool> {
+        Ok(transaction.tokens_of(user.id).await?.iter().any(|token| token.purpose == CONTESTED))
     }
 
     /// The link of a token's mail.

@@ -138,12 +138,9 @@ impl Auth {
         mailed.user_metadata = wished.user_metadata.clone();
         self.send_confirmation(transaction, &mut mailed, back).await?;
         wished.confirmation_sent_at = mailed.confirmation_sent_at.or(Some(self.now()));
-        // Nobody's password any more until a mail comes back.
-        owner.password = None;
-        owner.user_metadata = "{}".to_owned();
         owner.confirmation_sent_at = mailed.confirmation_sent_at;
         transaction.update_user(&owner).await?;
-        Ok(())
+        self.contest(transaction, &owner).await
     }
 
     /// The mail of a registration. What the user's row has by then takes effect with its use.
