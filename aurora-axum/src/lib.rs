@@ -51,7 +51,7 @@ pub use secured::{Secured, secure};
 pub use serve::{serve, serve_on};
 
 pub use aurora_core::cli;
-pub use aurora_core::config::Profile;
+pub use aurora_core::config::{self, Profile};
 pub use aurora_core::http::{Claims, Peer};
 pub use aurora_core::mail;
 pub use aurora_core::types::{Code, Principal, Secret, SessionId, Timestamp, UserId};

@@ -18,6 +18,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .profile(Profile::Development)
         .database(Database::url(&settings.database_url)?)
         .key_file(&settings.key_file)
+        .site_url(format!("http://{}", settings.address))
+        .configure(settings.choices())
         .migrations(Migrations {
             sqlite: sqlx::migrate!("./migrations/sqlite"),
             postgres: sqlx::migrate!("./migrations/postgres"),

@@ -1,13 +1,20 @@
-//! What the environment may set: `PORT`, `DATA_DIR`, `DATABASE_URL`.
+//! What the environment may set: `PORT`, `DATA_DIR`, `DATABASE_URL`, `CONFIRM_EMAILS`, `SERVICE_KEY`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+
+/// What the page sends as its application's key. Everyone may know it.
+const PUBLISHABLE_KEY: &str = "sb_publishable_quickstart";
 
 /// Where the app listens and keeps its data.
 pub(crate) struct Settings {
     pub(crate) address: SocketAddr,
     pub(crate) database_url: String,
     pub(crate) key_file: PathBuf,
+    /// Whether a registration waits for its mail, which the mailbox page shows.
+    pub(crate) confirm_emails: bool,
+    /// The key with which a service of yours administers users. None: nobody does.
+    pub(crate) service_key: Option<String>,
 }
 
 impl Settings {
@@ -28,7 +35,23 @@ impl Settings {
             database_url: variable("DATABASE_URL")
                 .unwrap_or_else(|| format!("sqlite://{}", data.join("quickstart.db").display())),
             key_file: data.join("aurora.key"),
+            confirm_emails: variable("CONFIRM_EMAILS").is_some(),
+            service_key: variable("SERVICE_KEY"),
         })
+    }
+
+    /// What the environment chose of Aurora's own settings.
+    pub(crate) fn choices(&self) -> impl FnOnce(&mut aurora_axum::config::Settings) + Send + use<> {
+        let (confirm, service_key) = (self.confirm_emails, self.service_key.clone());
+        move |settings| {
+            if confirm {
+                settings.sign_ups.autoconfirm = aurora_axum::config::Autoconfirm::Off;
+            }
+            if let Some(key) = service_key {
+                settings.api_keys.anon.push(PUBLISHABLE_KEY.into());
+                settings.api_keys.service.push(key.as_str().into());
+            }
+        }
     }
 
     /// Says where the app is and what to try first.
@@ -37,6 +60,7 @@ impl Settings {
         let url = format!("http://{}", self.address);
         println!("Aurora notes: {url}");
         println!("Keys are in {}, outside the database.", self.key_file.display());
+        println!("Mails that it would send: {url}/auth/v1/mailbox");
         println!();
         println!("Sign up, write a note, list your notes:");
         println!();
