@@ -18,7 +18,7 @@ fn post(path: &str) -> http::request::Builder {
         .header("x-supabase-api-version", "2024-01-01")
 }
 
-/// attacks J01, J02, J03, J04, J12: asvs(V9.1.2, V9.1.3)
+/// attacks J01, J02, J03, J04, J12, J14: asvs(V9.1.2, V9.1.3)
 #[tokio::test]
 async fn forged_tokens_are_refused() {
     let fixture = Fixture::new().await;
@@ -80,7 +80,7 @@ async fn tokens_of_one_kind_are_not_another() {
     assert_eq!(fixture.user(ANON_KEY).await.code(), "no_authorization");
 }
 
-/// attack J17, asvs(V7.4.1): over at once in this process; warm or cold, the session is asked for.
+/// attacks J08, J17, asvs(V7.4.1): over at once in this process; warm or cold, the session is asked for.
 #[tokio::test]
 async fn a_warm_token_ends_with_its_session() {
     let fixture = Fixture::new().await;
@@ -125,7 +125,7 @@ async fn a_removed_key_ends_what_it_signed() {
     assert_eq!(fixture.user(&new.access()).await.status, 200);
 }
 
-/// attack J19, asvs(V14.2.1)
+/// attacks J19, V03, asvs(V14.2.1)
 #[tokio::test]
 async fn a_token_counts_in_its_header_only_and_once() {
     let fixture = Fixture::new().await;
@@ -344,7 +344,7 @@ async fn foreign_pages_get_nowhere() {
     assert_eq!(fixture.call("GET", "/logout", None, Value::Null).await.status, 405);
 }
 
-/// attacks V01, V02
+/// attacks Q04, V01, V02
 #[tokio::test]
 async fn bodies_that_are_none() {
     let fixture = Fixture::new().await;
@@ -415,7 +415,7 @@ async fn records_hold_one_line_and_no_secret() {
     }
 }
 
-/// attack U06: what cannot be recorded does not happen.
+/// attacks U06, V04: what cannot be recorded does not happen.
 #[tokio::test]
 async fn without_its_record_nothing_happens() {
     use aurora_core::audit::{AuditSink, Record};

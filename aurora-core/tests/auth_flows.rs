@@ -48,6 +48,7 @@ async fn sign_up_gives_a_session_in_supabase_s_shape() {
     assert_eq!(record.sequence, None);
 }
 
+/// attack P07
 #[tokio::test]
 async fn sign_up_is_refused_with_its_reason() {
     let fixture = Fixture::new().await;
@@ -194,6 +195,7 @@ async fn claims_are_supabase_s() {
     assert_eq!(claims["session_id"], principal.session_id().unwrap().to_string());
 }
 
+/// attacks A07, P18
 #[tokio::test]
 async fn metadata_is_the_user_s_to_change_and_roles_are_not() {
     let fixture = Fixture::new().await;
@@ -301,6 +303,7 @@ async fn a_new_address_waits_without_autoconfirm() {
     assert_eq!((&user["email"], &user["new_email"]), (&json!("ann@new.example.com"), &Value::Null));
 }
 
+/// attack S04
 #[tokio::test]
 async fn sign_out_ends_what_its_scope_says_at_once() {
     let fixture = Fixture::new().await;

@@ -91,7 +91,7 @@ async fn one_source_is_one_source() {
     assert_eq!(limited, 10, "a /64 is one source");
 }
 
-/// A guess that no one checked is no guess: an overload locks no one out.
+/// attack P09: a guess that no one checked is no guess: an overload locks no one out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_overload_costs_no_guess() {
     let options = Options { pool: PasswordPool::new(1, 0, Duration::from_secs(5)), ..Options::default() };
@@ -137,7 +137,7 @@ async fn an_overload_costs_no_guess() {
     }
 }
 
-/// A new password costs hashes: it is counted as a sign-in, per address.
+/// attack P09: a new password costs hashes: it is counted as a sign-in, per address.
 #[tokio::test]
 async fn new_passwords_are_counted_as_sign_ins() {
     let mut options = Options::default();

@@ -60,7 +60,7 @@ async fn what_ends_a_session_is_seen_elsewhere_within_a_second() {
     }
 }
 
-/// A role that the service gives is in the other process's next answer and in its next token.
+/// attack J18: a role that the service gives is in the other process's next answer and in its next token.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_change_is_seen_elsewhere_at_once() {
     let (here, there) = two().await;

@@ -185,8 +185,8 @@ async fn no_refresh_after_password_change_ban_deletion_or_global_sign_out() {
     }
 }
 
-/// attacks R09, R10
-/// A ban that ended no session (the host's own statement, past the trigger) holds for the unused successor, too.
+/// attack R06: a ban that ended no session (the host's own statement, past the trigger) holds for the unused
+/// successor, too.
 #[tokio::test]
 async fn a_banned_user_gets_no_successor_again() {
     let fixture = Fixture::new().await;
@@ -198,6 +198,7 @@ async fn a_banned_user_gets_no_successor_again() {
     assert_eq!(fixture.count("SELECT count(*) FROM auth_sessions").await, 0);
 }
 
+/// attacks R09, R10
 #[tokio::test]
 async fn garbage_and_extra_members() {
     let fixture = Fixture::new().await;

@@ -183,6 +183,7 @@ impl Ledger {
     }
 }
 
+/// attack R04:
 /// faults K01: every client ends with a usable token or gets the same successor again; none is valid twice.
 #[test]
 fn killed_in_the_middle_of_refreshes() {

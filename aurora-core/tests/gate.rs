@@ -161,6 +161,7 @@ async fn production_makes_no_key_file() {
     assert!(!place.key().exists());
 }
 
+/// attack C07
 #[tokio::test]
 async fn a_key_file_that_is_missing_cut_open_or_another_is_refused() {
     let place = Place::new("gate-keys");
@@ -227,6 +228,7 @@ impl AuditSink for NoAudit {
     }
 }
 
+/// attack U05
 #[tokio::test]
 async fn a_handle_outside_requests_leaves_its_reason_first() {
     let place = Place::new("gate-reason");

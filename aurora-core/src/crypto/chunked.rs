@@ -140,6 +140,7 @@ mod tests {
         (valid, invalid)
     }
 
+    /// attack C01
     #[test]
     fn passes_every_wycheproof_vector_with_both_ciphers() {
         let (ours, portable) = (wycheproof(&AwsLc), wycheproof(&Portable));
@@ -164,6 +165,7 @@ mod tests {
         println!("byte identity: {compared} lengths");
     }
 
+    /// attack C02
     #[test]
     fn a_failed_chunk_leaves_no_plaintext_in_the_buffer() {
         for cipher in [&AwsLc as &dyn Cipher, &Portable] {

@@ -187,7 +187,7 @@ async fn fifty_spellings_of_one_address_are_one_account() {
     }
 }
 
-/// attack P10
+/// attacks P10, P11
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_hundred_guesses_at_limit_five_five_are_evaluated() {
     let place = Place::new("guesses");
@@ -316,6 +316,7 @@ async fn nobody_ends_the_session_of_another() {
     assert_eq!(refresh(&aurora, ann.refresh_token().expose()).await.status, 200);
 }
 
+/// attack R06:
 /// A refresh that races with a sign-out gives tokens that are dead, or none: the session never comes back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_that_races_with_a_sign_out_revives_nothing() {

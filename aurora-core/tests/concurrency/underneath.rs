@@ -79,7 +79,7 @@ impl Entropy for Dry {
     }
 }
 
-/// fault K24
+/// attack S11, fault K24
 #[tokio::test]
 async fn without_randomness_nothing_weak_is_made() {
     let place = Place::new("dry");

@@ -82,6 +82,7 @@ async fn hidden(world: &World) -> Vec<AnyRow> {
     rows
 }
 
+/// attacks L03, V05
 #[tokio::test]
 async fn a_broken_statement_shows_and_changes_nothing_hidden() {
     let mut tally = Tally::default();

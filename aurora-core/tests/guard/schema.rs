@@ -250,6 +250,7 @@ async fn tables_of_every_make() {
     assert_eq!(everything(&fixture, "SELECT v FROM nokey").await, ["2", "30"]);
 }
 
+/// attack L04
 #[tokio::test]
 async fn what_cannot_be_carried_is_refused_by_name() {
     let t = own("t");

