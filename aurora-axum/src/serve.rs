@@ -229,6 +229,7 @@ mod tests {
         assert!(answer(&mut third, "").await.unwrap().ends_with("hello"));
     }
 
+    /// asvs(V15.2.3)
     #[tokio::test]
     async fn development_listens_on_this_machine_alone() {
         let app = secure(&aurora("bind").await, Router::new());

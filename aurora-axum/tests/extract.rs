@@ -134,6 +134,7 @@ async fn post_json(app: &Secured, path: &str, headers: &[(&str, &str)], body: im
     send(app, request("POST", path, &headers, body)).await
 }
 
+/// asvs(V8.2.2, V8.3.3)
 #[tokio::test]
 async fn handlers_see_the_callers_rows() {
     let (aurora, app) = app().await;
@@ -186,7 +187,7 @@ async fn a_body_is_json_that_says_so() {
     assert_eq!(send(&app, request("POST", "/create", &[], "{}")).await.status, 415);
 }
 
-/// attack V02
+/// attack V02, asvs(V2.2.1, V2.2.2)
 #[tokio::test]
 async fn what_is_wrong_with_a_body_is_told_by_field() {
     let (_aurora, app) = app().await;
@@ -276,7 +277,7 @@ async fn odd_credentials_are_refused_and_nothing_panics() {
     }
 }
 
-/// attack V04
+/// attack V04, asvs(V16.5.1, V16.5.4)
 #[tokio::test]
 async fn failures_of_ours_say_nothing_but_the_requests_id_and_in_development_why() {
     // V04; that production sends no `reason` is tested where it is rendered (auth_reasons).

@@ -141,7 +141,7 @@ async fn app() -> (aurora_axum::Aurora, Secured) {
     (aurora, app)
 }
 
-/// attack A08
+/// attack A08, asvs(V8.2.1)
 #[tokio::test]
 async fn nothing_private_answers_without_a_token() {
     let (_aurora, app) = app().await;

@@ -1,5 +1,5 @@
 //! A copy of the database opens no door: every value of every table and every text of the journal is tried as each
-//! kind of credential (promise 3; attack R08, asvs(V6.5.2)).
+//! kind of credential (promise 3).
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod common;

@@ -281,6 +281,7 @@ async fn traces(connection: &mut SqliteConnection, email: &str) -> [i64; 5] {
     found
 }
 
+/// asvs(V2.3.3):
 /// faults K02: user, identity, audit record, profile and session are all there or none; so is a change of role.
 #[test]
 fn killed_in_the_middle_of_sign_ups() {

@@ -75,7 +75,7 @@ async fn two_processes_on_an_empty_database_end_with_the_same_keys() {
     assert_eq!(winner.mac(Purpose::Session, "x", &[b"a"]), loser.mac(Purpose::Session, "x", &[b"a"]));
 }
 
-/// attack C02
+/// attack C02, asvs(V11.2.5, V11.3.3)
 #[tokio::test]
 async fn every_flipped_or_missing_byte_is_the_same_error() {
     let ring = ring(&root("flip"), &Memory::default()).await.unwrap();
@@ -108,7 +108,7 @@ async fn every_flipped_or_missing_byte_is_the_same_error() {
     println!("sealed values: {tried} damaged forms, one error");
 }
 
-/// attack C03
+/// attack C03, asvs(V11.3.3)
 #[tokio::test]
 async fn a_value_opens_only_where_it_belongs() {
     let ring = ring(&root("moved"), &Memory::default()).await.unwrap();
@@ -124,7 +124,7 @@ async fn a_value_opens_only_where_it_belongs() {
     }
 }
 
-/// attack C05
+/// attack C05, asvs(V11.3.4, V11.5.2)
 #[tokio::test]
 async fn no_salt_comes_twice_from_clones_in_eight_threads() {
     let ring = ring(&root("salts"), &Memory::default()).await.unwrap();

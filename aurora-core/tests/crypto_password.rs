@@ -27,6 +27,7 @@ async fn default_hasher(name: &str) -> PasswordHasher {
 const CURRENT: Verdict = Verdict::Match { needs_rehash: false };
 const OLD: Verdict = Verdict::Match { needs_rehash: true };
 
+/// asvs(V11.4.2)
 #[tokio::test]
 async fn a_hash_is_keyed_salted_and_verifies() {
     let hasher = default_hasher("basic").await;
@@ -48,7 +49,7 @@ async fn a_hash_is_keyed_salted_and_verifies() {
     assert_eq!(hasher.verify(&password, Some(&unmarked)).await.unwrap(), Verdict::Mismatch, "keyed for real");
 }
 
-/// attack P06
+/// attack P06, asvs(V6.2.8)
 #[tokio::test]
 async fn only_the_exact_password_matches() {
     let hasher = default_hasher("exact").await;
@@ -190,6 +191,7 @@ async fn raised_parameters_ask_for_a_rehash() {
     assert_eq!(larger.verify(&password, Some(&new)).await.unwrap(), OLD, "passes do not make up for memory");
 }
 
+/// asvs(V11.4.2)
 #[tokio::test]
 async fn parameters_have_bounds_and_calibration_keeps_them() {
     for (memory, passes, lanes) in
@@ -204,7 +206,7 @@ async fn parameters_have_bounds_and_calibration_keeps_them() {
     assert!((2..=16).contains(&fitted.iterations) && fitted.memory_kib == default.memory_kib);
 }
 
-/// attack P03
+/// attack P03, asvs(V15.2.2)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_is_turned_away_and_bounded() {
     let pool = PasswordPool::new(2, 10, Duration::from_secs(30));

@@ -96,6 +96,7 @@ fn refused(keys: &TokenKeys, token: &str) {
     assert_eq!(error.message(), "invalid JWT: unable to parse or verify signature");
 }
 
+/// asvs(V1.2.3)
 #[tokio::test]
 async fn a_token_says_what_supabase_says_and_verifies() {
     let (keys, ..) = open("says", Vec::new()).await;
@@ -127,7 +128,7 @@ async fn a_token_says_what_supabase_says_and_verifies() {
     assert!(!format!("{keys:?} {token:?} {verified:?}").contains("ann@"));
 }
 
-/// attacks J01, J02, J03
+/// attacks J01, J02, J03, asvs(V9.1.1, V9.1.2, V9.1.3)
 #[tokio::test]
 async fn the_algorithm_is_the_keys() {
     let (keys, store, _) = open("alg", Vec::new()).await;
@@ -223,7 +224,7 @@ async fn a_kid_is_looked_up_in_memory_and_nowhere_else() {
     assert_eq!(twice.unwrap_err().code(), Code::Configuration);
 }
 
-/// attacks J06, J07, J09
+/// attacks J06, J07, J09, asvs(V9.2.2, V9.2.3, V10.3.1)
 #[test]
 fn malformed_is_not_absent() {
     let keys = shared(0);
@@ -308,7 +309,7 @@ fn malformed_is_not_absent() {
     println!("claims and headers: {tried} malformed or foreign, refused");
 }
 
-/// attack J08
+/// attack J08, asvs(V9.2.1)
 #[test]
 fn the_clock_decides_exactly_at_its_bounds() {
     for leeway in [0, 5, 60] {
@@ -332,7 +333,7 @@ fn the_clock_decides_exactly_at_its_bounds() {
     );
 }
 
-/// attack J12
+/// attack J12, asvs(V1.5.3)
 #[test]
 fn duplicate_members_and_other_spellings_are_refused() {
     let keys = shared(0);
@@ -467,6 +468,7 @@ async fn a_rotated_key_verifies_until_it_is_removed() {
     assert_eq!(opened.unwrap_err().code(), Code::Configuration);
 }
 
+/// asvs(V6.8.2, V9.1.2)
 #[tokio::test]
 async fn a_configured_key_verifies_by_its_own_algorithm_alone() {
     let pair = Ed25519KeyPair::generate().unwrap();

@@ -52,6 +52,7 @@ async fn refused_with(place: &Place, change: impl FnOnce(&mut Settings) + Send +
     assert!(!place.database().exists(), "nothing was opened");
 }
 
+/// asvs(V13.2.3)
 #[tokio::test]
 async fn production_says_what_is_weak_and_how_to_mend_it() {
     let place = Place::new("gate");
@@ -110,7 +111,7 @@ async fn production_says_what_is_weak_and_how_to_mend_it() {
     production(&place).build().await.expect("the sound one starts");
 }
 
-/// attack J15
+/// attack J15, asvs(V13.2.3)
 #[tokio::test]
 async fn a_weak_hs256_secret_starts_in_no_profile() {
     let place = Place::new("gate-hs256");

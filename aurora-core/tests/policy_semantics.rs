@@ -228,7 +228,7 @@ fn forms_that_the_parser_reads_unlike_postgresql_are_refused() {
     }
 }
 
-/// attack L07
+/// attack L07, asvs(V15.3.5)
 #[test]
 fn comparisons_follow_types() {
     assert_eq!(expr("owner = auth.uid()"), "(t.owner = (SELECT auth_uid_text()))");

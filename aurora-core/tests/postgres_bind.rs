@@ -235,7 +235,7 @@ async fn a_connection_that_the_server_closed_is_replaced() {
     database.begin_as(ann()).await.unwrap().commit().await.unwrap();
 }
 
-/// attack G01
+/// attack G01, asvs(V13.2.2)
 #[tokio::test]
 async fn a_run_role_that_could_do_more_is_refused_with_the_fix() {
     let (place, _) = place().await;

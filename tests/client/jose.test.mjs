@@ -31,6 +31,7 @@ test('the key set is public, cacheable and holds public members only', async () 
   }
 });
 
+// asvs(V11.4.3)
 test('an access token verifies with ES256, by its key id, with the claims of Supabase', async () => {
   const ada = await person('ada');
   const keys = createRemoteJWKSet(new URL(url + JWKS));
@@ -57,6 +58,7 @@ test('an access token verifies with ES256, by its key id, with the claims of Sup
   assert.equal(typeof payload.user_metadata, 'object');
 });
 
+// asvs(V7.2.1, V9.1.1, V9.1.2, V9.1.3)
 test('forged tokens open nothing', async () => {
   const ada = await person('ada');
   const claims = decodeJwt(ada.session.access_token);

@@ -64,7 +64,7 @@ mod tests {
         client_address(peer.parse().expect("peer"), &headers, &trusted).to_string()
     }
 
-    /// attack T01
+    /// attack T01, asvs(V4.1.3, V15.3.4)
     #[test]
     fn forwarded_headers_count_only_behind_declared_proxies() {
         let proxies = &["10.0.0.0/8", "fd00::/8"];

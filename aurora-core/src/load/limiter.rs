@@ -325,7 +325,7 @@ mod tests {
         println!("10^6 keys: {places} places, hot bucket kept");
     }
 
-    /// attack P10
+    /// attack P10, asvs(V2.3.2, V15.4.1)
     #[test]
     fn a_hundred_parallel_guesses_at_limit_five_are_five() {
         let (limiter, _) = limiter(Limits::default());
@@ -343,7 +343,7 @@ mod tests {
         assert!(limiter.guess(b"bob").is_ok());
     }
 
-    /// attack P09
+    /// attack P09, asvs(V2.3.2)
     #[test]
     fn success_gives_the_guesses_back_and_time_gives_one() {
         let (limiter, ticks) = limiter(Limits::default());

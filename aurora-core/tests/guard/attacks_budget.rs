@@ -29,7 +29,7 @@ async fn hurried() -> Fixture {
 
 const ENDLESS: &str = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)";
 
-/// attack L06
+/// attack L06, asvs(V15.2.2)
 #[tokio::test(flavor = "multi_thread")]
 async fn what_never_ends_is_ended() {
     let fixture = hurried().await;

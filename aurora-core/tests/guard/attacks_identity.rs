@@ -85,7 +85,7 @@ CREATE TABLE t_blob (id INTEGER PRIMARY KEY, owner BLOB);
 CREATE TABLE t_number (id INTEGER PRIMARY KEY, owner TEXT);
 ";
 
-/// attack L07
+/// attack L07, asvs(V15.3.5)
 #[tokio::test]
 async fn values_that_look_alike_are_not_the_same() {
     let mut data = String::new();

@@ -329,7 +329,7 @@ const INJECTIONS: &[&str] = &[
     ";",
 ];
 
-/// attack Q01
+/// attack Q01, asvs(V1.2.4)
 #[tokio::test]
 async fn an_injection_sees_its_own_rows_only() {
     let fixture = Fixture::new().await;
@@ -345,7 +345,7 @@ async fn an_injection_sees_its_own_rows_only() {
     assert!(rows(&fixture.bob(), "SELECT id FROM notes WHERE id > 2").await.unwrap().len() == 3);
 }
 
-/// attacks Q01, Q04
+/// attacks Q01, Q04, asvs(V1.2.4)
 #[tokio::test]
 async fn a_bound_value_is_never_sql_nor_an_identity() {
     let fixture = Fixture::new().await;

@@ -24,6 +24,7 @@ fn reach(scenario: Scenario, seen: &[String]) -> BTreeSet<String> {
     }
 }
 
+/// asvs(V1.5.3)
 #[tokio::test]
 async fn the_parser_and_the_engine_see_the_same_tables() {
     let mut tally = Tally::default();

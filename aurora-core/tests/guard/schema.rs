@@ -36,6 +36,7 @@ const T: &str =
     "CREATE TABLE t (id INTEGER PRIMARY KEY, owner TEXT, n INTEGER DEFAULT 0, updated INTEGER DEFAULT 0);
 CREATE TABLE log (id INTEGER PRIMARY KEY, owner TEXT, what TEXT);";
 
+/// asvs(V8.3.3)
 #[tokio::test]
 async fn triggers_run_as_the_caller() {
     let schema = format!(
@@ -98,6 +99,7 @@ async fn triggers_run_as_the_caller() {
     assert_eq!(denied.code(), Code::InsufficientPrivilege);
 }
 
+/// asvs(V8.3.3)
 #[tokio::test]
 async fn views_show_what_the_caller_may_see() {
     let schema = format!(

@@ -438,7 +438,7 @@ async fn g09_nothing_runs_on_hidden_rows_and_no_statistic_shows_them() {
     }
 }
 
-/// attacks A03, A05, A07: an owner, a tenant or a role is not what the statement says.
+/// attacks A03, A05, A07, asvs(V8.4.1): an owner, a tenant or a role is not what the statement says.
 #[tokio::test]
 async fn a03_a05_a07_neither_owner_tenant_nor_role_is_taken() {
     let schema = format!("{SCHEMA} CREATE TABLE docs (id bigint PRIMARY KEY, org text);");
@@ -471,7 +471,7 @@ async fn a03_a05_a07_neither_owner_tenant_nor_role_is_taken() {
     assert_eq!(rows(&ann, "SELECT id FROM docs").await.unwrap().len(), 0);
 }
 
-/// attack Q01: what is bound is a value; what is not a value cannot be bound.
+/// attack Q01, asvs(V1.2.4): what is bound is a value; what is not a value cannot be bound.
 #[tokio::test]
 async fn q01_a_bound_value_is_never_sql() {
     let fixture = Fixture::new().await;

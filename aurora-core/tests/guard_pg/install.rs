@@ -210,7 +210,7 @@ async fn a_file_that_does_not_fit_is_refused() {
     assert_eq!(count.await, ["0"]);
 }
 
-/// attack A06: a column that is not granted is refused wherever it stands, and so is no oracle.
+/// attack A06, asvs(V8.2.3): a column that is not granted is refused wherever it stands, and so is no oracle.
 #[tokio::test]
 async fn a06_helpers_types_and_columns_of_a_file_for_postgresql_alone() {
     let place = Place::new(SCHEMA, ROWS).await;
