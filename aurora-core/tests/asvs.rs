@@ -192,8 +192,9 @@ fn every_dependency_is_pinned_and_from_the_registry() {
 /// asvs(V2.2.3): settings that are sound one by one and contradict each other.
 #[test]
 fn settings_that_contradict_each_other_are_named() {
+    type Change = fn(&mut Settings);
     const KEY: &str = "9tQ2xVw0nB4mLk7sJd1hGf5aPz8oIu3y";
-    let changes: [(&str, fn(&mut Settings)); 4] = [
+    let changes: [(&str, Change); 4] = [
         ("session lifetimes", |settings| settings.tokens.idle_lifetime = settings.tokens.access_lifetime),
         ("session lifetimes", |settings| {
             settings.tokens.absolute_lifetime = settings.tokens.idle_lifetime - Duration::from_secs(1);

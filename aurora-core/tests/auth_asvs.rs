@@ -119,6 +119,10 @@ async fn no_text_leaves_its_string() {
     let request = post("/signup").header("user-agent", r#"x","current":false,"y":"\"#);
     let made = fixture.send(request.body(body.to_string().into_bytes()).unwrap(), "192.0.2.1").await;
     assert_eq!(made.status, 200, "{}", made.text);
+    let list = fixture.call("GET", "/sessions", Some(&made.access()), Value::Null).await.json;
+    assert_eq!(list["sessions"].as_array().unwrap().len(), 1);
+    assert_eq!(list["sessions"][0]["current"], true);
+    assert_eq!(list["sessions"][0]["device"], r#"x","current":false,"y":"\"#);
     let id = made.user_id();
     fixture
         .auth
@@ -134,10 +138,6 @@ async fn no_text_leaves_its_string() {
         assert_eq!(said["app_metadata"]["plan"], text);
     }
     assert_eq!((&verified["sub"], &next.json["user"]["id"]), (&json!(id), &json!(id)));
-    let list = fixture.call("GET", "/sessions", Some(&next.access()), Value::Null).await.json;
-    assert_eq!(list["sessions"].as_array().unwrap().len(), 1);
-    assert_eq!(list["sessions"][0]["current"], true);
-    assert_eq!(list["sessions"][0]["device"], r#"x","current":false,"y":"\"#);
 }
 
 /// asvs(V6.3.2): no account and no key is there before somebody made one.
