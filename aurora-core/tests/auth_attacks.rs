@@ -18,7 +18,7 @@ fn post(path: &str) -> http::request::Builder {
         .header("x-supabase-api-version", "2024-01-01")
 }
 
-/// attacks J01, J02, J03, J04, J12, J14: asvs(V7.2.1, V9.1.1, V9.1.2, V9.1.3)
+/// attacks J01, J02, J03, J04, J12, J14: asvs(V7.2.1, V9.1.1, V9.1.2)
 #[tokio::test]
 async fn forged_tokens_are_refused() {
     let fixture = Fixture::new().await;
@@ -70,7 +70,7 @@ async fn forged_tokens_are_refused() {
     assert_eq!(fixture.user(&token).await.status, 200);
 }
 
-/// attack J09, asvs(V9.2.2): one kind of token is not another.
+/// attack J09: one kind of token is not another.
 #[tokio::test]
 async fn tokens_of_one_kind_are_not_another() {
     let fixture = Fixture::new().await;
