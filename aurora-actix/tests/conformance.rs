@@ -196,6 +196,7 @@ fn served(aurora: &Aurora, on_actix: bool) -> SocketAddr {
     address
 }
 
+/// attacks A08, J19, S05, S06, S08, V02, V04, asvs(V3.5.2, V4.1.4, V8.2.1)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_adapter_answers_alike_on_every_database() {
     let mut all: Vec<(&str, Vec<Exchange>)> = Vec::new();

@@ -152,6 +152,7 @@ const PATHS: [&str; 34] = [
     "/assetsx/admin",
 ];
 
+/// attack A08, asvs(V8.2.1)
 #[actix_web::test]
 async fn nothing_private_answers_without_a_token() {
     let (_aurora, app) = app().await;

@@ -53,6 +53,7 @@ async fn cut_after(address: SocketAddr, first: &str, more: &[u8], every: Duratio
 
 const GET: &str = "GET /open HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
+/// attack V01
 #[tokio::test]
 async fn a_second_head_has_its_time_like_the_first() {
     let address = started("head").await;
@@ -72,6 +73,7 @@ async fn a_second_head_has_its_time_like_the_first() {
     }
 }
 
+/// attack V01
 #[tokio::test]
 async fn a_body_that_nobody_reads_is_not_read_for_ever() {
     let address = started("body").await;

@@ -172,6 +172,7 @@ mod tests {
 
     const WHOLE: &str = "GET /hello HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
+    /// attack V01
     #[tokio::test]
     async fn half_a_head_is_cut() {
         let address = started("head", |limits| limits.head = Duration::from_millis(200)).await;
@@ -190,6 +191,7 @@ mod tests {
         assert!(answer(&mut client, WHOLE).await.unwrap().ends_with("hello"));
     }
 
+    /// attack V01
     #[tokio::test]
     async fn a_stalled_body_is_answered_and_cut() {
         let address = started("body", |_| {}).await;
@@ -227,6 +229,7 @@ mod tests {
         assert!(answer(&mut third, "").await.unwrap().ends_with("hello"));
     }
 
+    /// asvs(V15.2.3)
     #[tokio::test]
     async fn development_listens_on_this_machine_alone() {
         let app = secure(&aurora("bind").await, Router::new());

@@ -134,6 +134,7 @@ async fn post_json(app: &Secured, path: &str, headers: &[(&str, &str)], body: im
     send(app, request("POST", path, &headers, body)).await
 }
 
+/// asvs(V8.2.2, V8.3.3)
 #[tokio::test]
 async fn handlers_see_the_callers_rows() {
     let (aurora, app) = app().await;
@@ -171,9 +172,9 @@ async fn claims_and_the_hosts_own_state() {
     assert_eq!(support::get(&app, "/state", &[("authorization", &ann)]).await.text(), "host");
 }
 
+/// attack S06
 #[tokio::test]
 async fn a_body_is_json_that_says_so() {
-    // S06
     let (_aurora, app) = app().await;
     for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/json", ""] {
         for (path, body) in
@@ -186,9 +187,9 @@ async fn a_body_is_json_that_says_so() {
     assert_eq!(send(&app, request("POST", "/create", &[], "{}")).await.status, 415);
 }
 
+/// attack V02, asvs(V2.2.1, V2.2.2)
 #[tokio::test]
 async fn what_is_wrong_with_a_body_is_told_by_field() {
-    // V02
     let (_aurora, app) = app().await;
     let good = r#"{"title":"a","stars":1,"tags":[{"name":"xy"}]}"#;
     assert_eq!(post_json(&app, "/create", &[], good).await.status, 200);
@@ -215,9 +216,9 @@ async fn what_is_wrong_with_a_body_is_told_by_field() {
     }
 }
 
+/// attack V01
 #[tokio::test]
 async fn a_body_without_end_ends_at_the_limit() {
-    // V01
     let (_aurora, app) = app().await;
     for path in ["/create", "/auth/v1/signup"] {
         let start = Instant::now();
@@ -255,9 +256,9 @@ fn futures_stream<I: Iterator + Unpin + Send + 'static>(
     Items(items)
 }
 
+/// attacks A09, V03
 #[tokio::test]
 async fn odd_credentials_are_refused_and_nothing_panics() {
-    // V03
     let (aurora, app) = app().await;
     let ann = bearer(&aurora, "ann@example.com").await;
     let (huge, list) = (format!("Bearer {}", "a".repeat(64 * 1024)), format!("{ann}, {ann}"));
@@ -276,6 +277,7 @@ async fn odd_credentials_are_refused_and_nothing_panics() {
     }
 }
 
+/// attack V04, asvs(V16.5.1, V16.5.4)
 #[tokio::test]
 async fn failures_of_ours_say_nothing_but_the_requests_id_and_in_development_why() {
     // V04; that production sends no `reason` is tested where it is rendered (auth_reasons).

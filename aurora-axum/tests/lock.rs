@@ -141,6 +141,7 @@ async fn app() -> (aurora_axum::Aurora, Secured) {
     (aurora, app)
 }
 
+/// attack A08, asvs(V8.2.1)
 #[tokio::test]
 async fn nothing_private_answers_without_a_token() {
     let (_aurora, app) = app().await;
@@ -338,6 +339,7 @@ async fn handlers_outside_of_secure_fail_closed() {
     assert_eq!(answer.status(), 500);
 }
 
+/// attack S08:
 /// DNS rebinding: in development every route, public ones included, answers to names of this machine only.
 #[tokio::test]
 async fn in_development_no_route_answers_to_another_host() {

@@ -18,7 +18,7 @@ fn post(path: &str) -> http::request::Builder {
         .header("x-supabase-api-version", "2024-01-01")
 }
 
-/// attacks J01, J02, J03, J04, J12: asvs(V9.1.2, V9.1.3)
+/// attacks J01, J02, J03, J04, J12, J14: asvs(V7.2.1, V9.1.1, V9.1.2)
 #[tokio::test]
 async fn forged_tokens_are_refused() {
     let fixture = Fixture::new().await;
@@ -80,7 +80,8 @@ async fn tokens_of_one_kind_are_not_another() {
     assert_eq!(fixture.user(ANON_KEY).await.code(), "no_authorization");
 }
 
-/// attack J17, asvs(V7.4.1): over at once in this process; warm or cold, the session is asked for.
+/// attacks J08, J17, asvs(V7.4.1, V9.2.1):
+/// over at once in this process; warm or cold, the session is asked for.
 #[tokio::test]
 async fn a_warm_token_ends_with_its_session() {
     let fixture = Fixture::new().await;
@@ -100,7 +101,7 @@ async fn a_warm_token_ends_with_its_session() {
     assert_eq!(fixture.user(&other.access()).await.code(), "bad_jwt", "J08: and no longer");
 }
 
-/// attack J16, asvs(V11.2.2): what a retired key signed holds, what a removed key signed does not, warm or cold.
+/// attack J16: what a retired key signed holds, what a removed key signed does not, warm or cold.
 #[tokio::test]
 async fn a_removed_key_ends_what_it_signed() {
     let fixture = Fixture::new().await;
@@ -125,7 +126,7 @@ async fn a_removed_key_ends_what_it_signed() {
     assert_eq!(fixture.user(&new.access()).await.status, 200);
 }
 
-/// attack J19, asvs(V14.2.1)
+/// attacks J19, V03, asvs(V14.2.1, V15.3.7)
 #[tokio::test]
 async fn a_token_counts_in_its_header_only_and_once() {
     let fixture = Fixture::new().await;
@@ -162,7 +163,7 @@ async fn a_huge_password_is_refused_before_hashing() {
     assert_eq!(fixture.audit().await.len(), 1);
 }
 
-/// attack P06, asvs(V6.2.8, V6.2.9)
+/// attack P06, asvs(V6.2.5, V6.2.8, V6.2.9)
 #[tokio::test]
 async fn passwords_match_exactly_or_not_at_all() {
     let fixture = Fixture::new().await;
@@ -276,7 +277,7 @@ async fn fifty_sign_ups_of_one_address_make_one_account() {
     assert_eq!(actions[49], "user_signedup");
 }
 
-/// attacks P18, P19: asvs(V15.3.3)
+/// attacks P18, P19: asvs(V8.3.1, V15.3.3)
 #[tokio::test]
 async fn a_body_names_no_one_and_grants_nothing() {
     let fixture = Fixture::new().await;
@@ -344,7 +345,7 @@ async fn foreign_pages_get_nowhere() {
     assert_eq!(fixture.call("GET", "/logout", None, Value::Null).await.status, 405);
 }
 
-/// attacks V01, V02
+/// attacks Q04, V01, V02, asvs(V1.5.2, V2.2.1)
 #[tokio::test]
 async fn bodies_that_are_none() {
     let fixture = Fixture::new().await;
@@ -415,7 +416,7 @@ async fn records_hold_one_line_and_no_secret() {
     }
 }
 
-/// attack U06: what cannot be recorded does not happen.
+/// attacks U06, V04, asvs(V16.5.1, V16.5.3): what cannot be recorded does not happen.
 #[tokio::test]
 async fn without_its_record_nothing_happens() {
     use aurora_core::audit::{AuditSink, Record};
@@ -437,7 +438,7 @@ async fn without_its_record_nothing_happens() {
     assert_eq!(fixture.sign_in("ann@example.com", PASSWORD).await.status, 500, "denials, too");
 }
 
-/// attack S11, asvs(V7.2.3)
+/// attack S11
 #[tokio::test]
 async fn a_failing_random_source_is_an_error_and_never_zeros() {
     use aurora_core::env::Entropy;

@@ -23,7 +23,7 @@ async fn admit(fixture: &Fixture, from: &str, head: &Parts) -> Result<Admitted, 
     fixture.http.admit(head, Peer::from(from.parse::<IpAddr>().unwrap())).await
 }
 
-/// Who holds a service key leaves a record: once per key, address and minute.
+/// attack U05, asvs(V16.2.1): who holds a service key leaves a record: once per key, address and minute.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_service_key_leaves_its_record() {
     const SECOND: &str = "sb_secret_2222222222222222222222222222";
@@ -69,7 +69,7 @@ async fn a_service_key_leaves_its_record() {
     assert_eq!(fixture.audit().await.len(), 4);
 }
 
-/// No record, no service: and the next request tries again.
+/// attack U06, asvs(V16.5.3): no record, no service: and the next request tries again.
 #[tokio::test]
 async fn without_its_record_a_service_key_opens_nothing() {
     let fixture = Fixture::new().await;
@@ -83,7 +83,8 @@ async fn without_its_record_a_service_key_opens_nothing() {
     assert_eq!(fixture.audit().await.len(), 1);
 }
 
-/// A client that names its own request could make records of its deeds look like someone else's.
+/// attack A09, asvs(V4.1.3):
+/// a client that names its own request could make records of its deeds look like someone else's.
 #[tokio::test]
 async fn a_request_s_id_is_believed_from_declared_proxies_only() {
     const SENT: &str = "7b1d2f0a-9d5e-4c53-8f0e-0d6f6b6f2a11";
@@ -111,6 +112,7 @@ async fn a_request_s_id_is_believed_from_declared_proxies_only() {
     assert_eq!(admit(&fixture, "192.0.2.1", &given).await.unwrap().request_id(), id);
 }
 
+/// attack S08:
 /// DNS rebinding: a page of a name that was pointed at this machine is its own origin, and gets nowhere.
 #[tokio::test]
 async fn in_development_the_host_is_this_machine() {
@@ -151,7 +153,7 @@ async fn in_development_the_host_is_this_machine() {
     assert!(admit(&fixture, "127.0.0.1", &head("/notes", &[])).await.is_ok());
 }
 
-/// Production knows its own origin from `site_url`, never from a header.
+/// attack S07: production knows its own origin from `site_url`, never from a header.
 #[tokio::test]
 async fn in_production_the_own_origin_is_the_site_s() {
     let fixture = Fixture::with(Options::in_production()).await;

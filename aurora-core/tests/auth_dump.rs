@@ -1,5 +1,5 @@
 //! A copy of the database opens no door: every value of every table and every text of the journal is tried as each
-//! kind of credential (promise 3; attack R08, asvs(V6.5.2)).
+//! kind of credential (promise 3).
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod common;
@@ -125,6 +125,7 @@ async fn is_a_credential(fixture: &Fixture, text: &str) -> Option<&'static str> 
     None
 }
 
+/// attack R08
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_of_the_database_opens_no_door() {
     let path = common::scratch();
@@ -205,7 +206,7 @@ async fn mints_no_token(fixture: &Fixture, all: &BTreeSet<Vec<u8>>, live: &commo
     }
 }
 
-/// The same file under another key is refused at start, not given new keys.
+/// attack C07: the same file under another key is refused at start, not given new keys.
 #[tokio::test]
 async fn another_key_file_is_refused() {
     let first = Options::default();

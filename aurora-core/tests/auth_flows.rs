@@ -15,6 +15,7 @@ async fn unconfirmed() -> Fixture {
     Fixture::with(options).await
 }
 
+/// asvs(V14.3.2)
 #[tokio::test]
 async fn sign_up_gives_a_session_in_supabase_s_shape() {
     let fixture = Fixture::new().await;
@@ -48,6 +49,7 @@ async fn sign_up_gives_a_session_in_supabase_s_shape() {
     assert_eq!(record.sequence, None);
 }
 
+/// attack P07, asvs(V2.2.2, V6.2.1)
 #[tokio::test]
 async fn sign_up_is_refused_with_its_reason() {
     let fixture = Fixture::new().await;
@@ -115,7 +117,7 @@ async fn closed_registration_is_told_and_recorded() {
     assert_eq!(fixture.actions_since(0).await, ["signup_failed"]);
 }
 
-/// attack P15: without autoconfirm a taken address looks like a fresh one, and nothing changes.
+/// attack P15, asvs(V2.3.1): without autoconfirm a taken address looks like a fresh one, and nothing changes.
 #[tokio::test]
 async fn without_autoconfirm_a_taken_address_gives_a_made_up_user() {
     let fixture = unconfirmed().await;
@@ -146,6 +148,7 @@ async fn without_autoconfirm_a_taken_address_gives_a_made_up_user() {
     assert_eq!(fixture.sign_in("ann@example.com", PASSWORD).await.status, 200);
 }
 
+/// asvs(V16.3.1)
 #[tokio::test]
 async fn sign_in_and_its_denials() {
     let fixture = Fixture::with(Options::in_production()).await;
@@ -194,6 +197,7 @@ async fn claims_are_supabase_s() {
     assert_eq!(claims["session_id"], principal.session_id().unwrap().to_string());
 }
 
+/// attacks A07, P18, asvs(V8.3.1, V15.3.3)
 #[tokio::test]
 async fn metadata_is_the_user_s_to_change_and_roles_are_not() {
     let fixture = Fixture::new().await;
@@ -209,7 +213,7 @@ async fn metadata_is_the_user_s_to_change_and_roles_are_not() {
     assert_eq!(fixture.actions_since(1).await, ["user_modified", "user_modified"]);
 }
 
-/// attack P13: asvs(V6.2.3, V7.4.3)
+/// attack P13, asvs(V6.2.2, V7.4.3, V7.5.1)
 #[tokio::test]
 async fn a_new_password_wants_a_recent_sign_in_and_ends_other_sessions() {
     let fixture = Fixture::new().await;
@@ -252,6 +256,7 @@ async fn a_new_password_wants_a_recent_sign_in_and_ends_other_sessions() {
     );
 }
 
+/// asvs(V7.5.1)
 #[tokio::test]
 async fn a_new_address_counts_at_once_with_autoconfirm() {
     let fixture = Fixture::new().await;
@@ -276,6 +281,7 @@ async fn a_new_address_counts_at_once_with_autoconfirm() {
     );
 }
 
+/// asvs(V2.3.1)
 #[tokio::test]
 async fn a_new_address_waits_without_autoconfirm() {
     let fixture = unconfirmed().await;
@@ -301,6 +307,7 @@ async fn a_new_address_waits_without_autoconfirm() {
     assert_eq!((&user["email"], &user["new_email"]), (&json!("ann@new.example.com"), &Value::Null));
 }
 
+/// attack S04, asvs(V7.4.1)
 #[tokio::test]
 async fn sign_out_ends_what_its_scope_says_at_once() {
     let fixture = Fixture::new().await;
@@ -397,6 +404,7 @@ async fn what_anyone_may_read() {
     assert_eq!((head.status.as_u16(), head.text.as_str()), (200, ""));
 }
 
+/// asvs(V7.2.2, V8.2.1)
 #[tokio::test]
 async fn every_route_that_needs_a_user_refuses_without_one() {
     let fixture = Fixture::new().await;
@@ -414,6 +422,7 @@ async fn every_route_that_needs_a_user_refuses_without_one() {
     }
 }
 
+/// asvs(V3.5.3, V4.1.4)
 #[tokio::test]
 async fn other_methods_paths_and_shapes() {
     let fixture = Fixture::with(Options::in_production()).await;

@@ -12,7 +12,7 @@ use common::{Fixture, Options, PASSWORD};
 use http::Request;
 use serde_json::json;
 
-/// attacks P09, P10, P11: asvs(V6.1.1, V6.3.1)
+/// attacks P09, P10, P11, asvs(V6.3.1)
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn guesses_are_few_and_lock_no_one_out() {
     let fixture = Arc::new(Fixture::new().await);
@@ -55,7 +55,8 @@ async fn guesses_are_few_and_lock_no_one_out() {
     assert_eq!(codes, [400, 400, 400, 400, 400, 429, 429]);
 }
 
-/// attack P12 and T01, T02: one source with many accounts is throttled, whatever it says about its address.
+/// attacks P12, T01, T02, asvs(V2.4.1, V4.1.3, V15.3.4): one source with many accounts is throttled, whatever it
+/// says about its address.
 #[tokio::test]
 async fn one_source_is_one_source() {
     let mut options = Options::default();
@@ -91,7 +92,7 @@ async fn one_source_is_one_source() {
     assert_eq!(limited, 10, "a /64 is one source");
 }
 
-/// A guess that no one checked is no guess: an overload locks no one out.
+/// attack P09: a guess that no one checked is no guess: an overload locks no one out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_overload_costs_no_guess() {
     let options = Options { pool: PasswordPool::new(1, 0, Duration::from_secs(5)), ..Options::default() };
@@ -137,7 +138,7 @@ async fn an_overload_costs_no_guess() {
     }
 }
 
-/// A new password costs hashes: it is counted as a sign-in, per address.
+/// attack P09, asvs(V2.4.1): a new password costs hashes: it is counted as a sign-in, per address.
 #[tokio::test]
 async fn new_passwords_are_counted_as_sign_ins() {
     let mut options = Options::default();

@@ -57,7 +57,7 @@ impl Subscriber for Everything {
     fn exit(&self, _: &Id) {}
 }
 
-/// attack C08, asvs(V16.2.5)
+/// attack C08, asvs(V16.2.5, V16.3.4)
 #[tokio::test]
 async fn no_secret_in_any_line() {
     tracing::subscriber::set_global_default(Everything).unwrap();

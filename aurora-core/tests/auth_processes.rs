@@ -30,7 +30,7 @@ async fn until_refused(other: &Fixture, token: &str) -> Duration {
     }
 }
 
-/// What ends a session in one process is seen by another within a second.
+/// asvs(V7.4.1, V7.4.2, V7.4.5): what ends a session in one process is seen by another within a second.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_ends_a_session_is_seen_elsewhere_within_a_second() {
     let (here, there) = two().await;
@@ -60,7 +60,7 @@ async fn what_ends_a_session_is_seen_elsewhere_within_a_second() {
     }
 }
 
-/// A role that the service gives is in the other process's next answer and in its next token.
+/// attack J18: a role that the service gives is in the other process's next answer and in its next token.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_change_is_seen_elsewhere_at_once() {
     let (here, there) = two().await;
@@ -93,7 +93,8 @@ async fn two_processes_refresh_one_token_and_agree() {
     assert_eq!(here.count("SELECT count(*) FROM auth_sessions").await, 1);
 }
 
-/// Refreshes, sign-ins, bans and sign-outs of one user from both sides: nobody waits for ever, nothing is 500, and
+/// asvs(V15.4.3):
+/// refreshes, sign-ins, bans and sign-outs of one user from both sides: nobody waits for ever, nothing is 500, and
 /// whoever is banned in the end has no session.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn flows_of_one_user_do_not_deadlock() {

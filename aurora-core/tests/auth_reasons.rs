@@ -41,6 +41,7 @@ async fn denials(fixture: &Fixture) -> Vec<(Reply, &'static str)> {
     all
 }
 
+/// attack C08
 #[tokio::test]
 async fn development_says_why() {
     let fixture = Fixture::new().await;
@@ -55,6 +56,7 @@ async fn development_says_why() {
     }
 }
 
+/// attack V04, asvs(V15.2.3, V16.5.1)
 #[tokio::test]
 async fn production_does_not() {
     let fixture = Fixture::with(Options::in_production()).await;

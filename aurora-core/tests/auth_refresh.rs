@@ -130,7 +130,7 @@ async fn two_servers_on_one_file_agree_on_the_successor() {
     assert_eq!(two.user(&first.access()).await.code(), "session_not_found");
 }
 
-/// attack R07, asvs(V7.3.1, V7.3.2)
+/// attack R07, asvs(V7.3.1, V7.3.2, V10.4.8)
 #[tokio::test]
 async fn a_chain_ends_with_its_idle_and_its_absolute_lifetime() {
     let fixture = Fixture::new().await;
@@ -151,7 +151,7 @@ async fn a_chain_ends_with_its_idle_and_its_absolute_lifetime() {
     assert!(revoked.map(|row| row.payload["reason"].clone()).eq([json!("expired"), json!("expired")]));
 }
 
-/// attack R06
+/// attack R06, asvs(V7.4.2, V7.4.5)
 #[tokio::test]
 async fn no_refresh_after_password_change_ban_deletion_or_global_sign_out() {
     let fixture = Fixture::new().await;
@@ -185,8 +185,8 @@ async fn no_refresh_after_password_change_ban_deletion_or_global_sign_out() {
     }
 }
 
-/// attacks R09, R10
-/// A ban that ended no session (the host's own statement, past the trigger) holds for the unused successor, too.
+/// attack R06: a ban that ended no session (the host's own statement, past the trigger) holds for the unused
+/// successor, too.
 #[tokio::test]
 async fn a_banned_user_gets_no_successor_again() {
     let fixture = Fixture::new().await;
@@ -198,6 +198,7 @@ async fn a_banned_user_gets_no_successor_again() {
     assert_eq!(fixture.count("SELECT count(*) FROM auth_sessions").await, 0);
 }
 
+/// attacks R09, R10
 #[tokio::test]
 async fn garbage_and_extra_members() {
     let fixture = Fixture::new().await;

@@ -69,6 +69,7 @@ fn wish(email: &str, name: &str) -> SignUp {
     SignUp { email: email.to_owned(), password: PASSWORD.into(), data, back: ComeBack::default() }
 }
 
+/// asvs(V2.3.3):
 /// fault K30: the host's row commits with ours, and a refusal or a panic of the host's leaves neither.
 #[tokio::test]
 async fn the_host_s_profile_row_is_part_of_the_sign_up() {
@@ -114,7 +115,8 @@ async fn host_tables_reference_users_by_text_and_by_blob() {
     );
 }
 
-/// attack J17 for a host that changes our rows with its own SQL, from wherever: within a second.
+/// attack J17, asvs(V7.4.2):
+/// for a host that changes our rows with its own SQL, from wherever: within a second.
 #[tokio::test]
 async fn a_host_s_own_delete_and_ban_end_access_tokens() {
     let fixture = Fixture::new().await;
@@ -149,6 +151,7 @@ async fn revocations_outlive_a_restart() {
     assert_eq!(second.sign_in("ann@example.com", PASSWORD).await.status, 200);
 }
 
+/// asvs(V16.5.2):
 /// fault K29, K32: while another process holds the file's or the user's lock, sign-in and refresh say 503 and change
 /// nothing.
 #[tokio::test]

@@ -14,7 +14,7 @@ fn samples() -> usize {
     if std::env::var_os("AURORA_LONG").is_some() { 2_000 } else { 60 }
 }
 
-/// attack P01, asvs(V6.3.8): one body, and by a rank test one distribution of times.
+/// attack P01: one body, and by a rank test one distribution of times.
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_banned_and_wrong_take_the_same_time() {
     let mut options = Options::in_production();

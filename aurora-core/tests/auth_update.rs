@@ -28,7 +28,8 @@ fn changes() -> [UserChange; 3] {
     [data, email, password]
 }
 
-/// Admitted before, applied after: the session is asked for again where the change is written.
+/// attack J17, asvs(V15.4.2):
+/// admitted before, applied after: the session is asked for again where the change is written.
 #[tokio::test]
 async fn a_change_of_an_ended_session_is_refused() {
     let fixture = Fixture::new().await;
@@ -48,6 +49,7 @@ async fn a_change_of_an_ended_session_is_refused() {
     }
 }
 
+/// attack J17
 #[tokio::test]
 async fn a_change_of_a_banned_user_is_refused() {
     let fixture = Fixture::new().await;
@@ -63,6 +65,7 @@ async fn a_change_of_a_banned_user_is_refused() {
     assert_eq!(stored(&fixture).await, before);
 }
 
+/// attack J17, asvs(V15.4.2):
 /// `PUT /user` racing with a global sign-out: whatever the sign-out's answer finds stays.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_changes_after_a_global_sign_out_answered() {
@@ -101,6 +104,7 @@ async fn nothing_changes_after_a_global_sign_out_answered() {
     }
 }
 
+/// attack P18, asvs(V2.2.3):
 /// Metadata that no token could carry is refused where it is written, never at a later sign-in or refresh.
 #[tokio::test]
 async fn metadata_always_fits_into_a_token() {

@@ -183,6 +183,7 @@ impl Ledger {
     }
 }
 
+/// attack R04:
 /// faults K01: every client ends with a usable token or gets the same successor again; none is valid twice.
 #[test]
 fn killed_in_the_middle_of_refreshes() {
@@ -280,6 +281,7 @@ async fn traces(connection: &mut SqliteConnection, email: &str) -> [i64; 5] {
     found
 }
 
+/// asvs(V2.3.3):
 /// faults K02: user, identity, audit record, profile and session are all there or none; so is a change of role.
 #[test]
 fn killed_in_the_middle_of_sign_ups() {

@@ -51,11 +51,13 @@ fn header() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
+    /// attack V05
     #[test]
     fn no_text_is_a_token(text in ".{0,200}") {
         prop_assert!(keys().verify(&text, Timestamp::default()).is_err());
     }
 
+    /// attack V05
     #[test]
     fn no_unsigned_header_is_accepted(header in header(), payload in header(), tag in any::<Vec<u8>>()) {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
@@ -63,6 +65,7 @@ proptest! {
         prop_assert!(keys().verify(&token, Timestamp::default()).is_err());
     }
 
+    /// attack V05
     #[test]
     fn no_text_is_a_key(text in ".{0,200}", json in header()) {
         prop_assert!(KeyFile::parse(&text).is_err());

@@ -75,9 +75,9 @@ async fn two_processes_on_an_empty_database_end_with_the_same_keys() {
     assert_eq!(winner.mac(Purpose::Session, "x", &[b"a"]), loser.mac(Purpose::Session, "x", &[b"a"]));
 }
 
+/// attack C02, asvs(V11.2.5, V11.3.3)
 #[tokio::test]
 async fn every_flipped_or_missing_byte_is_the_same_error() {
-    // C02
     let ring = ring(&root("flip"), &Memory::default()).await.unwrap();
     let context: &[&[u8]] = &[b"table", b"column", b"7"];
     let mut tried = 0;
@@ -108,9 +108,9 @@ async fn every_flipped_or_missing_byte_is_the_same_error() {
     println!("sealed values: {tried} damaged forms, one error");
 }
 
+/// attack C03, asvs(V11.3.3)
 #[tokio::test]
 async fn a_value_opens_only_where_it_belongs() {
-    // C03
     let ring = ring(&root("moved"), &Memory::default()).await.unwrap();
     let sealed = ring.seal(Purpose::Signing, &[b"ab", b"c"], b"x").unwrap();
     assert!(ring.unseal(Purpose::Signing, &[b"ab", b"c"], &sealed).is_ok());
@@ -124,9 +124,9 @@ async fn a_value_opens_only_where_it_belongs() {
     }
 }
 
+/// attack C05, asvs(V11.3.4, V11.5.2)
 #[tokio::test]
 async fn no_salt_comes_twice_from_clones_in_eight_threads() {
-    // C05
     let ring = ring(&root("salts"), &Memory::default()).await.unwrap();
     let seen = Mutex::new(HashSet::new());
     std::thread::scope(|scope| {
@@ -145,9 +145,9 @@ async fn no_salt_comes_twice_from_clones_in_eight_threads() {
     println!("32768 messages, 8 threads: no salt twice");
 }
 
+/// attack C07
 #[tokio::test]
 async fn another_root_is_an_error_and_never_a_new_key() {
-    // C07
     let store = Memory::default();
     ring(&root("ours"), &store).await.unwrap();
     let before = format!("{:?}", store.0.lock().unwrap());
@@ -252,9 +252,9 @@ async fn file_and_text_are_the_same_root() {
     assert_eq!(by_file.mac(Purpose::Audit, "x", &[]), by_text.mac(Purpose::Audit, "x", &[]));
 }
 
+/// attack C08
 #[tokio::test]
 async fn nothing_secret_prints() {
-    // C08
     let path = folder("debug").join("root.key");
     let key = KeyFile::create_new(&path, &SystemEntropy).unwrap();
     let text = key.to_text();

@@ -27,6 +27,7 @@ async fn default_hasher(name: &str) -> PasswordHasher {
 const CURRENT: Verdict = Verdict::Match { needs_rehash: false };
 const OLD: Verdict = Verdict::Match { needs_rehash: true };
 
+/// asvs(V11.4.2)
 #[tokio::test]
 async fn a_hash_is_keyed_salted_and_verifies() {
     let hasher = default_hasher("basic").await;
@@ -48,9 +49,9 @@ async fn a_hash_is_keyed_salted_and_verifies() {
     assert_eq!(hasher.verify(&password, Some(&unmarked)).await.unwrap(), Verdict::Mismatch, "keyed for real");
 }
 
+/// attack P06, asvs(V6.2.8)
 #[tokio::test]
 async fn only_the_exact_password_matches() {
-    // P06
     let hasher = default_hasher("exact").await;
     let long: String = "x".repeat(72);
     let cases = ["  spaces at the ends  ", "nul\0byte", "emoji \u{1f511}", "pa\u{df}w\u{f6}rt", &long];
@@ -65,9 +66,9 @@ async fn only_the_exact_password_matches() {
     assert_eq!(hasher.verify(&"nul".into(), Some(&hash)).await.unwrap(), Verdict::Mismatch);
 }
 
+/// attack P02
 #[tokio::test]
 async fn a_huge_password_is_refused_before_any_work() {
-    // P02
     let hasher = default_hasher("huge").await;
     let huge = Secret::new("a".repeat(1_000_000));
     let start = Instant::now();
@@ -77,9 +78,9 @@ async fn a_huge_password_is_refused_before_any_work() {
     assert!(start.elapsed() < Duration::from_millis(10));
 }
 
+/// attack P05
 #[tokio::test]
 async fn hostile_stored_hashes_are_a_mismatch_at_the_same_price() {
-    // P05
     let hasher = hasher(
         &ring("hostile").await,
         PasswordParams::default(),
@@ -147,9 +148,9 @@ async fn hostile_stored_hashes_are_a_mismatch_at_the_same_price() {
     println!("{} hostile hashes: mismatch, at the price of a real check ({:?})", hostile.len(), real[4]);
 }
 
+/// attack P08
 #[tokio::test]
 async fn imported_hashes_match_and_ask_for_a_rehash() {
-    // P08
     let hasher = default_hasher("import").await;
     let bcrypted = bcrypt::hash_with_salt("imported", 5, [7; 16]).unwrap();
     for version in [bcrypt::Version::TwoA, bcrypt::Version::TwoB, bcrypt::Version::TwoY] {
@@ -173,9 +174,9 @@ async fn imported_hashes_match_and_ask_for_a_rehash() {
     assert_eq!(hasher.verify(&"imported".into(), Some(&stored)).await.unwrap(), OLD);
 }
 
+/// attack P08
 #[tokio::test]
 async fn raised_parameters_ask_for_a_rehash() {
-    // P08
     let ring = ring("raised").await;
     let before = hasher(&ring, PasswordParams::default(), PasswordPool::default());
     let after = hasher(&ring, PasswordParams::new(19_456, 3, 1).unwrap(), PasswordPool::default());
@@ -190,6 +191,7 @@ async fn raised_parameters_ask_for_a_rehash() {
     assert_eq!(larger.verify(&password, Some(&new)).await.unwrap(), OLD, "passes do not make up for memory");
 }
 
+/// asvs(V11.4.2)
 #[tokio::test]
 async fn parameters_have_bounds_and_calibration_keeps_them() {
     for (memory, passes, lanes) in
@@ -204,9 +206,9 @@ async fn parameters_have_bounds_and_calibration_keeps_them() {
     assert!((2..=16).contains(&fitted.iterations) && fitted.memory_kib == default.memory_kib);
 }
 
+/// attack P03, asvs(V15.2.2)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_is_turned_away_and_bounded() {
-    // P03
     let pool = PasswordPool::new(2, 10, Duration::from_secs(30));
     let hasher = hasher(&ring("flood").await, PasswordParams::default(), pool);
     let tasks: Vec<_> = (0..200)

@@ -96,6 +96,7 @@ fn refused(keys: &TokenKeys, token: &str) {
     assert_eq!(error.message(), "invalid JWT: unable to parse or verify signature");
 }
 
+/// asvs(V1.2.3)
 #[tokio::test]
 async fn a_token_says_what_supabase_says_and_verifies() {
     let (keys, ..) = open("says", Vec::new()).await;
@@ -127,9 +128,9 @@ async fn a_token_says_what_supabase_says_and_verifies() {
     assert!(!format!("{keys:?} {token:?} {verified:?}").contains("ann@"));
 }
 
+/// attacks J01, J02, J03, asvs(V9.1.1, V9.1.2, V9.1.3)
 #[tokio::test]
 async fn the_algorithm_is_the_keys() {
-    // J01, J02, J03
     let (keys, store, _) = open("alg", Vec::new()).await;
     let token = keys.issue(&claims()).unwrap();
     let kid = part(token.expose(), 0)["kid"].as_str().unwrap().to_owned();
@@ -194,9 +195,9 @@ async fn the_algorithm_is_the_keys() {
     println!("algorithm and key confusion: {tried} forgeries refused");
 }
 
+/// attack J04
 #[tokio::test]
 async fn a_kid_is_looked_up_in_memory_and_nowhere_else() {
-    // J04
     let keys = shared(0);
     let body = payload().to_string();
     let ok = |header: &str| keys.verify(&forge(header, &body, SECRET.as_bytes()), now()).is_ok();
@@ -223,9 +224,9 @@ async fn a_kid_is_looked_up_in_memory_and_nowhere_else() {
     assert_eq!(twice.unwrap_err().code(), Code::Configuration);
 }
 
+/// attacks J06, J07, J09, asvs(V9.2.2, V9.2.3, V10.3.1)
 #[test]
 fn malformed_is_not_absent() {
-    // J06, J07, J09
     let keys = shared(0);
     assert!(keys.verify(&hs256(&payload()), now()).is_ok());
     let mut tried = 0;
@@ -308,9 +309,9 @@ fn malformed_is_not_absent() {
     println!("claims and headers: {tried} malformed or foreign, refused");
 }
 
+/// attack J08, asvs(V9.2.1)
 #[test]
 fn the_clock_decides_exactly_at_its_bounds() {
-    // J08
     for leeway in [0, 5, 60] {
         let keys = shared(leeway);
         let at = |name: &str, value: i64, now: i64| {
@@ -332,9 +333,9 @@ fn the_clock_decides_exactly_at_its_bounds() {
     );
 }
 
+/// attack J12, asvs(V1.5.3)
 #[test]
 fn duplicate_members_and_other_spellings_are_refused() {
-    // J12
     let keys = shared(0);
     let (header, body) = (r#"{"alg":"HS256","kid":"hs256","typ":"JWT"}"#, payload().to_string());
     let sign = |header: &str, body: &str| forge(header, body, SECRET.as_bytes());
@@ -373,9 +374,9 @@ fn duplicate_members_and_other_spellings_are_refused() {
     }
 }
 
+/// attack J14
 #[test]
 fn oversized_tokens_cost_nothing() {
-    // J14
     let keys = shared(0);
     let deep = format!("{}{}", "[".repeat(3_000), "]".repeat(3_000));
     let header = r#"{"alg":"HS256","kid":"hs256","typ":"JWT"}"#;
@@ -403,9 +404,9 @@ fn oversized_tokens_cost_nothing() {
     assert_eq!(keys.issue(&large).unwrap_err().code(), Code::ValidationFailed);
 }
 
+/// attack J15
 #[test]
 fn weak_secrets_do_not_start() {
-    // J15
     let weak = [
         "secret",
         "",
@@ -424,9 +425,9 @@ fn weak_secrets_do_not_start() {
     assert_eq!(shared(0).jwks(), r#"{"keys":[]}"#);
 }
 
+/// attack J16
 #[tokio::test]
 async fn a_rotated_key_verifies_until_it_is_removed() {
-    // J16
     let (keys, store, ring) = open("rotate", Vec::new()).await;
     let old = keys.issue(&claims()).unwrap();
     let other = keys.clone();
@@ -467,6 +468,7 @@ async fn a_rotated_key_verifies_until_it_is_removed() {
     assert_eq!(opened.unwrap_err().code(), Code::Configuration);
 }
 
+/// asvs(V6.8.2, V9.1.2)
 #[tokio::test]
 async fn a_configured_key_verifies_by_its_own_algorithm_alone() {
     let pair = Ed25519KeyPair::generate().unwrap();

@@ -53,6 +53,7 @@ async fn refused_with(place: &Place, change: impl FnOnce(&mut Settings) + Send +
     assert!(!place.database().exists(), "nothing was opened");
 }
 
+/// asvs(V13.2.3)
 #[tokio::test]
 async fn production_says_what_is_weak_and_how_to_mend_it() {
     let place = Place::new("gate");
@@ -116,7 +117,7 @@ async fn production_says_what_is_weak_and_how_to_mend_it() {
     production(&place).build().await.expect("the sound one starts");
 }
 
-/// attack J15
+/// attack J15, asvs(V13.2.3)
 #[tokio::test]
 async fn a_weak_hs256_secret_starts_in_no_profile() {
     let place = Place::new("gate-hs256");
@@ -173,6 +174,7 @@ async fn production_makes_no_key_file() {
     assert!(!place.key().exists());
 }
 
+/// attack C07
 #[tokio::test]
 async fn a_key_file_that_is_missing_cut_open_or_another_is_refused() {
     let place = Place::new("gate-keys");
@@ -243,6 +245,7 @@ impl AuditSink for NoAudit {
     }
 }
 
+/// attack U05
 #[tokio::test]
 async fn a_handle_outside_requests_leaves_its_reason_first() {
     let place = Place::new("gate-reason");

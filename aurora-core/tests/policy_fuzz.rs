@@ -127,11 +127,13 @@ fn one_expression(text: &str) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// attack V05
     #[test]
     fn any_text_is_answered(text in "\\PC{0,200}") {
         exercise(&text);
     }
 
+    /// attack V05
     #[test]
     fn mutated_policies_are_answered(
         picks in prop::collection::vec(0..SEEDS.len(), 1..6),

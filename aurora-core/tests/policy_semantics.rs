@@ -96,6 +96,7 @@ fn permissive_are_ored_and_restrictive_are_anded() {
     assert_eq!(using(text, Command::Delete), "((t.id = 1) AND (t.id < 9))");
 }
 
+/// attack A01
 #[test]
 fn no_permissive_policy_denies_even_beside_restrictive_ones() {
     assert_eq!(using("", Command::Select), "false");
@@ -104,6 +105,7 @@ fn no_permissive_policy_denies_even_beside_restrictive_ones() {
     assert_eq!(checks(restrictive, Command::Insert), [("false".into(), None)]);
 }
 
+/// attack A01
 #[test]
 fn a_permissive_policy_without_the_clause_contributes_nothing() {
     let text = "CREATE POLICY a ON notes FOR ALL WITH CHECK (id > 0);";
@@ -226,6 +228,7 @@ fn forms_that_the_parser_reads_unlike_postgresql_are_refused() {
     }
 }
 
+/// attack L07, asvs(V15.3.5)
 #[test]
 fn comparisons_follow_types() {
     assert_eq!(expr("owner = auth.uid()"), "(t.owner = (SELECT auth_uid_text()))");

@@ -238,6 +238,7 @@ async fn a_thousand_policies_on_one_table_run() {
     assert_eq!(ids(&mut db, &rendered).await.len(), 135);
 }
 
+/// attack L07
 #[tokio::test]
 async fn values_that_are_no_booleans_open_nothing() {
     let mut db = database().await;

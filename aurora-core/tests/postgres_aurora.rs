@@ -152,7 +152,7 @@ async fn two_urls_in_production() {
     other.close().await;
 }
 
-/// CVE-2026-14666 is refused in production unless it is accepted by name; told in development.
+/// attack G01: CVE-2026-14666 is refused in production unless it is accepted by name; told in development.
 #[tokio::test]
 async fn a_server_with_the_plan_cache_hole_is_refused_in_production() {
     let (place, folder) = (Place::new().await, folder());

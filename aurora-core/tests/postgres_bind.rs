@@ -143,7 +143,7 @@ async fn claims_cannot_be_forged_from_sql() {
     assert_eq!(code(replayed.unwrap_err()), "42501");
 }
 
-/// What a statement leaves in the session ends with its transaction's successor's first message.
+/// attack G02: what a statement leaves in the session ends with its transaction's successor's first message.
 #[tokio::test]
 async fn a_connection_carries_nothing_over() {
     let (_place, url) = place().await;
@@ -235,6 +235,7 @@ async fn a_connection_that_the_server_closed_is_replaced() {
     database.begin_as(ann()).await.unwrap().commit().await.unwrap();
 }
 
+/// attack G01, asvs(V13.2.2)
 #[tokio::test]
 async fn a_run_role_that_could_do_more_is_refused_with_the_fix() {
     let (place, _) = place().await;

@@ -86,7 +86,7 @@ fn every_room_is_in_the_table_and_opens_with_its_charter() {
     }
 }
 
-/// `unsafe` stands in the FFI file alone.
+/// asvs(V1.4.1): `unsafe` stands in the FFI file alone.
 #[test]
 fn unsafe_code_stands_in_one_file() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

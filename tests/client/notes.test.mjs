@@ -30,6 +30,7 @@ test('a note is created with 201 and the whole row, read, changed and deleted by
   assert.equal((await as(ada, 'GET', `/notes/${id}`)).status, 404);
 });
 
+// attack A02, asvs(V8.2.2)
 test('another user sees none of it, and a row that is not theirs is not there', async () => {
   const { json: note } = await as(ada, 'POST', '/notes', { title: 'Secret of Ada' });
   assert.deepEqual(await titles(bob), []);
@@ -116,6 +117,7 @@ test('what does not fit is refused, and the answer names the field', async () =>
   assert.equal((await as(ada, 'GET', `/notes/1%20OR%201=1`)).status, 404);
 });
 
+// attack Q01, asvs(V1.2.4)
 test('a title is text, whatever it says', async () => {
   const title = `'); DROP TABLE notes; -- " \u0000 <script>`.replace('\u0000', '');
   const { json } = await as(ada, 'POST', '/notes', { title });

@@ -186,6 +186,7 @@ test('errors are said in words', async (t) => {
   await page.getByRole('alert').filter({ hasText: 'cannot be reached' }).waitFor();
 });
 
+// asvs(V10.4.9)
 test('sessions are listed; ending one signs that device out', async (t) => {
   const [desk, phone] = [await visit(t), await visit(t)];
   const ada = someone('ada');

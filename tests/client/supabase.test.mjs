@@ -82,6 +82,7 @@ test('updateUser changes the address; a taken one is refused', async () => {
   assert.equal(old.error?.code, 'invalid_credentials');
 });
 
+// asvs(V6.2.2, V7.4.3)
 test('updateUser changes the password, refuses the same and a weak one, and ends the other devices', async () => {
   const ada = await person('ada');
   const phone = await device(ada);
@@ -119,6 +120,7 @@ test('refreshSession rotates; a lost answer is answered again; parallel refreshe
   assert.equal(new Set(crowd.map((answer) => answer.json.refresh_token)).size, 1);
 });
 
+// asvs(V10.4.5)
 test('a replay after the successor was used and the grace is over ends the session', async () => {
   const ada = await person('ada');
   const first = ada.session.refresh_token;

@@ -140,6 +140,7 @@ mod tests {
         (valid, invalid)
     }
 
+    /// attack C01, asvs(V11.3.1, V11.3.2)
     #[test]
     fn passes_every_wycheproof_vector_with_both_ciphers() {
         let (ours, portable) = (wycheproof(&AwsLc), wycheproof(&Portable));
@@ -164,6 +165,7 @@ mod tests {
         println!("byte identity: {compared} lengths");
     }
 
+    /// attack C02
     #[test]
     fn a_failed_chunk_leaves_no_plaintext_in_the_buffer() {
         for cipher in [&AwsLc as &dyn Cipher, &Portable] {
@@ -177,6 +179,7 @@ mod tests {
         }
     }
 
+    /// asvs(V1.4.2, V11.3.4)
     #[test]
     fn the_chunk_counter_ends_with_an_error() {
         let key = MessageKey::derive(&AwsLc, &[1; 32], &[0; SALT], b"").expect("derives");

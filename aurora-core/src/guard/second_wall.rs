@@ -83,6 +83,7 @@ async fn past(ann: &Guarded, sql: &str, target: Option<&str>) -> Result<usize, C
     })
 }
 
+/// attack L03
 #[tokio::test]
 async fn it_denies_what_names_alone_do_not_open() {
     let (guard, _folder) = guard().await;
@@ -199,7 +200,7 @@ async fn a_cte_that_knows_a_name_passes_and_that_is_why_there_are_two_walls() {
     assert_eq!(ann.query(&spoof).execute().await.unwrap_err().code(), Code::StatementNotSupported);
 }
 
-/// A bare name that the rewriter missed finds an empty table of ours, not the file's.
+/// attack L03: a bare name that the rewriter missed finds an empty table of ours, not the file's.
 #[tokio::test]
 async fn a_bare_name_reaches_no_table_of_the_file() {
     let (guard, _folder) = guard().await;

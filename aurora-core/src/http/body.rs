@@ -190,7 +190,7 @@ mod tests {
         headers
     }
 
-    /// attacks S06, V02
+    /// attacks S06, V02, asvs(V3.5.2)
     #[test]
     fn only_json_that_says_so() {
         let code = |content_type, body: &[u8]| {
@@ -211,6 +211,7 @@ mod tests {
         assert_eq!(code("application/json", b"{\"email\":7}"), Some(Code::ValidationFailed));
     }
 
+    /// asvs(V15.3.7)
     #[test]
     fn parameters_stand_once() {
         assert_eq!(parameter(Some("a=1&grant_type=password"), "grant_type").unwrap(), Some("password"));

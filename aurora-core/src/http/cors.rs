@@ -156,7 +156,7 @@ mod tests {
         Cors::new(&settings)
     }
 
-    /// attacks S07, S08
+    /// attacks S07, S08, asvs(V3.4.2, V3.5.1)
     #[test]
     fn origins_are_compared_whole() {
         let cors = cors();

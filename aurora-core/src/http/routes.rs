@@ -166,7 +166,7 @@ fn matches<'a>(pattern: &str, path: &'a str) -> Option<Option<&'a str>> {
 mod tests {
     use super::*;
 
-    /// attack T03
+    /// attacks A08, T03, asvs(V4.1.4)
     #[test]
     fn paths_are_matched_as_they_are_written() {
         for path in ["//token", "/token/", "/Token", "/tok%65n", "/sessions/", "/sessions/a/b", "", "/"] {

@@ -64,9 +64,9 @@ mod tests {
         client_address(peer.parse().expect("peer"), &headers, &trusted).to_string()
     }
 
+    /// attack T01, asvs(V4.1.3, V15.3.4)
     #[test]
     fn forwarded_headers_count_only_behind_declared_proxies() {
-        // T01
         let proxies = &["10.0.0.0/8", "fd00::/8"];
         assert_eq!(client("203.0.113.9", &["1.1.1.1"], &[]), "203.0.113.9");
         assert_eq!(client("203.0.113.9", &["1.1.1.1"], proxies), "203.0.113.9");
@@ -83,9 +83,9 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["6.6.6.6", &long], proxies), "10.0.0.4");
     }
 
+    /// attack T02
     #[test]
     fn one_sender_is_one_key() {
-        // T02
         let key = |text: &str| address_key(text.parse().expect("address"));
         assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff:ffff:ffff:ffff"));
         assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));

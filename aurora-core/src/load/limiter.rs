@@ -282,9 +282,9 @@ mod tests {
         (0..times).filter(|_| limiter.check(Bucket::SignIn, b"a").is_ok()).count()
     }
 
+    /// attack T06
     #[test]
     fn a_burst_across_a_window_edge_gains_nothing() {
-        // T06
         let (limiter, ticks) = limiter(sign_in(10, 10));
         ticks.store(9_999_000_000, Ordering::SeqCst);
         assert_eq!(passed(&limiter, 100), 10);
@@ -297,9 +297,9 @@ mod tests {
         assert_eq!(passed(&limiter, 100), 0);
     }
 
+    /// attack T06
     #[test]
     fn limit_zero_denies_and_says_when_to_come_back() {
-        // T06
         let (none, _) = limiter(sign_in(0, 60));
         let error = none.check(Bucket::SignIn, b"a").expect_err("denied");
         assert_eq!((error.code(), error.retry_after()), (Code::OverRequestRateLimit, Some(60)));
@@ -319,9 +319,9 @@ mod tests {
         assert_eq!((error.status().as_u16(), error.retry_after()), (503, Some(9)));
     }
 
+    /// attack T04
     #[test]
     fn a_million_keys_push_no_limited_bucket_out() {
-        // T04
         let (limiter, _) = limiter(sign_in(5, 60));
         assert_eq!(passed(&limiter, 20), 5);
         for number in 0..1_000_000_u32 {
@@ -333,9 +333,9 @@ mod tests {
         println!("10^6 keys: {places} places, hot bucket kept");
     }
 
+    /// attack P10, asvs(V2.3.2, V15.4.1)
     #[test]
     fn a_hundred_parallel_guesses_at_limit_five_are_five() {
-        // P10
         let (limiter, _) = limiter(Limits::default());
         let evaluated = AtomicU64::new(0);
         std::thread::scope(|scope| {
@@ -351,9 +351,9 @@ mod tests {
         assert!(limiter.guess(b"bob").is_ok());
     }
 
+    /// attack P09, asvs(V2.3.2)
     #[test]
     fn success_gives_the_guesses_back_and_time_gives_one() {
-        // P09
         let (limiter, ticks) = limiter(Limits::default());
         for _ in 0..4 {
             drop(limiter.guess(b"ann").expect("left"));

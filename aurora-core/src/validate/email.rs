@@ -78,6 +78,7 @@ mod tests {
         }
     }
 
+    /// asvs(V1.3.11, V2.2.1)
     #[test]
     fn refuses_what_is_none() {
         let long = format!("{}@example.com", "a".repeat(65));

@@ -40,6 +40,7 @@ impl NewPassword {
 mod tests {
     use super::*;
 
+    /// attack P07, asvs(V6.2.1, V6.2.9)
     #[test]
     fn counts_characters_below_and_bytes_above() {
         assert!(NewPassword::parse("pässwör".into(), 8).is_err());

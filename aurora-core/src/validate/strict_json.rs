@@ -218,6 +218,7 @@ mod tests {
         bad("7", "body has the wrong type");
     }
 
+    /// asvs(V1.5.3)
     #[test]
     fn refuses_what_two_readers_could_read_differently() {
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));

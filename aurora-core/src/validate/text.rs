@@ -15,6 +15,7 @@ fn breaks_a_line(c: char) -> bool {
 mod tests {
     use super::*;
 
+    /// attack U04, asvs(V16.4.1)
     #[test]
     fn nothing_left_breaks_a_line() {
         assert_eq!(printable("Fire\r\nfox\u{1b}[31m\u{2028}\u{202e}", 64), "Fire??fox?[31m??");

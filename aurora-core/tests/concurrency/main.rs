@@ -148,7 +148,7 @@ fn two_processes_refresh_one_token_and_agree() {
     });
 }
 
-/// attack P14
+/// attack P14, asvs(V2.3.4)
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_spellings_of_one_address_are_one_account() {
     let place = Place::new("spellings");
@@ -187,7 +187,7 @@ async fn fifty_spellings_of_one_address_are_one_account() {
     }
 }
 
-/// attack P10
+/// attacks P10, P11
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_hundred_guesses_at_limit_five_five_are_evaluated() {
     let place = Place::new("guesses");
@@ -216,7 +216,8 @@ async fn of_a_hundred_guesses_at_limit_five_five_are_evaluated() {
     assert_eq!(count(&mut connection, recorded).await, 10, "what was evaluated is what was recorded");
 }
 
-/// attacks J17, R06: in this process at once, in another process on the same file within a second.
+/// attacks J17, R06, asvs(V7.4.1, V7.4.2, V7.4.3, V7.4.5):
+/// in this process at once, in another process on the same file within a second.
 #[test]
 fn access_tokens_end_with_their_session_in_every_process() {
     let (place, runtime) = (Place::new("ends"), faults::runtime());
@@ -316,6 +317,7 @@ async fn nobody_ends_the_session_of_another() {
     assert_eq!(refresh(&aurora, ann.refresh_token().expose()).await.status, 200);
 }
 
+/// attack R06, asvs(V15.4.2):
 /// A refresh that races with a sign-out gives tokens that are dead, or none: the session never comes back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_that_races_with_a_sign_out_revives_nothing() {

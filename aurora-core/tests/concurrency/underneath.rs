@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// attack P03: too many hashes are 503 with Retry-After; refreshes go on.
+/// attack P03, asvs(V15.4.4): too many hashes are 503 with Retry-After; refreshes go on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_of_hashes_says_come_back() {
     let place = Place::new("overload");
@@ -79,7 +79,7 @@ impl Entropy for Dry {
     }
 }
 
-/// fault K24
+/// attack S11, asvs(V7.2.3, V11.5.1), fault K24
 #[tokio::test]
 async fn without_randomness_nothing_weak_is_made() {
     let place = Place::new("dry");
@@ -113,6 +113,7 @@ async fn without_randomness_nothing_weak_is_made() {
     assert!(!fresh.key().exists(), "no key of zeros");
 }
 
+/// asvs(V16.5.2):
 /// faults K15, K16: nothing can be written any more. Errors are clean, reads go on, and it recovers by itself.
 #[test]
 fn a_full_disk_fails_cleanly_and_recovers() {
@@ -200,7 +201,7 @@ fn a_database_that_cannot_be_opened_stops_the_start_with_its_name() {
     assert!(error.to_string().contains(&missing.join("app.db").display().to_string()), "{error}");
 }
 
-/// fault K30
+/// asvs(V16.5.4): fault K30
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hook_that_panics_costs_one_sign_up() {
     let place = Place::new("panic");

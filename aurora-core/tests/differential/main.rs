@@ -67,6 +67,7 @@ fn server() -> String {
     })
 }
 
+/// attack L08
 #[test]
 fn every_engine_answers_as_postgresql_does() {
     let long = setting("AURORA_LONG").is_some();

@@ -172,6 +172,7 @@ async fn opens(aurora: &Aurora, text: &str) -> bool {
     false
 }
 
+/// attack R08
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_opens_no_door() {
     let place = Place::new("dump");
@@ -335,6 +336,7 @@ fn keys_of(value: &[u8]) -> Vec<[u8; 32]> {
     keys
 }
 
+/// attack R08
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_in_a_dump_mints_a_token_or_opens_a_sealed_value() {
     let place = Place::new("dump-mint");
@@ -480,6 +482,7 @@ fn argon2_matches(hash: &str, password: &str, secret: &[u8]) -> bool {
     out == wanted
 }
 
+/// attack C07
 #[tokio::test]
 async fn a_stolen_database_does_not_start_under_another_key() {
     let (place, thief) = (Place::new("dump-key"), Place::new("dump-thief"));

@@ -93,6 +93,7 @@ async fn the_judge_can_fail() {
     assert_ne!(hidden(&fixture).await, before);
 }
 
+/// attack C08
 #[tokio::test]
 async fn nothing_that_prints_itself_prints_a_secret() {
     let fixture = Fixture::new().await;

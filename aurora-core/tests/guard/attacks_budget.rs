@@ -29,6 +29,7 @@ async fn hurried() -> Fixture {
 
 const ENDLESS: &str = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)";
 
+/// attack L06, asvs(V15.2.2)
 #[tokio::test(flavor = "multi_thread")]
 async fn what_never_ends_is_ended() {
     let fixture = hurried().await;
@@ -116,6 +117,7 @@ fn deep(n: usize) -> Vec<String> {
     ]
 }
 
+/// attack L06
 #[test]
 fn deep_text_overflows_no_stack() {
     // The stack a request has: tokio's workers, and std's threads, get 2 MiB.

@@ -85,6 +85,7 @@ CREATE TABLE t_blob (id INTEGER PRIMARY KEY, owner BLOB);
 CREATE TABLE t_number (id INTEGER PRIMARY KEY, owner TEXT);
 ";
 
+/// attack L07, asvs(V15.3.5)
 #[tokio::test]
 async fn values_that_look_alike_are_not_the_same() {
     let mut data = String::new();
@@ -132,6 +133,7 @@ async fn values_that_look_alike_are_not_the_same() {
     assert_eq!(ids, [(9,), (10,)]);
 }
 
+/// attack A03
 #[tokio::test]
 async fn rows_leave_and_enter_sight_by_the_rules() {
     let fixture = Fixture::new().await;

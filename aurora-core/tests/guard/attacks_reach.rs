@@ -7,6 +7,7 @@ use crate::fixture::{ANN, Fixture};
 
 const NO: &[Code] = &[Code::BadStatement, Code::StatementNotSupported, Code::InsufficientPrivilege];
 
+/// attacks L03, L04
 #[tokio::test]
 async fn what_is_no_query_or_write_of_rows_is_refused() {
     let fixture = Fixture::new().await;
@@ -154,6 +155,7 @@ async fn what_is_no_query_or_write_of_rows_is_refused() {
     assert!(!std::path::Path::new("/tmp/stolen.db").exists());
 }
 
+/// attack L01
 #[tokio::test]
 async fn conflict_words_reach_no_hidden_row() {
     let fixture = Fixture::new().await;
@@ -327,6 +329,7 @@ const INJECTIONS: &[&str] = &[
     ";",
 ];
 
+/// attack Q01, asvs(V1.2.4)
 #[tokio::test]
 async fn an_injection_sees_its_own_rows_only() {
     let fixture = Fixture::new().await;
@@ -342,6 +345,7 @@ async fn an_injection_sees_its_own_rows_only() {
     assert!(rows(&fixture.bob(), "SELECT id FROM notes WHERE id > 2").await.unwrap().len() == 3);
 }
 
+/// attacks Q01, Q04, asvs(V1.2.4)
 #[tokio::test]
 async fn a_bound_value_is_never_sql_nor_an_identity() {
     let fixture = Fixture::new().await;

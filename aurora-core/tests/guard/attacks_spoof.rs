@@ -83,6 +83,7 @@ async fn secret_names_open_nothing() {
     println!("{ran} statements with secret names, all refused");
 }
 
+/// attack L03
 #[tokio::test]
 async fn names_of_tables_and_catalogs_capture_nothing() {
     let fixture = Fixture::new().await;
@@ -131,6 +132,7 @@ async fn deleted(fixture: &Fixture) -> usize {
     5 - titles.len().min(5)
 }
 
+/// attack L01
 #[tokio::test]
 async fn a_cte_never_stands_for_a_table_nor_a_table_for_a_cte() {
     let fixture = Fixture::new().await;
@@ -165,6 +167,7 @@ async fn a_cte_never_stands_for_a_table_nor_a_table_for_a_cte() {
     }
 }
 
+/// attack L04
 #[tokio::test]
 async fn columns_without_a_name_do_not_print_ours() {
     let fixture = Fixture::new().await;
@@ -200,6 +203,7 @@ async fn columns_without_a_name_do_not_print_ours() {
     }
 }
 
+/// attack L04
 #[tokio::test]
 async fn errors_print_no_secret() {
     let fixture = Fixture::new().await;

@@ -6,6 +6,7 @@ async fn ids(db: &aurora_core::guard::Guarded, sql: &str) -> Vec<i64> {
     db.query_as::<(i64,)>(sql).fetch_all().await.unwrap().into_iter().map(|(id,)| id).collect()
 }
 
+/// attack A02, asvs(V8.2.2)
 #[tokio::test]
 async fn each_sees_their_own_and_their_teams() {
     let fixture = Fixture::new().await;
@@ -25,6 +26,7 @@ async fn each_sees_their_own_and_their_teams() {
     assert_eq!(ids(&fixture.ann(), "SELECT row_number() OVER (ORDER BY id) FROM notes").await, [1, 2, 3]);
 }
 
+/// attack A02
 #[tokio::test]
 async fn a_read_by_key_shows_what_the_list_shows() {
     let fixture = Fixture::new().await;
@@ -101,6 +103,7 @@ async fn the_first_rows_are_those_of_the_whole_list() {
     assert!(seen > 10, "{seen}");
 }
 
+/// attack A03, asvs(V8.2.2)
 #[tokio::test]
 async fn writes_go_to_ones_own_rows_only() {
     let fixture = Fixture::new().await;

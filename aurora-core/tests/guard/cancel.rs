@@ -141,6 +141,7 @@ async fn another(world: &World, bob: &Guarded, note: &str) {
         .unwrap_or_else(|error| panic!("{note}: {error}"));
 }
 
+/// asvs(V1.4.3)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropped_anywhere_nothing_is_carried_over() {
     let calls = [

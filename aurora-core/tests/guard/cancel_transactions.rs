@@ -63,6 +63,7 @@ async fn every_kind_of_error_poisons() {
     }
 }
 
+/// asvs(V15.4.3)
 #[tokio::test]
 async fn who_holds_the_writer_too_long_loses_it() {
     let world =
@@ -107,6 +108,7 @@ async fn a_snapshot_stays_as_it_was() {
     assert_eq!(count, first.1 + 60);
 }
 
+/// asvs(V15.4.4)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_writer_is_shared_fairly() {
     let world = World::new(Scenario::Owner).await;

@@ -41,6 +41,7 @@ const READS: [&str; 6] = [
     "WITH x AS (SELECT * FROM notes) SELECT id FROM x WHERE id IN (SELECT id FROM notes) ORDER BY id",
 ];
 
+/// asvs(V10.3.2)
 #[tokio::test]
 async fn each_is_shown_what_their_own_claims_decide() {
     let fixture = fixture(STAFF).await;
@@ -69,6 +70,7 @@ async fn each_is_shown_what_their_own_claims_decide() {
     }
 }
 
+/// asvs(V10.3.2)
 #[tokio::test]
 async fn writes_ask_the_claims_of_who_writes() {
     let fixture = fixture(STAFF).await;

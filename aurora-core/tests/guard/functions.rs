@@ -56,6 +56,7 @@ async fn a_function_of_the_host_decides_in_rust() {
     assert_eq!(ids(&fixture.ann(), "SELECT id FROM notes ORDER BY id").await, [1, 3, 5]);
 }
 
+/// attack A06, asvs(V8.2.3)
 #[tokio::test]
 async fn columns_are_granted_one_by_one() {
     let text = format!(

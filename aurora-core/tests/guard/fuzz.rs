@@ -273,6 +273,7 @@ fn schema() -> Schema {
     Schema { tables: tables.collect() }
 }
 
+/// attack V05
 #[test]
 fn the_policy_parser_never_panics() {
     let schema = schema();

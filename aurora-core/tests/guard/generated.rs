@@ -134,6 +134,7 @@ async fn check(
     }
 }
 
+/// attack L01
 #[tokio::test]
 async fn reads_answer_as_if_only_visible_rows_were_there() {
     let total = cases(3_000);

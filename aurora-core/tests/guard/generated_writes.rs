@@ -264,6 +264,7 @@ fn is_channel(error: &Error) -> bool {
     matches!(error.code(), Code::UniqueViolation)
 }
 
+/// attacks A03, A10, L01
 #[tokio::test]
 async fn writes_change_what_their_user_may_change_and_nothing_else() {
     let total = cases(1_000);

@@ -24,6 +24,7 @@ fn reach(scenario: Scenario, seen: &[String]) -> BTreeSet<String> {
     }
 }
 
+/// asvs(V1.5.3)
 #[tokio::test]
 async fn the_parser_and_the_engine_see_the_same_tables() {
     let mut tally = Tally::default();
@@ -82,6 +83,7 @@ async fn hidden(world: &World) -> Vec<AnyRow> {
     rows
 }
 
+/// attacks L03, V05
 #[tokio::test]
 async fn a_broken_statement_shows_and_changes_nothing_hidden() {
     let mut tally = Tally::default();

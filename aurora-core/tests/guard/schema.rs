@@ -36,6 +36,7 @@ const T: &str =
     "CREATE TABLE t (id INTEGER PRIMARY KEY, owner TEXT, n INTEGER DEFAULT 0, updated INTEGER DEFAULT 0);
 CREATE TABLE log (id INTEGER PRIMARY KEY, owner TEXT, what TEXT);";
 
+/// asvs(V8.3.3)
 #[tokio::test]
 async fn triggers_run_as_the_caller() {
     let schema = format!(
@@ -98,6 +99,7 @@ async fn triggers_run_as_the_caller() {
     assert_eq!(denied.code(), Code::InsufficientPrivilege);
 }
 
+/// asvs(V8.3.3)
 #[tokio::test]
 async fn views_show_what_the_caller_may_see() {
     let schema = format!(
@@ -250,6 +252,7 @@ async fn tables_of_every_make() {
     assert_eq!(everything(&fixture, "SELECT v FROM nokey").await, ["2", "30"]);
 }
 
+/// attack L04
 #[tokio::test]
 async fn what_cannot_be_carried_is_refused_by_name() {
     let t = own("t");

@@ -57,6 +57,7 @@ async fn point_1_permissive_or_and_each_restrictive() {
     denied(&fixture.ann(), "INSERT INTO t (id, n) VALUES (10, 10)").await;
 }
 
+/// attack A01
 #[tokio::test]
 async fn point_2_default_deny_and_3_null_is_no() {
     let fixture = with("").await;
@@ -141,6 +142,7 @@ async fn point_6_reading_a_column_applies_select_policies() {
     }
 }
 
+/// attack L04
 #[tokio::test]
 async fn point_7_returning_needs_the_row_to_be_seen() {
     let fixture = with(
@@ -220,6 +222,7 @@ async fn point_11_other_tables_get_their_select_policies_and_13_as_the_caller() 
     assert_eq!(denied(&fixture.ann(), "SELECT id FROM t").await, "permission denied for table u");
 }
 
+/// attack A01
 #[tokio::test]
 async fn point_12_roles_grants_and_what_no_policy_names() {
     let fixture = with(

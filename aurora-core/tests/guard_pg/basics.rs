@@ -9,6 +9,7 @@ async fn ids(db: &Guarded, sql: &str) -> Vec<i64> {
     db.query_as::<(i64,)>(sql).fetch_all().await.unwrap().into_iter().map(|(id,)| id).collect()
 }
 
+/// attack A02, asvs(V8.2.2)
 #[tokio::test]
 async fn each_sees_their_own_and_their_teams() {
     let fixture = Fixture::new().await;
@@ -23,6 +24,7 @@ async fn each_sees_their_own_and_their_teams() {
     );
 }
 
+/// attack A03, asvs(V8.2.2)
 #[tokio::test]
 async fn writes_go_to_ones_own_rows_only() {
     let fixture = Fixture::new().await;

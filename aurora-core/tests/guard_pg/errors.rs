@@ -70,7 +70,7 @@ async fn a_policys_subquery_of_two_rows_says_21000_as_on_sqlite() {
     assert!(error.message().starts_with("21000 more than one row"), "{error}");
 }
 
-/// Q04: a NUL is refused, what is large is refused or carried, and the next statement answers its own.
+/// attack Q04: a NUL is refused, what is large is refused or carried, and the next statement answers its own.
 #[tokio::test]
 async fn q04_odd_values_do_not_upset_the_protocol() {
     let fixture = Fixture::one_connection().await;
@@ -94,7 +94,7 @@ async fn q04_odd_values_do_not_upset_the_protocol() {
     assert_eq!(one, 1);
 }
 
-/// A policy that fails on a hidden row fails the statement, and does not print the row.
+/// attack A01: a policy that fails on a hidden row fails the statement, and does not print the row.
 #[tokio::test]
 async fn a01_a_policy_that_fails_is_no_yes_and_prints_nothing() {
     let policies = POLICIES.replace(

@@ -74,6 +74,7 @@ pub(crate) fn forgeries() -> Vec<String> {
     statements
 }
 
+/// attack G08
 #[tokio::test]
 async fn one_statement_forges_nobody() {
     let fixture = Fixture::one_connection().await;
@@ -202,6 +203,7 @@ const AFTER: [&str; 9] = [
     "INSERT INTO drops VALUES ('x')",
 ];
 
+/// attack G08
 #[tokio::test]
 async fn a_following_statement_is_nobody_else_either() {
     let fixture = Fixture::one_connection().await;
@@ -242,6 +244,7 @@ async fn a_following_statement_is_nobody_else_either() {
     println!("{tried} statements after a forgery");
 }
 
+/// attack G01
 #[tokio::test]
 async fn a_switched_role_opens_no_policy_that_asks_nobody() {
     // `USING (true)` for authenticated: an anonymous injection must not read it by switching its role.
@@ -266,6 +269,7 @@ async fn value(tx: &mut Transaction, name: &str) -> String {
     tx.query_as::<(String,)>(&sql).fetch_one().await.unwrap().0
 }
 
+/// attack G08:
 /// What Bob could tell of his own transaction is worth nothing in another one, on his connection or elsewhere.
 #[tokio::test]
 async fn a_captured_mac_is_worth_nothing_later_or_elsewhere() {
@@ -303,7 +307,7 @@ async fn a_captured_mac_is_worth_nothing_later_or_elsewhere() {
     assert!(ann.query("SELECT title FROM notes").execute().await.is_err());
 }
 
-/// G05: what conflicts with a hidden row neither reads nor writes it.
+/// attack G05: what conflicts with a hidden row neither reads nor writes it.
 #[tokio::test]
 async fn g05_conflicts_and_merge_reach_no_hidden_row() {
     let fixture = Fixture::new().await;
@@ -322,7 +326,7 @@ async fn g05_conflicts_and_merge_reach_no_hidden_row() {
     }
 }
 
-/// G06: what is not a row policy's to hold is not granted.
+/// attack G06: what is not a row policy's to hold is not granted.
 #[tokio::test]
 async fn g06_nothing_but_rows_is_granted() {
     let schema = format!(
@@ -372,7 +376,7 @@ async fn g06_nothing_but_rows_is_granted() {
     assert_eq!(rows(&fixture.anon(), "SELECT id FROM invoker").await.unwrap().len(), 0);
 }
 
-/// G08: an identity is a value, whatever it holds.
+/// attack G08: an identity is a value, whatever it holds.
 #[tokio::test]
 async fn g08_claims_are_values() {
     let fixture = Fixture::one_connection().await;
@@ -401,7 +405,7 @@ async fn g08_claims_are_values() {
     assert_eq!(rows(&fixture.bob(), "SELECT id FROM notes").await.unwrap().len(), 3);
 }
 
-/// G09: no function of the host's, no plan and no statistic sees a hidden row.
+/// attack G09: no function of the host's, no plan and no statistic sees a hidden row.
 #[tokio::test]
 async fn g09_nothing_runs_on_hidden_rows_and_no_statistic_shows_them() {
     let schema = format!(
@@ -434,7 +438,7 @@ async fn g09_nothing_runs_on_hidden_rows_and_no_statistic_shows_them() {
     }
 }
 
-/// A03, A05, A07: an owner, a tenant or a role is not what the statement says.
+/// attacks A03, A05, A07, asvs(V8.4.1): an owner, a tenant or a role is not what the statement says.
 #[tokio::test]
 async fn a03_a05_a07_neither_owner_tenant_nor_role_is_taken() {
     let schema = format!("{SCHEMA} CREATE TABLE docs (id bigint PRIMARY KEY, org text);");
@@ -467,7 +471,7 @@ async fn a03_a05_a07_neither_owner_tenant_nor_role_is_taken() {
     assert_eq!(rows(&ann, "SELECT id FROM docs").await.unwrap().len(), 0);
 }
 
-/// Q01: what is bound is a value; what is not a value cannot be bound.
+/// attack Q01, asvs(V1.2.4): what is bound is a value; what is not a value cannot be bound.
 #[tokio::test]
 async fn q01_a_bound_value_is_never_sql() {
     let fixture = Fixture::new().await;

@@ -181,7 +181,7 @@ async fn others_policies_are_reported_and_touched_only_when_told() {
     assert_eq!(left.await, ["elsewhere"]);
 }
 
-/// G01, A01: a file that does not fit the tables is refused by file and line, and nothing is installed.
+/// attacks A01, G01: a file that does not fit the tables is refused by file and line, and nothing is installed.
 #[tokio::test]
 async fn a_file_that_does_not_fit_is_refused() {
     let place = Place::new(SCHEMA, ROWS).await;
@@ -210,7 +210,7 @@ async fn a_file_that_does_not_fit_is_refused() {
     assert_eq!(count.await, ["0"]);
 }
 
-/// A06: a column that is not granted is refused wherever it stands, and so is no oracle.
+/// attack A06, asvs(V8.2.3): a column that is not granted is refused wherever it stands, and so is no oracle.
 #[tokio::test]
 async fn a06_helpers_types_and_columns_of_a_file_for_postgresql_alone() {
     let place = Place::new(SCHEMA, ROWS).await;

@@ -52,7 +52,7 @@ async fn the_service_sees_all_and_leaves_a_record() {
     aurora.close().await;
 }
 
-/// G01: a host's own pool is taken once its role was looked at.
+/// attack G01, asvs(V13.2.2): a host's own pool is taken once its role was looked at.
 #[tokio::test]
 async fn g01_a_hosts_pool_is_taken_if_its_role_may_do_nothing_more() {
     let place = Place::new(SCHEMA, ROWS).await;

@@ -19,7 +19,7 @@ async fn each_is_who_they_are(fixture: &Fixture, why: &str) {
     }
 }
 
-/// G02: after an error, a panic, a rollback or a cancelled future.
+/// attack G02: after an error, a panic, a rollback or a cancelled future.
 #[tokio::test]
 async fn g02_a_connection_changes_hands_clean() {
     let fixture = Fixture::one_connection().await;
@@ -45,6 +45,7 @@ async fn g02_a_connection_changes_hands_clean() {
     assert_eq!(stars, 0);
 }
 
+/// attack G02:
 /// sqlx #4385 and its kin: futures dropped at every moment leave no identity and no open transaction behind.
 #[tokio::test]
 async fn a_future_dropped_at_any_moment_leaves_nothing() {
@@ -130,7 +131,7 @@ async fn a_temporary_object_shadows_nothing() {
     }
 }
 
-/// G04: one text, prepared once, answers each principal anew, whatever cached plan it has.
+/// attack G04: one text, prepared once, answers each principal anew, whatever cached plan it has.
 #[tokio::test]
 async fn g04_a_prepared_statement_answers_each_principal_anew() {
     let schema = format!(
@@ -180,7 +181,7 @@ async fn g04_a_prepared_statement_answers_each_principal_anew() {
     }
 }
 
-/// G11: a savepoint and its rollback keep the outer identity, never none and never another.
+/// attack G11: a savepoint and its rollback keep the outer identity, never none and never another.
 #[tokio::test]
 async fn g11_a_savepoint_keeps_the_identity() {
     let fixture = Fixture::one_connection().await;
@@ -204,6 +205,7 @@ async fn g11_a_savepoint_keeps_the_identity() {
     each_is_who_they_are(&fixture, "savepoints").await;
 }
 
+/// attack Q01:
 /// A statement's text is the host's constant or an explicit claim of its safety: nothing of a caller's becomes text.
 #[tokio::test]
 async fn what_a_caller_says_never_becomes_text() {

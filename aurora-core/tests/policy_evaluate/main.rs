@@ -238,6 +238,7 @@ fn a_clause_that_the_command_lacks_is_refused() {
     }
 }
 
+/// asvs(V16.5.3)
 #[test]
 fn errors_are_answers_and_never_allow() {
     let row = [("id", int(0)), ("title", text("x")), ("extra", text("{"))];

@@ -420,6 +420,7 @@ mod tests {
         parse(&Names::draw(&SystemEntropy).unwrap(), sql)
     }
 
+    /// attack L06
     #[test]
     fn many_hex_literals_take_no_long_walk() {
         for (literal, refused) in [("x'00',", true), ("0x1F,\n", false)] {
@@ -442,6 +443,7 @@ mod tests {
         assert_eq!(read, "SELECT 0x1F, X'1F', 'a\u{e4}\nb', 0x2f, X'2f', \"0\", 0x3, X'30'");
     }
 
+    /// attack L06
     #[test]
     fn compounds_are_counted_across_commas_and_parentheses() {
         let union = |n: usize| " UNION SELECT 1,1".repeat(n);

@@ -452,6 +452,7 @@ mod tests {
         assert_eq!(call("aurora_like", &[Value::Null, text("a"), text("")]), Ok(Value::Null));
     }
 
+    /// asvs(V1.4.2)
     #[test]
     fn arithmetic_raises_where_sqlite_would_not() {
         let (one, zero, most) = (Value::Integer(1), Value::Integer(0), Value::Integer(i64::MAX));

