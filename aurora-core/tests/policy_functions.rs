@@ -382,5 +382,21 @@ fn column_grants_are_data_for_the_guard() {
     assert!(!denied("exists (select 1 from members)"));
     assert!(!denied("exists (select 1 from members where role = 'x') or true"));
     assert!(!denied("exists (select 1 from members where role = 'x') and false"));
+    for constant in [
+        "(false)::int <> 4",
+        "'5'::int = 5",
+        "7::text = '7'",
+        "1::boolean",
+        "(case when true then 2 end) = 2",
+    ] {
+        assert!(
+            !denied(&format!("exists (select 1 from members where role = 'x') or {constant}")),
+            "{constant}"
+        );
+        assert!(
+            denied(&format!("exists (select 1 from members where role = 'x') or not ({constant})")),
+            "{constant}"
+        );
+    }
     assert!(denied("exists (select 1 from members where role = 'x') or id = 1"));
 }

@@ -2,7 +2,7 @@
 //! constant there, and a subquery never is.
 
 use super::duplicate::{Doubt, reduced};
-use super::raw::{Arithmetic, Comparison, Raw, RawKind, RawSelect, Relation};
+use super::raw::{Arithmetic, Cast, Comparison, Raw, RawKind, RawSelect, Relation};
 
 /// The value of a condition that constants decide: `Some(None)` is NULL.
 pub(super) fn decided(raw: &Raw) -> Option<Option<bool>> {
@@ -10,7 +10,11 @@ pub(super) fn decided(raw: &Raw) -> Option<Option<bool>> {
         RawKind::Bool(value) => Some(Some(*value)),
         RawKind::Null => Some(None),
         RawKind::Cast(one, _) if one.kind == RawKind::Null => Some(None),
-        RawKind::Cast(one, super::raw::Cast::Bool) => decided(one),
+        RawKind::Cast(one, Cast::Bool) => decided(one).or_else(|| match scalar(one)? {
+            Scalar::Null => Some(None),
+            Scalar::Integer(value) => Some(Some(value != 0)),
+            Scalar::Text(_) => None,
+        }),
         RawKind::And(many) => junction(many, false),
         RawKind::Or(many) => junction(many, true),
         RawKind::Not(one) => decided(one).map(|value| value.map(|value| !value)),
@@ -110,6 +114,16 @@ fn scalar(raw: &Raw) -> Option<Scalar> {
             (Scalar::Null, _) | (_, Scalar::Null) => Some(Scalar::Null),
             _ => None,
         },
+        RawKind::Cast(one, to) => cast(one, to),
+        RawKind::Case { operand: None, arms, otherwise } => {
+            for (when, then) in arms {
+                match decided(when)? {
+                    Some(true) => return scalar(then),
+                    _ => {}
+                }
+            }
+            otherwise.as_ref().map_or(Some(Scalar::Null), |otherwise| scalar(otherwise))
+        }
         RawKind::Concat(left, right) => match (scalar(left)?, scalar(right)?) {
             (Scalar::Text(left), Scalar::Text(right)) => Some(Scalar::Text(left + &right)),
             (Scalar::Null, _) | (_, Scalar::Null) => Some(Scalar::Null),
@@ -140,6 +154,33 @@ fn scalar(raw: &Raw) -> Option<Scalar> {
             }
             Some(Scalar::Null)
         }
+        _ => None,
+    }
+}
+
+/// A constant in another type. What PostgreSQL refuses at planning is left to it.
+fn cast(one: &Raw, to: &Cast) -> Option<Scalar> {
+    let from = match decided(one) {
+        Some(None) => return Some(Scalar::Null),
+        Some(Some(value)) => {
+            return match to {
+                Cast::Integer(4) => Some(Scalar::Integer(value.into())),
+                Cast::Text => Some(Scalar::Text(value.to_string())),
+                _ => None,
+            };
+        }
+        None => scalar(one)?,
+    };
+    match (from, to) {
+        (Scalar::Null, _) => Some(Scalar::Null),
+        (Scalar::Integer(value), Cast::Integer(bytes)) => {
+            let bits = u32::from(*bytes).saturating_mul(8).clamp(8, 64);
+            let fits = value >> (bits - 1) == 0 || value >> (bits - 1) == -1;
+            fits.then_some(Scalar::Integer(value))
+        }
+        (Scalar::Integer(value), Cast::Text) => Some(Scalar::Text(value.to_string())),
+        (Scalar::Text(text), Cast::Text) => Some(Scalar::Text(text)),
+        (Scalar::Text(text), Cast::Integer(_)) => text.trim().parse().ok().map(Scalar::Integer),
         _ => None,
     }
 }

@@ -69,6 +69,8 @@ pub(super) struct Part {
     check: Option<Expr>,
     of_using: Used,
     of_check: Used,
+    /// Where others make it superfluous, with all that it reads: for that command, and in WITH CHECK or not.
+    pub(super) absorbed: Vec<(Command, bool)>,
 }
 
 impl Part {
@@ -326,24 +328,34 @@ impl<'a> Lowerer<'a> {
     ) -> BTreeMap<(Role, Command), Verdict> {
         let mut verdicts = BTreeMap::new();
         for role in [Role::Anon, Role::Authenticated] {
-            let own: Vec<Part> = table
+            let mut own: Vec<Part> = table
                 .policies
                 .iter()
                 .filter(|policy| Command::ALL.iter().any(|command| policy.applies(role, *command)))
                 .map(|policy| self.part(found, role, policy))
                 .collect();
             for command in Command::ALL {
-                let applicable: Vec<&Part> = own.iter().filter(|part| part.applies(command)).collect();
+                let absorbed = Reach::new(self.ground.catalog, role).absorbed(table, command);
+                for (names, check) in absorbed.iter().zip([false, true]) {
+                    let there = own.iter_mut().filter(|part| names.contains(&part.policy.as_str()));
+                    there.for_each(|part| part.absorbed.push((command, check)));
+                }
+            }
+            for command in Command::ALL {
+                let left = |check| {
+                    let stays = |part: &&Part| !part.absorbed.contains(&(command, check));
+                    own.iter().filter(|part| part.applies(command)).filter(stays).collect::<Vec<_>>()
+                };
                 let denied = Reach::new(self.ground.catalog, role).denied(table, command);
                 let denied = denied.map(|table| format!("table {table}"));
                 let mut used = Used::default();
                 let checks = match command {
-                    Command::Insert | Command::Update => checks(found, &applicable, &mut used),
+                    Command::Insert | Command::Update => checks(found, &left(true), &mut used),
                     Command::Select | Command::Delete => Vec::new(),
                 };
                 let using = match command {
                     Command::Insert => Predicate::False,
-                    _ => using(&applicable, &mut used),
+                    _ => using(&left(false), &mut used),
                 };
                 let Used { denied: called, hidden, reads } = used;
                 let reach = Reach::new(self.ground.catalog, role);
@@ -381,6 +393,7 @@ impl<'a> Lowerer<'a> {
             check: expr(&policy.check, &mut of_check),
             of_using,
             of_check,
+            absorbed: Vec::new(),
         }
     }
 

@@ -81,6 +81,33 @@ impl<'a> Conditions<'a> {
             constant::live(raw, doubt, select);
         }
     }
+
+    /// The permissive policies that others make superfluous with all that they read, as `a` does with
+    /// `a AND EXISTS (..)`: the planner drops them whole.
+    fn absorbed(&self, doubt: Doubt) -> Vec<&'a str> {
+        let live = |raws: &[(&Policy, &Raw)]| {
+            let open = raws.iter().map(|(_, raw)| (*raw).clone()).collect();
+            let mut count = 0_usize;
+            constant::live(&Raw { kind: RawKind::Or(open), line: 0 }, doubt, &mut |_| count += 1);
+            count
+        };
+        let alone = |one: &(&'a Policy, &'a Raw)| live(std::slice::from_ref(one));
+        let mut found = Vec::new();
+        let mut left = self.permissive.clone();
+        let mut at = 0;
+        while live(&left) < left.iter().map(alone).sum() {
+            let Some(one) = left.get(at).copied() else { break };
+            let mut others = left.clone();
+            others.remove(at);
+            if alone(&one) > 0 && live(&others) == live(&left) {
+                found.push(one.0.name.as_str());
+                left = others;
+            } else {
+                at += 1;
+            }
+        }
+        found
+    }
 }
 
 impl<'a> Reach<'a> {
@@ -148,6 +175,11 @@ impl<'a> Reach<'a> {
         let using = if command == Command::Insert { none } else { &policies };
         let check = if matches!(command, Command::Insert | Command::Update) { &policies } else { none };
         [Conditions::of(using, |policy| policy.using.as_ref()), Conditions::of(check, Policy::check)]
+    }
+
+    /// The policies that others make superfluous, in USING and in WITH CHECK.
+    pub(super) fn absorbed(&self, table: &'a Guarded, command: Command) -> [Vec<&'a str>; 2] {
+        self.conditions(table, command).map(|conditions| conditions.absorbed(self.doubt))
     }
 
     /// The tables that the statement's policies read; `None` if those hold no subquery at all, in either clause.

@@ -3,7 +3,7 @@
 //! counts, error codes, final content.
 //!
 //! - `AURORA_TEST_POSTGRES`: URL of a throw-away server, as a superuser. `scripts/test` starts one.
-//! - `AURORA_SEED`, `AURORA_CASES`: which cases and how many (1 and 3,000).
+//! - `AURORA_SEED`, `AURORA_CASES`: which cases and how many (1 and 5,000).
 //! - `AURORA_WORLD`: that one world of the seed only.
 //! - `AURORA_FAILURES`: how many differences to find before it stops (3).
 //! - `AURORA_TRIES`: how many smaller cases a shrink may try (1,500).
@@ -73,7 +73,7 @@ fn every_engine_answers_as_postgresql_does() {
     let long = setting("AURORA_LONG").is_some();
     let plan = run::Plan {
         seed: number("AURORA_SEED", 1),
-        cases: number("AURORA_CASES", if long { 126_000 } else { 3_000 }),
+        cases: number("AURORA_CASES", if long { 126_000 } else { 5_000 }),
         world: setting("AURORA_WORLD").map(|_| number("AURORA_WORLD", 0)),
         failures: number("AURORA_FAILURES", 3) as usize,
         tries: number("AURORA_TRIES", 1_500) as usize,

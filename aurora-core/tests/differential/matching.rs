@@ -29,6 +29,14 @@ impl Exprs<'_> {
         Some(Node::of(Kind::Bool, form, [text]).tag(tag))
     }
 
+    /// A row that names the caller's e-mail address, as an invitation does.
+    pub(crate) fn addressed(&mut self) -> Option<Node> {
+        let text = self.column_of(&|of, name| of == Type::Text && name != "owner_text" && name != "path")?;
+        let form =
+            *self.rng.pick(&["{} = auth.email()", "{} = (SELECT auth.email())", "lower({}) = auth.email()"]);
+        Some(Node::of(Kind::Bool, form, [text]).tag("auth.email()"))
+    }
+
     pub(crate) fn regex(&mut self, d: usize) -> Node {
         let op = *self.rng.pick(&["~", "~", "~*", "!~", "!~*"]);
         let pattern = *self.rng.pick(&[
@@ -46,6 +54,17 @@ impl Exprs<'_> {
             "_",
         ]);
         Node::of(Kind::Bool, &format!("{{}} {op} '{pattern}'"), [self.text(d)]).tag("regular expression")
+    }
+
+    /// The commonest policy on `storage.objects`: a name in the caller's own folder.
+    pub(crate) fn own_folder(&mut self) -> Option<Node> {
+        let path = self.column_of(&|_, name| name == "path")?;
+        let form = *self.rng.pick(&[
+            "(storage.foldername({}))[1] = auth.uid()::text",
+            "(storage.foldername({}))[1] = (SELECT auth.uid())::text",
+            "auth.uid()::text = (storage.foldername({}))[1]",
+        ]);
+        Some(Node::of(Kind::Bool, form, [path]).tag("storage.foldername"))
     }
 
     /// What policies on `storage.objects` say of a name.

@@ -25,6 +25,12 @@ pub(crate) fn draw(rng: &mut Rng, world: &mut World) {
         if rng.chance(5) && repeating(rng, world, at, &mut out) {
             continue;
         }
+        if rng.chance(14)
+            && let Some(node) = alone(rng, world, at)
+        {
+            out.push(node);
+            continue;
+        }
         let many = rng.weighted(&[4, 20, 30, 25, 14, 7]);
         for number in 0..many {
             let node = policy(rng, world, at, number, circles);
@@ -90,6 +96,22 @@ fn condition(rng: &mut Rng, world: &World, table: usize, circles: bool, restrict
         10 => exprs.absent().unwrap_or_else(|| exprs.bool(1)),
         _ => exprs.call(Kind::Bool).unwrap_or_else(|| exprs.bool(1)),
     }
+}
+
+/// A rare condition that is the table's only policy, so that no other hides what it says of a row.
+fn alone(rng: &mut Rng, world: &World, table: usize) -> Option<Node> {
+    let mut exprs = exprs(rng, world, table, false);
+    let condition = match exprs.rng.below(4) {
+        0 => exprs.own_folder()?,
+        1 => exprs.call_of_null()?,
+        2 => exprs.cased()?,
+        _ => exprs.addressed()?,
+    };
+    let roles = *exprs.rng.pick(&["", " TO authenticated"]);
+    let form = format!("CREATE POLICY alone ON {}{roles} USING ({{}})", world.tables[table].name);
+    let node = Node::of(Kind::Other, &form, [condition]);
+    let node = node.tag("policy FOR ALL").tag("permissive").tag("USING alone");
+    Some(node.tag(if roles.is_empty() { "policy TO PUBLIC" } else { "policy TO authenticated" }))
 }
 
 /// Two policies alone, of which one only says more than the other: an OR that repeats a side, too.

@@ -29,7 +29,7 @@ pub(crate) struct Plan {
 }
 
 /// Statements per world, besides looking at each table as each principal.
-const STATEMENTS: u64 = 17;
+const STATEMENTS: u64 = 12;
 /// Ill-typed policies per world.
 const WRONG: usize = 60;
 /// One world in so many is also asked of Aurora's engine on PostgreSQL.

@@ -349,6 +349,31 @@ fn what_cannot_be_answered_is_refused_when_it_is_compiled() {
     assert!(errors.contains("column `owner` is not in the row") && errors.contains("`title`"), "{errors}");
 }
 
+/// PostgreSQL's planner drops `a AND EXISTS (..)` beside `a`, with the permission checks of what it reads.
+#[test]
+fn what_another_policy_makes_superfluous_asks_for_no_facts() {
+    let needs = |other: &str| {
+        let text = format!(
+            "CREATE POLICY p ON notes FOR SELECT USING (owner = auth.uid());
+             CREATE POLICY q ON notes FOR SELECT USING ({other});"
+        );
+        let compiled =
+            compile(&text, Command::Select, Clause::Using).unwrap_or_else(|errors| panic!("{errors}"));
+        compiled.needs().len()
+    };
+    assert_eq!(needs(MEMBER), 1);
+    assert_eq!(needs(&format!("owner = auth.uid() AND {MEMBER}")), 0);
+    assert_eq!(needs(&format!("public AND {MEMBER}")), 1);
+    // A side that has nothing in common keeps all of them.
+    assert_eq!(needs(&format!("public OR (owner = auth.uid() AND {MEMBER})")), 1);
+    // Of two that say the same, one stays.
+    let twice =
+        format!("CREATE POLICY p ON notes USING ({MEMBER}); CREATE POLICY q ON notes USING ({MEMBER});");
+    let compiled =
+        compile(&twice, Command::Select, Clause::Using).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(compiled.needs().len(), 1);
+}
+
 #[test]
 fn a_row_that_lacks_a_value_is_an_error() {
     let compiled = condition("owner = auth.uid() OR public");
