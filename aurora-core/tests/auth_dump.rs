@@ -70,31 +70,6 @@ async fn postgres_values(place: &common::postgres::Place) -> BTreeSet<Vec<u8>> {
     found
 }
 
-/// What a copy consists of: the file with its journal, or what `pg_dump` writes.
-fn copy(fixture: &Fixture, path: &std::path::Path) -> Vec<u8> {
-    if let common::Engine::Postgres(_, place) = &fixture.database {
-        let dumped = std::process::Command::new("pg_dump")
-            .args(["--dbname", &place.superuser_url()])
-            .output()
-            .unwrap();
-        assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));
-        let mut all = dumped.stdout;
-        // A dump writes bytes in hexadecimal.
-        let text = String::from_utf8(all.clone()).unwrap();
-        for run in text.split(|c: char| c.is_whitespace()).filter_map(|run| run.strip_prefix("\\\\x")) {
-            let pairs = run.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
-            let bytes: Result<Vec<u8>, _> = pairs.map(|pair| u8::from_str_radix(pair, 16)).collect();
-            all.push(b'\n');
-            all.extend(bytes.unwrap_or_default());
-            all.push(b'\n');
-        }
-        return all;
-    }
-    let mut file = std::fs::read(path).unwrap();
-    file.extend(std::fs::read(path.with_extension("db-wal")).unwrap());
-    file
-}
-
 /// The readable texts of a file, as `strings` finds them.
 fn texts(bytes: &[u8]) -> BTreeSet<Vec<u8>> {
     let runs = bytes.split(|byte| !byte.is_ascii_graphic());
@@ -128,8 +103,7 @@ async fn is_a_credential(fixture: &Fixture, text: &str) -> Option<&'static str> 
 /// attack R08
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_of_the_database_opens_no_door() {
-    let path = common::scratch();
-    let mut options = Options { path: path.clone(), ..Options::default() };
+    let mut options = Options::default();
     let roomy = Quota::new(1_000_000, Duration::from_secs(1));
     (options.limits.guesses, options.limits.refresh, options.limits.sign_in) = (roomy, roomy, roomy);
     (options.limits.request, options.limits.sign_up) = (roomy, roomy);
@@ -145,7 +119,7 @@ async fn a_copy_of_the_database_opens_no_door() {
     assert_eq!(is_a_credential(&fixture, &live.access()).await, Some("token or key"));
     let mut all = values(&fixture).await;
     let in_tables = all.len();
-    let file = copy(&fixture, &path);
+    let file = fixture.copy();
     let said = String::from_utf8_lossy(&file);
     assert!(said.contains("ann@example.com") && said.len() > 20_000, "the copy is one");
     all.extend(texts(&file));

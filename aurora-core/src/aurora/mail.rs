@@ -21,3 +21,45 @@ pub(super) fn delivery(settings: &Settings, mailer: Option<Arc<dyn Mailer>>) -> 
         (None, Profile::Production) => Delivery::Nowhere,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::http::Peer;
+    use crate::mail::{Kind, Message};
+    use crate::{Aurora, Database};
+
+    /// What is put into a transaction comes to the page by itself; once the service is closed, no more.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_job_runs_from_build_to_close() {
+        let folder = std::env::temp_dir().join(format!("aurora-mail-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let url = format!("sqlite://{}", folder.join("app.db").display());
+        let builder = Aurora::builder().profile(Profile::Development);
+        let aurora = builder.database(Database::url(&url).unwrap()).build().await.unwrap();
+        let outbox = aurora.auth().outbox();
+        let mail = Message::new(Kind::PasswordChanged, "ann@example.com".parse().unwrap());
+        let mut transaction = aurora.0.database.shared().begin().await.unwrap();
+        outbox.put(&mut *transaction, &mail).await.unwrap();
+        transaction.commit().await.unwrap();
+        outbox.wake();
+        let began = Instant::now();
+        loop {
+            let ask = http::Request::get("/auth/v1/mailbox.json").body(Vec::new()).unwrap();
+            let peer = Peer::from(std::net::IpAddr::from([127, 0, 0, 1]));
+            let answer = aurora.http().call(ask, peer).await;
+            assert_eq!(answer.status(), 200);
+            if String::from_utf8_lossy(answer.body()).contains("ann@example.com") {
+                break;
+            }
+            assert!(began.elapsed() < Duration::from_secs(10), "it never came");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        println!("shown after {:?}", began.elapsed());
+        aurora.close().await;
+        assert_eq!(Arc::strong_count(&aurora.0), 1);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -337,6 +337,33 @@ impl Fixture {
         self.audit().await.into_iter().skip(before).map(|row| row.action).collect()
     }
 
+    /// What a copy consists of: the file with its journal, or what `pg_dump` writes.
+    pub fn copy(&self) -> Vec<u8> {
+        let place = match &self.database {
+            Engine::Sqlite(database) => {
+                let path = database.path();
+                let mut file = std::fs::read(path).unwrap();
+                file.extend(std::fs::read(path.with_extension("db-wal")).unwrap());
+                return file;
+            }
+            Engine::Postgres(_, place) => place,
+        };
+        let mut command = std::process::Command::new("pg_dump");
+        let dumped = command.args(["--dbname", &place.superuser_url()]).output().unwrap();
+        assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));
+        let mut all = dumped.stdout;
+        // A dump writes bytes in hexadecimal.
+        let text = String::from_utf8(all.clone()).unwrap();
+        for run in text.split(|c: char| c.is_whitespace()).filter_map(|run| run.strip_prefix("\\\\x")) {
+            let pairs = run.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+            let bytes: Result<Vec<u8>, _> = pairs.map(|pair| u8::from_str_radix(pair, 16)).collect();
+            all.push(b'\n');
+            all.extend(bytes.unwrap_or_default());
+            all.push(b'\n');
+        }
+        all
+    }
+
     pub async fn count(&self, statement: &str) -> i64 {
         self.database.rows(statement).await[0][0].as_ref().unwrap().parse().unwrap()
     }
