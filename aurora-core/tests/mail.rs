@@ -104,7 +104,7 @@ async fn a_mail_arrives_with_its_headers_and_both_parts() {
     assert_eq!(mail["attachments"], 0);
     let text = mail["text"].as_str().unwrap();
     assert!(text.lines().any(|line| line == LINK), "whole and alone: {text}");
-    assert!(text.contains(CODE) && text.contains("for 1 hour"), "{text}");
+    assert!(text.contains(CODE) && text.contains("within 1 hour"), "{text}");
     let html = mail["html"].as_str().unwrap();
     assert!(html.contains(&format!("<a href=\"{}\"", LINK.replace('&', "&amp;"))), "{html}");
     assert!(html.contains(CODE));

@@ -16,7 +16,7 @@ use crate::types::{Code, Error, Result};
 
 const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem;color:#222}\
 article{border-top:1px solid #ccc;padding:1rem 0}h2{font-size:1.1rem;margin:0}\
-.about{color:#666;font-size:.85rem;margin:.2rem 0}pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f6f6f6;\
+.about{color:#666;font-size:.85rem;margin:.2rem 0}pre{font-size:.85rem;white-space:pre-wrap;overflow-wrap:anywhere;background:#f6f6f6;\
 padding:.8rem;border-radius:.4rem}code{font-size:1.2rem;letter-spacing:.1em}a{overflow-wrap:anywhere}";
 
 /// The mailbox of development: what would have been sent, for a person and for a test.

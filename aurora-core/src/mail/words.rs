@@ -16,7 +16,7 @@ enum Block {
 
 use Block::{Code, Link, Say};
 
-const ONCE: Block = Say("They work once, and for {{ lifetime }}.");
+const ONCE: Block = Say("Both can be used once, within {{ lifetime }}.");
 const OR_TYPE: Block = Say("Or type this code where you were asked for it:");
 const NEVER_ASK: Block = Say("Nobody from our side will ever ask you for the code.");
 
@@ -154,7 +154,7 @@ fn return_to(kind: Kind) -> (&'static str, &'static [Block]) {
             &[
                 Say("Type this code to confirm the change to your account at\n{{ site }}"),
                 Code,
-                Say("It works once, and for {{ lifetime }}."),
+                Say("It can be used once, within {{ lifetime }}."),
                 Say(
                     "If you did not ask for it, somebody who is signed in as you did: change your password now and \
                      sign out all other devices.",
