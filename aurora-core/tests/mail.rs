@@ -1,5 +1,4 @@
-//! Mails on both engines: from the outbox through SMTP to a real server, and what a person with a copy of the database
-//! learns of them.
+//! Mails on both engines: from the outbox through SMTP to a real server.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -18,69 +17,21 @@ use std::time::{Duration, Instant};
 
 use aurora_core::env::SystemEntropy;
 use aurora_core::jobs::Jobs;
-use aurora_core::mail::{Delivery, Kind, MailError, Mailer, Message, Rendered, Smtp, Template, Templates};
-use aurora_core::types::{BoxFuture, UserId};
+use aurora_core::mail::{Kind, Message, Smtp, Template, Templates};
+use common::mail::{CODE, LINK, confirmation, notice, put, records, to, waiting};
 use common::{Fixture, Options, PASSWORD};
 use mail_server::{Server, certificates};
 use serde_json::json;
 
 const SENDER: &str = "Notes <no-reply@notes.example.com>";
-const LINK: &str = "https://app.example.com/auth/v1/verify?token=pkce_T0K3N-0f-1tself&type=signup&redirect_to=\
-                    https%3A%2F%2Fapp.example.com%2Fa%2Fpage%2Fthat%2Fhas%2Fa%2Flong%2Fname%2Findeed";
-const CODE: &str = "493817";
-const USER: UserId = UserId::from_bytes([7; 16]);
 
 fn smtp(url: &str) -> Smtp {
     Smtp::from_url(&url.into(), SENDER).unwrap()
 }
 
-fn to(mailer: impl Mailer + 'static) -> Options {
-    Options { delivery: Some(Delivery::Mailer(Arc::new(mailer))), ..Options::default() }
-}
-
 /// A fixture whose mails go to that server.
 async fn sending_to(server: &Server) -> Fixture {
     Fixture::with(to(smtp(&format!("smtp://127.0.0.1:{}", server.port)))).await
-}
-
-fn confirmation(address: &str) -> Message {
-    Message::new(Kind::Confirmation, address.parse().unwrap())
-        .user(USER)
-        .link(LINK)
-        .code(CODE)
-        .lifetime(Duration::from_secs(3_600))
-}
-
-fn notice(address: &str) -> Message {
-    Message::new(Kind::PasswordChanged, address.parse().unwrap()).user(USER)
-}
-
-async fn put(fixture: &Fixture, message: &Message) {
-    let database = fixture.database.shared();
-    let mut transaction = database.begin().await.unwrap();
-    fixture.auth.outbox().put(&mut *transaction, message).await.unwrap();
-    transaction.commit().await.unwrap();
-    fixture.auth.outbox().wake();
-}
-
-async fn waiting(fixture: &Fixture) -> i64 {
-    fixture.count("SELECT count(*) FROM aurora_outbox").await
-}
-
-/// What was recorded of mails: the action and its details.
-async fn records(fixture: &Fixture) -> Vec<(String, serde_json::Value)> {
-    let all = fixture.audit().await;
-    let mails = all.into_iter().filter(|row| row.action.starts_with("mail_"));
-    mails
-        .map(|row| {
-            assert_eq!(
-                (row.actor.as_str(), row.target.as_deref()),
-                ("service", Some(USER.to_string().as_str()))
-            );
-            assert!(!row.payload.to_string().contains('@'), "{}", row.payload);
-            (row.action, row.payload)
-        })
-        .collect()
 }
 
 /// asvs(V1.3.11)
@@ -418,144 +369,4 @@ async fn two_processes_send_each_mail_once() {
     ids.dedup();
     assert_eq!((ids.len(), server.mails().len()), (40, 40));
     assert_eq!(records(&here).await.len(), 40);
-}
-
-/// attack E03, asvs(V6.5.2)
-#[tokio::test]
-async fn a_copy_of_the_database_tells_nothing_of_a_mail() {
-    let fixture = Fixture::new().await;
-    let message = confirmation("ann.lee@example.com");
-    put(&fixture, &message).await;
-    let database = fixture.database.shared();
-    let mut transaction = database.begin().await.unwrap();
-    fixture.auth.outbox().put_nothing(&mut *transaction, &message).await.unwrap();
-    transaction.commit().await.unwrap();
-    let sizes = fixture.database.rows("SELECT DISTINCT length(sealed) FROM aurora_outbox").await;
-    println!("both are {} bytes", sizes[0][0].as_ref().unwrap());
-    assert_eq!(sizes.len(), 1, "nothing is as big as a mail: {sizes:?}");
-    assert_eq!(waiting(&fixture).await, 2);
-    let copy = fixture.copy();
-    let holds = |text: &str| copy.windows(text.len()).any(|window| window == text.as_bytes());
-    assert!(holds("confirmation_sent_at") && copy.len() > 20_000, "the copy is one");
-    for secret in ["ann.lee", "T0K3N", CODE, "Confirm your address", "doctype"] {
-        assert!(!holds(secret), "{secret}");
-    }
-    assert_eq!(fixture.send_mails().await, 1, "nothing goes to nobody");
-    assert_eq!((fixture.mailbox.mails().len(), waiting(&fixture).await), (1, 0));
-    assert_eq!(records(&fixture).await.len(), 1, "and leaves no record");
-    assert_eq!(fixture.mailbox.mails()[0].link.as_deref(), Some(LINK));
-}
-
-/// attack C03
-#[tokio::test]
-async fn a_mail_that_was_moved_to_another_row_is_not_sent() {
-    let fixture = Fixture::new().await;
-    put(&fixture, &notice("ann@example.com")).await;
-    fixture.execute("UPDATE aurora_outbox SET id = '6f9619ff-8b86-4d01-b42d-00cf4fc964ff'").await;
-    assert_eq!(
-        (fixture.send_mails().await, waiting(&fixture).await),
-        (0, 1),
-        "it may be for another process to read"
-    );
-    fixture.advance(3 * 86_400);
-    assert_eq!((fixture.send_mails().await, waiting(&fixture).await), (0, 0));
-    let row = fixture.audit().await.pop().unwrap();
-    assert_eq!((row.action.as_str(), &row.payload["reason"]), ("mail_failed", &json!("it does not open")));
-}
-
-/// Panics at its first mail, and takes the others.
-#[derive(Debug, Default)]
-struct Clumsy(std::sync::atomic::AtomicUsize);
-
-impl Mailer for Clumsy {
-    fn send<'a>(&'a self, mail: &'a Rendered) -> BoxFuture<'a, Result<(), MailError>> {
-        let turn = self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        Box::pin(async move {
-            assert_ne!(turn, 0, "a host's bug");
-            if turn == 1 { Err(MailError::permanent(format!("no {}", mail.to))) } else { Ok(()) }
-        })
-    }
-}
-
-#[tokio::test]
-async fn a_mailer_that_panics_loses_no_mail() {
-    let fixture = Fixture::with(to(Clumsy::default())).await;
-    for number in 0..3 {
-        put(&fixture, &notice(&format!("user{number}@example.com"))).await;
-    }
-    assert_eq!((fixture.send_mails().await, waiting(&fixture).await), (1, 1));
-    fixture.advance(121);
-    assert_eq!((fixture.send_mails().await, waiting(&fixture).await), (1, 0));
-    let reasons: Vec<String> =
-        records(&fixture).await.iter().map(|(_, one)| one["reason"].to_string()).collect();
-    assert!(reasons.contains(&"\"no ..\"".to_owned()), "{reasons:?}");
-}
-
-#[tokio::test]
-async fn without_a_mailer_links_are_an_error_and_notices_are_left_out() {
-    let fixture = Fixture::with(Options { delivery: Some(Delivery::Nowhere), ..Options::default() }).await;
-    let database = fixture.database.shared();
-    let mut transaction = database.begin().await.unwrap();
-    let outbox = fixture.auth.outbox();
-    outbox.put(&mut *transaction, &notice("ann@example.com")).await.unwrap();
-    let refused = outbox.put(&mut *transaction, &confirmation("ann@example.com")).await.unwrap_err();
-    assert_eq!(refused.code().as_str(), "email_provider_disabled");
-    transaction.commit().await.unwrap();
-    assert_eq!((waiting(&fixture).await, fixture.send_mails().await), (0, 0));
-}
-
-#[tokio::test]
-async fn development_shows_its_mails() {
-    let fixture = Fixture::new().await;
-    put(&fixture, &confirmation("ann@example.com")).await;
-    put(
-        &fixture,
-        &Message::new(Kind::NewDevice, "bob@example.com".parse().unwrap()).device("<script>x</script>"),
-    )
-    .await;
-    let empty = fixture.call("GET", "/mailbox", None, json!(null)).await;
-    assert!(empty.text.contains("No mail yet"));
-    assert_eq!(fixture.send_mails().await, 2);
-    let page = fixture.call("GET", "/mailbox", None, json!(null)).await;
-    println!("{}", page.text);
-    assert_eq!(page.status, 200);
-    let link = LINK.replace('&', "&amp;");
-    assert!(page.text.contains(&format!("<a href=\"{link}\" rel=\"noreferrer\">{link}</a>")));
-    assert!(
-        page.text.contains("Confirm your address")
-            && page.text.contains("to ann@example.com at <time>2027-01-15")
-    );
-    assert!(
-        page.text.contains(CODE) && page.text.contains("&lt;script&gt;") && !page.text.contains("<script")
-    );
-    let policy = page.headers["content-security-policy"].to_str().unwrap();
-    assert!(
-        policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("unsafe"),
-        "{policy}"
-    );
-    assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
-    assert_eq!(page.headers["referrer-policy"], "no-referrer");
-    assert_eq!(page.headers["cache-control"], "no-store");
-    assert_eq!(page.headers["x-content-type-options"], "nosniff");
-    let json = fixture.call("GET", "/mailbox.json", None, json!(null)).await.json;
-    assert_eq!(json["mails"].as_array().unwrap().len(), 2);
-    let confirmation =
-        json["mails"].as_array().unwrap().iter().find(|mail| mail["to"] == "ann@example.com").unwrap();
-    assert_eq!((&confirmation["code"], &confirmation["link"]), (&json!(CODE), &json!(LINK)));
-    assert_eq!(confirmation["kind"], "confirmation");
-    assert_eq!(fixture.call("POST", "/mailbox", None, json!({})).await.status, 405);
-}
-
-#[tokio::test]
-async fn the_mailbox_is_development_s_alone() {
-    let server = Server::plain();
-    for fixture in [Fixture::with(Options::in_production()).await, sending_to(&server).await] {
-        put(&fixture, &confirmation("ann@example.com")).await;
-        fixture.send_mails().await;
-        for path in ["/mailbox", "/mailbox.json"] {
-            let reply = fixture.call("GET", path, None, json!(null)).await;
-            assert_eq!((reply.status.as_u16(), reply.code()), (404, "not_found"), "{path}");
-            assert!(!reply.text.contains("ann") && !reply.text.contains(CODE));
-        }
-    }
 }

@@ -11,6 +11,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub mod engine;
+pub mod mail;
 pub mod postgres;
 
 use std::net::IpAddr;

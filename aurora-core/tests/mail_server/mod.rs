@@ -95,6 +95,13 @@ impl Server {
         }
     }
 
+    /// How many of that kind there are when at least `count` have come, and what was said since had its time.
+    pub async fn counted(&self, kind: &str, count: usize) -> usize {
+        self.wait(kind, count).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        self.events(kind).len()
+    }
+
     /// kill -9.
     pub fn kill(mut self) -> u16 {
         self.child.kill().unwrap();
