@@ -3,7 +3,6 @@
 
 mod common;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aurora_core::mail::{Delivery, Kind, MailError, Mailbox, Mailer, Message, Rendered};
