@@ -26,6 +26,7 @@
 mod races;
 mod records;
 mod samples;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -68,6 +69,9 @@ checks! {
     races::one_address_has_one_user,
     races::a_token_is_rotated_once,
     races::no_revocation_is_missed,
+    waiting::a_mail_is_taken_when_due_and_comes_back,
+    waiting::no_mail_is_taken_twice,
+    waiting::a_slot_is_leased,
 }
 
 /// Runs every check, and answers their names.
