@@ -40,6 +40,7 @@ mod devices;
 mod hook;
 mod metadata;
 mod open_session;
+mod passwords;
 mod refresh;
 mod service;
 mod sign_in;
@@ -65,6 +66,7 @@ use crate::load::Limiter;
 use crate::session::{Client, Sessions};
 use crate::store::Database;
 use crate::types::{Code, Error, Principal, Result, SessionId, Timestamp, UserId};
+use crate::validate::BreachedPasswords;
 
 /// The flows. Cheap to clone.
 #[derive(Clone)]
@@ -83,6 +85,8 @@ pub struct AuthParts {
     pub limiter: Limiter,
     /// Where records go.
     pub audit: Arc<dyn AuditSink>,
+    /// Who is asked about breached passwords beside the list that is built in.
+    pub breached_passwords: Option<Arc<dyn BreachedPasswords>>,
     /// What the host adds to a sign-up's transaction.
     pub sign_up_hook: Option<Arc<dyn SignUpHook>>,
 }
