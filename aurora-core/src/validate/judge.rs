@@ -2,12 +2,12 @@ use zxcvbn::zxcvbn;
 
 use super::{Email, NewPassword};
 
-/// What zxcvbn looks at. Its work grows with the square of the length.
-const SHOWN: usize = 100;
-/// How many readings of signs as letters (`$` as `s`) zxcvbn may try. Its work grows with their product: 100
-/// characters with all of the signs took 1.5 s, with this bound about what one hash takes. Digits alone
+/// How many characters zxcvbn looks at. Its work grows with the square of their number; by itself it takes 100.
+const SHOWN: usize = 64;
+/// How many readings of signs as letters (`$` as `s`) zxcvbn may try. Its work grows with their number, which is a
+/// product: 100 characters with all of the signs in them took 0.8 to 1.5 s, where a hash takes 0.03. Digits alone
 /// come to 12.
-const READINGS: usize = 32;
+const READINGS: usize = 16;
 /// The signs that zxcvbn reads as letters, letter by letter.
 const SIGNS: [&str; 12] = ["4@", "8", "({[<", "3", "69", "1!|", "1|7", "0", "$5", "+7", "%", "2"];
 /// Shorter words are in every password.
@@ -23,7 +23,7 @@ const GUESSED: &str = "Password is too easy to guess, please choose a longer one
 /// 1. Refused is what consists of *context words*, alone or repeated, in any case, with digits, spaces and signs
 ///    anywhere (`Aurora-2024!` where the service is called aurora).
 /// 2. Refused is what zxcvbn scores below the weakest score. It is shown the context words as the first that are
-///    tried, and the first 100 characters: the rest of a longer password counts for its hash, and for nothing here.
+///    tried, and the first 64 characters: the rest of a longer password counts for its hash, and for nothing here.
 ///
 /// Context words are the host's, the host name of the site and the e-mail addresses: whole, and their parts of at
 /// least three characters that hold a letter.
@@ -251,16 +251,16 @@ mod tests {
     fn few_signs_are_read_and_what_is_shown_is_bounded() {
         assert_eq!(shown("P@$$w0rd!"), "P@$$w0rd!");
         assert_eq!(shown("0123456789/-. "), "0123456789/-. ");
-        assert_eq!(shown(&"ä".repeat(500)).chars().count(), 100);
+        assert_eq!(shown(&"ä".repeat(500)).chars().count(), 64);
         let all = shown("4@8({[<369&#!/|0$5+7%21({[");
-        assert!(all.starts_with("4@8") && all.contains('&') && !all.contains('|'), "{all:?}");
+        assert!(all.starts_with("4\u{e000}8(\u{e061}") && all.contains('&') && !all.contains('|'), "{all:?}");
         assert_eq!(all.chars().count(), 26);
         let read: Vec<char> = all.chars().collect();
         assert!(readings(&read) <= READINGS, "{}", readings(&read));
         assert_eq!(readings(&"4@8({[<3691!|70$5+%2".chars().collect::<Vec<_>>()), 2 * 4 * 2 * 3 * 5 * 2 * 3);
     }
 
-    /// What took zxcvbn 1.5 s is bounded by what it is shown. The bound here is for a busy machine.
+    /// What takes zxcvbn a second is bounded by what it is shown. The bound here is for a busy machine.
     #[test]
     fn hostile_passwords_cost_about_a_hash() {
         let judge = judge();
@@ -286,7 +286,7 @@ mod tests {
             }
         }
         println!("worst {:?}: {}", worst.0, worst.1);
-        assert!(worst.0 < Duration::from_millis(600), "{worst:?}");
+        assert!(worst.0 < Duration::from_millis(400), "{worst:?}");
     }
 
     #[test]

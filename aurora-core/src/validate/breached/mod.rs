@@ -3,6 +3,7 @@
 mod offline;
 mod range_api;
 
+use std::error::Error as _;
 use std::fmt::{self, Debug, Write as _};
 use std::str::FromStr;
 
@@ -72,7 +73,12 @@ pub async fn is_breached(password: &NewPassword, source: &dyn BreachedPasswords)
 
 fn without(prefix: HashPrefix, error: &Error) -> Error {
     let asked = prefix.as_str();
-    let said = format!("{error:?}").replace(asked, "*****").replace(&asked.to_ascii_lowercase(), "*****");
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let mut said: Vec<String> = causes.map(ToString::to_string).collect();
+    if said.is_empty() {
+        said.push(error.to_string());
+    }
+    let said = said.join(": ").replace(asked, "*****").replace(&asked.to_ascii_lowercase(), "*****");
     Error::internal(said)
 }
 
