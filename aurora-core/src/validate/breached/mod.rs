@@ -73,7 +73,7 @@ pub async fn is_breached(password: &NewPassword, source: &dyn BreachedPasswords)
 
 fn without(prefix: HashPrefix, error: &Error) -> Error {
     let asked = prefix.as_str();
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let causes = std::iter::successors(error.source(), |cause| (**cause).source());
     let mut said: Vec<String> = causes.map(ToString::to_string).collect();
     if said.is_empty() {
         said.push(error.to_string());
