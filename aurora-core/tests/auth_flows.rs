@@ -104,7 +104,7 @@ async fn sign_up_is_refused_with_its_reason() {
         }
     }
     assert_eq!(fixture.count("SELECT count(*) FROM auth_users").await, 1);
-    assert_eq!(fixture.actions_since(1).await, ["user_repeated_signup"]);
+    assert_eq!(fixture.actions_since(1).await, ["user_repeated_signup", "signup_failed"]);
 }
 
 #[tokio::test]
@@ -246,6 +246,7 @@ async fn a_new_password_wants_a_recent_sign_in_and_ends_other_sessions() {
     assert_eq!(
         fixture.actions_since(before).await,
         [
+            "user_change_failed",
             "user_change_failed",
             "user_updated_password",
             "login_failed",

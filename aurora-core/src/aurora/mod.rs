@@ -33,6 +33,7 @@ use crate::policy::{Policies, PolicyErrors};
 use crate::session::token::{TokenKeys, TokenOptions, VerifyKey};
 use crate::session::{DatabaseSigningKeys, Sessions, SessionsParts};
 use crate::types::{Code, Error, Principal, Result, Secret, Timestamp};
+use crate::validate::BreachedPasswords;
 
 /// Aurora in a service. Cheap to clone.
 #[derive(Clone)]
@@ -63,6 +64,7 @@ pub struct Builder {
     shared_secret: Option<Secret>,
     limits: Limits,
     guard: GuardOptions,
+    breached: Option<Arc<dyn BreachedPasswords>>,
     hook: Option<Arc<dyn SignUpHook>>,
     mailer: Option<Arc<dyn Mailer>>,
     templates: Templates,
@@ -97,6 +99,7 @@ impl Aurora {
             shared_secret: None,
             limits: Limits::default(),
             guard: GuardOptions::default(),
+            breached: None,
             hook: None,
             mailer: None,
             templates: Templates::default(),
@@ -288,6 +291,13 @@ impl Builder {
         self
     }
 
+    /// Who is asked whether a new password stood in a breach, beside the list that is built in: by a
+    /// [`RangeApi`](crate::validate::RangeApi) with the host's HTTP client, or a source of its own.
+    pub fn breached_passwords(mut self, source: Arc<dyn BreachedPasswords>) -> Self {
+        self.breached = Some(source);
+        self
+    }
+
     /// What the host adds to a sign-up's transaction.
     pub fn on_sign_up(mut self, hook: Arc<dyn SignUpHook>) -> Self {
         self.hook = Some(hook);
@@ -422,6 +432,7 @@ impl Builder {
             limiter: Limiter::new(self.limits, &*entropy)?,
             outbox: outbox.clone(),
             audit: Arc::clone(&audit),
+            breached_passwords: self.breached,
             sign_up_hook: self.hook,
         });
         let http = Http::new(auth.clone());

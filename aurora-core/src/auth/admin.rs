@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use super::one_time::{ComeBack, Pending, Purpose};
 use super::{Account, Auth, metadata};
-use crate::audit::Action;
+use crate::audit::{Action, Actor, Record};
 use crate::store::{Transaction, User};
 use crate::types::{Code, Error, Result, Secret, UserId};
-use crate::validate::{Email, NewPassword};
+use crate::validate::Email;
 
 /// The longest page of users.
 const LONGEST_PAGE: i64 = 1000;
@@ -228,7 +228,8 @@ impl Auth {
         let email: Email = email.parse()?;
         let hash = match &wish {
             LinkWish::Signup { password, .. } => {
-                let password = NewPassword::parse(password.clone(), self.0.settings.passwords.shortest)?;
+                let record = Record::security(self.now(), Actor::Service, Action::SIGN_UP_FAILED);
+                let password = self.chosen_password(password.clone(), &[&email], record).await?;
                 Some(self.0.passwords.hash(password.secret()).await?)
             }
             _ => None,
@@ -351,7 +352,10 @@ impl Auth {
                 Err(Error::new(Code::ValidationFailed, sentence))
             }
             (Some(password), None) => {
-                let password = NewPassword::parse(password.clone(), self.0.settings.passwords.shortest)?;
+                let record = Record::security(self.now(), Actor::Service, Action::USER_CHANGE_FAILED);
+                let email: Option<Email> = patch.email.as_deref().and_then(|email| email.parse().ok());
+                let emails: Vec<&Email> = email.iter().collect();
+                let password = self.chosen_password(password.clone(), &emails, record).await?;
                 self.0.passwords.hash(password.secret()).await.map(Some)
             }
             (None, Some(hash)) => self.0.passwords.seal_imported(hash.expose()).map(Some),

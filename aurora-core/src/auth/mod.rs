@@ -45,6 +45,7 @@ mod metadata;
 mod one_time;
 mod open_session;
 mod otp;
+mod passwords;
 mod reauthenticate;
 mod recover;
 mod redirect;
@@ -80,6 +81,7 @@ use crate::mail::Outbox;
 use crate::session::{Client, Sessions};
 use crate::store::Database;
 use crate::types::{Code, Error, Principal, Result, SessionId, Timestamp, UserId};
+use crate::validate::BreachedPasswords;
 
 /// The flows. Cheap to clone.
 #[derive(Clone)]
@@ -100,6 +102,8 @@ pub struct AuthParts {
     pub outbox: Outbox,
     /// Where records go.
     pub audit: Arc<dyn AuditSink>,
+    /// Who is asked about breached passwords beside the list that is built in.
+    pub breached_passwords: Option<Arc<dyn BreachedPasswords>>,
     /// What the host adds to a sign-up's transaction.
     pub sign_up_hook: Option<Arc<dyn SignUpHook>>,
 }

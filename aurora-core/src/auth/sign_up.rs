@@ -6,7 +6,7 @@ use crate::mail::{Kind, Message};
 use crate::session::Client;
 use crate::store::{Transaction, User};
 use crate::types::{Code, Error, Result, Secret, Timestamp, UserId};
-use crate::validate::{Email, NewPassword};
+use crate::validate::Email;
 
 /// What the service says about a new user.
 pub(super) const APP_METADATA: &str = r#"{"provider":"email","providers":["email"]}"#;
@@ -48,9 +48,10 @@ impl Auth {
             return Err(self.deny(record, denial).await);
         }
         let email: Email = wish.email.parse()?;
-        let password = NewPassword::parse(wish.password, settings.passwords.shortest)?;
         let data = metadata::merge("{}", wish.data.as_deref())?;
         self.0.sessions.check_metadata(APP_METADATA, &data)?;
+        let refusal = self.record(Actor::Anonymous, Action::SIGN_UP_FAILED, client);
+        let password = self.chosen_password(wish.password, &[&email], refusal).await?;
         // Before it is known whether the address is taken: both ways cost one hash.
         let hash = self.0.passwords.hash(password.secret()).await?;
         let confirmed = settings.sign_ups.autoconfirm.is_on();

@@ -50,19 +50,17 @@ impl Auth {
         let before = self.database().read().await?.user(id).await?.ok_or_else(user_gone)?;
         let email = change.email.as_deref().map(str::parse::<Email>).transpose()?;
         let email = email.filter(|email| before.email.as_ref() != Some(email));
-        let shortest = self.0.settings.passwords.shortest;
-        let password = change.password.map(|password| NewPassword::parse(password, shortest)).transpose()?;
         let user_metadata = metadata::merge(&before.user_metadata, change.data.as_deref())?;
-        // A hash costs what a sign-in costs, and is counted as one.
-        if password.is_some() || (email.is_some() && change.current_password.is_some()) {
+        // A hash costs what a sign-in costs, and is counted as one; so is what only comes to a refusal.
+        if change.password.is_some() || (email.is_some() && change.current_password.is_some()) {
             self.0.limiter.check(Bucket::SignIn, &address_key(client.address()))?;
         }
-        if email.is_some() || password.is_some() {
+        if email.is_some() || change.password.is_some() {
             let evidence = (change.current_password.as_ref(), change.nonce.as_ref());
             self.reauthenticate(principal, &before, evidence, client).await?;
         }
-        let hash = match &password {
-            Some(password) => Some(self.new_hash(&before, password, client).await?),
+        let hash = match change.password {
+            Some(password) => Some(self.new_hash(&before, password, email.as_ref(), client).await?),
             None => None,
         };
         let data = change.data.is_some().then_some(user_metadata);
@@ -117,7 +115,16 @@ impl Auth {
         Err(self.refuse_change(user, "no recent sign-in", denial, client).await)
     }
 
-    async fn new_hash(&self, user: &User, password: &NewPassword, client: &Client) -> Result<String> {
+    async fn new_hash(
+        &self,
+        user: &User,
+        password: Secret,
+        new_email: Option<&Email>,
+        client: &Client,
+    ) -> Result<String> {
+        let emails: Vec<&Email> = user.email.iter().chain(&user.new_email).chain(new_email).collect();
+        let refusal = self.record(Actor::User(user.id), Action::USER_CHANGE_FAILED, client).target(user.id);
+        let password = self.chosen_password(password, &emails, refusal).await?;
         let same = match user.password.as_deref() {
             Some(stored) => self.0.passwords.verify(password.secret(), Some(stored)).await?,
             None => Verdict::Mismatch,

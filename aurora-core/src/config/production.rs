@@ -85,6 +85,9 @@ impl Settings {
         if self.passwords.shortest < 6 || self.passwords.shortest > 128 {
             found.push(Weakness::new("`passwords.shortest` lies outside 6 to 128", "set it to 8 or more"));
         }
+        if self.passwords.weakest_score > 4 {
+            found.push(Weakness::new("`passwords.weakest_score` lies outside 0 to 4", "set it to 2"));
+        }
         let tokens = &self.tokens;
         if tokens.access_lifetime < Duration::from_secs(10)
             || tokens.access_lifetime > Duration::from_secs(24 * 3600)

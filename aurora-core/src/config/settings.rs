@@ -104,6 +104,18 @@ impl Default for Mails {
 pub struct Passwords {
     /// Fewest characters. 8: ASVS 6.2.1 and NIST SP 800-63B-4 at the least; Supabase's own default is 6.
     pub shortest: usize,
+    /// The weakest zxcvbn score that is accepted, 0 to 4; 0 does not ask zxcvbn. 2: more than a million guesses,
+    /// which take six years where an account has one every three minutes (`Limits::guesses`); against a stolen
+    /// database stand Argon2id and its key. NIST SP 800-63B-4 s3.1.1.2 asks for a list of expected passwords and for
+    /// no more.
+    pub weakest_score: u8,
+    /// Words of the service's own that nobody may make a password of (ASVS 6.1.2, 6.2.11): its name, its products,
+    /// its town. None by default; the host of `site_url` and the parts of the e-mail address count always. Words of
+    /// fewer than three characters are passed over.
+    pub context_words: Vec<String>,
+    /// How long the host's own source of breached passwords may take. 2 seconds: a person waits for it. After that
+    /// the list that is built in has the word.
+    pub breached_deadline: Duration,
     /// Argon2id memory in KiB. 19456 (19 MiB): OWASP's first choice.
     pub memory_kib: u32,
     /// Argon2id passes. 2, with 19 MiB.
@@ -127,6 +139,9 @@ impl Default for Passwords {
     fn default() -> Self {
         Self {
             shortest: 8,
+            weakest_score: 2,
+            context_words: Vec::new(),
+            breached_deadline: Duration::from_secs(2),
             memory_kib: 19_456,
             passes: 2,
             lanes: 1,

@@ -66,7 +66,8 @@ pub(super) fn render(
             body.insert("error_id".to_owned(), json!(request));
         }
         if code == Code::WeakPassword {
-            body.insert("weak_password".to_owned(), json!({ "reasons": ["length"] }));
+            let reasons: Vec<&str> = error.password_faults().iter().map(|fault| fault.as_str()).collect();
+            body.insert("weak_password".to_owned(), json!({ "reasons": reasons }));
         }
     }
     if let (Value::Object(body), Some(told)) = (&mut body, &told) {
@@ -124,6 +125,7 @@ pub(super) fn finish(headers: &mut HeaderMap, version: ApiVersion, request: Requ
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::PasswordFault;
 
     fn text(response: &Response<Vec<u8>>) -> &str {
         std::str::from_utf8(response.body()).unwrap()
@@ -131,13 +133,14 @@ mod tests {
 
     #[test]
     fn both_shapes() {
-        let error = Error::new(Code::WeakPassword, "Password should be at least 8 characters.");
+        let faults = vec![PasswordFault::Length, PasswordFault::Pwned];
+        let error = Error::weak_password(faults, "Password should be at least 8 characters.");
         let request = RequestId::from_bytes([0; 16]);
         let new = error_response(&error, ApiVersion::V20240101, request);
         assert_eq!(new.status(), 422);
         assert_eq!(new.headers()["x-sb-error-code"], "weak_password");
         assert_eq!(new.headers()["x-supabase-api-version"], "2024-01-01");
-        let body = r#"{"code":"weak_password","message":"Password should be at least 8 characters.","weak_password":{"reasons":["length"]}}"#;
+        let body = r#"{"code":"weak_password","message":"Password should be at least 8 characters.","weak_password":{"reasons":["length","pwned"]}}"#;
         assert_eq!(text(&new), body);
         let old = error_response(&Error::internal("the disk is on fire"), ApiVersion::Initial, request);
         assert!(!old.headers().contains_key("x-supabase-api-version"));

@@ -15,13 +15,49 @@ pub struct Error {
     message: Cow<'static, str>,
     status: Option<http::StatusCode>,
     retry_after: Option<u32>,
+    password_faults: Vec<PasswordFault>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What is wrong with a new password, in the words that Supabase's clients know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PasswordFault {
+    /// Too short.
+    Length,
+    /// Too easy to guess: made of words about the account or the service, or below the score. Supabase says it of
+    /// missing kinds of characters, which nobody is asked for here (ASVS 6.2.5).
+    Characters,
+    /// Known from a breach.
+    Pwned,
+}
+
+impl PasswordFault {
+    /// The word on the wire, one of `weak_password.reasons`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Length => "length",
+            Self::Characters => "characters",
+            Self::Pwned => "pwned",
+        }
+    }
 }
 
 impl Error {
     /// A failure with its code and a sentence for the client (lowercase Supabase wording where one exists).
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), status: None, retry_after: None, source: None }
+        Self {
+            code,
+            message: message.into(),
+            status: None,
+            retry_after: None,
+            password_faults: Vec::new(),
+            source: None,
+        }
+    }
+
+    /// A new password that is refused, with what is wrong with it: [`Code::WeakPassword`].
+    pub fn weak_password(faults: Vec<PasswordFault>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { password_faults: faults, ..Self::new(Code::WeakPassword, message) }
     }
 
     /// A failure of our own making: the client sees only `Internal server error`, the cause goes to the log.
@@ -70,6 +106,11 @@ impl Error {
     /// The HTTP status this failure is answered with.
     pub fn status(&self) -> http::StatusCode {
         self.status.unwrap_or_else(|| self.code.status())
+    }
+
+    /// What is wrong with the password that was refused; empty for every other failure.
+    pub fn password_faults(&self) -> &[PasswordFault] {
+        &self.password_faults
     }
 
     /// Seconds after which a client may try again.
@@ -155,7 +196,7 @@ codes! {
     UserAlreadyExists = "user_already_exists", 422;
     /// The new address is taken.
     EmailExists = "email_exists", 422;
-    /// The password is too short, or refused.
+    /// The password is too short, too easy to guess or known from a breach; `weak_password.reasons` says which.
     WeakPassword = "weak_password", 422;
     /// The new password equals the old one.
     SamePassword = "same_password", 422;

@@ -11,7 +11,7 @@ mod secret;
 mod sql;
 mod timestamp;
 
-pub use error::{Code, Error, Result};
+pub use error::{Code, Error, PasswordFault, Result};
 pub use id::{FamilyId, RequestId, SessionId, TenantId, UserId};
 pub use principal::{Principal, Role};
 pub use secret::Secret;

@@ -4,13 +4,20 @@
 //!    The one exception is case, which [`Email`] folds because mail systems do.
 //! 2. JSON is read strictly ([`strict_json`]): no member twice, no value repeated in an error.
 //! 3. Text that is only stored and shown ([`printable`]) loses what could break a log line or a terminal.
+//! 4. A new password is judged by its length, by how soon it is guessed ([`PasswordJudge`]) and by known breaches
+//!    ([`BreachedPasswords`]), never by the kinds of characters in it. Whoever is asked about breaches learns 20
+//!    bits of its hash.
 
+mod breached;
 mod email;
+mod judge;
 mod password;
 mod strict_json;
 mod text;
 
+pub use breached::{BreachedPasswords, HashPrefix, HashSuffix, OfflineList, RangeApi, is_breached};
 pub use email::Email;
+pub use judge::PasswordJudge;
 pub use password::NewPassword;
 pub use strict_json::strict_json;
 pub use text::printable;

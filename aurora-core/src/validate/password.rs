@@ -1,4 +1,4 @@
-use crate::types::{Code, Error, Result, Secret};
+use crate::types::{Code, Error, PasswordFault, Result, Secret};
 
 /// The longest password that is hashed, in bytes. Longer ones are refused before any hashing: a megabyte of
 /// "password" must not buy a megabyte of work (CVE-2013-1443).
@@ -6,7 +6,9 @@ const LONGEST: usize = 1024;
 
 /// A password that someone may choose: within the length bounds, taken exactly as it was typed.
 ///
-/// No composition rules, no trimming, no truncation (ASVS 6.2.5, 6.2.8; NIST SP 800-63B-4 s3.1.1.2).
+/// No composition rules, no trimming, no truncation (ASVS 6.2.5, 6.2.8; NIST SP 800-63B-4 s3.1.1.2). Whether it is
+/// easy to guess or known from a breach is asked after that: [`PasswordJudge`](super::PasswordJudge),
+/// [`is_breached`](super::is_breached).
 #[derive(Clone, Debug)]
 pub struct NewPassword(Secret);
 
@@ -16,7 +18,7 @@ impl NewPassword {
         Self::bounded(&password)?;
         if password.expose().chars().count() < shortest {
             let sentence = format!("Password should be at least {shortest} characters.");
-            return Err(Error::new(Code::WeakPassword, sentence));
+            return Err(Error::weak_password(vec![PasswordFault::Length], sentence));
         }
         Ok(Self(password))
     }

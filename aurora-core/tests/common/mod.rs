@@ -35,6 +35,7 @@ use aurora_core::session::token::{TokenKeys, TokenOptions};
 use aurora_core::session::{Client, DatabaseSigningKeys, Sessions, SessionsParts};
 use aurora_core::store::Database;
 use aurora_core::types::{RequestId, Timestamp};
+use aurora_core::validate::BreachedPasswords;
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 
@@ -49,6 +50,7 @@ pub const SERVICE_KEY: &str = "sb_secret_8fJ2kQ0vN5xY7zT1wB4mC6dR9aLs";
 pub struct Options {
     pub settings: Settings,
     pub limits: Limits,
+    pub breached: Option<Arc<dyn BreachedPasswords>>,
     pub hook: Option<Arc<dyn SignUpHook>>,
     pub audit: Option<Arc<dyn AuditSink>>,
     /// Where mails go instead of the fixture's mailbox.
@@ -79,6 +81,7 @@ impl Default for Options {
         Self {
             settings,
             limits,
+            breached: None,
             hook: None,
             audit: None,
             delivery: None,
@@ -237,6 +240,7 @@ impl Fixture {
             limiter: Limiter::new(options.limits, &SystemEntropy).unwrap(),
             outbox,
             audit,
+            breached_passwords: options.breached,
             sign_up_hook: options.hook,
         });
         Self { http: Http::new(auth.clone()), auth, mailbox, clock, database, keyring, tokens }

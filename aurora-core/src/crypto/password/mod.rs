@@ -102,6 +102,12 @@ impl PasswordHasher {
         let engine = Arc::clone(&self.0.engine);
         self.0.pool.run(move |memory| engine.verify(password.expose().as_bytes(), &stored, memory)).await
     }
+
+    /// Runs other work about a password within the pool's bounds: at its priority, no more of it at a time than
+    /// hashes. `Code::OverCapacity` as for a hash; a panic in it is an error of this call alone.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        self.0.pool.run(move |_| work()).await
+    }
 }
 
 impl PasswordHasher {

@@ -44,6 +44,9 @@ async fn signed_up_and_in(run: &mut Run<'_>) -> Result<()> {
     let short = json!({"email": "bob@example.com", "password": "short"});
     run.refused("a short password", Ask::post("/auth/v1/signup", &short).dated(), 422, "weak_password")
         .await?;
+    let common = json!({"email": "bob@example.com", "password": "password123"});
+    run.refused("a common password", Ask::post("/auth/v1/signup", &common).dated(), 422, "weak_password")
+        .await?;
     let wrong = json!({"email": "ann@example.com", "password": "wrong horse battery"});
     let sign_in = "/auth/v1/token?grant_type=password";
     run.refused("a wrong password", Ask::post(sign_in, &wrong).dated(), 400, "invalid_credentials").await?;
