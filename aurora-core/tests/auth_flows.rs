@@ -104,7 +104,7 @@ async fn sign_up_is_refused_with_its_reason() {
         }
     }
     assert_eq!(fixture.count("SELECT count(*) FROM auth_users").await, 1);
-    assert_eq!(fixture.actions_since(1).await, ["user_repeated_signup", "signup_failed"]);
+    assert_eq!(fixture.actions_since(1).await, ["user_repeated_signup", "signup_failed", "signup_failed"]);
 }
 
 #[tokio::test]
