@@ -63,6 +63,12 @@ impl Settings {
                 "use memory_kib 19456 with passes 2, or 8192 with passes 5",
             ));
         }
+        if !self.mails.test_codes.is_empty() {
+            found.push(Weakness::new(
+                "codes that are always the same sign in",
+                "leave `mails.test_codes` empty: they are for tests of a front end",
+            ));
+        }
         for key in &self.api_keys.service {
             if let Some(why) = weak_secret(key.expose()) {
                 found.push(Weakness::new(
@@ -76,6 +82,25 @@ impl Settings {
 
     fn contradictions(&self) -> Vec<Weakness> {
         let mut found = Vec::new();
+        if !(6..=10).contains(&self.mails.code_digits) {
+            let what = format!("codes of {} digits", self.mails.code_digits);
+            found.push(Weakness::new(what, "set `mails.code_digits` to 6 to 10"));
+        }
+        if self.mails.lifetime.is_zero() || self.mails.lifetime > Duration::from_secs(86_400) {
+            found.push(Weakness::new(
+                "links in mails are good for nothing, or for more than a day",
+                "set `mails.lifetime` to at most 24 hours",
+            ));
+        }
+        for entry in &self.redirects {
+            // A star for a whole host leads anywhere.
+            let host = entry.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default());
+            if host.is_none_or(|host| host.contains("**") || host.starts_with('*') && !host.contains('.')) {
+                let what = format!("`redirects` has `{entry}`");
+                let fix = "write scheme and host: https://app.example.com/**, https://*.example.com/**";
+                found.push(Weakness::new(what, fix));
+            }
+        }
         if !self.prefix.starts_with('/') || self.prefix.ends_with('/') {
             found.push(Weakness::new(
                 "`prefix` is not a path like /auth/v1",
@@ -160,6 +185,21 @@ mod tests {
         let lines: Vec<String> = settings.weaknesses().iter().map(ToString::to_string).collect();
         assert_eq!(lines.len(), 4, "{lines:?}");
         assert!(lines.iter().all(|line| line.contains("; ")));
+    }
+
+    #[test]
+    fn links_lead_somewhere_and_codes_are_long_enough() {
+        let mut settings = Settings::production("https://app.example.com");
+        settings.redirects = vec!["https://*.example.com/**".to_owned(), "myapp://signed-in".to_owned()];
+        assert_eq!(settings.weaknesses(), []);
+        for entry in ["*", "https://*", "https://**/x", "https://*/cb", "example.com"] {
+            settings.redirects = vec![entry.to_owned()];
+            assert_eq!(settings.weaknesses().len(), 1, "{entry}");
+        }
+        settings.redirects.clear();
+        settings.mails.code_digits = 4;
+        settings.mails.test_codes.push(("ann@example.com".to_owned(), "123456".to_owned()));
+        assert_eq!(settings.weaknesses().len(), 2);
     }
 
     /// attack J15
