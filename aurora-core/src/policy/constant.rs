@@ -117,9 +117,8 @@ fn scalar(raw: &Raw) -> Option<Scalar> {
         RawKind::Cast(one, to) => cast(one, to),
         RawKind::Case { operand: None, arms, otherwise } => {
             for (when, then) in arms {
-                match decided(when)? {
-                    Some(true) => return scalar(then),
-                    _ => {}
+                if decided(when)? == Some(true) {
+                    return scalar(then);
                 }
             }
             otherwise.as_ref().map_or(Some(Scalar::Null), |otherwise| scalar(otherwise))
