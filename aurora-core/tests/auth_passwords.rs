@@ -363,6 +363,8 @@ mod heard {
 
 /// A source that is down closes neither registration nor the way to a new password; the commonest are refused all the
 /// same, and each time it is logged, without the digits that were asked for.
+///
+/// attack P07
 #[tokio::test]
 async fn a_source_that_fails_is_logged_and_closes_nothing() {
     let lines = Arc::new(Mutex::new(Vec::new()));

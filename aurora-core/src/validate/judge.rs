@@ -214,13 +214,14 @@ mod tests {
         assert_eq!(judge.fault(&parsed("127001 127001")), None);
     }
 
+    /// attack P07 asvs(V6.2.5)
     #[test]
     fn what_is_guessed_soon_is_refused_by_score() {
         let judge = judge();
         for text in ["password1", "qwertyuiop", "aaaaaaaaaaaa", "abcabcabcabc", "P@ssw0rd!", "20061984"] {
             assert_eq!(judge.fault(&parsed(text)), Some(GUESSED), "{text}");
         }
-        // asvs(V6.2.5): any composition.
+        // Any composition.
         for text in [
             "correct horse battery",
             "only lower case letters",
@@ -261,6 +262,8 @@ mod tests {
     }
 
     /// What takes zxcvbn a second is bounded by what it is shown. The bound here is for a busy machine.
+    ///
+    /// attack P07
     #[test]
     fn hostile_passwords_cost_about_a_hash() {
         let judge = judge();
