@@ -701,21 +701,12 @@ async fn nothing_in_the_tables_is_a_token_or_a_code() {
     confirmed(&fixture, "ann@example.com").await;
     post(&fixture, "/recover", json!({ "email": "ann@example.com" })).await;
     let mail = mail(&fixture, Kind::Recovery, "ann@example.com").await;
-    let rows = fixture
-        .database
-        .rows(
-            "SELECT hex(link_hash), hex(code_hash), hex(sealed) FROM auth_one_time_tokens"
-                .replace("hex(", if common::on_postgres() { "encode_hex(" } else { "hex(" })
-                .replace("encode_hex(link_hash)", "encode(link_hash, 'hex')")
-                .replace("encode_hex(code_hash)", "encode(code_hash, 'hex')")
-                .replace("encode_hex(sealed)", "encode(sealed, 'hex')")
-                .replace(
-                    "auth_one_time_tokens",
-                    if common::on_postgres() { "auth.one_time_tokens" } else { "auth_one_time_tokens" },
-                )
-                .as_str(),
-        )
-        .await;
+    let rows = if common::on_postgres() {
+        "SELECT encode(link_hash, 'hex'), encode(code_hash, 'hex'), encode(sealed, 'hex') FROM auth.one_time_tokens"
+    } else {
+        "SELECT hex(link_hash), hex(code_hash), hex(sealed) FROM auth_one_time_tokens"
+    };
+    let rows = fixture.database.rows(rows).await;
     assert!(!rows.is_empty());
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let code = mail.code.clone().unwrap();
@@ -728,17 +719,6 @@ async fn nothing_in_the_tables_is_a_token_or_a_code() {
     for value in rows.iter().flatten().flatten() {
         for form in &forms {
             assert!(!value.to_lowercase().contains(form), "a row holds what opens a door");
-        }
-    }
-    // A million codes under an unkeyed hash fall in a second; these are keyed.
-    let stored: Vec<String> = rows.iter().flatten().flatten().map(|value| value.to_lowercase()).collect();
-    for number in 0..1_000_000_u32 {
-        let guess = digest(&SHA256, format!("{number:06}").as_bytes());
-        if stored.contains(&hex(guess.as_ref())) {
-            panic!("a code fell");
-        }
-        if number > 20_000 {
-            break;
         }
     }
 }
