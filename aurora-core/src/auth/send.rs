@@ -79,6 +79,8 @@ impl Auth {
         } else {
             transaction.delete_tokens_of(user.id, Some(purpose.as_str())).await?;
         }
+        // What nobody can use any more, of anyone's.
+        transaction.forget_tokens(now.minus(self.0.settings.mails.lifetime)).await?;
         let mut minted = self.mint(user, purpose, to, back.challenge.as_ref(), pending)?;
         minted.row.tries = tries;
         transaction.insert_token(&minted.row).await?;
