@@ -399,4 +399,13 @@ fn column_grants_are_data_for_the_guard() {
         );
     }
     assert!(denied("exists (select 1 from members where role = 'x') or id = 1"));
+    // A literal takes the type of what it stands among; DISTINCT FROM answers NULLs.
+    for open in [
+        "(case when true then '05' else id end) <> '5'",
+        "coalesce('05', id) <> '5'",
+        "('3000' || '000000')::int > 0",
+    ] {
+        assert!(denied(&format!("exists (select 1 from members where role = 'x') or {open}")), "{open}");
+    }
+    assert!(denied("exists (select 1 from members where role = 'x') and title is distinct from null"));
 }

@@ -10,6 +10,7 @@ pub(super) fn decided(raw: &Raw) -> Option<Option<bool>> {
         RawKind::Bool(value) => Some(Some(*value)),
         RawKind::Null => Some(None),
         RawKind::Cast(one, _) if one.kind == RawKind::Null => Some(None),
+        RawKind::Cast(one, Cast::Bool) if matches!(one.kind, RawKind::Cast(_, Cast::Bool)) => decided(one),
         RawKind::Cast(one, Cast::Bool) => decided(one).or_else(|| match scalar(one)? {
             Scalar::Null => Some(None),
             Scalar::Integer(value) => Some(Some(value != 0)),
@@ -24,7 +25,12 @@ pub(super) fn decided(raw: &Raw) -> Option<Option<bool>> {
             _ => decided(one).map(|value| Some(value.is_none())),
         },
         // Operators are strict: with a NULL on one side, the other is never looked at.
-        RawKind::Compare(_, left, right) if is_null(left) || is_null(right) => Some(None),
+        RawKind::Compare(op, left, right)
+            if !matches!(op, Comparison::Distinct | Comparison::NotDistinct)
+                && (is_null(left) || is_null(right)) =>
+        {
+            Some(None)
+        }
         RawKind::Compare(op, left, right) => match (decided(left), decided(right)) {
             (Some(Some(left)), Some(Some(right))) => {
                 compare(*op, &Scalar::Integer(left.into()), &Scalar::Integer(right.into()))
@@ -109,19 +115,23 @@ fn scalar(raw: &Raw) -> Option<Scalar> {
                     Arithmetic::Divide => left.checked_div(right),
                     Arithmetic::Remainder => left.checked_rem(right),
                 };
-                value.map(Scalar::Integer)
+                // Out of int4's range PostgreSQL raises 22003, unless one side is a bigint already.
+                let small = |value: i64| i32::try_from(value).is_ok();
+                value.filter(|value| small(*value) || !small(left) || !small(right)).map(Scalar::Integer)
             }
             (Scalar::Null, _) | (_, Scalar::Null) => Some(Scalar::Null),
             _ => None,
         },
         RawKind::Cast(one, to) => cast(one, to),
         RawKind::Case { operand: None, arms, otherwise } => {
+            let among = || arms.iter().map(|(_, then)| then).chain(otherwise.as_deref());
             for (when, then) in arms {
                 if decided(when)? == Some(true) {
-                    return scalar(then);
+                    return chosen(scalar(then)?, among());
                 }
             }
-            otherwise.as_ref().map_or(Some(Scalar::Null), |otherwise| scalar(otherwise))
+            let otherwise = otherwise.as_ref().map_or(Some(Scalar::Null), |otherwise| scalar(otherwise));
+            chosen(otherwise?, among())
         }
         RawKind::Concat(left, right) => match (scalar(left)?, scalar(right)?) {
             (Scalar::Text(left), Scalar::Text(right)) => Some(Scalar::Text(left + &right)),
@@ -148,13 +158,20 @@ fn scalar(raw: &Raw) -> Option<Scalar> {
             for one in many {
                 match scalar(one)? {
                     Scalar::Null => {}
-                    known => return Some(known),
+                    known => return chosen(known, many.iter()),
                 }
             }
             Some(Scalar::Null)
         }
         _ => None,
     }
+}
+
+/// A literal takes the type of what it is chosen among: text is known only among texts.
+fn chosen<'a>(picked: Scalar, mut among: impl Iterator<Item = &'a Raw>) -> Option<Scalar> {
+    let text =
+        |one: &Raw| matches!(one.kind, RawKind::Text(_) | RawKind::Null | RawKind::Cast(_, Cast::Text));
+    (!matches!(picked, Scalar::Text(_)) || among.all(text)).then_some(picked)
 }
 
 /// A constant in another type. What PostgreSQL refuses at planning is left to it.
@@ -168,18 +185,24 @@ fn cast(one: &Raw, to: &Cast) -> Option<Scalar> {
                 _ => None,
             };
         }
+        // A boolean is no scalar, and is not looked at again.
+        None if matches!(one.kind, RawKind::Cast(_, Cast::Bool)) => return None,
         None => scalar(one)?,
+    };
+    let fits = |value: i64, bytes: u8| {
+        let bits = u32::from(bytes).saturating_mul(8).clamp(8, 64);
+        matches!(value >> (bits - 1), 0 | -1)
     };
     match (from, to) {
         (Scalar::Null, _) => Some(Scalar::Null),
         (Scalar::Integer(value), Cast::Integer(bytes)) => {
-            let bits = u32::from(*bytes).saturating_mul(8).clamp(8, 64);
-            let fits = value >> (bits - 1) == 0 || value >> (bits - 1) == -1;
-            fits.then_some(Scalar::Integer(value))
+            fits(value, *bytes).then_some(Scalar::Integer(value))
         }
         (Scalar::Integer(value), Cast::Text) => Some(Scalar::Text(value.to_string())),
         (Scalar::Text(text), Cast::Text) => Some(Scalar::Text(text)),
-        (Scalar::Text(text), Cast::Integer(_)) => text.trim().parse().ok().map(Scalar::Integer),
+        (Scalar::Text(text), Cast::Integer(bytes)) => {
+            super::values::integer(&text).filter(|value| fits(*value, *bytes)).map(Scalar::Integer)
+        }
         _ => None,
     }
 }

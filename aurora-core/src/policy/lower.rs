@@ -13,14 +13,13 @@ use super::grants::Columns;
 use super::hidden;
 use super::host::HostFunction;
 use super::index::{self, WantedIndex};
-use super::known;
 use super::optimise::optimise;
 use super::predicate::{Check, Predicate, predicate};
 use super::raw::Raw;
 use super::reach::Reach;
 use super::render::ALIAS;
 use super::schema::{Command, Schema, Table};
-use super::through::{circles, deny_through};
+use super::through::{circles, claimed, deny_through, predicates};
 use crate::types::Role;
 
 /// Policies that fit a schema, ready to print. Cheap to clone.
@@ -52,8 +51,8 @@ pub(super) struct Verdict {
     pub(super) called: Option<String>,
     /// The tables that its policies read under their own.
     pub(super) reads: BTreeSet<String>,
-    using: Predicate,
-    checks: Vec<Check>,
+    pub(super) using: Predicate,
+    pub(super) checks: Vec<Check>,
 }
 
 /// One policy as one role runs it.
@@ -70,7 +69,7 @@ pub(super) struct Part {
     of_using: Used,
     of_check: Used,
     /// Where others make it superfluous, with all that it reads: for that command, and in WITH CHECK or not.
-    pub(super) absorbed: Vec<(Command, bool)>,
+    absorbed: Vec<(Command, bool)>,
 }
 
 impl Part {
@@ -177,10 +176,18 @@ impl Lowered {
         &self.0.schema
     }
 
-    /// The policies that apply, in the order of their names.
-    pub(super) fn parts(&self, table: &str, role: Role, command: Command) -> impl Iterator<Item = &Part> {
+    /// The policies that apply, in the order of their names. What PostgreSQL does not look at is not among them, and
+    /// is asked for no facts: those may be another's to read.
+    pub(super) fn parts(
+        &self,
+        table: &str,
+        role: Role,
+        command: Command,
+        check: bool,
+    ) -> impl Iterator<Item = &Part> {
         let parts = self.0.parts.get(&(table.to_ascii_lowercase(), role));
-        parts.into_iter().flatten().filter(move |part| part.applies(command))
+        let stays = move |part: &&Part| !part.absorbed.contains(&(command, check));
+        parts.into_iter().flatten().filter(move |part| part.applies(command)).filter(stays)
     }
 
     fn verdict(&self, table: &str, role: Role, command: Command) -> Option<&Verdict> {
@@ -254,32 +261,6 @@ pub(super) fn lower(
 }
 
 pub(super) type AllVerdicts = BTreeMap<String, BTreeMap<(Role, Command), Verdict>>;
-
-/// Every predicate with the table whose rows it guards.
-fn predicates(guarded: &AllVerdicts) -> impl Iterator<Item = (&str, &Expr)> {
-    let conditions = guarded.iter().flat_map(|(table, verdicts)| {
-        verdicts.values().flat_map(move |verdict| {
-            let checks = verdict.checks.iter().map(|check| &check.predicate);
-            checks.chain(std::iter::once(&verdict.using)).map(move |predicate| (table, predicate))
-        })
-    });
-    conditions.filter_map(|(table, predicate)| match predicate {
-        Predicate::Expr(lowering) => Some((table.as_str(), lowering.expr())),
-        Predicate::True | Predicate::False => None,
-    })
-}
-
-fn claimed(guarded: &AllVerdicts, schema: &Schema) -> BTreeMap<Role, Vec<Claimed>> {
-    let of = |role: Role| {
-        let verdicts = guarded.values().flatten().filter(move |((own, _), _)| *own == role);
-        let exprs = verdicts.filter_map(|(_, verdict)| match &verdict.using {
-            Predicate::Expr(lowering) => Some(lowering.expr()),
-            Predicate::True | Predicate::False => None,
-        });
-        known::conditions(exprs).into_iter().map(|expr| Claimed::new(schema, expr)).collect()
-    };
-    [Role::Anon, Role::Authenticated].into_iter().map(|role| (role, of(role))).collect()
-}
 
 pub(super) struct Lowerer<'a> {
     pub(super) ground: Ground<'a>,

@@ -2,7 +2,7 @@
 
 use super::catalog::{Catalog, Guarded, Policy};
 use super::constant;
-use super::duplicate::Doubt;
+use super::duplicate::{Doubt, reduced};
 use super::error::PolicyError;
 use super::raw::{Raw, RawKind, RawSelect, RawSource};
 use super::schema::Command;
@@ -82,31 +82,24 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    /// The permissive policies that others make superfluous with all that they read, as `a` does with
-    /// `a AND EXISTS (..)`: the planner drops them whole.
+    /// The permissive policies that another makes superfluous with all that they read, as `a` does with
+    /// `a AND EXISTS (..)`: the planner leaves one side of an OR alone only where it says all that the OR comes to.
     fn absorbed(&self, doubt: Doubt) -> Vec<&'a str> {
-        let live = |raws: &[(&Policy, &Raw)]| {
-            let open = raws.iter().map(|(_, raw)| (*raw).clone()).collect();
-            let mut count = 0_usize;
-            constant::live(&Raw { kind: RawKind::Or(open), line: 0 }, doubt, &mut |_| count += 1);
-            count
+        let reads = |raw: &Raw| {
+            let mut any = false;
+            constant::live(raw, doubt, &mut |_| any = true);
+            any
         };
-        let alone = |one: &(&'a Policy, &'a Raw)| live(std::slice::from_ref(one));
-        let mut found = Vec::new();
-        let mut left = self.permissive.clone();
-        let mut at = 0;
-        while live(&left) < left.iter().map(alone).sum() {
-            let Some(one) = left.get(at).copied() else { break };
-            let mut others = left.clone();
-            others.remove(at);
-            if alone(&one) > 0 && live(&others) == live(&left) {
-                found.push(one.0.name.as_str());
-                left = others;
-            } else {
-                at += 1;
-            }
+        if self.permissive.len() < 2 || !self.permissive.iter().any(|(_, raw)| reads(raw)) {
+            return Vec::new();
         }
-        found
+        let all = self.permissive.iter().map(|(_, raw)| (*raw).clone()).collect();
+        let whole = reduced(&Raw { kind: RawKind::Or(all), line: 0 }, doubt);
+        let Some(stays) = self.permissive.iter().position(|(_, raw)| reduced(raw, doubt) == whole) else {
+            return Vec::new();
+        };
+        let others = self.permissive.iter().enumerate().filter(|(at, (_, raw))| *at != stays && reads(raw));
+        others.map(|(_, (policy, _))| policy.name.as_str()).collect()
     }
 }
 

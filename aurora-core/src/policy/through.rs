@@ -1,11 +1,15 @@
 //! What reaches a table through others: denials of functions, and circles that only running would find.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalog::Catalog;
 use super::error::PolicyError;
+use super::evaluate::Claimed;
+use super::expr::Expr;
+use super::known;
 use super::lower::AllVerdicts;
-use super::schema::Command;
+use super::predicate::Predicate;
+use super::schema::{Command, Schema};
 use crate::types::Role;
 
 /// What a function or a column denies, it denies to every policy that leads to it; tables are asked for by
@@ -76,4 +80,30 @@ pub(super) fn circles(catalog: &Catalog, guarded: &AllVerdicts, role: Role) -> V
         }
     }
     errors
+}
+
+/// Every predicate with the table whose rows it guards.
+pub(super) fn predicates(guarded: &AllVerdicts) -> impl Iterator<Item = (&str, &Expr)> {
+    let conditions = guarded.iter().flat_map(|(table, verdicts)| {
+        verdicts.values().flat_map(move |verdict| {
+            let checks = verdict.checks.iter().map(|check| &check.predicate);
+            checks.chain(std::iter::once(&verdict.using)).map(move |predicate| (table, predicate))
+        })
+    });
+    conditions.filter_map(|(table, predicate)| match predicate {
+        Predicate::Expr(lowering) => Some((table.as_str(), lowering.expr())),
+        Predicate::True | Predicate::False => None,
+    })
+}
+
+pub(super) fn claimed(guarded: &AllVerdicts, schema: &Schema) -> BTreeMap<Role, Vec<Claimed>> {
+    let of = |role: Role| {
+        let verdicts = guarded.values().flatten().filter(move |((own, _), _)| *own == role);
+        let exprs = verdicts.filter_map(|(_, verdict)| match &verdict.using {
+            Predicate::Expr(lowering) => Some(lowering.expr()),
+            Predicate::True | Predicate::False => None,
+        });
+        known::conditions(exprs).into_iter().map(|expr| Claimed::new(schema, expr)).collect()
+    };
+    [Role::Anon, Role::Authenticated].into_iter().map(|role| (role, of(role))).collect()
 }

@@ -22,7 +22,7 @@ pub(crate) fn draw(rng: &mut Rng, world: &mut World) {
     }
     out.extend(helpers::draw(rng, world));
     for at in 0..world.tables.len() {
-        if rng.chance(5) && repeating(rng, world, at, &mut out) {
+        if rng.chance(8) && repeating(rng, world, at, &mut out) {
             continue;
         }
         if rng.chance(14)
@@ -114,17 +114,32 @@ fn alone(rng: &mut Rng, world: &World, table: usize) -> Option<Node> {
     Some(node.tag(if roles.is_empty() { "policy TO PUBLIC" } else { "policy TO authenticated" }))
 }
 
-/// Two policies alone, of which one only says more than the other: an OR that repeats a side, too.
+/// Two policies alone that have a side in common: one that only says more than the other, or each more in its own way.
 fn repeating(rng: &mut Rng, world: &World, table: usize, out: &mut Vec<Node>) -> bool {
     let mut exprs = exprs(rng, world, table, false);
-    let (Some(one), Some(more)) = (exprs.owned(), exprs.subquery(1)) else { return false };
-    let roles = *rng.pick(&["", " TO authenticated"]);
+    let Some(one) = exprs.owned() else { return false };
+    let roles = *exprs.rng.pick(&["", " TO authenticated"]);
+    let (first, second) = match exprs.rng.below(4) {
+        0 | 1 => {
+            let Some(more) = exprs.subquery(1) else { return false };
+            (vec![one.clone()], vec![one, more])
+        }
+        2 => {
+            let more = exprs.bool(0);
+            (vec![one.clone()], vec![one, more])
+        }
+        _ => {
+            let (more, other) = (exprs.bool(0), exprs.bool(0));
+            (vec![one.clone(), more], vec![one, other])
+        }
+    };
+    let swapped = exprs.rng.chance(50);
     let head = |name: &str| format!("CREATE POLICY {name} ON {}{roles} USING ", world.tables[table].name);
-    let both = [one.clone(), more];
-    for node in [
-        Node::of(Kind::Other, &format!("{}({{}})", head("p0")), [one]),
-        Node::of(Kind::Other, &format!("{}({{}} AND {{}})", head("p1")), both).tag(REPEATED),
-    ] {
+    for (name, sides) in
+        if swapped { [("p1", first), ("p0", second)] } else { [("p0", first), ("p1", second)] }
+    {
+        let form = if sides.len() == 1 { "({})" } else { "({} AND {})" };
+        let node = Node::of(Kind::Other, &format!("{}{form}", head(name)), sides).tag(REPEATED);
         let node = node.tag("policy FOR ALL").tag("permissive").tag("USING alone");
         out.push(node.tag(if roles.is_empty() { "policy TO PUBLIC" } else { "policy TO authenticated" }));
     }

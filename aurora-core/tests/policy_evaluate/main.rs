@@ -374,6 +374,35 @@ fn what_another_policy_makes_superfluous_asks_for_no_facts() {
     assert_eq!(compiled.needs().len(), 1);
 }
 
+/// What sides of an OR have in common PostgreSQL asks once; none of them is left out for it.
+#[test]
+fn what_policies_have_in_common_leaves_none_of_them_out() {
+    let own = "owner = (SELECT auth.uid())";
+    for (one, other) in [
+        (format!("{own} AND title = 'a'"), format!("{own} AND title = 'b'")),
+        (own.to_owned(), format!("{own} AND public")),
+        (format!("{own} AND title = 'a'"), format!("{own} AND title = 'b' AND {MEMBER}")),
+        (own.to_owned(), format!("{own} AND {MEMBER}")),
+    ] {
+        for (p, q) in [(&one, &other), (&other, &one)] {
+            let text = format!(
+                "CREATE POLICY p ON notes FOR ALL USING ({p}); CREATE POLICY q ON notes FOR ALL USING ({q});"
+            );
+            for (command, clause) in [(Command::Select, Clause::Using), (Command::Insert, Clause::Check)] {
+                let compiled = compile(&text, command, clause).unwrap_or_else(|errors| panic!("{errors}"));
+                let mut facts = ann();
+                for fact in compiled.needs() {
+                    facts = facts.with(fact, Vec::<[i64; 1]>::new());
+                }
+                let ann = ANN.to_string();
+                let row =
+                    [("owner", ValueRef::Text(&ann)), ("title", ValueRef::Text("a")), ("public", FALSE)];
+                assert_eq!(state(decide(&compiled, &facts, &row)), "allow", "{p} / {q}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_row_that_lacks_a_value_is_an_error() {
     let compiled = condition("owner = auth.uid() OR public");

@@ -140,8 +140,9 @@ impl Lowered {
         clause_of(self, command, clause)?;
         let mut compiler = Compiler::new(self, table, layout);
         let mut policies = Vec::new();
-        for part in self.parts(table, role, command) {
-            let Some(expr) = part.expr(clause == Clause::Check) else { continue };
+        let check = clause == Clause::Check;
+        for part in self.parts(table, role, command, check) {
+            let Some(expr) = part.expr(check) else { continue };
             policies.push(Policy {
                 name: part.policy.clone(),
                 place: format!("{}:{}", self.file(), part.line),

@@ -213,10 +213,7 @@ impl Lowered {
         } else if role == Role::Service {
             Node::Constant(Truth::True)
         } else {
-            let check = clause == Clause::Check;
-            let parts = self.parts(table, role, command);
-            // What PostgreSQL does not look at is asked for no facts: they may be another's to read.
-            let parts = parts.filter(|part| !part.absorbed.contains(&(command, check)));
+            let parts = self.parts(table, role, command, clause == Clause::Check);
             compiled(self, table, parts, clause, &mut compiler)?
         };
         Ok(Compiled(Arc::new(Program { role, node, facts: compiler.facts })))
