@@ -144,10 +144,7 @@ async fn opening_a_link_changes_nothing() {
         assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
         assert!(page.text.contains("<form method=\"post\"") && !page.text.contains("<script"));
         let policy = page.headers["content-security-policy"].to_str().unwrap();
-        assert!(
-            policy.contains("default-src 'none'")
-                && policy.contains("form-action 'self' https://spa.example.com")
-        );
+        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
         assert_eq!(page.headers["cache-control"], "no-store");
         assert_eq!(page.headers["referrer-policy"], "same-origin");
     }
@@ -218,9 +215,14 @@ async fn what_a_stranger_set_is_gone_when_the_owner_confirms() {
     post(&fixture, "/signup", theirs.clone()).await;
     let session = by_link(&fixture, "signup", &token(&own)).await;
     assert_eq!(session.status, 200, "{}", session.text);
-    assert_eq!(session.json["user"]["user_metadata"], json!({ "name": "Ann" }));
+    // Nobody can tell whose mail it was, so that it proves the mailbox and no password.
+    assert_eq!(session.json["user"]["user_metadata"], json!({}));
+    for password in [PASSWORD, "the stranger's own"] {
+        assert_eq!(fixture.sign_in("ann@example.com", password).await.code(), "invalid_credentials");
+    }
+    let chosen = fixture.call("PUT", "/user", Some(&session.access()), json!({ "password": PASSWORD })).await;
+    assert_eq!(chosen.status, 200, "{}", chosen.text);
     assert_eq!(fixture.sign_in("ann@example.com", PASSWORD).await.status, 200);
-    assert_eq!(fixture.sign_in("ann@example.com", "the stranger's own").await.code(), "invalid_credentials");
     assert_eq!(by_link(&fixture, "signup", &token(&planted)).await.code(), "otp_expired");
     // By a link, without a registration of her own.
     let theirs =
@@ -245,6 +247,97 @@ async fn what_a_stranger_set_is_gone_when_the_owner_confirms() {
     for password in ["the stranger's own", PASSWORD] {
         assert_eq!(fixture.sign_in("cyd@example.com", password).await.code(), "invalid_credentials");
     }
+}
+
+/// A stranger fills the places for registrations that wait; the owner's own still gets its mail, and with a verifier
+/// its password.
+#[tokio::test]
+async fn whoever_asked_and_reads_the_mail_keeps_their_password() {
+    let fixture = fixture().await;
+    for number in 0..7 {
+        let theirs = json!({ "email": "ann@example.com", "password": format!("the stranger's {number}") });
+        post(&fixture, "/signup", theirs).await;
+    }
+    fixture.send_mails().await;
+    let before = fixture.mailbox.mails();
+    let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes()));
+    let mine = json!({ "email": "ann@example.com", "password": PASSWORD, "data": { "name": "Ann" },
+        "code_challenge": challenge, "code_challenge_method": "s256" });
+    post(&fixture, "/signup", mine).await;
+    fixture.send_mails().await;
+    let own = newer(&fixture, &before);
+    let place = location(&open(&fixture, own.link.as_deref().unwrap()).await);
+    let pressed = location(&press(&fixture, own.link.as_deref().unwrap()).await);
+    assert_eq!(place, pressed, "pressing a link with a challenge gives what opening it gives");
+    assert_eq!(fixture.count("SELECT count(*) FROM auth_sessions").await, 0);
+    let body = json!({ "auth_code": parameter(&place, "code"), "code_verifier": VERIFIER });
+    let session = post(&fixture, "/token?grant_type=pkce", body).await;
+    assert_eq!(session.json["user"]["user_metadata"], json!({ "name": "Ann" }), "{}", session.text);
+    assert_eq!(fixture.sign_in("ann@example.com", PASSWORD).await.status, 200);
+    // Somebody who registers twice is nobody else.
+    for _ in 0..2 {
+        fixture.sign_up("bob@example.com").await;
+    }
+    let mail = mail(&fixture, Kind::Confirmation, "bob@example.com").await;
+    assert_eq!(by_link(&fixture, "signup", &token(&mail)).await.status, 200);
+    assert_eq!(fixture.sign_in("bob@example.com", PASSWORD).await.status, 200);
+}
+
+/// The newest mail that was not there before.
+fn newer(fixture: &Fixture, before: &[Rendered]) -> Rendered {
+    let mails = fixture.mailbox.mails();
+    mails.into_iter().find(|mail| !before.iter().any(|old| old.id == mail.id)).expect("no new mail")
+}
+
+/// What an intruder had under way ends with the old password.
+#[tokio::test]
+async fn a_new_password_ends_a_change_of_the_address() {
+    let mut options = options();
+    options.settings.sign_ups.both_addresses_confirm = false;
+    let fixture = Fixture::with(options).await;
+    let session = confirmed(&fixture, "ann@example.com").await;
+    let access = session.access();
+    fixture.call("PUT", "/user", Some(&access), json!({ "email": "eve@example.com" })).await;
+    let mail = mail(&fixture, Kind::EmailChangeNew, "eve@example.com").await;
+    let changed = fixture.call("PUT", "/user", Some(&access), json!({ "password": "a brand new one" })).await;
+    assert!(changed.json.get("new_email").is_none(), "{}", changed.text);
+    assert_eq!(by_link(&fixture, "email_change", &token(&mail)).await.code(), "otp_expired");
+    let before = mails_to(&fixture, "eve@example.com").await;
+    // The same answer for nobody, for nothing and for something that waits.
+    let resend = async |email: &str| {
+        post(&fixture, "/resend", json!({ "type": "email_change", "email": email })).await
+    };
+    for email in ["ann@example.com", "nobody@example.com"] {
+        let reply = resend(email).await;
+        assert_eq!((reply.status.as_u16(), reply.text.as_str()), (200, "{}"), "{email}");
+    }
+    assert_eq!(mails_to(&fixture, "eve@example.com").await, before);
+    // Address and password in one go: the links that were sent are good.
+    let both = json!({ "email": "new@example.com", "password": "one more of them" });
+    assert_eq!(fixture.call("PUT", "/user", Some(&access), both).await.status, 200);
+    assert_eq!(resend("ann@example.com").await.text, "{}");
+    let mail = self::mail(&fixture, Kind::EmailChangeNew, "new@example.com").await;
+    assert!(!token(&mail).starts_with("pkce_"));
+    // The present address takes it back.
+    let back = fixture.call("PUT", "/user", Some(&access), json!({ "email": "ann@example.com" })).await;
+    assert!(back.json.get("new_email").is_none(), "{}", back.text);
+    assert_eq!(by_link(&fixture, "email_change", &token(&mail)).await.code(), "otp_expired");
+}
+
+/// A stranger's guesses at an address use up none of its nonces.
+#[tokio::test]
+async fn guesses_at_an_address_leave_its_nonces_alone() {
+    let mut options = options();
+    options.limits.guesses = Quota::new(5, Duration::from_secs(900));
+    let fixture = Fixture::with(options).await;
+    let session = confirmed(&fixture, "ann@example.com").await;
+    fixture.call("GET", "/reauthenticate", Some(&session.access()), Value::Null).await;
+    let nonce = mail(&fixture, Kind::Reauthentication, "ann@example.com").await.code.unwrap();
+    for _ in 0..8 {
+        by_code(&fixture, "email", "ann@example.com", "no such code").await;
+    }
+    let body = json!({ "password": "a brand new one", "nonce": nonce });
+    assert_eq!(fixture.call("PUT", "/user", Some(&session.access()), body).await.status, 200);
 }
 
 #[tokio::test]

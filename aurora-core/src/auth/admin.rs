@@ -150,7 +150,7 @@ impl Auth {
             changed.push("email");
         }
         if patch.email_confirm && user.email.is_some() {
-            user.email_confirmed_at = user.email_confirmed_at.or(Some(now));
+            super::service::confirm(&mut user, now);
             changed.push("confirmed");
         }
         let ends = hash.is_some() || matches!(patch.ban, Some(Ban::For(_)));
@@ -171,8 +171,10 @@ impl Auth {
         if ends {
             ended = transaction.end_sessions_of(id, None, now).await?;
         }
-        if ends || changed.contains(&"email") {
+        if ends || !changed.is_empty() {
             transaction.delete_tokens_of(id, None).await?;
+            user.new_email = None;
+            user.email_change_sent_at = None;
         }
         if !transaction.update_user(&user).await? {
             return Err(taken());
@@ -242,7 +244,10 @@ impl Auth {
                 let user_metadata = metadata::merge("{}", data.as_deref())?;
                 let user = match found {
                     Some(user) if user.email_confirmed_at.is_some() => return Err(taken()),
-                    Some(user) => user,
+                    Some(mut user) => {
+                        user.contested_at = user.contested_at.or(Some(self.now()));
+                        user
+                    }
                     None => self.registered(&mut *transaction, &email, hash.clone(), &user_metadata).await?,
                 };
                 pending =
@@ -279,9 +284,6 @@ impl Auth {
             }
         };
         let minted = self.token(&mut *transaction, &user, purpose, &to, &back, pending.as_ref()).await?;
-        let minted = minted.ok_or_else(|| {
-            Error::new(Code::OverEmailSendRateLimit, "Too many registrations of this address wait already")
-        })?;
         user.updated_at = self.now();
         transaction.update_user(&user).await?;
         let record = self.by_service(Action::LINK_GENERATED, user.id).with("mail", purpose.as_str());

@@ -96,8 +96,8 @@ impl Auth {
         };
         match what {
             Resend::Signup => {
-                // Where several people registered the address, nobody knows whose password the row has.
-                let pending = if self.is_contested(&mut *transaction, &user).await? {
+                // Where several people asked for the address, nobody knows whose password the row has.
+                let pending = if user.contested_at.is_some() {
                     Pending::default()
                 } else {
                     Pending {
@@ -108,7 +108,15 @@ impl Auth {
                 };
                 self.send(&mut *transaction, &mut user, purpose, &email, &back, Some(&pending)).await?;
             }
-            Resend::EmailChange => self.send_change(&mut *transaction, &mut user, &back).await?,
+            Resend::EmailChange => {
+                let new = user.new_email.clone();
+                if new.is_none_or(|new| !self.may_mail(&new)) {
+                    drop(transaction);
+                    let record = record.with("reason", "the new address got enough mails");
+                    return self.send_nothing(purpose, &email, &back, record).await;
+                }
+                self.send_change(&mut *transaction, &mut user, &back).await?;
+            }
         }
         transaction.update_user(&user).await?;
         self.0.audit.write(&mut *transaction, record.target(user.id)).await?;

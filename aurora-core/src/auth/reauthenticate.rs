@@ -30,8 +30,9 @@ impl Auth {
     /// Uses a nonce up. `false` if it is not one of this user's: that counts as a wrong code.
     pub(super) async fn is_nonce(&self, user: &User, nonce: &Secret) -> Result<bool> {
         let Some(email) = &user.email else { return Ok(false) };
-        let mut key = b"code\0".to_vec();
-        key.extend_from_slice(email.as_str().as_bytes());
+        // Under the user's own key: a stranger who guesses at the address uses up nothing of it.
+        let mut key = b"nonce\0".to_vec();
+        key.extend_from_slice(user.id.as_bytes());
         let guess = self.0.limiter.guess(&key)?;
         let hash = self.code_hash(email, Purpose::Reauthentication, nonce.expose());
         let mut transaction = self.database().begin().await?;
@@ -41,7 +42,7 @@ impl Auth {
         let known = match good {
             Some(token) => transaction.delete_token(token.id).await?,
             None => {
-                transaction.count_try(email).await?;
+                transaction.count_try(email, true).await?;
                 false
             }
         };

@@ -34,6 +34,10 @@ impl Auth {
             let record = record.with("reason", "nobody who may come in");
             return self.send_nothing(purpose, email, &back, record).await;
         };
+        if user.email_confirmed_at.is_none() {
+            // Whoever asks may not be who registered.
+            user.contested_at = user.contested_at.or(Some(self.now()));
+        }
         self.send(&mut *transaction, &mut user, purpose, email, &back, None).await?;
         transaction.update_user(&user).await?;
         self.0.audit.write(&mut *transaction, record.target(user.id)).await?;

@@ -20,6 +20,7 @@ pub(super) fn chosen(settings: &Settings, wanted: Option<&str>) -> String {
 pub(super) fn is_allowed(settings: &Settings, wanted: &str) -> bool {
     // What browsers repair, we do not take: a backslash, a tab or a line break makes another URL of it.
     if wanted.len() > 2_048
+        || !wanted.is_ascii()
         || wanted.bytes().any(|byte| byte.is_ascii_control() || byte == b'\\' || byte == b' ')
     {
         return false;
@@ -149,6 +150,7 @@ mod tests {
             "data:text/html,x",
             "https://app.example.com\t.evil.test",
             "http://localhost:3001/",
+            "https://app.example.com/\u{e9}",
         ] {
             assert!(!is_allowed(&settings, wanted), "{wanted}");
             assert_eq!(chosen(&settings, Some(wanted)), "https://app.example.com");

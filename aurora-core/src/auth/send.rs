@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use super::one_time::{ComeBack, Minted, Pending, Purpose};
 use super::{Auth, redirect};
 use crate::audit::{Action, Actor, Record};
@@ -10,16 +8,16 @@ use crate::store::{Transaction, User};
 use crate::types::{Code, Error, Result};
 use crate::validate::Email;
 
-/// A row among the tokens that is none: nothing finds it but its user.
-const CONTESTED: &str = "contested";
-/// A hundred years: until somebody confirms, which deletes it.
-const UNTIL_CONFIRMED: Duration = Duration::from_secs(100 * 366 * 86_400);
 /// Registrations of one address that may wait at the same time, each with a mail of its own.
 const WAITING: usize = 5;
 
 impl Auth {
     /// Counts a mail: by who asks for it, and by who gets it, whether or not they are known here.
     pub(super) fn check_mail(&self, to: &Email, client: &Client) -> Result<()> {
+        // Before anything is looked at: without a mailer the answer is the same for everyone.
+        if !self.0.outbox.delivers() {
+            return Err(Error::new(Code::EmailProviderDisabled, "Email is not set up"));
+        }
         let limiter = &self.0.limiter;
         let limited = |error: Error| {
             let wait = error.retry_after().unwrap_or(60);
@@ -28,6 +26,11 @@ impl Auth {
         };
         limiter.check(Bucket::Mail, &address_key(client.address())).map_err(limited)?;
         limiter.check(Bucket::MailTo, to.as_str().as_bytes()).map_err(limited)
+    }
+
+    /// Whether that recipient may get one more, counted.
+    pub(super) fn may_mail(&self, to: &Email) -> bool {
+        self.0.limiter.check(Bucket::MailTo, to.as_str().as_bytes()).is_ok()
     }
 
     /// Writes a token and its mail. The user's row is the caller's to write.
@@ -39,10 +42,8 @@ impl Auth {
         to: &Email,
         back: &ComeBack,
         pending: Option<&Pending>,
-    ) -> Result<bool> {
-        let Some(minted) = self.token(transaction, user, purpose, to, back, pending).await? else {
-            return Ok(false);
-        };
+    ) -> Result<()> {
+        let minted = self.token(transaction, user, purpose, to, back, pending).await?;
         let message = self.message(user, purpose, to, &minted, back);
         self.0.outbox.put(transaction, &message).await?;
         let now = Some(self.now());
@@ -53,10 +54,10 @@ impl Auth {
             Purpose::EmailChangeCurrent | Purpose::EmailChangeNew => user.email_change_sent_at = now,
             Purpose::Reauthentication => user.reauthentication_sent_at = now,
         }
-        Ok(true)
+        Ok(())
     }
 
-    /// Writes a token without its mail. `None`: too many registrations of this address wait already.
+    /// Writes a token without its mail.
     pub(super) async fn token(
         &self,
         transaction: &mut dyn Transaction,
@@ -65,43 +66,31 @@ impl Auth {
         to: &Email,
         back: &ComeBack,
         pending: Option<&Pending>,
-    ) -> Result<Option<Minted>> {
+    ) -> Result<Minted> {
         let now = self.now();
-        let tokens = transaction.tokens_of(user.id).await?;
-        let alive = || tokens.iter().filter(|token| token.address == *to && token.expires_at > now);
         // Another mail gives no new tries.
-        let tries = alive().map(|token| token.tries).max().unwrap_or(0);
+        let nonce = purpose == Purpose::Reauthentication;
+        let tries = transaction.tries_at(to, nonce, now).await?;
         if purpose == Purpose::Confirmation {
-            // Each registration keeps its own mail: whose comes back is the one that counts.
-            if alive().filter(|token| token.purpose == purpose.as_str()).count() >= WAITING {
-                return Ok(None);
+            // Each registration keeps its own mail: whose comes back is the one that counts. Of too many, the oldest
+            // goes.
+            let tokens = transaction.tokens_of(user.id).await?;
+            let waiting = tokens.iter().filter(|token| token.purpose == purpose.as_str());
+            for old in waiting.skip(WAITING - 1) {
+                transaction.delete_token(old.id).await?;
             }
         } else {
             transaction.delete_tokens_of(user.id, Some(purpose.as_str())).await?;
         }
         // What nobody can use any more, of anyone's.
         transaction.forget_tokens(now.minus(self.0.settings.mails.lifetime)).await?;
-        let mut minted = self.mint(user, purpose, to, back.challenge.as_ref(), pending)?;
+        // Two addresses agree to a change, maybe on two devices: neither has the other's verifier.
+        let change = matches!(purpose, Purpose::EmailChangeCurrent | Purpose::EmailChangeNew);
+        let challenge = back.challenge.as_ref().filter(|_| !change);
+        let mut minted = self.mint(user, purpose, to, challenge, pending)?;
         minted.row.tries = tries;
         transaction.insert_token(&minted.row).await?;
-        Ok(Some(minted))
-    }
-
-    /// Notes that several people registered an address that nobody confirmed: the row's password may be anyone's.
-    pub(super) async fn contest(&self, transaction: &mut dyn Transaction, user: &User) -> Result<()> {
-        if self.is_contested(transaction, user).await? {
-            return Ok(());
-        }
-        let Some(email) = user.email.clone() else { return Ok(()) };
-        let mut note = self.mint(user, Purpose::Confirmation, &email, None, None)?.row;
-        note.purpose = CONTESTED.to_owned();
-        note.expires_at = note.created_at.plus(UNTIL_CONFIRMED);
-        transaction.insert_token(&note).await
-    }
-
-    /// Whether several people registered this user's address.
-    pub(super) async fn is_contested(&self, transaction: &mut dyn Transaction, user: &User) -> Result<bool> {
-        Ok(transaction.tokens_of(user.id).await?.iter().any(|token| token.purpose == CONTESTED))
+        Ok(minted)
     }
 
     /// The link of a token's mail.
@@ -159,7 +148,8 @@ impl Auth {
         back: &ComeBack,
         record: Record,
     ) -> Result<()> {
-        let nobody = self.new_user(to.clone(), None, "{}".to_owned(), false)?;
+        let mut nobody = self.new_user(to.clone(), None, "{}".to_owned(), false)?;
+        nobody.new_email = Some(to.clone());
         let minted = self.mint(&nobody, purpose, to, back.challenge.as_ref(), None)?;
         let message = self.message(&nobody, purpose, to, &minted, back);
         let mut transaction = self.database().begin().await?;

@@ -65,7 +65,7 @@ impl Auth {
     pub async fn confirm_email(&self, user: UserId) -> Result<()> {
         let now = self.now();
         self.change(user, Action::USER_MODIFIED, false, |user| {
-            user.email_confirmed_at = Some(now);
+            confirm(user, now);
             Ok(())
         })
         .await
@@ -185,6 +185,15 @@ impl Auth {
     pub(super) fn by_service(&self, action: Action, user: UserId) -> Record {
         Record::security(self.now(), Actor::Service, action).target(user)
     }
+}
+
+/// Confirms the current address. Where several people asked for it, nobody knows whose password the row has.
+pub(super) fn confirm(user: &mut User, now: Timestamp) {
+    if user.email_confirmed_at.is_none() && user.contested_at.take().is_some() {
+        user.password = None;
+        user.user_metadata = "{}".to_owned();
+    }
+    user.email_confirmed_at = Some(now);
 }
 
 fn unknown() -> Error {

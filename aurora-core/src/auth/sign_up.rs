@@ -1,6 +1,7 @@
 use super::one_time::{ComeBack, Pending, Purpose};
 use super::{Account, Auth, IssuedSession, metadata};
 use crate::audit::{Action, Actor};
+use crate::crypto::Verdict;
 use crate::load::{Bucket, address_key};
 use crate::mail::{Kind, Message};
 use crate::session::Client;
@@ -64,7 +65,8 @@ impl Auth {
         }
         let mut transaction = self.database().begin().await?;
         if !self.insert(&mut *transaction, &user).await? {
-            return self.taken(transaction, user, &wish.back, client).await;
+            drop(transaction);
+            return self.taken(user, password.secret(), &wish.back, client).await;
         }
         if !confirmed {
             self.send_confirmation(&mut *transaction, &mut user, &wish.back).await?;
@@ -83,12 +85,15 @@ impl Auth {
 
     async fn taken(
         &self,
-        mut transaction: Box<dyn Transaction>,
         mut user: User,
+        password: &Secret,
         back: &ComeBack,
         client: &Client,
     ) -> Result<SignedUp> {
+        let autoconfirm = self.0.settings.sign_ups.autoconfirm.is_on();
+        let same = !autoconfirm && self.is_same_registration(&user, password).await?;
         let mut record = self.record(Actor::Anonymous, Action::USER_REPEATED_SIGN_UP, client);
+        let mut transaction = self.database().begin().await?;
         let owner = match &user.email {
             Some(email) => transaction.user_by_email(email).await?,
             None => None,
@@ -96,9 +101,9 @@ impl Auth {
         if let Some(owner) = &owner {
             record = record.target(owner.id);
         }
-        let autoconfirm = self.0.settings.sign_ups.autoconfirm.is_on();
         if !autoconfirm {
-            self.again(&mut *transaction, owner, &mut user, back).await?;
+            user.confirmation_sent_at = Some(self.now());
+            self.again(&mut *transaction, owner, &user, same, back).await?;
         }
         self.0.audit.write(&mut *transaction, record).await?;
         transaction.commit().await?;
@@ -110,13 +115,25 @@ impl Auth {
         Ok(SignedUp::Pending(Box::new(Account { user, made_up: true })))
     }
 
+    /// Whether somebody who waits for their mail registers once more, with the same password.
+    async fn is_same_registration(&self, wished: &User, password: &Secret) -> Result<bool> {
+        let Some(email) = &wished.email else { return Ok(false) };
+        let owner = self.database().read().await?.user_by_email(email).await?;
+        let stored =
+            owner.filter(|owner| owner.email_confirmed_at.is_none()).and_then(|owner| owner.password);
+        // A confirmed one costs the same: how long it takes does not tell them apart.
+        let verdict = self.0.passwords.verify(password, stored.as_deref()).await?;
+        Ok(stored.is_some() && matches!(verdict, Verdict::Match { .. }))
+    }
+
     /// Someone registers an address that is taken. Its owner is told; where nobody confirmed it yet, this
     /// registration gets a mail of its own, and whoever's mail comes back is the one that counts.
     async fn again(
         &self,
         transaction: &mut dyn Transaction,
         owner: Option<User>,
-        wished: &mut User,
+        wished: &User,
+        same: bool,
         back: &ComeBack,
     ) -> Result<()> {
         let Some(mut owner) =
@@ -125,7 +142,6 @@ impl Auth {
             return Ok(());
         };
         if owner.email_confirmed_at.is_some() {
-            wished.confirmation_sent_at = Some(self.now());
             return match &owner.email {
                 Some(email) => {
                     let message = Message::new(Kind::AlreadyRegistered, email.clone());
@@ -138,10 +154,12 @@ impl Auth {
         mailed.password = wished.password.clone();
         mailed.user_metadata = wished.user_metadata.clone();
         self.send_confirmation(transaction, &mut mailed, back).await?;
-        wished.confirmation_sent_at = mailed.confirmation_sent_at.or(Some(self.now()));
         owner.confirmation_sent_at = mailed.confirmation_sent_at;
+        if !same {
+            owner.contested_at = owner.contested_at.or(Some(self.now()));
+        }
         transaction.update_user(&owner).await?;
-        self.contest(transaction, &owner).await
+        Ok(())
     }
 
     /// The mail of a registration. What the user's row has by then takes effect with its use.
@@ -157,8 +175,7 @@ impl Auth {
             user_metadata: Some(user.user_metadata.clone()),
             other_agreed: false,
         };
-        self.send(transaction, user, Purpose::Confirmation, &email, back, Some(&pending)).await?;
-        Ok(())
+        self.send(transaction, user, Purpose::Confirmation, &email, back, Some(&pending)).await
     }
 
     /// A user who does not exist yet, with an e-mail identity.
@@ -199,6 +216,7 @@ impl Auth {
             created_at: now,
             updated_at: now,
             deleted_at: None,
+            contested_at: None,
             is_anonymous: false,
             identities: Vec::new(),
         }

@@ -49,6 +49,8 @@ impl Auth {
         let id = user_of(principal)?;
         let before = self.database().read().await?.user(id).await?.ok_or_else(user_gone)?;
         let email = change.email.as_deref().map(str::parse::<Email>).transpose()?;
+        // The present address takes a change back that waits.
+        let cancels = email.is_some() && email == before.email && before.new_email.is_some();
         let email = email.filter(|email| before.email.as_ref() != Some(email));
         let user_metadata = metadata::merge(&before.user_metadata, change.data.as_deref())?;
         // A hash costs what a sign-in costs, and is counted as one; so is what only comes to a refusal.
@@ -67,7 +69,8 @@ impl Auth {
         if let Some(email) = email.as_ref().filter(|_| !self.0.settings.sign_ups.autoconfirm.is_on()) {
             self.check_mail(email, client)?;
         }
-        self.apply(principal, &before, Changed { email, hash, data, back: change.back }, client).await
+        self.apply(principal, &before, Changed { email, hash, data, back: change.back, cancels }, client)
+            .await
     }
 
     /// A recent sign-in, or the current password.
@@ -161,6 +164,12 @@ impl Auth {
             user.user_metadata = data;
         }
         let mut details = Vec::new();
+        if changed.hash.is_some() || changed.cancels {
+            // What an intruder had under way ends with the old password, a change of the address as well.
+            transaction.delete_tokens_of(user.id, None).await?;
+            user.new_email = None;
+            user.email_change_sent_at = None;
+        }
         if let Some(email) = changed.email {
             let former = user.email.clone();
             details.push(("email", self.change_email(&mut user, email.clone())));
@@ -187,7 +196,6 @@ impl Auth {
         let mut ended = Vec::new();
         let action = if new_password {
             ended = transaction.end_sessions_of(user.id, principal.session_id(), now).await?;
-            transaction.delete_tokens_of(user.id, None).await?;
             if let Some(email) = user.email.as_ref().filter(|_| user.email_confirmed_at.is_some()) {
                 let message = Message::new(Kind::PasswordChanged, email.clone());
                 self.notify(&mut *transaction, message, &user).await?;
@@ -246,4 +254,5 @@ struct Changed {
     hash: Option<String>,
     data: Option<String>,
     back: ComeBack,
+    cancels: bool,
 }

@@ -27,7 +27,7 @@ impl Auth {
         let mut transaction = self.database().begin().await?;
         let found = transaction.token_by_link(&self.link_hash(token.expose())).await?;
         match self.good(found, kind)? {
-            Some((token, purpose)) => self.redeem(transaction, token, purpose, client).await,
+            Some((token, purpose)) => self.redeem(transaction, token, purpose, Proof::Mail, client).await,
             None => {
                 drop(transaction);
                 Err(self.refuse_token("link", None, expired(), client).await)
@@ -57,10 +57,10 @@ impl Auth {
             let found = transaction.token_by_code(&hash).await?.filter(|token| token.tries < TRIES);
             if let Some((token, purpose)) = self.good(found, kind)? {
                 guess.succeeded();
-                return self.redeem(transaction, token, purpose, client).await;
+                return self.redeem(transaction, token, purpose, Proof::Mail, client).await;
             }
         }
-        transaction.count_try(&email).await?;
+        transaction.count_try(&email, false).await?;
         transaction.commit().await?;
         Err(self.refuse_token("code", None, expired(), client).await)
     }
@@ -104,7 +104,7 @@ impl Auth {
             return Err(self.refuse_token("exchange", Some(&token), denial, client).await);
         }
         let purpose = Purpose::of(&token)?;
-        self.redeem(transaction, token, purpose, client).await
+        self.redeem(transaction, token, purpose, Proof::MailAndVerifier, client).await
     }
 
     fn good(&self, found: Option<OneTimeToken>, kind: VerifyType) -> Result<Option<(OneTimeToken, Purpose)>> {
@@ -119,6 +119,7 @@ impl Auth {
         mut transaction: Box<dyn Transaction>,
         token: OneTimeToken,
         purpose: Purpose,
+        proof: Proof,
         client: &Client,
     ) -> Result<Verified> {
         let found = transaction.user(token.user).await?.filter(|user| user.deleted_at.is_none());
@@ -130,7 +131,15 @@ impl Auth {
             drop(transaction);
             return Err(self.refuse_token("banned", Some(&token), banned(), client).await);
         }
-        let pending = self.unseal(&token)?;
+        let mut pending = self.unseal(&token)?;
+        // An address that nobody confirmed before; somebody unknown who gets one had none to confirm.
+        let first = user.email.is_some() && user.email_confirmed_at.is_none();
+        if user.contested_at.is_some() && proof == Proof::Mail {
+            // Several people asked for the address, and nobody can tell whose mail this is: the mailbox is proved,
+            // the password is not.
+            pending.password = None;
+            pending.user_metadata = None;
+        }
         let agreed = match purpose {
             Purpose::EmailChangeCurrent | Purpose::EmailChangeNew => {
                 match self.agree(&mut *transaction, &mut user, &token, purpose, &pending).await? {
@@ -148,7 +157,7 @@ impl Auth {
             drop(transaction);
             return Err(self.refuse_token("another address", Some(&token), expired(), client).await);
         }
-        self.enter_by_mail(transaction, user, purpose, pending, client).await
+        self.enter_by_mail(transaction, user, purpose, first.then_some(pending), client).await
     }
 
     async fn enter_by_mail(
@@ -156,13 +165,13 @@ impl Auth {
         mut transaction: Box<dyn Transaction>,
         mut user: User,
         purpose: Purpose,
-        pending: Pending,
+        first: Option<Pending>,
         client: &Client,
     ) -> Result<Verified> {
         let now = self.now();
         let mut ended = Vec::new();
-        let first = user.email_confirmed_at.is_none();
-        if first {
+        let is_first = first.is_some();
+        if let Some(pending) = first {
             // Whatever a stranger set before its owner came is gone: what counts is what came with this mail.
             ended = transaction.end_sessions_of(user.id, None, now).await?;
             transaction.delete_tokens_of(user.id, None).await?;
@@ -172,6 +181,7 @@ impl Auth {
             }
             user.email_confirmed_at = Some(now);
             user.confirmation_sent_at = None;
+            user.contested_at = None;
         } else {
             transaction.delete_tokens_of(user.id, Some(purpose.as_str())).await?;
         }
@@ -191,7 +201,8 @@ impl Auth {
             transaction.put_identity(user.id, identity).await?;
         }
         let record = self.record(Actor::User(user.id), Action::LOGIN, client).target(user.id);
-        let record = record.with("provider", "email").with("by", purpose.as_str()).with("confirmed", first);
+        let record =
+            record.with("provider", "email").with("by", purpose.as_str()).with("confirmed", is_first);
         self.0.audit.write(&mut *transaction, record).await?;
         let session = self.open_by(transaction, user, "otp", client).await?;
         self.0.sessions.ended(&ended);
@@ -238,8 +249,12 @@ impl Auth {
             self.notify(transaction, message, user).await?;
         }
         user.email_change_sent_at = None;
+        if user.is_anonymous {
+            // Set by whoever asked for the address, who need not be who reads its mail.
+            user.password = None;
+        }
         self.identify(transaction, user).await?;
-        // Confirmed by what just came back, and not for the first time: nothing of a stranger's is here.
+        user.contested_at = None;
         user.email_confirmed_at = Some(self.now());
         Ok(Agreed::Both)
     }
@@ -271,6 +286,15 @@ impl Auth {
         }
         self.deny(record, denial).await
     }
+}
+
+/// What whoever uses a token has shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// That they read the mail.
+    Mail,
+    /// That they also asked for it.
+    MailAndVerifier,
 }
 
 enum Agreed {

@@ -55,7 +55,7 @@ struct LinkBody {
     redirect_to: Option<String>,
 }
 
-/// `/admin/*` and `/invite`: for the service's own key, or a token of its role.
+/// `/admin/*` and `/invite`: for the service's own key.
 impl Http {
     pub(super) async fn administer(
         &self,

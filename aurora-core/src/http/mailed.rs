@@ -110,7 +110,14 @@ impl Http {
         let to = self.auth().redirect_target(field("redirect_to").as_deref());
         let kind = field("type").unwrap_or_default().parse::<VerifyType>();
         let verified = match kind {
-            Ok(kind) => self.auth().verify_link(&token, kind, client).await.map(|verified| (kind, verified)),
+            Ok(kind) => match self.auth().look_at_link(&token, kind, client).await {
+                // Worth nothing without the verifier, pressed or not.
+                Ok(Some(code)) => return see_other(&with_query(&to, &[("code", &code)])),
+                Ok(None) => {
+                    self.auth().verify_link(&token, kind, client).await.map(|verified| (kind, verified))
+                }
+                Err(error) => Err(error),
+            },
             Err(error) => Err(error),
         };
         match verified {

@@ -2,7 +2,6 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY};
-use url::Url;
 
 use super::handlers::Answer;
 use super::mailed::html;
@@ -40,22 +39,12 @@ pub(super) fn page(prefix: &str, token: &str, kind: &str, to: &str) -> Answer {
     );
     let mut response = html(body);
     let style = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' {}",
-        place(to)
-    );
+    // No `form-action`: browsers hold it against where the form's answer leads on to as well.
+    let policy =
+        format!("default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; frame-ancestors 'none'");
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::try_from(policy).map_err(Error::internal)?);
     // Not no-referrer: browsers then post with the origin `null`, which is refused as any foreign one.
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     Ok(response)
-}
-
-/// Where the form's answer leads, which browsers count as part of the form's way.
-fn place(to: &str) -> String {
-    match Url::parse(to) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => url.origin().ascii_serialization(),
-        Ok(url) => format!("{}:", url.scheme()),
-        Err(_) => String::new(),
-    }
 }

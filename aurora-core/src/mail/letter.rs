@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::Rendered;
 use super::message::Message;
 use super::template::Worded;
-use super::Rendered;
 use crate::store::OutboxRow;
 use crate::types::{Error, Result, Timestamp, UserId};
 

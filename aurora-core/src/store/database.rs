@@ -61,6 +61,9 @@ pub trait Reader: Send {
     /// A user's tokens, newest first.
     async fn tokens_of(&mut self, user: UserId) -> Result<Vec<OneTimeToken>>;
 
+    /// The most wrong codes that were counted on a token to that address which is good at `now`.
+    async fn tries_at(&mut self, address: &Email, nonces: bool, now: Timestamp) -> Result<i64>;
+
     /// How many mails wait, and since when the oldest.
     async fn outbox(&mut self) -> Result<(i64, Option<Timestamp>)>;
 
@@ -129,8 +132,9 @@ pub trait Transaction: Reader {
     /// Deletes one token. `false` if it was gone.
     async fn delete_token(&mut self, id: UserId) -> Result<bool>;
 
-    /// Counts a wrong code on each token that was sent to that address.
-    async fn count_try(&mut self, address: &Email) -> Result<()>;
+    /// Counts a wrong code on each token that was sent to that address: of nonces to reauthenticate with, or of all
+    /// the others.
+    async fn count_try(&mut self, address: &Email, nonces: bool) -> Result<()>;
 
     /// Forgets tokens that expired before `horizon`.
     async fn forget_tokens(&mut self, horizon: Timestamp) -> Result<()>;

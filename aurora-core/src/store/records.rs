@@ -41,6 +41,8 @@ pub struct User {
     pub updated_at: Timestamp,
     /// Deleted, but for the row: they cannot sign in, and nothing of theirs is left but the id.
     pub deleted_at: Option<Timestamp>,
+    /// Since then it is unknown whose password an unconfirmed row has: several people asked for the address.
+    pub contested_at: Option<Timestamp>,
     /// Whether nobody knows who it is: signed in without an address.
     pub is_anonymous: bool,
     /// How this user signs in.

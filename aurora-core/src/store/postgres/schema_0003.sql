@@ -3,6 +3,7 @@ ALTER TABLE auth.users
     ADD COLUMN reauthentication_sent_at timestamptz,
     ADD COLUMN invited_at timestamptz,
     ADD COLUMN deleted_at timestamptz,
+    ADD COLUMN contested_at timestamptz,
     ADD COLUMN is_anonymous boolean NOT NULL DEFAULT false;
 CREATE INDEX users_created ON auth.users (created_at, id);
 

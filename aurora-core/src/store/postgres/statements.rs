@@ -12,18 +12,18 @@ statements! {
     USER = "SELECT id, email, email_confirmed_at, email_change, email_change_sent_at, confirmation_sent_at, \
         recovery_sent_at, reauthentication_sent_at, invited_at, encrypted_password, \
         raw_app_meta_data::text AS app_metadata, raw_user_meta_data::text AS user_metadata, \
-        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, is_anonymous FROM auth.users WHERE id = $1";
+        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, contested_at, is_anonymous FROM auth.users WHERE id = $1";
     USER_BY_EMAIL = "SELECT id, email, email_confirmed_at, email_change, email_change_sent_at, confirmation_sent_at, \
         recovery_sent_at, reauthentication_sent_at, invited_at, encrypted_password, \
         raw_app_meta_data::text AS app_metadata, raw_user_meta_data::text AS user_metadata, \
-        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, is_anonymous FROM auth.users WHERE id = \
+        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, contested_at, is_anonymous FROM auth.users WHERE id = \
         coalesce((SELECT u.id FROM auth.users u WHERE u.email = $1), \
             (SELECT u.id FROM auth.users u ORDER BY u.id LIMIT 1))";
     COUNT_USERS = "SELECT count(*) FROM auth.users";
     USERS = "SELECT id, email, email_confirmed_at, email_change, email_change_sent_at, confirmation_sent_at, \
         recovery_sent_at, reauthentication_sent_at, invited_at, encrypted_password, \
         raw_app_meta_data::text AS app_metadata, raw_user_meta_data::text AS user_metadata, \
-        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, is_anonymous FROM auth.users \
+        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, contested_at, is_anonymous FROM auth.users \
         ORDER BY created_at, id LIMIT $1 OFFSET $2";
     IDENTITIES_OF = "SELECT user_id, id, provider, provider_id, created_at, updated_at, last_sign_in_at \
         FROM auth.identities WHERE user_id = ANY ($1::text::uuid[]) ORDER BY created_at, id";
@@ -41,20 +41,20 @@ statements! {
         (SELECT t.user_id FROM auth.one_time_tokens t WHERE t.exchange_hash = $1) FOR NO KEY UPDATE";
     INSERT_USER = "INSERT INTO auth.users (id, email, email_confirmed_at, email_change, email_change_sent_at, \
         confirmation_sent_at, encrypted_password, raw_app_meta_data, raw_user_meta_data, banned_until, \
-        last_sign_in_at, recovery_sent_at, reauthentication_sent_at, invited_at, deleted_at, is_anonymous, \
-        updated_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9::text::jsonb, $10, $11, \
-        $12, $13, $14, $15, $16, $17, $18) \
+        last_sign_in_at, recovery_sent_at, reauthentication_sent_at, invited_at, deleted_at, \
+        contested_at, is_anonymous, updated_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9::text::jsonb, $10, $11, \
+        $12, $13, $14, $15, $16, $17, $18, $19) \
         ON CONFLICT (email) DO NOTHING";
     UPDATE_USER_SAME_EMAIL = "UPDATE auth.users SET email_confirmed_at = $3, email_change = $4, \
         email_change_sent_at = $5, confirmation_sent_at = $6, encrypted_password = $7, \
         raw_app_meta_data = $8::text::jsonb, raw_user_meta_data = $9::text::jsonb, banned_until = $10, \
         last_sign_in_at = $11, recovery_sent_at = $12, reauthentication_sent_at = $13, invited_at = $14, \
-        deleted_at = $15, is_anonymous = $16, updated_at = $17 WHERE id = $1 AND email IS NOT DISTINCT FROM $2";
+        deleted_at = $15, contested_at = $16, is_anonymous = $17, updated_at = $18 WHERE id = $1 AND email IS NOT DISTINCT FROM $2";
     UPDATE_USER = "UPDATE auth.users SET email = $2, email_confirmed_at = $3, email_change = $4, \
         email_change_sent_at = $5, confirmation_sent_at = $6, encrypted_password = $7, \
         raw_app_meta_data = $8::text::jsonb, raw_user_meta_data = $9::text::jsonb, banned_until = $10, \
         last_sign_in_at = $11, recovery_sent_at = $12, reauthentication_sent_at = $13, invited_at = $14, \
-        deleted_at = $15, is_anonymous = $16, updated_at = $17 WHERE id = $1";
+        deleted_at = $15, contested_at = $16, is_anonymous = $17, updated_at = $18 WHERE id = $1";
     DELETE_USER = "DELETE FROM auth.users WHERE id = $1";
     PUT_IDENTITY = "INSERT INTO auth.identities (id, user_id, provider, provider_id, created_at, updated_at, \
         last_sign_in_at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
@@ -107,8 +107,12 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     DELETE_TOKENS_OF = "DELETE FROM auth.one_time_tokens WHERE user_id = $1 AND ($2::text IS NULL OR purpose = $2)";
     DELETE_ONE_TIME_TOKEN = "DELETE FROM auth.one_time_tokens WHERE id = $1";
-    COUNT_TRY = "UPDATE auth.one_time_tokens SET tries = tries + 1 WHERE id IN \
-        (SELECT id FROM auth.one_time_tokens WHERE address = $1 ORDER BY id FOR UPDATE)";
+    LOCK_USERS_AT = "SELECT u.id FROM auth.users u WHERE u.id IN (SELECT t.user_id FROM auth.one_time_tokens t \
+        WHERE t.address = $1) ORDER BY u.id FOR NO KEY UPDATE";
+    COUNT_TRY = "UPDATE auth.one_time_tokens SET tries = tries + 1 \
+        WHERE address = $1 AND (purpose = 'reauthentication') = $2";
+    TRIES_AT = "SELECT coalesce(max(tries), 0) AS tries FROM auth.one_time_tokens \
+        WHERE address = $1 AND (purpose = 'reauthentication') = $2 AND expires_at > $3";
     LOCK_USER_OF_CODE = "SELECT u.id FROM auth.users u WHERE u.id = (SELECT t.user_id \
         FROM auth.one_time_tokens t WHERE t.code_hash = $1 ORDER BY t.created_at DESC LIMIT 1) FOR NO KEY UPDATE";
     FORGET_ONE_TIME_TOKENS = "DELETE FROM auth.one_time_tokens WHERE id IN (SELECT id FROM auth.one_time_tokens \

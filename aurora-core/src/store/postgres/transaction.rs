@@ -212,6 +212,15 @@ macro_rules! reader {
                 all(self.connection().await?, query).await?.iter().map(rows::one_time_token).collect()
             }
 
+            async fn tries_at(&mut self, address: &Email, nonces: bool, now: Timestamp) -> Result<i64> {
+                let query = sqlx::query(statements::TRIES_AT)
+                    .bind(address.as_str().to_owned())
+                    .bind(nonces)
+                    .bind(Moment(now));
+                let row = one(self.connection().await?, query).await?;
+                row.as_ref().map_or(Ok(0), |row| row.try_get("tries").map_err(failure))
+            }
+
             async fn outbox(&mut self) -> Result<(i64, Option<Timestamp>)> {
                 let row = one(self.connection().await?, sqlx::query(statements::OUTBOX)).await?;
                 row.as_ref().map_or(Ok((0, None)), rows::outbox)
@@ -264,6 +273,7 @@ fn update<'q>(statement: &'static str, user: &User) -> Statement<'q> {
         .bind(moment(user.reauthentication_sent_at))
         .bind(moment(user.invited_at))
         .bind(moment(user.deleted_at))
+        .bind(moment(user.contested_at))
         .bind(user.is_anonymous)
         .bind(Moment(user.updated_at))
 }
@@ -457,8 +467,11 @@ impl Transaction for PostgresWrite {
         Ok(run(self.connection().await?, query).await? == 1)
     }
 
-    async fn count_try(&mut self, address: &Email) -> Result<()> {
-        let query = sqlx::query(statements::COUNT_TRY).bind(address.as_str().to_owned());
+    async fn count_try(&mut self, address: &Email, nonces: bool) -> Result<()> {
+        // Owners before tokens, as everywhere; a statement of its own, so that all of them are locked.
+        let owners = sqlx::query(statements::LOCK_USERS_AT).bind(address.as_str().to_owned());
+        all(self.connection().await?, owners).await?;
+        let query = sqlx::query(statements::COUNT_TRY).bind(address.as_str().to_owned()).bind(nonces);
         run(self.connection().await?, query).await?;
         Ok(())
     }

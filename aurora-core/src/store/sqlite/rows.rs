@@ -53,6 +53,7 @@ pub(super) fn user(row: &SqliteRow) -> Result<User> {
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
         deleted_at: optional_time(row, "deleted_at")?,
+        contested_at: optional_time(row, "contested_at")?,
         is_anonymous: row.try_get("is_anonymous").map_err(failure)?,
         identities: serde_json::from_str(&identities).map_err(Error::internal)?,
     })

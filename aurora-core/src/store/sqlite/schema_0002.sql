@@ -2,6 +2,7 @@ ALTER TABLE auth_users ADD COLUMN recovery_sent_at INTEGER;
 ALTER TABLE auth_users ADD COLUMN reauthentication_sent_at INTEGER;
 ALTER TABLE auth_users ADD COLUMN invited_at INTEGER;
 ALTER TABLE auth_users ADD COLUMN deleted_at INTEGER;
+ALTER TABLE auth_users ADD COLUMN contested_at INTEGER;
 ALTER TABLE auth_users ADD COLUMN is_anonymous INTEGER NOT NULL DEFAULT 0 CHECK (is_anonymous IN (0, 1));
 CREATE INDEX auth_users_created ON auth_users (created_at, id);
 

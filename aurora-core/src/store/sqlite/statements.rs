@@ -11,30 +11,30 @@ macro_rules! statements {
 statements! {
     USER = "SELECT id, email, email_confirmed_at, new_email, email_change_sent_at, confirmation_sent_at, \
         recovery_sent_at, reauthentication_sent_at, invited_at, password, app_metadata, user_metadata, \
-        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, is_anonymous, (SELECT json_group_array(json_object('id', i.id, 'provider', i.provider, 'provider_id', i.provider_id, \
+        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, contested_at, is_anonymous, (SELECT json_group_array(json_object('id', i.id, 'provider', i.provider, 'provider_id', i.provider_id, \
             'created_at', i.created_at, 'updated_at', i.updated_at, 'last_sign_in_at', i.last_sign_in_at)) \
             FROM auth_identities i WHERE i.user_id = auth_users.id) AS identities \
         FROM auth_users WHERE id = $1";
     USER_BY_EMAIL = "SELECT id, email, email_confirmed_at, new_email, email_change_sent_at, confirmation_sent_at, \
         recovery_sent_at, reauthentication_sent_at, invited_at, password, app_metadata, user_metadata, \
-        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, is_anonymous, (SELECT json_group_array(json_object('id', i.id, 'provider', i.provider, 'provider_id', i.provider_id, \
+        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, contested_at, is_anonymous, (SELECT json_group_array(json_object('id', i.id, 'provider', i.provider, 'provider_id', i.provider_id, \
             'created_at', i.created_at, 'updated_at', i.updated_at, 'last_sign_in_at', i.last_sign_in_at)) \
             FROM auth_identities i WHERE i.user_id = auth_users.id) AS identities \
         FROM auth_users WHERE id = coalesce((SELECT u.id FROM auth_users u WHERE u.email = $1), \
             (SELECT u.id FROM auth_users u ORDER BY u.id LIMIT 1))";
     INSERT_USER = "INSERT INTO auth_users (id, email, email_confirmed_at, new_email, email_change_sent_at, \
         confirmation_sent_at, password, app_metadata, user_metadata, banned_until, last_sign_in_at, \
-        recovery_sent_at, reauthentication_sent_at, invited_at, deleted_at, is_anonymous, updated_at, created_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+        recovery_sent_at, reauthentication_sent_at, invited_at, deleted_at, contested_at, is_anonymous, updated_at, created_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
         ON CONFLICT (email) DO NOTHING";
     UPDATE_USER = "UPDATE auth_users SET email = $2, email_confirmed_at = $3, new_email = $4, \
         email_change_sent_at = $5, confirmation_sent_at = $6, password = $7, app_metadata = $8, user_metadata = $9, \
         banned_until = $10, last_sign_in_at = $11, recovery_sent_at = $12, reauthentication_sent_at = $13, \
-        invited_at = $14, deleted_at = $15, is_anonymous = $16, updated_at = $17 WHERE id = $1";
+        invited_at = $14, deleted_at = $15, contested_at = $16, is_anonymous = $17, updated_at = $18 WHERE id = $1";
     COUNT_USERS = "SELECT count(*) FROM auth_users";
     USERS = "SELECT id, email, email_confirmed_at, new_email, email_change_sent_at, confirmation_sent_at, \
         recovery_sent_at, reauthentication_sent_at, invited_at, password, app_metadata, user_metadata, \
-        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, is_anonymous, \
+        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, contested_at, is_anonymous, \
         (SELECT json_group_array(json_object('id', i.id, 'provider', i.provider, 'provider_id', i.provider_id, \
             'created_at', i.created_at, 'updated_at', i.updated_at, 'last_sign_in_at', i.last_sign_in_at)) \
             FROM auth_identities i WHERE i.user_id = auth_users.id) AS identities \
@@ -85,7 +85,10 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     DELETE_TOKENS_OF = "DELETE FROM auth_one_time_tokens WHERE user_id = $1 AND ($2 IS NULL OR purpose = $2)";
     DELETE_ONE_TIME_TOKEN = "DELETE FROM auth_one_time_tokens WHERE id = $1";
-    COUNT_TRY = "UPDATE auth_one_time_tokens SET tries = tries + 1 WHERE address = $1";
+    COUNT_TRY = "UPDATE auth_one_time_tokens SET tries = tries + 1 \
+        WHERE address = $1 AND (purpose = 'reauthentication') = $2";
+    TRIES_AT = "SELECT coalesce(max(tries), 0) FROM auth_one_time_tokens \
+        WHERE address = $1 AND (purpose = 'reauthentication') = $2 AND expires_at > $3";
     FORGET_ONE_TIME_TOKENS = "DELETE FROM auth_one_time_tokens WHERE expires_at < $1";
     OUTBOX = "SELECT count(*) AS waiting, min(created_at) AS oldest FROM aurora_outbox";
     INSERT_MAIL = "INSERT INTO aurora_outbox (id, sealed, tries, next_at, created_at) VALUES ($1, $2, $3, $4, $5)";

@@ -109,6 +109,14 @@ macro_rules! reader {
                 found.iter().map(rows::one_time_token).collect()
             }
 
+            async fn tries_at(&mut self, address: &Email, nonces: bool, now: Timestamp) -> Result<i64> {
+                let query = sqlx::query_scalar(statements::TRIES_AT)
+                    .bind(address.as_str().to_owned())
+                    .bind(nonces)
+                    .bind(now.as_micros());
+                query.fetch_one(self.connection()).await.map_err(failure)
+            }
+
             async fn outbox(&mut self) -> Result<(i64, Option<Timestamp>)> {
                 let query = sqlx::query(statements::OUTBOX);
                 let row = query.fetch_one(self.connection()).await.map_err(failure)?;
@@ -165,6 +173,7 @@ fn written<'q>(statement: &'static str, user: &User) -> Query<'q, Sqlite, Sqlite
         .bind(micros(user.reauthentication_sent_at))
         .bind(micros(user.invited_at))
         .bind(micros(user.deleted_at))
+        .bind(micros(user.contested_at))
         .bind(user.is_anonymous)
         .bind(user.updated_at.as_micros())
 }
@@ -354,8 +363,8 @@ impl Transaction for SqliteWrite {
         Ok(done.rows_affected() == 1)
     }
 
-    async fn count_try(&mut self, address: &Email) -> Result<()> {
-        let query = sqlx::query(statements::COUNT_TRY).bind(address.as_str().to_owned());
+    async fn count_try(&mut self, address: &Email, nonces: bool) -> Result<()> {
+        let query = sqlx::query(statements::COUNT_TRY).bind(address.as_str().to_owned()).bind(nonces);
         query.execute(self.connection()).await.map_err(failure)?;
         Ok(())
     }

@@ -57,6 +57,7 @@ pub(super) fn user() -> Result<User> {
         created_at: NOW.minus(Duration::from_secs(50)),
         updated_at: NOW,
         deleted_at: at(8),
+        contested_at: at(9),
         is_anonymous: true,
         identities: Vec::new(),
     })
