@@ -234,6 +234,21 @@ pub(super) fn live(raw: &Raw, doubt: Doubt, select: &mut impl FnMut(&RawSelect))
     condition(&reduced(raw, doubt), true, doubt, select);
 }
 
+/// Whether it reads no row, nobody's identity and no clock, and is yet not decided here. A function may be one that
+/// the planner calls.
+fn is_undecided_constant(raw: &Raw) -> bool {
+    if decided(raw).is_some() {
+        return false;
+    }
+    let (mut reads, mut selects) = (false, false);
+    let mut look = |one: &Raw| {
+        use RawKind::{Column, Identity, Now, Parameter};
+        reads |= matches!(one.kind, Column { .. } | Parameter(_) | Identity(_) | Now);
+    };
+    raw.walk(&mut look, &mut |_| selects = true);
+    !reads && !selects
+}
+
 /// `truth`: NULL and false mean the same here.
 fn condition(raw: &Raw, truth: bool, doubt: Doubt, select: &mut impl FnMut(&RawSelect)) {
     if decided(raw).is_some() {
@@ -246,6 +261,9 @@ fn condition(raw: &Raw, truth: bool, doubt: Doubt, select: &mut impl FnMut(&RawS
         return;
     }
     match &raw.kind {
+        // Perhaps PostgreSQL's planner knows what we do not, and drops the rest.
+        RawKind::And(many) | RawKind::Or(many)
+            if doubt == Doubt::Same && many.iter().any(is_undecided_constant) => {}
         RawKind::And(many) | RawKind::Or(many) => {
             many.iter().for_each(|one| condition(one, truth, doubt, select))
         }
