@@ -290,6 +290,8 @@ fn newer(fixture: &Fixture, before: &[Rendered]) -> Rendered {
 }
 
 /// What an intruder had under way ends with the old password.
+///
+/// attack E08
 #[tokio::test]
 async fn a_new_password_ends_a_change_of_the_address() {
     let mut options = options();
