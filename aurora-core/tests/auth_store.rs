@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use aurora_core::auth::{ComeBack, Account, Credentials, SignUp, SignUpHook};
+use aurora_core::auth::{Account, ComeBack, Credentials, SignUp, SignUpHook};
 use aurora_core::store::HostTransaction;
 use aurora_core::types::{BoxFuture, Code, Error, Result};
 use common::{Fixture, Options, PASSWORD};

@@ -101,7 +101,12 @@ async fn sign_up_until_killed() {
             for number in 0.. {
                 let email = format!("r{round}-{lane}-{number}@example.test");
                 say(&format!("TRY {email}"));
-                let wish = SignUp { email: email.clone(), password: secret(PASSWORD), data: None, back: ComeBack::default() };
+                let wish = SignUp {
+                    email: email.clone(),
+                    password: secret(PASSWORD),
+                    data: None,
+                    back: ComeBack::default(),
+                };
                 let SignedUp::Session(session) = aurora.auth().sign_up(wish, &client()).await.unwrap() else {
                     panic!("autoconfirm gives a session");
                 };

@@ -220,13 +220,12 @@ async fn a_hook_that_panics_costs_one_sign_up() {
     let plain = tokio::spawn({
         let aurora = aurora.clone();
         async move {
-            let wish =
-                SignUp {
-                    email: "panic@example.test".to_owned(),
-                    password: secret(PASSWORD),
-                    data: None,
-                    back: aurora_core::auth::ComeBack::default(),
-                };
+            let wish = SignUp {
+                email: "panic@example.test".to_owned(),
+                password: secret(PASSWORD),
+                data: None,
+                back: aurora_core::auth::ComeBack::default(),
+            };
             aurora.auth().sign_up(wish, &client()).await.map(|_| ())
         }
     });
