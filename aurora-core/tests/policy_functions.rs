@@ -405,7 +405,9 @@ fn column_grants_are_data_for_the_guard() {
     }
     assert!(denied("exists (select 1 from members where role = 'x') and title is distinct from null"));
     // A constant that the planner may know and we do not: refused, rather than guessed.
-    for unknown in ["'ab' ~ 'b$'", "('3000' || '000000')::int > 0"] {
+    for unknown in
+        ["'ab' ~ 'b$'", "'ab c' !~* '^a+$'", "not ('a' ~ 'b') and true", "('3000' || '000000')::int > 0"]
+    {
         let doubtful = reading.replace(
             "team_id in (select team_id from members where role = 'x')",
             &format!("exists (select 1 from members where role = 'x') or {unknown}"),

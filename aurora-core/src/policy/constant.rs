@@ -231,7 +231,19 @@ fn compare(op: Comparison, left: &Scalar, right: &Scalar) -> Option<Option<bool>
 /// Visits the subqueries that constants and repeated sides of an OR leave standing in a condition, and those within
 /// them.
 pub(super) fn live(raw: &Raw, doubt: Doubt, select: &mut impl FnMut(&RawSelect)) {
+    // Perhaps PostgreSQL's planner knows what we do not, and drops the rest.
+    if doubt == Doubt::Same && hangs_on_an_undecided_constant(raw) {
+        return;
+    }
     condition(&reduced(raw, doubt), true, doubt, select);
+}
+
+fn hangs_on_an_undecided_constant(raw: &Raw) -> bool {
+    match &raw.kind {
+        RawKind::And(many) | RawKind::Or(many) => many.iter().any(hangs_on_an_undecided_constant),
+        RawKind::Not(one) => hangs_on_an_undecided_constant(one),
+        _ => is_undecided_constant(raw),
+    }
 }
 
 /// Whether it reads no row, nobody's identity and no clock, and is yet not decided here. A function may be one that
@@ -261,9 +273,6 @@ fn condition(raw: &Raw, truth: bool, doubt: Doubt, select: &mut impl FnMut(&RawS
         return;
     }
     match &raw.kind {
-        // Perhaps PostgreSQL's planner knows what we do not, and drops the rest.
-        RawKind::And(many) | RawKind::Or(many)
-            if doubt == Doubt::Same && many.iter().any(is_undecided_constant) => {}
         RawKind::And(many) | RawKind::Or(many) => {
             many.iter().for_each(|one| condition(one, truth, doubt, select))
         }
