@@ -6,6 +6,7 @@ mod settings;
 mod teams;
 
 use actix_web::web::{self, ServiceConfig};
+use aurora_actix::config::Autoconfirm;
 use aurora_actix::{Aurora, Database, Migrations, Profile};
 
 use settings::Settings;
@@ -17,6 +18,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .profile(Profile::Development)
         .database(Database::url(&settings.database_url)?)
         .key_file(&settings.key_file)
+        .site_url(format!("http://{}", settings.address))
+        .configure({
+            let (confirm, service_key) = (settings.confirm_emails, settings.service_key.clone());
+            move |chosen| {
+                if confirm {
+                    chosen.sign_ups.autoconfirm = Autoconfirm::Off;
+                }
+                if let Some(key) = service_key {
+                    // What the page sends as its application's key; everyone may know it.
+                    chosen.api_keys.anon.push("sb_publishable_quickstart".into());
+                    chosen.api_keys.service.push(key.into());
+                }
+            }
+        })
         .migrations(Migrations {
             sqlite: sqlx::migrate!("../quickstart/migrations/sqlite"),
             postgres: sqlx::migrate!("../quickstart/migrations/postgres"),

@@ -5,6 +5,7 @@ mod page;
 mod settings;
 mod teams;
 
+use aurora_axum::config::Autoconfirm;
 use aurora_axum::{Aurora, Database, Migrations, Profile};
 use axum::Router;
 use axum::routing::get;
@@ -19,7 +20,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .database(Database::url(&settings.database_url)?)
         .key_file(&settings.key_file)
         .site_url(format!("http://{}", settings.address))
-        .configure(settings.choices())
+        .configure({
+            let (confirm, service_key) = (settings.confirm_emails, settings.service_key.clone());
+            move |chosen| {
+                if confirm {
+                    chosen.sign_ups.autoconfirm = Autoconfirm::Off;
+                }
+                if let Some(key) = service_key {
+                    // What the page sends as its application's key; everyone may know it.
+                    chosen.api_keys.anon.push("sb_publishable_quickstart".into());
+                    chosen.api_keys.service.push(key.into());
+                }
+            }
+        })
         .migrations(Migrations {
             sqlite: sqlx::migrate!("./migrations/sqlite"),
             postgres: sqlx::migrate!("./migrations/postgres"),

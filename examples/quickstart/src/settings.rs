@@ -3,9 +3,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-/// What the page sends as its application's key. Everyone may know it.
-const PUBLISHABLE_KEY: &str = "sb_publishable_quickstart";
-
 /// Where the app listens and keeps its data.
 pub(crate) struct Settings {
     pub(crate) address: SocketAddr,
@@ -38,20 +35,6 @@ impl Settings {
             confirm_emails: variable("CONFIRM_EMAILS").is_some(),
             service_key: variable("SERVICE_KEY"),
         })
-    }
-
-    /// What the environment chose of Aurora's own settings.
-    pub(crate) fn choices(&self) -> impl FnOnce(&mut aurora_axum::config::Settings) + Send + use<> {
-        let (confirm, service_key) = (self.confirm_emails, self.service_key.clone());
-        move |settings| {
-            if confirm {
-                settings.sign_ups.autoconfirm = aurora_axum::config::Autoconfirm::Off;
-            }
-            if let Some(key) = service_key {
-                settings.api_keys.anon.push(PUBLISHABLE_KEY.into());
-                settings.api_keys.service.push(key.as_str().into());
-            }
-        }
     }
 
     /// Says where the app is and what to try first.
