@@ -286,7 +286,7 @@ async fn whoever_asked_and_reads_the_mail_keeps_their_password() {
 /// The newest mail that was not there before.
 fn newer(fixture: &Fixture, before: &[Rendered]) -> Rendered {
     let mails = fixture.mailbox.mails();
-    mails.into_iter().find(|mail| !before.iter().any(|old| old.id == mail.id)).expect("no new mail")
+    mails.into_iter().find(|mail| !before.iter().any(|old| old.id == mail.id)).unwrap()
 }
 
 /// What an intruder had under way ends with the old password.
