@@ -68,6 +68,7 @@ fn no_library_code_starts_a_program() {
 /// Where cryptography is called, and whose. A new line here is a new line of the inventory.
 const CRYPTOGRAPHY: &[(&str, &[&str])] = &[
     ("audit/sink.rs", &["aws_lc_rs"]),
+    ("auth/one_time.rs", &["aws_lc_rs", "subtle"]),
     ("crypto/chunked.rs", &["subtle"]),
     ("crypto/cipher.rs", &["aws_lc_rs"]),
     ("crypto/kdf.rs", &["aws_lc_rs"]),
@@ -80,13 +81,16 @@ const CRYPTOGRAPHY: &[(&str, &[&str])] = &[
     ("env/mod.rs", &["getrandom"]),
     ("guard/postgres/install.rs", &["aws_lc_rs"]),
     ("http/keys.rs", &["aws_lc_rs", "subtle"]),
+    ("http/mailbox.rs", &["aws_lc_rs"]),
     ("http/service_use.rs", &["aws_lc_rs"]),
+    ("http/verify_page.rs", &["aws_lc_rs"]),
     ("load/limiter.rs", &["aws_lc_rs"]),
     ("session/sessions.rs", &["aws_lc_rs"]),
     ("session/token/jwk.rs", &["aws_lc_rs", "jsonwebtoken"]),
     ("session/token/keys.rs", &["aws_lc_rs", "jsonwebtoken"]),
     ("session/token/verify.rs", &["jsonwebtoken"]),
     ("store/postgres/proof.rs", &["aws_lc_rs"]),
+    ("validate/breached/mod.rs", &["aws_lc_rs"]),
 ];
 
 /// The libraries above: each is one that others examined. Nobody else's cryptography is called.
@@ -145,10 +149,14 @@ fn cryptography_is_called_where_the_inventory_says() {
     println!("{} files call cryptography, of {} libraries", listed.len(), TAKEN.len());
 }
 
-/// asvs(V11.4.1): no hash function that is broken is named anywhere.
+/// asvs(V11.4.1): no hash function that is broken is named anywhere but in the format of breached passwords' lists,
+/// where it hides nothing and proves nothing.
 #[test]
 fn no_broken_hash_function_is_named() {
     for (file, code) in sources() {
+        if file.ends_with("validate/breached/mod.rs") {
+            continue;
+        }
         let code = code.to_ascii_lowercase();
         for broken in ["sha1", "sha_1", "md5", "md4", "ripemd", "crc32"] {
             assert!(!code.contains(broken), "{file} names {broken}");
