@@ -2,6 +2,7 @@
 
 mod bind;
 mod check;
+mod clearing;
 mod codec;
 mod connections;
 mod database;

@@ -41,7 +41,7 @@ pub(super) async fn all(connection: &mut PgConnection, query: Statement<'_>) -> 
     within(STATEMENT, query.fetch_all(connection)).await.map_err(failure)
 }
 
-async fn run(connection: &mut PgConnection, query: Statement<'_>) -> Result<u64> {
+pub(super) async fn run(connection: &mut PgConnection, query: Statement<'_>) -> Result<u64> {
     Ok(within(STATEMENT, query.execute(connection)).await.map_err(failure)?.rows_affected())
 }
 
@@ -310,10 +310,10 @@ impl Transaction for PostgresWrite {
     }
 
     async fn delete_tokens_of(&mut self, user: UserId, purpose: Option<&str>) -> Result<()> {
-        let query = sqlx::query(statements::DELETE_TOKENS_OF)
-            .bind(user_bytes(user))
-            .bind(purpose.map(ToOwned::to_owned));
-        run(self.connection().await?, query).await?;
+        for statement in [statements::SPEND_TOKENS_OF, statements::DELETE_TOKENS_OF] {
+            let query = sqlx::query(statement).bind(user_bytes(user)).bind(purpose.map(ToOwned::to_owned));
+            run(self.connection().await?, query).await?;
+        }
         Ok(())
     }
 
