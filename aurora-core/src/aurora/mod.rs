@@ -437,6 +437,9 @@ impl Builder {
         let http = Http::new(auth.clone());
         let jobs = Jobs::new(entropy);
         jobs.start(outbox.task());
+        if let Some(clearing) = auth.clearing()? {
+            jobs.start(clearing);
+        }
         let database = store;
         Ok(Aurora(Arc::new(Inner { auth, http, guard, database, jobs, audit, clock, key_file })))
     }
