@@ -218,6 +218,8 @@ async fn an_address_that_comes_back_is_somebody_else() {
     // An address that is given up, and taken by the next one.
     let moved = json!({ "email": "ann@new.example.com" });
     assert_eq!(fixture.call("PUT", "/user", Some(&second.access()), moved).await.status, 200);
+    let moved = "ann@new.example.com".parse().unwrap();
+    fixture.auth.confirm_new_email(second.user_id().parse().unwrap(), &moved).await.unwrap();
     let third = fixture.sign_up("ann@example.com").await;
     for (reply, email) in [(&second, "ann@new.example.com"), (&third, "ann@example.com")] {
         let principal = fixture.auth.sessions().admit(&reply.access()).await.unwrap();

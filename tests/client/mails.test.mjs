@@ -21,11 +21,11 @@ const pkce = () =>
   });
 const service = () => createClient(url, serviceKey, options);
 
-/** The newest mail of that kind to that address, as soon as it was sent. */
-async function mail(to, kind) {
+/** The newest mail of that kind to that address, as soon as one was sent that is not `before`. */
+async function mail(to, kind, before) {
   for (let tries = 0; tries < 100; tries++) {
     const { json } = await http('GET', '/auth/v1/mailbox.json');
-    const found = json.mails.filter((one) => one.to === to && one.kind === kind);
+    const found = json.mails.filter((one) => one.to === to && one.kind === kind && one.link !== before?.link);
     if (found.length > 0) return found.sort((a, b) => (a.created_at < b.created_at ? 1 : -1))[0];
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
@@ -56,10 +56,13 @@ test('signUp waits for the mail, verifyOtp signs in with its code, resend sends 
   assert.equal(early.error.code, 'email_not_confirmed');
   const first = await mail(credentials.email, 'confirmation');
   assert.equal((await supabase.auth.resend({ type: 'signup', email: credentials.email })).error, null);
-  const verified = await supabase.auth.verifyOtp({ email: credentials.email, token: first.code, type: 'signup' });
+  const second = await mail(credentials.email, 'confirmation', first);
+  const older = await supabase.auth.verifyOtp({ email: credentials.email, token: first.code, type: 'signup' });
+  assert.equal(older.error.code, 'otp_expired', 'the code of the newest mail is good, as in Supabase');
+  const verified = await supabase.auth.verifyOtp({ email: credentials.email, token: second.code, type: 'signup' });
   assert.equal(verified.error, null);
   assert.ok(verified.data.session.access_token);
-  const again = await supabase.auth.verifyOtp({ email: credentials.email, token: first.code, type: 'signup' });
+  const again = await supabase.auth.verifyOtp({ email: credentials.email, token: second.code, type: 'signup' });
   assert.equal(again.error.code, 'otp_expired');
   assert.equal((await client().auth.signInWithPassword(credentials)).error, null);
 });
@@ -92,11 +95,32 @@ test('signInWithOtp sends a link whose page asks for a press, and a session come
   assert.equal(set.data.user.email, email);
 });
 
+/** What the button of a link's page does. */
+async function press(link) {
+  const body = new URLSearchParams(new URL(link).search);
+  const pressed = await fetch(`${url}/auth/v1/verify/link`, { method: 'POST', body, redirect: 'manual', headers: { origin: url } });
+  return new URL(pressed.headers.get('location'));
+}
+
+test('PKCE: a registration confirmed on another device is one, and signs nobody in there', async () => {
+  const supabase = pkce();
+  const credentials = { email: address('elsewhere'), password: password() };
+  assert.equal((await supabase.auth.signUp(credentials)).error, null);
+  const { link } = await mail(credentials.email, 'confirmation');
+  assert.match(await (await fetch(link, { redirect: 'manual' })).text(), /<form method="post"/);
+  assert.equal((await client().auth.signInWithPassword(credentials)).error.code, 'email_not_confirmed');
+  const code = (await press(link)).searchParams.get('code');
+  assert.equal((await client().auth.signInWithPassword(credentials)).error, null);
+  const { data, error } = await supabase.auth.exchangeCodeForSession(code);
+  assert.equal(error, null);
+  assert.equal(data.user.email, credentials.email);
+});
+
 test('PKCE: the code that a link leads to is worth nothing without the client that asked', async () => {
   const supabase = pkce();
-  const email = address('pkce');
+  const { email } = await confirmed();
   assert.equal((await supabase.auth.signInWithOtp({ email, options: { emailRedirectTo: `${url}/callback` } })).error, null);
-  const { link } = await mail(email, 'confirmation');
+  const { link } = await mail(email, 'magic_link');
   const open = async () => new URL((await fetch(link, { redirect: 'manual' })).headers.get('location'));
   const code = (await open()).searchParams.get('code');
   assert.equal((await open()).searchParams.get('code'), code, 'a scanner before the reader burns nothing');

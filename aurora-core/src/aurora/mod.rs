@@ -4,6 +4,7 @@ mod database;
 mod engine;
 mod mail;
 mod maintain;
+mod open;
 mod postgres;
 mod sqlite;
 
@@ -14,14 +15,12 @@ use std::sync::Arc;
 pub use database::{Database, HostMigrations, Migrations};
 
 use engine::{Engine, Opening};
+use open::{hasher, open_key};
 
 use crate::audit::{Action, Actor, AuditSink, DatabaseAudit, Kind, Record};
 use crate::auth::{Auth, AuthParts, SignUpHook};
 use crate::config::{Profile, Settings, Weakness};
-use crate::crypto::{
-    DatabaseKeys, KeyFile, KeyFileProvider, KeyProvider, KeyTextProvider, Keyring, PasswordHasher,
-    PasswordParams, PasswordPool,
-};
+use crate::crypto::{DatabaseKeys, KeyProvider, Keyring};
 use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded};
 use crate::http::Http;
@@ -438,6 +437,9 @@ impl Builder {
         let http = Http::new(auth.clone());
         let jobs = Jobs::new(entropy);
         jobs.start(outbox.task());
+        if let Some(clearing) = auth.clearing()? {
+            jobs.start(clearing);
+        }
         let database = store;
         Ok(Aurora(Arc::new(Inner { auth, http, guard, database, jobs, audit, clock, key_file })))
     }
@@ -458,49 +460,4 @@ fn refuse(weaknesses: &[Weakness]) -> Result<()> {
     }
     let lines: Vec<String> = weaknesses.iter().map(|weakness| format!("  - {weakness}")).collect();
     Err(Error::new(Code::Configuration, format!("Aurora does not start:\n{}", lines.join("\n"))))
-}
-
-/// `may_create` a missing file: never beside a database that has keys already, which a new root would not open and
-/// which would hide that the old one has to be restored.
-fn open_key(
-    key: Key,
-    may_create: bool,
-    entropy: &Arc<dyn Entropy>,
-) -> Result<(Arc<dyn KeyProvider>, Option<PathBuf>)> {
-    match key {
-        Key::Provider(provider) => Ok((provider, None)),
-        Key::Text(text) => Ok((Arc::new(KeyTextProvider::new(&text, Arc::clone(entropy))?), None)),
-        Key::File(path) => {
-            if may_create && !path.exists() {
-                match KeyFile::create_new(&path, &**entropy) {
-                    Ok(_) => tracing::info!(
-                        path = %path.display(),
-                        "created the root key; keep a copy apart from the database"
-                    ),
-                    // Another process started at the same moment and was first.
-                    Err(_) if path.exists() => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok((Arc::new(KeyFileProvider::open(&path, Arc::clone(entropy))?), Some(path)))
-        }
-    }
-}
-
-fn hasher(settings: &Settings, keyring: &Keyring, entropy: &Arc<dyn Entropy>) -> Result<PasswordHasher> {
-    let chosen = &settings.passwords;
-    let mut params = PasswordParams::new(chosen.memory_kib, chosen.passes, chosen.lanes)?;
-    if let Some(target) = chosen.calibrate_to {
-        params = params.calibrate(target, chosen.most_passes)?;
-    }
-    let threads = match chosen.permits {
-        0 => PasswordPool::default().threads,
-        permits => permits,
-    };
-    PasswordHasher::new(
-        keyring,
-        params,
-        PasswordPool::new(threads, chosen.queue, chosen.deadline),
-        Arc::clone(entropy),
-    )
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::one_time::{ComeBack, Pending, Purpose};
 use super::{Account, Auth, metadata};
-use crate::audit::{Action, Actor, Record};
+use crate::audit::Action;
 use crate::store::{Transaction, User};
 use crate::types::{Code, Error, Result, Secret, UserId};
 use crate::validate::Email;
@@ -132,14 +132,16 @@ impl Auth {
         Ok(Account::new(user))
     }
 
-    /// Changes a user as a patch says. A new password or a ban ends their sessions.
+    /// Changes a user as a patch says. A new password or a ban ends their sessions, and links and codes that wait.
+    /// [`Code::UserNotFound`] also for one who was deleted but for the row: nobody comes back from that.
     pub async fn change_user(&self, id: UserId, patch: UserPatch) -> Result<Account> {
         let email = patch.email.as_deref().filter(|email| !email.is_empty());
         let email = email.map(str::parse::<Email>).transpose()?;
         let hash = self.hash_of(&patch).await?;
         let now = self.now();
         let mut transaction = self.database().begin().await?;
-        let mut user = transaction.user(id).await?.ok_or_else(unknown)?;
+        let found = transaction.user(id).await?.filter(|user| user.deleted_at.is_none());
+        let mut user = found.ok_or_else(unknown)?;
         let mut changed = Vec::new();
         if let Some(email) = email.filter(|email| user.email.as_ref() != Some(email)) {
             user.email = Some(email);
@@ -198,7 +200,7 @@ impl Auth {
         let mut transaction = self.database().begin().await?;
         let mut user = transaction.user(id).await?.ok_or_else(unknown)?;
         let ended = transaction.end_sessions_of(id, None, now).await?;
-        transaction.delete_tokens_of(id, None).await?;
+        transaction.forget_tries_of(id).await?;
         let mut empty = self.nobody(id, "{}".to_owned());
         empty.created_at = user.created_at;
         empty.deleted_at = Some(now);
@@ -230,7 +232,7 @@ impl Auth {
         let email: Email = email.parse()?;
         let hash = match &wish {
             LinkWish::Signup { password, .. } => {
-                let record = Record::security(self.now(), Actor::Service, Action::SIGN_UP_FAILED);
+                let record = self.of_service(Action::SIGN_UP_FAILED);
                 let password = self.chosen_password(password.clone(), &[&email], record).await?;
                 Some(self.0.passwords.hash(password.secret()).await?)
             }
@@ -250,8 +252,8 @@ impl Auth {
                     }
                     None => self.registered(&mut *transaction, &email, hash.clone(), &user_metadata).await?,
                 };
-                pending =
-                    Some(Pending { password: hash, user_metadata: Some(user_metadata), other_agreed: false });
+                let user_metadata = Some(user_metadata);
+                pending = Some(Pending { password: hash, user_metadata, ..Pending::default() });
                 (Purpose::Confirmation, email, user)
             }
             LinkWish::Invite { data } => {
@@ -271,16 +273,17 @@ impl Auth {
             LinkWish::Recovery => (Purpose::Recovery, email, found.ok_or_else(unknown)?),
             LinkWish::EmailChangeCurrent { new_email } => {
                 let mut user = found.ok_or_else(unknown)?;
-                user.new_email = Some(new_email.parse()?);
-                pending = Some(self.change_pending(&user));
-                (Purpose::EmailChangeCurrent, email, user)
+                let purpose = Purpose::EmailChangeCurrent;
+                let new = new_email.parse()?;
+                pending = Some(self.changing(&mut *transaction, &mut user, new, purpose).await?);
+                (purpose, email, user)
             }
             LinkWish::EmailChangeNew { new_email } => {
                 let mut user = found.ok_or_else(unknown)?;
+                let purpose = Purpose::EmailChangeNew;
                 let new: Email = new_email.parse()?;
-                user.new_email = Some(new.clone());
-                pending = Some(self.change_pending(&user));
-                (Purpose::EmailChangeNew, new, user)
+                pending = Some(self.changing(&mut *transaction, &mut user, new.clone(), purpose).await?);
+                (purpose, new, user)
             }
         };
         let minted = self.token(&mut *transaction, &user, purpose, &to, &back, pending.as_ref()).await?;
@@ -304,9 +307,24 @@ impl Auth {
         super::redirect::chosen(&self.0.settings, wanted)
     }
 
-    fn change_pending(&self, user: &User) -> Pending {
+    /// A change to `new` under way, for which one address gets a link. What was agreed to another one is nothing to
+    /// this one; what the other address agreed to stands.
+    async fn changing(
+        &self,
+        transaction: &mut dyn Transaction,
+        user: &mut User,
+        new: Email,
+        purpose: Purpose,
+    ) -> Result<Pending> {
+        if user.new_email.as_ref() != Some(&new) {
+            for asked in [Purpose::EmailChangeCurrent, Purpose::EmailChangeNew] {
+                transaction.delete_tokens_of(user.id, Some(asked.as_str())).await?;
+            }
+            user.new_email = Some(new);
+        }
         let both = self.0.settings.sign_ups.both_addresses_confirm && user.email_confirmed_at.is_some();
-        Pending { other_agreed: !both, ..Pending::default() }
+        let other_agreed = !both || self.left_to_agree(transaction, user).await? == Some(purpose);
+        Ok(Pending { other_agreed, ..Pending::default() })
     }
 
     async fn invited(
@@ -354,7 +372,7 @@ impl Auth {
                 Err(Error::new(Code::ValidationFailed, sentence))
             }
             (Some(password), None) => {
-                let record = Record::security(self.now(), Actor::Service, Action::USER_CHANGE_FAILED);
+                let record = self.of_service(Action::USER_CHANGE_FAILED);
                 let email: Option<Email> = patch.email.as_deref().and_then(|email| email.parse().ok());
                 let emails: Vec<&Email> = email.iter().collect();
                 let password = self.chosen_password(password.clone(), &emails, record).await?;

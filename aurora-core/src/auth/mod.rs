@@ -38,6 +38,7 @@
 mod account;
 mod admin;
 mod anonymous;
+mod clear;
 mod describe;
 mod devices;
 mod hook;
@@ -45,7 +46,9 @@ mod metadata;
 mod one_time;
 mod open_session;
 mod otp;
+mod pace;
 mod passwords;
+mod press;
 mod reauthenticate;
 mod recover;
 mod redirect;
@@ -66,6 +69,7 @@ pub use admin::{Ban, GeneratedLink, LinkWish, UserPatch};
 pub use hook::SignUpHook;
 pub use one_time::{Challenge, ComeBack, VerifyType};
 pub use otp::{OtpWish, Resend};
+pub use press::Pressed;
 pub use service::NewUser;
 pub use sign_in::Credentials;
 pub use sign_out::Scope;
@@ -85,7 +89,7 @@ use crate::validate::BreachedPasswords;
 
 /// The flows. Cheap to clone.
 #[derive(Clone)]
-pub struct Auth(Arc<AuthParts>);
+pub struct Auth(Arc<AuthParts>, Option<Client>);
 
 /// What [`Auth`] is made of.
 #[derive(Clone)]
@@ -117,7 +121,13 @@ impl fmt::Debug for Auth {
 impl Auth {
     /// The flows over these parts.
     pub fn new(parts: AuthParts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(parts), None)
+    }
+
+    /// The same flows for one request: what the service does by them is recorded with its address and its id.
+    #[must_use]
+    pub fn within(&self, client: &Client) -> Self {
+        Self(Arc::clone(&self.0), Some(client.clone()))
     }
 
     /// What the service chose.

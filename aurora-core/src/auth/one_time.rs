@@ -19,6 +19,8 @@ use crate::validate::Email;
 const WITH_CHALLENGE: &str = "pkce_";
 /// Wrong codes after which a code is dead. Its link is not: nobody guesses 256 bits.
 pub(super) const TRIES: i64 = 5;
+/// How the purpose begins that a store gives to a token which ended with wrong codes counted on it.
+pub(super) const SPENT: &str = "spent";
 
 /// What a mail was sent for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,6 +70,16 @@ impl Purpose {
         }
     }
 
+    /// The purposes that share one code at an address, as they do in Supabase: the newest mail's. Links of the mails
+    /// before it go on.
+    pub(super) fn sharing_a_code(self) -> [&'static str; 2] {
+        match self {
+            Self::Confirmation | Self::Invite => [Self::Confirmation.as_str(), Self::Invite.as_str()],
+            Self::MagicLink | Self::Recovery => [Self::MagicLink.as_str(), Self::Recovery.as_str()],
+            Self::EmailChangeCurrent | Self::EmailChangeNew | Self::Reauthentication => [self.as_str(); 2],
+        }
+    }
+
     /// What its mail is about.
     pub(super) fn kind(self) -> Kind {
         match self {
@@ -93,17 +105,17 @@ impl Purpose {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum VerifyType {
-    /// Confirms a registration.
+    /// Confirms a registration, or takes an invitation up.
     Signup,
-    /// Takes an invitation up.
+    /// The same.
     Invite,
-    /// Signs in by a link.
+    /// Signs in, by a link or to choose a new password.
     MagicLink,
-    /// Signs in to choose a new password.
+    /// The same.
     Recovery,
     /// Confirms an old or a new address.
     EmailChange,
-    /// Signs in by a code, of a magic link or of a registration.
+    /// Whatever of these signs in, but no change of an address.
     Email,
 }
 
@@ -123,14 +135,16 @@ impl VerifyType {
         Self::ALL.into_iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
     }
 
+    /// As in Supabase (`internal/api/verify.go`), which keeps a token to confirm with and one to recover with: whatever
+    /// is taken alike gives the same, and only a change of an address is something else.
     pub(super) fn takes(self, purpose: Purpose) -> bool {
+        let confirms = matches!(purpose, Purpose::Confirmation | Purpose::Invite);
+        let recovers = matches!(purpose, Purpose::MagicLink | Purpose::Recovery);
         match self {
-            Self::Signup => purpose == Purpose::Confirmation,
-            Self::Invite => purpose == Purpose::Invite,
-            Self::MagicLink => purpose == Purpose::MagicLink,
-            Self::Recovery => purpose == Purpose::Recovery,
+            Self::Signup | Self::Invite => confirms,
+            Self::MagicLink | Self::Recovery => recovers,
             Self::EmailChange => matches!(purpose, Purpose::EmailChangeCurrent | Purpose::EmailChangeNew),
-            Self::Email => matches!(purpose, Purpose::MagicLink | Purpose::Confirmation),
+            Self::Email => confirms || recovers,
         }
     }
 }
@@ -224,6 +238,9 @@ pub(super) struct Pending {
     /// The other one of two addresses agreed.
     #[serde(default)]
     pub(super) other_agreed: bool,
+    /// The mailbox was proved on another device. What the registration wanted waits for the verifier.
+    #[serde(default)]
+    pub(super) mailbox_proved: bool,
 }
 
 /// A token with what its mail says.
@@ -352,7 +369,10 @@ mod tests {
                 .map(Purpose::wire)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(taken(VerifyType::Email), ["signup", "magiclink"]);
+        assert_eq!(taken(VerifyType::Email), ["signup", "invite", "magiclink", "recovery"]);
+        assert_eq!(taken(VerifyType::Signup), taken(VerifyType::Invite));
+        assert_eq!(taken(VerifyType::MagicLink), ["magiclink", "recovery"]);
+        assert_eq!(taken(VerifyType::MagicLink), taken(VerifyType::Recovery));
         assert_eq!(taken(VerifyType::EmailChange), ["email_change", "email_change"]);
         for (kind, name) in VerifyType::ALL {
             assert_eq!(name.parse::<VerifyType>().unwrap(), kind);

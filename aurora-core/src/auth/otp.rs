@@ -36,15 +36,28 @@ impl Auth {
         let email: Email = wish.email.parse()?;
         let data = metadata::merge("{}", wish.data.as_deref())?;
         self.check_mail(&email, client)?;
+        let pace = self.pace();
+        let done = self.otp_for(email, data, wish.create_user, wish.back, client).await;
+        pace.kept(done).await
+    }
+
+    async fn otp_for(
+        &self,
+        email: Email,
+        data: String,
+        create_user: bool,
+        back: ComeBack,
+        client: &Client,
+    ) -> Result<()> {
         let found = self.database().read().await?.user_by_email(&email).await?;
-        let creates = wish.create_user && !self.0.settings.sign_ups.disabled;
+        let creates = create_user && !self.0.settings.sign_ups.disabled;
         if found.is_none() && creates {
-            return self.otp_for_stranger(email, data, &wish.back, client).await;
+            return self.otp_for_stranger(email, data, &back, client).await;
         }
         // Someone who never confirmed keeps what their own registration wanted: this link is not its mail, and
         // clears what strangers set.
         let action = Action::MAGIC_LINK_REQUESTED;
-        self.mail_if_known(&email, Purpose::MagicLink, action, wish.back, client).await
+        self.mail_if_known(&email, Purpose::MagicLink, action, back, client).await
     }
 
     async fn otp_for_stranger(
@@ -76,13 +89,19 @@ impl Auth {
     pub async fn resend(&self, what: Resend, email: &str, back: ComeBack, client: &Client) -> Result<()> {
         let email: Email = email.parse()?;
         self.check_mail(&email, client)?;
+        let pace = self.pace();
+        let done = self.send_again(what, &email, back, client).await;
+        pace.kept(done).await
+    }
+
+    async fn send_again(&self, what: Resend, email: &Email, back: ComeBack, client: &Client) -> Result<()> {
         let purpose = match what {
             Resend::Signup => Purpose::Confirmation,
             Resend::EmailChange => Purpose::EmailChangeNew,
         };
         let record = self.mail_record(Action::MAIL_RESENT, purpose, client);
         let mut transaction = self.database().begin().await?;
-        let found = transaction.user_by_email(&email).await?;
+        let found = transaction.user_by_email(email).await?;
         let waits = |user: &crate::store::User| match what {
             Resend::Signup => user.email_confirmed_at.is_none(),
             Resend::EmailChange => user.new_email.is_some(),
@@ -92,7 +111,7 @@ impl Auth {
         let Some(mut user) = found else {
             drop(transaction);
             let record = record.with("reason", "nothing is waited for");
-            return self.send_nothing(purpose, &email, &back, record).await;
+            return self.send_nothing(purpose, email, &back, record).await;
         };
         match what {
             Resend::Signup => {
@@ -103,19 +122,25 @@ impl Auth {
                     Pending {
                         password: user.password.clone(),
                         user_metadata: Some(user.user_metadata.clone()),
-                        other_agreed: false,
+                        ..Pending::default()
                     }
                 };
-                self.send(&mut *transaction, &mut user, purpose, &email, &back, Some(&pending)).await?;
+                let sent_at = user.confirmation_sent_at;
+                self.send(&mut *transaction, &mut user, purpose, email, &back, Some(&pending)).await?;
+                user.confirmation_sent_at = sent_at.and(user.confirmation_sent_at);
             }
             Resend::EmailChange => {
-                let new = user.new_email.clone();
-                if new.is_none_or(|new| !self.may_mail(&new)) {
+                let left = self.left_to_agree(&mut *transaction, &user).await?;
+                let new = user.new_email.clone().filter(|_| left != Some(Purpose::EmailChangeCurrent));
+                if new.is_some_and(|new| !self.may_mail(&new)) {
                     drop(transaction);
                     let record = record.with("reason", "the new address got enough mails");
-                    return self.send_nothing(purpose, &email, &back, record).await;
+                    return self.send_nothing(purpose, email, &back, record).await;
                 }
-                self.send_change(&mut *transaction, &mut user, &back).await?;
+                match left {
+                    Some(left) => self.ask_the_other(&mut *transaction, &mut user, left, &back).await?,
+                    None => self.send_change(&mut *transaction, &mut user, &back).await?,
+                }
             }
         }
         transaction.update_user(&user).await?;
@@ -149,6 +174,47 @@ impl Auth {
             None => transaction.delete_tokens_of(user.id, Some(Purpose::EmailChangeCurrent.as_str())).await?,
         }
         Ok(())
+    }
+
+    /// Which address has not agreed yet to a change that the other one agreed to, or that it is asked alone. The half
+    /// that was given holds for as long again as its mail was good.
+    pub(super) async fn left_to_agree(
+        &self,
+        transaction: &mut dyn crate::store::Transaction,
+        user: &crate::store::User,
+    ) -> Result<Option<Purpose>> {
+        let horizon = self.now().minus(self.0.settings.mails.lifetime);
+        let mut left = None;
+        for token in transaction.tokens_of(user.id).await? {
+            let purpose = Purpose::of(&token)?;
+            let asked = match purpose {
+                Purpose::EmailChangeCurrent => &user.email,
+                Purpose::EmailChangeNew => &user.new_email,
+                _ => continue,
+            };
+            let holds = token.expires_at > horizon && asked.as_ref() == Some(&token.address);
+            if holds && self.unseal(&token)?.other_agreed {
+                left = Some(purpose);
+            }
+        }
+        Ok(left)
+    }
+
+    /// Asks one address of two once more; the other one's word stands.
+    async fn ask_the_other(
+        &self,
+        transaction: &mut dyn crate::store::Transaction,
+        user: &mut crate::store::User,
+        purpose: Purpose,
+        back: &ComeBack,
+    ) -> Result<()> {
+        let asked = match purpose {
+            Purpose::EmailChangeCurrent => user.email.clone(),
+            _ => user.new_email.clone(),
+        };
+        let Some(asked) = asked else { return Err(Error::internal("no address waits")) };
+        let agreed = Pending { other_agreed: true, ..Pending::default() };
+        self.send(transaction, user, purpose, &asked, back, Some(&agreed)).await
     }
 }
 

@@ -3,7 +3,7 @@ use super::{Auth, user_gone, user_of};
 use crate::audit::Action;
 use crate::session::Client;
 use crate::store::User;
-use crate::types::{Code, Error, Principal, Result, Secret};
+use crate::types::{Code, Error, Principal, Result, Secret, UserId};
 
 impl Auth {
     /// Sends a code to the user behind `principal`, who proves with it that they read their mail: it goes back as
@@ -27,9 +27,11 @@ impl Auth {
         Ok(())
     }
 
-    /// Uses a nonce up. `false` if it is not one of this user's: that counts as a wrong code.
-    pub(super) async fn is_nonce(&self, user: &User, nonce: &Secret) -> Result<bool> {
-        let Some(email) = &user.email else { return Ok(false) };
+    /// The token of a nonce, which the change that it stands for uses up in its own transaction: one that is refused
+    /// for something else, a weak password for instance, leaves it good. `None` if it is not one of this user's: that
+    /// counts as a wrong code.
+    pub(super) async fn nonce(&self, user: &User, nonce: &Secret) -> Result<Option<UserId>> {
+        let Some(email) = &user.email else { return Ok(None) };
         // Under the user's own key: a stranger who guesses at the address uses up nothing of it.
         let mut key = b"nonce\0".to_vec();
         key.extend_from_slice(user.id.as_bytes());
@@ -39,18 +41,13 @@ impl Auth {
         let found = transaction.token_by_code(&hash).await?;
         let good = found
             .filter(|token| token.user == user.id && token.tries < TRIES && token.expires_at > self.now());
-        let known = match good {
-            Some(token) => transaction.delete_token(token.id).await?,
-            None => {
-                transaction.count_try(email, true).await?;
-                false
-            }
+        let Some(token) = good else {
+            transaction.count_try(email, true).await?;
+            transaction.commit().await?;
+            return Ok(None);
         };
-        transaction.commit().await?;
-        if known {
-            guess.succeeded();
-        }
-        Ok(known)
+        guess.succeeded();
+        Ok(Some(token.id))
     }
 }
 

@@ -8,12 +8,14 @@ use crate::validate::Email;
 impl Auth {
     /// Sends a link and a code to choose a new password with.
     ///
-    /// The same answer, and the same work, whether or not somebody has the address.
+    /// The same answer, at the same time, whether or not somebody has the address.
     /// [`Code::OverEmailSendRateLimit`](crate::types::Code::OverEmailSendRateLimit) counts both alike.
     pub async fn recover(&self, email: &str, back: ComeBack, client: &Client) -> Result<()> {
         let email: Email = email.parse()?;
         self.check_mail(&email, client)?;
-        self.mail_if_known(&email, Purpose::Recovery, Action::USER_RECOVERY_REQUESTED, back, client).await
+        let (pace, action) = (self.pace(), Action::USER_RECOVERY_REQUESTED);
+        let done = self.mail_if_known(&email, Purpose::Recovery, action, back, client).await;
+        pace.kept(done).await
     }
 
     /// Sends a mail to whoever has the address; if nobody has, or they may not come in, does as much for nobody.

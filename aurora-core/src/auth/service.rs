@@ -43,9 +43,9 @@ impl Auth {
         Ok(Account::new(user))
     }
 
-    /// Bans a user until then: their sessions end now, and they cannot sign in.
+    /// Bans a user until then: their sessions end now, with every link and code that waits, and they cannot sign in.
     pub async fn ban(&self, user: UserId, until: Timestamp) -> Result<()> {
-        self.change(user, Action::USER_BANNED, true, |user| {
+        self.change(user, Action::USER_BANNED, Ends::Sessions, |user| {
             user.banned_until = Some(until);
             Ok(())
         })
@@ -54,7 +54,7 @@ impl Auth {
 
     /// Lifts a ban.
     pub async fn unban(&self, user: UserId) -> Result<()> {
-        self.change(user, Action::USER_UNBANNED, false, |user| {
+        self.change(user, Action::USER_UNBANNED, Ends::Nothing, |user| {
             user.banned_until = None;
             Ok(())
         })
@@ -64,24 +64,29 @@ impl Auth {
     /// Confirms a user's current address. A new one that waits goes on waiting.
     pub async fn confirm_email(&self, user: UserId) -> Result<()> {
         let now = self.now();
-        self.change(user, Action::USER_MODIFIED, false, |user| {
+        self.change(user, Action::USER_MODIFIED, Ends::Nothing, |user| {
             confirm(user, now);
             Ok(())
         })
         .await
     }
 
-    /// Makes the new address that waits the user's own, confirmed. [`Code::NotFound`] if it is not `email` that
-    /// waits: its owner confirmed that one and no other; [`Code::EmailExists`] if it is taken meanwhile.
+    /// Makes the new address that waits the user's own, confirmed; links and codes to the old one end.
+    /// [`Code::NotFound`] if it is not `email` that waits: its owner confirmed that one and no other;
+    /// [`Code::EmailExists`] if it is taken meanwhile.
     pub async fn confirm_new_email(&self, user: UserId, email: &Email) -> Result<()> {
         let now = self.now();
-        self.change(user, Action::USER_MODIFIED, false, |user| {
+        self.change(user, Action::USER_MODIFIED, Ends::Links, |user| {
             let waiting = user.new_email.take_if(|waiting| waiting == email);
             user.email = Some(waiting.ok_or_else(|| {
                 Error::new(Code::NotFound, "This address does not wait for its confirmation")
             })?);
-            user.email_change_sent_at = None;
             user.email_confirmed_at = Some(now);
+            user.contested_at = None;
+            if user.is_anonymous {
+                // Set by whoever asked for the address, who need not be whom the service knows it to be.
+                user.password = None;
+            }
             Ok(())
         })
         .await
@@ -91,16 +96,17 @@ impl Auth {
     /// what they said until they are refreshed. [`Code::ValidationFailed`] if it is no object, longer than 4 KiB, or
     /// too long for a token beside the `user_metadata`.
     pub async fn update_app_metadata(&self, user: UserId, change: &str) -> Result<()> {
-        self.change(user, Action::USER_MODIFIED, false, |user| {
+        self.change(user, Action::USER_MODIFIED, Ends::Nothing, |user| {
             user.app_metadata = metadata::merge(&user.app_metadata, Some(change))?;
             self.0.sessions.check_metadata(&user.app_metadata, &user.user_metadata)
         })
         .await
     }
 
-    /// Ends all of a user's sessions, and with them their access tokens, at once.
+    /// Ends all of a user's sessions, and with them their access tokens, at once; and what was under way by mail, a
+    /// change of the address as well.
     pub async fn end_sessions_of(&self, user: UserId) -> Result<()> {
-        self.change(user, Action::SESSION_REVOKED, true, |_| Ok(())).await
+        self.change(user, Action::SESSION_REVOKED, Ends::Sessions, |_| Ok(())).await
     }
 
     /// Deletes a user with all that is theirs in Aurora's tables, and in the host's where its foreign keys cascade.
@@ -139,16 +145,28 @@ impl Auth {
         &self,
         id: UserId,
         action: Action,
-        ends_sessions: bool,
+        ends: Ends,
         edit: impl FnOnce(&mut User) -> Result<()> + Send,
     ) -> Result<()> {
         let now = self.now();
         let mut transaction = self.database().begin().await?;
-        let Some(mut user) = transaction.user(id).await? else { return Err(unknown()) };
+        // Of one who was deleted but for the row, nothing comes back.
+        let found = transaction.user(id).await?.filter(|user| user.deleted_at.is_none());
+        let Some(mut user) = found else { return Err(unknown()) };
         edit(&mut user)?;
         user.updated_at = now;
-        let ended =
-            if ends_sessions { transaction.end_sessions_of(id, None, now).await? } else { Vec::new() };
+        if ends == Ends::Links {
+            self.identify(&mut *transaction, &mut user).await?;
+        }
+        let mut ended = Vec::new();
+        if ends == Ends::Sessions {
+            ended = transaction.end_sessions_of(id, None, now).await?;
+        }
+        if ends != Ends::Nothing {
+            transaction.delete_tokens_of(id, None).await?;
+            user.new_email = None;
+            user.email_change_sent_at = None;
+        }
         if !transaction.update_user(&user).await? {
             return Err(Error::new(
                 Code::EmailExists,
@@ -183,8 +201,26 @@ impl Auth {
     }
 
     pub(super) fn by_service(&self, action: Action, user: UserId) -> Record {
-        Record::security(self.now(), Actor::Service, action).target(user)
+        self.of_service(action).target(user)
     }
+
+    /// What the service does, with the request by which it does it ([`Auth::within`]).
+    pub(super) fn of_service(&self, action: Action) -> Record {
+        match &self.1 {
+            Some(client) => self.record(Actor::Service, action, client),
+            None => Record::security(self.now(), Actor::Service, action),
+        }
+    }
+}
+
+/// What else a change by the service ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    Nothing,
+    /// Links and codes that wait, and a change of the address.
+    Links,
+    /// Those, and the sessions.
+    Sessions,
 }
 
 /// Confirms the current address. Where several people asked for it, nobody knows whose password the row has.

@@ -39,7 +39,9 @@ impl Auth {
     /// Registers an address.
     ///
     /// With autoconfirm a taken address is [`Code::UserAlreadyExists`]; without, it looks like success, and nothing
-    /// changes. [`Code::WeakPassword`], [`Code::ValidationFailed`] and [`Code::SignupDisabled`] say what is wrong.
+    /// changes: an address that waits for its confirmation is answered as a new one is, at the same time; a confirmed
+    /// one with an account without identities, as Supabase has it. [`Code::WeakPassword`], [`Code::ValidationFailed`]
+    /// and [`Code::SignupDisabled`] say what is wrong.
     pub async fn sign_up(&self, wish: SignUp, client: &Client) -> Result<SignedUp> {
         self.0.limiter.check(Bucket::SignUp, &address_key(client.address()))?;
         let settings = &self.0.settings;
@@ -60,57 +62,86 @@ impl Auth {
             self.check_mail(&email, client)?;
         }
         let mut user = self.new_user(email, Some(hash), data, confirmed)?;
-        if confirmed {
-            user.last_sign_in_at = Some(user.created_at);
+        if !confirmed {
+            let pace = self.pace();
+            let done = self.register(user, password.secret(), &wish.back, client).await;
+            return pace.kept(done).await;
         }
+        user.last_sign_in_at = Some(user.created_at);
         let mut transaction = self.database().begin().await?;
         if !self.insert(&mut *transaction, &user).await? {
             drop(transaction);
-            return self.taken(user, password.secret(), &wish.back, client).await;
-        }
-        if !confirmed {
-            self.send_confirmation(&mut *transaction, &mut user, &wish.back).await?;
-            transaction.update_user(&user).await?;
+            return self.taken(user, None, &wish.back, client).await;
         }
         let record = self.record(Actor::User(user.id), Action::USER_SIGNED_UP, client).target(user.id);
         self.0.audit.write(&mut *transaction, record.with("provider", "email")).await?;
-        if !confirmed {
-            transaction.commit().await?;
-            self.0.outbox.wake();
-            return Ok(SignedUp::Pending(Box::new(Account::new(user))));
-        }
         let session = self.open(transaction, user, client).await?;
         Ok(SignedUp::Session(Box::new(session)))
     }
 
-    async fn taken(
+    /// A registration that waits for its mail.
+    async fn register(
         &self,
         mut user: User,
         password: &Secret,
         back: &ComeBack,
         client: &Client,
     ) -> Result<SignedUp> {
-        let autoconfirm = self.0.settings.sign_ups.autoconfirm.is_on();
-        let same = !autoconfirm && self.is_same_registration(&user, password).await?;
+        // Asked for every address, before it is known whether it is taken: all of them cost two hashes.
+        let same = self.is_same_registration(&user, password).await?;
+        let mut transaction = self.database().begin().await?;
+        if !self.insert(&mut *transaction, &user).await? {
+            drop(transaction);
+            return self.taken(user, Some(same), back, client).await;
+        }
+        self.send_confirmation(&mut *transaction, &mut user, back).await?;
+        transaction.update_user(&user).await?;
+        let record = self.record(Actor::User(user.id), Action::USER_SIGNED_UP, client).target(user.id);
+        self.0.audit.write(&mut *transaction, record.with("provider", "email")).await?;
+        transaction.commit().await?;
+        self.0.outbox.wake();
+        Ok(SignedUp::Pending(Box::new(Account::new(user))))
+    }
+
+    /// `same`: whether the one who waits for a mail is who registers here; `None` with autoconfirm.
+    async fn taken(
+        &self,
+        mut user: User,
+        same: Option<bool>,
+        back: &ComeBack,
+        client: &Client,
+    ) -> Result<SignedUp> {
         let mut record = self.record(Actor::Anonymous, Action::USER_REPEATED_SIGN_UP, client);
         let mut transaction = self.database().begin().await?;
         let owner = match &user.email {
             Some(email) => transaction.user_by_email(email).await?,
             None => None,
         };
+        let waits = owner.as_ref().filter(|owner| owner.email_confirmed_at.is_none()).map(|owner| owner.id);
+        let gone = owner.is_none();
         if let Some(owner) = &owner {
             record = record.target(owner.id);
         }
-        if !autoconfirm {
+        if let Some(same) = same {
             user.confirmation_sent_at = Some(self.now());
             self.again(&mut *transaction, owner, &user, same, back).await?;
         }
         self.0.audit.write(&mut *transaction, record).await?;
         transaction.commit().await?;
-        if autoconfirm {
+        if same.is_none() {
             return Err(Error::new(Code::UserAlreadyExists, "User already registered"));
         }
+        if gone {
+            // Its owner left the address in this moment: it is free for whoever comes again.
+            return Err(Error::overloaded(1));
+        }
         self.0.outbox.wake();
+        if let Some(id) = waits {
+            // Nothing but the id is the waiting user's: all else is what was asked for here.
+            user.id = id;
+            user.identities = vec![self.email_identity(id)?];
+            return Ok(SignedUp::Pending(Box::new(Account::new(user))));
+        }
         user.identities.clear();
         Ok(SignedUp::Pending(Box::new(Account { user, made_up: true })))
     }
@@ -154,7 +185,8 @@ impl Auth {
         mailed.password = wished.password.clone();
         mailed.user_metadata = wished.user_metadata.clone();
         self.send_confirmation(transaction, &mut mailed, back).await?;
-        owner.confirmation_sent_at = mailed.confirmation_sent_at;
+        // Whom the service added is not cleared away for what strangers ask for: see `clear`.
+        owner.confirmation_sent_at = owner.confirmation_sent_at.and(mailed.confirmation_sent_at);
         if !same {
             owner.contested_at = owner.contested_at.or(Some(self.now()));
         }
@@ -173,7 +205,7 @@ impl Auth {
         let pending = Pending {
             password: user.password.clone(),
             user_metadata: Some(user.user_metadata.clone()),
-            other_agreed: false,
+            ..Pending::default()
         };
         self.send(transaction, user, Purpose::Confirmation, &email, back, Some(&pending)).await
     }

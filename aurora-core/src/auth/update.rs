@@ -7,7 +7,7 @@ use crate::load::{Bucket, address_key};
 use crate::mail::{Kind, Message};
 use crate::session::{Client, gone};
 use crate::store::{Transaction, User};
-use crate::types::{Code, Error, Principal, Result, Secret};
+use crate::types::{Code, Error, Principal, Result, Secret, UserId};
 use crate::validate::{Email, NewPassword};
 
 /// What a user wants changed about their own account.
@@ -37,7 +37,8 @@ impl Auth {
     /// Changes the account behind `principal`. A new password ends its other sessions.
     ///
     /// Address and password want a sign-in of the last ten minutes or the current password, else
-    /// [`Code::ReauthenticationNeeded`]. Without autoconfirm a new address waits for its confirmation.
+    /// [`Code::ReauthenticationNeeded`]. A new address waits for its confirmation, with autoconfirm too: that believes
+    /// the address of a registration, and the first one of somebody unknown, who registers with it.
     /// [`Code::EmailExists`], [`Code::SamePassword`], [`Code::WeakPassword`], [`Code::ValidationFailed`]. What costs
     /// a hash counts as a sign-in from its address: [`Code::OverRequestRateLimit`].
     pub async fn update_user(
@@ -57,33 +58,40 @@ impl Auth {
         if change.password.is_some() || (email.is_some() && change.current_password.is_some()) {
             self.0.limiter.check(Bucket::SignIn, &address_key(client.address()))?;
         }
+        let mut nonce = None;
         if email.is_some() || change.password.is_some() {
             let evidence = (change.current_password.as_ref(), change.nonce.as_ref());
-            self.reauthenticate(principal, &before, evidence, client).await?;
+            nonce = self.reauthenticate(principal, &before, evidence, client).await?;
         }
         let hash = match change.password {
             Some(password) => Some(self.new_hash(&before, password, email.as_ref(), client).await?),
             None => None,
         };
         let data = change.data.is_some().then_some(user_metadata);
-        if let Some(email) = email.as_ref().filter(|_| !self.0.settings.sign_ups.autoconfirm.is_on()) {
+        if let Some(email) = email.as_ref().filter(|_| !self.believes_at_once(&before)) {
             self.check_mail(email, client)?;
         }
-        self.apply(principal, &before, Changed { email, hash, data, back: change.back, cancels }, client)
-            .await
+        let changed = Changed { email, hash, data, back: change.back, cancels, nonce };
+        self.apply(principal, &before, changed, client).await
     }
 
-    /// A recent sign-in, or the current password.
+    /// Whether an address of theirs counts without a mail. A change never does, as in Supabase: whoever holds a
+    /// session would take an account to an address of theirs, or prove one that is not.
+    fn believes_at_once(&self, user: &User) -> bool {
+        self.0.settings.sign_ups.autoconfirm.is_on() && user.email.is_none()
+    }
+
+    /// A recent sign-in, or the current password; or a nonce, which is used up with the change.
     async fn reauthenticate(
         &self,
         principal: &Principal,
         user: &User,
         (current, nonce): (Option<&Secret>, Option<&Secret>),
         client: &Client,
-    ) -> Result<()> {
+    ) -> Result<Option<UserId>> {
         if let Some(nonce) = nonce.filter(|nonce| current.is_none() && !nonce.expose().is_empty()) {
-            if self.is_nonce(user, nonce).await? {
-                return Ok(());
+            if let Some(token) = self.nonce(user, nonce).await? {
+                return Ok(Some(token));
             }
             return Err(self.refuse_change(user, "wrong nonce", not_a_nonce(), client).await);
         }
@@ -95,7 +103,7 @@ impl Auth {
             let (guess, verdict) = self.checked(guess, current, user.password.as_deref()).await?;
             if let Verdict::Match { .. } = verdict {
                 guess.succeeded();
-                return Ok(());
+                return Ok(None);
             }
             return Err(self.refuse_change(user, "wrong password", invalid_credentials(), client).await);
         }
@@ -109,7 +117,7 @@ impl Auth {
         };
         let recent = self.0.settings.tokens.recent_sign_in;
         if session.is_some_and(|session| self.now().since(session.authenticated_at) <= recent) {
-            return Ok(());
+            return Ok(None);
         }
         let denial = Error::new(
             Code::ReauthenticationNeeded,
@@ -157,6 +165,12 @@ impl Auth {
         if user.is_banned(now) || !is_live(&mut *transaction, principal, &user).await? {
             drop(transaction);
             return Err(self.refuse_change(before, "session ended", gone(), client).await);
+        }
+        if let Some(nonce) = changed.nonce
+            && !transaction.delete_token(nonce).await?
+        {
+            drop(transaction);
+            return Err(self.refuse_change(before, "wrong nonce", not_a_nonce(), client).await);
         }
         user.updated_at = now;
         if let Some(data) = changed.data {
@@ -219,7 +233,7 @@ impl Auth {
     /// Changes the address at once, or notes it until it is confirmed. Answers what the record says about it.
     fn change_email(&self, user: &mut User, email: Email) -> String {
         let now = self.now();
-        if self.0.settings.sign_ups.autoconfirm.is_on() {
+        if self.believes_at_once(user) {
             user.email = Some(email);
             user.email_confirmed_at = Some(now);
             user.new_email = None;
@@ -255,4 +269,6 @@ struct Changed {
     data: Option<String>,
     back: ComeBack,
     cancels: bool,
+    /// What stood in for the current password.
+    nonce: Option<UserId>,
 }

@@ -1,11 +1,11 @@
-use super::one_time::{Challenge, Pending, Purpose, TRIES, VerifyType, expired};
+use super::one_time::{Challenge, Pending, Purpose, SPENT, TRIES, VerifyType, expired};
 use super::{Auth, IssuedSession, banned};
 use crate::audit::{Action, Actor};
 use crate::load::{Bucket, address_key};
 use crate::mail::{Kind, Message};
 use crate::session::Client;
 use crate::store::{OneTimeToken, Transaction, User};
-use crate::types::{Code, Error, Result, Secret};
+use crate::types::{Code, Error, Result, Secret, SessionId};
 use crate::validate::Email;
 
 /// What a link or a code gave.
@@ -37,8 +37,9 @@ impl Auth {
 
     /// Uses a code up that was sent to `email`.
     ///
-    /// Five wrong ones and every code that waits at the address is dead, also for whoever asked for another in the
-    /// meantime; links go on. Guesses are limited beside that, as passwords are.
+    /// At an address the code of the newest mail is good and no other, however many accounts asked for one. Five wrong
+    /// ones and it is dead, also for whoever asked for another in the meantime; links go on. Guesses are limited
+    /// beside that, as passwords are.
     pub async fn verify_code(
         &self,
         email: &str,
@@ -51,22 +52,28 @@ impl Auth {
         let mut key = b"code\0".to_vec();
         key.extend_from_slice(email.as_str().as_bytes());
         let guess = self.0.limiter.guess(&key)?;
+        let pace = self.pace();
         let mut transaction = self.database().begin().await?;
         for purpose in Purpose::ALL.into_iter().filter(|purpose| kind.takes(*purpose)) {
             let hash = self.code_hash(&email, purpose, code.expose());
             let found = transaction.token_by_code(&hash).await?.filter(|token| token.tries < TRIES);
-            if let Some((token, purpose)) = self.good(found, kind)? {
+            let Some((token, purpose)) = self.good(found, kind)? else { continue };
+            let newest = transaction.newest_token_at(&email, purpose.sharing_a_code()).await?;
+            if newest.is_none_or(|newest| token.created_at >= newest) {
                 guess.succeeded();
                 return self.redeem(transaction, token, purpose, Proof::Mail, client).await;
             }
         }
         transaction.count_try(&email, false).await?;
         transaction.commit().await?;
-        Err(self.refuse_token("code", None, expired(), client).await)
+        // Where a code waits, there is more to write.
+        let refused = self.refuse_token("code", None, expired(), client).await;
+        Err(pace.kept(refused).await)
     }
 
-    /// Whether a link with a challenge would be good, and what its holder's client exchanges: nothing changes, so
-    /// that a mail scanner that opens it first burns nothing.
+    /// Whether a link would be good. With a challenge, and where there is nothing left to confirm: what its holder's
+    /// client exchanges. `None`: its reader has to press a button. Nothing changes, so that a mail scanner that opens
+    /// it first burns nothing.
     pub async fn look_at_link(
         &self,
         token: &Secret,
@@ -74,12 +81,18 @@ impl Auth {
         client: &Client,
     ) -> Result<Option<String>> {
         self.0.limiter.check(Bucket::SignIn, &address_key(client.address()))?;
-        let found = self.database().read().await?.token_by_link(&self.link_hash(token.expose())).await?;
-        match self.good(found, kind)? {
-            Some((row, _)) if row.challenge.is_some() => Ok(Some(self.exchange_code(token.expose()))),
-            Some(_) => Ok(None),
-            None => Err(self.refuse_token("link", None, expired(), client).await),
+        let mut reader = self.database().read().await?;
+        let found = reader.token_by_link(&self.link_hash(token.expose())).await?;
+        let Some((row, _)) = self.good(found, kind)? else {
+            drop(reader);
+            return Err(self.refuse_token("link", None, expired(), client).await);
+        };
+        if row.challenge.is_none() {
+            return Ok(None);
         }
+        let user = reader.user(row.user).await?;
+        let waits = user.is_some_and(|user| user.email_confirmed_at.is_none());
+        Ok((!waits).then(|| self.exchange_code(token.expose())))
     }
 
     /// Exchanges what a link with a challenge led to, with the verifier that its challenge was made of.
@@ -107,8 +120,16 @@ impl Auth {
         self.redeem(transaction, token, purpose, Proof::MailAndVerifier, client).await
     }
 
-    fn good(&self, found: Option<OneTimeToken>, kind: VerifyType) -> Result<Option<(OneTimeToken, Purpose)>> {
+    pub(super) fn good(
+        &self,
+        found: Option<OneTimeToken>,
+        kind: VerifyType,
+    ) -> Result<Option<(OneTimeToken, Purpose)>> {
         let Some(token) = found.filter(|token| token.expires_at > self.now()) else { return Ok(None) };
+        // What is kept of a token that ended, for the tries that were counted on it.
+        if token.purpose.starts_with(SPENT) {
+            return Ok(None);
+        }
         let purpose = Purpose::of(&token)?;
         Ok(kind.takes(purpose).then_some((token, purpose)))
     }
@@ -139,6 +160,9 @@ impl Auth {
             // the password is not.
             pending.password = None;
             pending.user_metadata = None;
+        }
+        if pending.mailbox_proved && proof == Proof::MailAndVerifier {
+            super::press::late(&mut user, &mut pending);
         }
         let agreed = match purpose {
             Purpose::EmailChangeCurrent | Purpose::EmailChangeNew => {
@@ -172,16 +196,7 @@ impl Auth {
         let mut ended = Vec::new();
         let is_first = first.is_some();
         if let Some(pending) = first {
-            // Whatever a stranger set before its owner came is gone: what counts is what came with this mail.
-            ended = transaction.end_sessions_of(user.id, None, now).await?;
-            transaction.delete_tokens_of(user.id, None).await?;
-            if purpose != Purpose::Invite {
-                user.password = pending.password;
-                user.user_metadata = pending.user_metadata.unwrap_or_else(|| "{}".to_owned());
-            }
-            user.email_confirmed_at = Some(now);
-            user.confirmation_sent_at = None;
-            user.contested_at = None;
+            ended = self.confirmed(&mut *transaction, &mut user, purpose, pending).await?;
         } else {
             transaction.delete_tokens_of(user.id, Some(purpose.as_str())).await?;
         }
@@ -208,6 +223,31 @@ impl Auth {
         self.0.sessions.ended(&ended);
         self.0.outbox.wake();
         Ok(Verified::Session(Box::new(session)))
+    }
+
+    /// The first who proves the mailbox has the account. Whatever a stranger set before is gone: what counts is what
+    /// came with this mail. Answers which sessions ended.
+    pub(super) async fn confirmed(
+        &self,
+        transaction: &mut dyn Transaction,
+        user: &mut User,
+        purpose: Purpose,
+        pending: Pending,
+    ) -> Result<Vec<SessionId>> {
+        let now = self.now();
+        let ended = transaction.end_sessions_of(user.id, None, now).await?;
+        transaction.delete_tokens_of(user.id, None).await?;
+        if purpose != Purpose::Invite {
+            user.password = pending.password;
+            // What an invitation says is the service's word, whichever mail its reader came by.
+            if user.invited_at.is_none() {
+                user.user_metadata = pending.user_metadata.unwrap_or_else(|| "{}".to_owned());
+            }
+        }
+        user.email_confirmed_at = Some(now);
+        user.confirmation_sent_at = None;
+        user.contested_at = None;
+        Ok(ended)
     }
 
     /// One of two addresses agrees to a change.
@@ -273,7 +313,7 @@ impl Auth {
         Ok(Verified::HalfChanged)
     }
 
-    async fn refuse_token(
+    pub(super) async fn refuse_token(
         &self,
         reason: &'static str,
         token: Option<&OneTimeToken>,

@@ -18,9 +18,10 @@ pub enum Profile {
 pub enum Autoconfirm {
     /// An address is confirmed by its owner. The default in production.
     Off,
-    /// Every address is believed. The default in development; production refuses it.
+    /// The address of a registration is believed; a change of it waits for its mails all the same. The default in
+    /// development; production refuses it.
     On,
-    /// Every address is believed, in production too: anyone can register anyone's address.
+    /// The same in production: anyone can register anyone's address.
     InsecureEvenInProduction,
 }
 
@@ -73,11 +74,24 @@ pub struct SignUps {
     /// Whether a change of the address waits for both addresses, and not for the new one alone. On: whoever steals
     /// a session cannot move the account to an address of theirs.
     pub both_addresses_confirm: bool,
+    /// How long a registration may wait for its confirmation before it is cleared away, with what the host's foreign
+    /// keys let go along. 7 days after its last mail; `None` keeps it. Users whom the service added or invited stay.
+    pub keep_unconfirmed: Option<Duration>,
+    /// How long after their first visit anonymous users are cleared away who have no session any more, and so no
+    /// way back in. `None`, the default, keeps them: the host may want what they left.
+    pub keep_anonymous: Option<Duration>,
 }
 
 impl SignUps {
     fn new(autoconfirm: Autoconfirm) -> Self {
-        Self { autoconfirm, disabled: false, anonymous: false, both_addresses_confirm: true }
+        Self {
+            autoconfirm,
+            disabled: false,
+            anonymous: false,
+            both_addresses_confirm: true,
+            keep_unconfirmed: Some(Duration::from_secs(7 * 86_400)),
+            keep_anonymous: None,
+        }
     }
 }
 
@@ -91,11 +105,20 @@ pub struct Mails {
     pub code_digits: u8,
     /// Codes that are always the same for an address, for tests of a front end. Production refuses any.
     pub test_codes: Vec<(String, String)>,
+    /// Answers that must not tell whether somebody has an address come at the full multiples of this after the
+    /// question, whatever was done for them. 200 milliseconds: more than the work takes, less than a person notices.
+    /// Zero in development, which tells why it denies in any case.
+    pub answer_step: Duration,
 }
 
 impl Default for Mails {
     fn default() -> Self {
-        Self { lifetime: Duration::from_secs(3600), code_digits: 6, test_codes: Vec::new() }
+        Self {
+            lifetime: Duration::from_secs(3600),
+            code_digits: 6,
+            test_codes: Vec::new(),
+            answer_step: Duration::from_millis(200),
+        }
     }
 }
 
@@ -219,6 +242,7 @@ impl Settings {
             profile: Profile::Development,
             sign_ups: SignUps::new(Autoconfirm::On),
             passwords: Passwords { calibrate_to: None, ..Passwords::default() },
+            mails: Mails { answer_step: Duration::ZERO, ..Mails::default() },
             ..Self::production("http://127.0.0.1:8080")
         }
     }

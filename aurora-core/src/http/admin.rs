@@ -66,7 +66,7 @@ impl Http {
         client: &Client,
     ) -> Answer {
         self.only_service(head, client).await?;
-        let auth = self.auth();
+        let auth = self.auth().within(client);
         let user = || {
             let id = segment.and_then(|segment| segment.parse::<UserId>().ok());
             id.ok_or_else(|| Error::new(Code::ValidationFailed, "user_id must be an UUID"))

@@ -8,7 +8,7 @@ use super::body::{OtpBody, PkceBody, RecoverBody, ResendBody, VerifyBody, decode
 use super::handlers::{Answer, address, ok};
 use super::render::empty_response;
 use super::verify_page;
-use crate::auth::{Challenge, ComeBack, IssuedSession, OtpWish, Verified, VerifyType};
+use crate::auth::{Challenge, ComeBack, IssuedSession, OtpWish, Pressed, Verified, VerifyType};
 use crate::session::Client;
 use crate::types::{Code, Error, Result, Secret};
 
@@ -83,8 +83,8 @@ impl Http {
 
     /// GET `/verify`, where a mail's link leads. It changes nothing: mail scanners open links, too.
     ///
-    /// With a challenge its reader is sent on, with what is worth nothing without the verifier. Without, a page asks
-    /// them to press a button.
+    /// With a challenge its reader is sent on, with what is worth nothing without the verifier. Without, or where the
+    /// address waits for its confirmation, a page asks them to press a button.
     pub(super) async fn open_link(&self, head: &Parts, client: &Client) -> Answer {
         let query = head.uri.query();
         let token = Secret::new(decoded(query, "token")?.unwrap_or_default());
@@ -109,20 +109,19 @@ impl Http {
         let token = Secret::new(field("token").unwrap_or_default());
         let to = self.auth().redirect_target(field("redirect_to").as_deref());
         let kind = field("type").unwrap_or_default().parse::<VerifyType>();
-        let verified = match kind {
-            Ok(kind) => match self.auth().look_at_link(&token, kind, client).await {
-                // Worth nothing without the verifier, pressed or not.
-                Ok(Some(code)) => return see_other(&with_query(&to, &[("code", &code)])),
-                Ok(None) => {
-                    self.auth().verify_link(&token, kind, client).await.map(|verified| (kind, verified))
-                }
-                Err(error) => Err(error),
-            },
+        let pressed = match kind {
+            Ok(kind) => self.auth().press_link(&token, kind, client).await.map(|pressed| (kind, pressed)),
             Err(error) => Err(error),
         };
-        match verified {
-            Ok((kind, Verified::Session(session))) => see_other(&signed_in(&to, kind, &session)),
-            Ok((_, Verified::HalfChanged)) => see_other(&with_fragment(&to, &[("message", HALF)])),
+        match pressed {
+            // Worth nothing without the verifier.
+            Ok((_, Pressed::Exchange(code))) => see_other(&with_query(&to, &[("code", &code)])),
+            Ok((kind, Pressed::Verified(Verified::Session(session)))) => {
+                see_other(&signed_in(&to, kind, &session))
+            }
+            Ok((_, Pressed::Verified(Verified::HalfChanged))) => {
+                see_other(&with_fragment(&to, &[("message", HALF)]))
+            }
             Err(error) => failed(&to, &error),
         }
     }

@@ -3,8 +3,8 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use super::{
-    AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, RefreshToken, Revocation, Session, SigningKeyRow,
-    User,
+    AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, ReadClearing, RefreshToken, Revocation, Session,
+    SigningKeyRow, User, WriteClearing,
 };
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
@@ -27,7 +27,7 @@ pub trait Database: Send + Sync + Debug {
 
 /// Questions. "Not there" is `Ok(None)`.
 #[async_trait]
-pub trait Reader: Send {
+pub trait Reader: ReadClearing + Send {
     /// The user of that id, with identities.
     async fn user(&mut self, id: UserId) -> Result<Option<User>>;
 
@@ -81,7 +81,7 @@ pub trait Reader: Send {
 ///
 /// Dropped without [`commit`](Self::commit) it is rolled back, before anyone else's turn.
 #[async_trait]
-pub trait Transaction: Reader {
+pub trait Transaction: Reader + WriteClearing {
     /// Adds a user without identities. `false` if the address is taken; nothing changed then.
     async fn insert_user(&mut self, user: &User) -> Result<bool>;
 
@@ -126,7 +126,9 @@ pub trait Transaction: Reader {
     /// Adds a token.
     async fn insert_token(&mut self, token: &OneTimeToken) -> Result<()>;
 
-    /// Deletes a user's tokens of that purpose, or all of them.
+    /// Deletes a user's tokens of that purpose, or all of them. Wrong codes that were counted on them stay counted at
+    /// their addresses until the tokens would have expired: asking for another address, and for the first one again,
+    /// gives no new tries.
     async fn delete_tokens_of(&mut self, user: UserId, purpose: Option<&str>) -> Result<()>;
 
     /// Deletes one token. `false` if it was gone.

@@ -8,12 +8,14 @@
 //! 6. Whatever ends a session (a sign-out, a ban, a deletion, a host's own `DELETE`) leaves a [`Revocation`],
 //!    which triggers of the database write.
 
+mod clearing;
 mod database;
 mod postgres;
 mod records;
 mod sqlite;
 mod writer;
 
+pub use clearing::{ReadClearing, WriteClearing};
 pub use database::{Database, HostTransaction, Reader, Transaction};
 pub use postgres::{
     Bind, BoundTransaction, IdentityBy, Mode, PostgresDatabase, PostgresOptions, PostgresOwner, identity_sql,

@@ -12,6 +12,7 @@
 
 pub mod engine;
 pub mod mail;
+pub mod mailed;
 pub mod postgres;
 
 use std::net::IpAddr;

@@ -2,11 +2,13 @@
 
 mod bind;
 mod check;
+mod clearing;
 mod codec;
 mod connections;
 mod database;
 mod owner;
 mod proof;
+mod reader;
 mod rows;
 mod setup;
 mod statements;

@@ -101,20 +101,37 @@ statements! {
     TOKEN_BY_EXCHANGE = "SELECT id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
         tries, created_at, expires_at FROM auth.one_time_tokens WHERE exchange_hash = $1";
     TOKENS_OF = "SELECT id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
-        tries, created_at, expires_at FROM auth.one_time_tokens WHERE user_id = $1 ORDER BY created_at DESC, id";
+        tries, created_at, expires_at FROM auth.one_time_tokens WHERE user_id = $1 \
+        AND purpose NOT IN ('spent', 'spent_nonce') ORDER BY created_at DESC, id";
     INSERT_ONE_TIME_TOKEN = "INSERT INTO auth.one_time_tokens (id, user_id, purpose, address, link_hash, code_hash, exchange_hash, challenge, challenge_method, sealed, \
         tries, created_at, expires_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-    DELETE_TOKENS_OF = "DELETE FROM auth.one_time_tokens WHERE user_id = $1 AND ($2::text IS NULL OR purpose = $2)";
+    SPEND_TOKENS_OF = "UPDATE auth.one_time_tokens SET code_hash = link_hash, exchange_hash = NULL, challenge = NULL, \
+        challenge_method = NULL, sealed = NULL, \
+        purpose = CASE purpose WHEN 'reauthentication' THEN 'spent_nonce' ELSE 'spent' END \
+        WHERE user_id = $1 AND ($2::text IS NULL OR purpose = $2) AND tries > 0 AND purpose NOT IN ('spent', 'spent_nonce')";
+    DELETE_TOKENS_OF = "DELETE FROM auth.one_time_tokens WHERE user_id = $1 AND ($2::text IS NULL OR purpose = $2) \
+        AND purpose NOT IN ('spent', 'spent_nonce')";
+    FORGET_TRIES_OF = "DELETE FROM auth.one_time_tokens WHERE user_id = $1";
     DELETE_ONE_TIME_TOKEN = "DELETE FROM auth.one_time_tokens WHERE id = $1";
     LOCK_USERS_AT = "SELECT u.id FROM auth.users u WHERE u.id IN (SELECT t.user_id FROM auth.one_time_tokens t \
         WHERE t.address = $1) ORDER BY u.id FOR NO KEY UPDATE";
     COUNT_TRY = "UPDATE auth.one_time_tokens SET tries = tries + 1 \
-        WHERE address = $1 AND (purpose = 'reauthentication') = $2";
+        WHERE address = $1 AND (purpose IN ('reauthentication', 'spent_nonce')) = $2";
     TRIES_AT = "SELECT coalesce(max(tries), 0) AS tries FROM auth.one_time_tokens \
-        WHERE address = $1 AND (purpose = 'reauthentication') = $2 AND expires_at > $3";
+        WHERE address = $1 AND (purpose IN ('reauthentication', 'spent_nonce')) = $2 AND expires_at > $3";
     LOCK_USER_OF_CODE = "SELECT u.id FROM auth.users u WHERE u.id = (SELECT t.user_id \
         FROM auth.one_time_tokens t WHERE t.code_hash = $1 ORDER BY t.created_at DESC LIMIT 1) FOR NO KEY UPDATE";
+    NEWEST_TOKEN_AT = "SELECT max(created_at) AS newest FROM auth.one_time_tokens \
+        WHERE address = $1 AND purpose IN ($2, $3)";
+    UNCONFIRMED = "SELECT id, confirmation_sent_at AS since FROM auth.users WHERE email_confirmed_at IS NULL \
+        AND confirmation_sent_at < $1 AND (confirmation_sent_at, id) > ($2, $3) AND last_sign_in_at IS NULL \
+        AND invited_at IS NULL AND deleted_at IS NULL AND NOT is_anonymous \
+        ORDER BY confirmation_sent_at, id LIMIT $4";
+    ANONYMOUS = "SELECT id, created_at AS since FROM auth.users WHERE is_anonymous AND created_at < $1 \
+        AND (created_at, id) > ($2, $3) AND email IS NULL AND deleted_at IS NULL \
+        AND NOT EXISTS (SELECT FROM auth.sessions s WHERE s.user_id = users.id) \
+        ORDER BY created_at, id LIMIT $4";
     FORGET_ONE_TIME_TOKENS = "DELETE FROM auth.one_time_tokens WHERE id IN (SELECT id FROM auth.one_time_tokens \
         WHERE expires_at < $1 FOR UPDATE SKIP LOCKED)";
     OUTBOX = "SELECT count(*) AS waiting, min(created_at) AS oldest FROM aurora.outbox";

@@ -1,7 +1,4 @@
-use std::collections::HashMap;
-
 use async_trait::async_trait;
-use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow, Postgres};
 use sqlx::query::Query;
 
@@ -10,8 +7,8 @@ use super::codec::{Id, Moment};
 use super::database::{HOST_CLAIMS, HOST_ROLE, STATEMENT, STORE_CLAIMS, STORE_PATH, STORE_ROLE};
 use super::{failure, rows, statements};
 use crate::store::{
-    AuditRow, HostTransaction, Identity, KeyRow, OneTimeToken, OutboxRow, Reader, RefreshToken, Revocation,
-    Session, SigningKeyRow, Transaction, User,
+    AuditRow, HostTransaction, Identity, KeyRow, OneTimeToken, OutboxRow, Session, SigningKeyRow,
+    Transaction, User,
 };
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
@@ -36,19 +33,19 @@ pub(super) struct PostgresWrite {
 
 type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
-async fn one(connection: &mut PgConnection, query: Statement<'_>) -> Result<Option<PgRow>> {
+pub(super) async fn one(connection: &mut PgConnection, query: Statement<'_>) -> Result<Option<PgRow>> {
     within(STATEMENT, query.fetch_optional(connection)).await.map_err(failure)
 }
 
-async fn all(connection: &mut PgConnection, query: Statement<'_>) -> Result<Vec<PgRow>> {
+pub(super) async fn all(connection: &mut PgConnection, query: Statement<'_>) -> Result<Vec<PgRow>> {
     within(STATEMENT, query.fetch_all(connection)).await.map_err(failure)
 }
 
-async fn run(connection: &mut PgConnection, query: Statement<'_>) -> Result<u64> {
+pub(super) async fn run(connection: &mut PgConnection, query: Statement<'_>) -> Result<u64> {
     Ok(within(STATEMENT, query.execute(connection)).await.map_err(failure)?.rows_affected())
 }
 
-async fn user(connection: &mut PgConnection, query: Statement<'_>) -> Result<Option<User>> {
+pub(super) async fn user(connection: &mut PgConnection, query: Statement<'_>) -> Result<Option<User>> {
     let Some(row) = one(connection, query).await? else { return Ok(None) };
     let identities = sqlx::query(statements::IDENTITIES).bind(user_bytes(rows::user_id(&row)?));
     let identities = all(connection, identities).await?;
@@ -56,11 +53,11 @@ async fn user(connection: &mut PgConnection, query: Statement<'_>) -> Result<Opt
     Ok(Some(rows::user(&row, identities?)?))
 }
 
-fn user_bytes(id: UserId) -> Id {
+pub(super) fn user_bytes(id: UserId) -> Id {
     Id(*id.as_bytes())
 }
 
-fn session_bytes(id: SessionId) -> Id {
+pub(super) fn session_bytes(id: SessionId) -> Id {
     Id(*id.as_bytes())
 }
 
@@ -69,11 +66,11 @@ impl PostgresReader {
         Self(transaction)
     }
 
-    async fn connection(&mut self) -> Result<&mut PgConnection> {
+    pub(super) async fn connection(&mut self) -> Result<&mut PgConnection> {
         self.0.connection()
     }
 
-    async fn lock(&mut self, _query: Statement<'_>) -> Result<bool> {
+    pub(super) async fn lock(&mut self, _query: Statement<'_>) -> Result<bool> {
         Ok(true)
     }
 }
@@ -83,7 +80,7 @@ impl PostgresWrite {
         Self { transaction, host_path: host_path.to_owned(), lent: false }
     }
 
-    async fn connection(&mut self) -> Result<&mut PgConnection> {
+    pub(super) async fn connection(&mut self) -> Result<&mut PgConnection> {
         if std::mem::take(&mut self.lent) {
             self.transaction.rebind(STORE_ROLE, STORE_CLAIMS, STORE_PATH).await?;
         }
@@ -91,7 +88,7 @@ impl PostgresWrite {
     }
 
     /// Waits for the turn at a user's row. `false` if there is none.
-    async fn lock(&mut self, query: Statement<'_>) -> Result<bool> {
+    pub(super) async fn lock(&mut self, query: Statement<'_>) -> Result<bool> {
         Ok(one(self.connection().await?, query).await?.is_some())
     }
 
@@ -104,148 +101,6 @@ impl PostgresWrite {
         found.iter().map(rows::session_id).collect()
     }
 }
-
-macro_rules! reader {
-    ($type:ty) => {
-        #[async_trait]
-        impl Reader for $type {
-            async fn user(&mut self, id: UserId) -> Result<Option<User>> {
-                if !self.lock(sqlx::query(statements::LOCK_USER).bind(user_bytes(id))).await? {
-                    return Ok(None);
-                }
-                let query = sqlx::query(statements::USER).bind(user_bytes(id));
-                user(self.connection().await?, query).await
-            }
-
-            async fn user_by_email(&mut self, email: &Email) -> Result<Option<User>> {
-                let lock = sqlx::query(statements::LOCK_USER_BY_EMAIL).bind(email.as_str().to_owned());
-                if !self.lock(lock).await? {
-                    return Ok(None);
-                }
-                let query = sqlx::query(statements::USER_BY_EMAIL).bind(email.as_str().to_owned());
-                let found = user(self.connection().await?, query).await?;
-                Ok(found.filter(|user| user.email.as_ref() == Some(email)))
-            }
-
-            async fn session(&mut self, id: SessionId) -> Result<Option<Session>> {
-                let lock = sqlx::query(statements::LOCK_USER_OF_SESSION).bind(session_bytes(id));
-                if !self.lock(lock).await? {
-                    return Ok(None);
-                }
-                let query = sqlx::query(statements::SESSION).bind(session_bytes(id));
-                one(self.connection().await?, query).await?.as_ref().map(rows::session).transpose()
-            }
-
-            async fn sessions_of(&mut self, user: UserId) -> Result<Vec<Session>> {
-                if !self.lock(sqlx::query(statements::LOCK_USER).bind(user_bytes(user))).await? {
-                    return Ok(Vec::new());
-                }
-                let query = sqlx::query(statements::SESSIONS_OF).bind(user_bytes(user));
-                all(self.connection().await?, query).await?.iter().map(rows::session).collect()
-            }
-
-            async fn refresh_token(&mut self, hash: &[u8; 32]) -> Result<Option<RefreshToken>> {
-                let lock = sqlx::query(statements::LOCK_USER_OF_TOKEN).bind(hash.to_vec());
-                if !self.lock(lock).await? {
-                    return Ok(None);
-                }
-                // A statement of its own: it sees what was committed while the one before it waited.
-                let query = sqlx::query(statements::REFRESH_TOKEN).bind(hash.to_vec());
-                let row = one(self.connection().await?, query).await?;
-                row.as_ref().map(rows::refresh_token).transpose()
-            }
-
-            async fn users(&mut self, offset: i64, limit: i64) -> Result<(Vec<User>, i64)> {
-                let count = one(self.connection().await?, sqlx::query(statements::COUNT_USERS)).await?;
-                let count = count.as_ref().map_or(Ok(0), |row| row.try_get(0).map_err(failure))?;
-                let query = sqlx::query(statements::USERS).bind(limit).bind(offset);
-                let found = all(self.connection().await?, query).await?;
-                let ids: Result<Vec<String>> =
-                    found.iter().map(|row| Ok(rows::user_id(row)?.to_string())).collect();
-                let query = sqlx::query(statements::IDENTITIES_OF).bind(format!("{{{}}}", ids?.join(",")));
-                let mut owned: HashMap<UserId, Vec<Identity>> = HashMap::new();
-                for row in all(self.connection().await?, query).await? {
-                    owned.entry(rows::owner(&row)?).or_default().push(rows::identity(&row)?);
-                }
-                let users: Result<Vec<User>> = found
-                    .iter()
-                    .map(|row| rows::user(row, owned.remove(&rows::user_id(row)?).unwrap_or_default()))
-                    .collect();
-                Ok((users?, count))
-            }
-
-            async fn token_by_link(&mut self, hash: &[u8; 32]) -> Result<Option<OneTimeToken>> {
-                let lock = sqlx::query(statements::LOCK_USER_OF_LINK).bind(hash.to_vec());
-                if !self.lock(lock).await? {
-                    return Ok(None);
-                }
-                let query = sqlx::query(statements::TOKEN_BY_LINK).bind(hash.to_vec());
-                let row = one(self.connection().await?, query).await?;
-                row.as_ref().map(rows::one_time_token).transpose()
-            }
-
-            async fn token_by_exchange(&mut self, hash: &[u8; 32]) -> Result<Option<OneTimeToken>> {
-                let lock = sqlx::query(statements::LOCK_USER_OF_EXCHANGE).bind(hash.to_vec());
-                if !self.lock(lock).await? {
-                    return Ok(None);
-                }
-                let query = sqlx::query(statements::TOKEN_BY_EXCHANGE).bind(hash.to_vec());
-                let row = one(self.connection().await?, query).await?;
-                row.as_ref().map(rows::one_time_token).transpose()
-            }
-
-            async fn token_by_code(&mut self, hash: &[u8; 32]) -> Result<Option<OneTimeToken>> {
-                let lock = sqlx::query(statements::LOCK_USER_OF_CODE).bind(hash.to_vec());
-                if !self.lock(lock).await? {
-                    return Ok(None);
-                }
-                let query = sqlx::query(statements::TOKEN_BY_CODE).bind(hash.to_vec());
-                let row = one(self.connection().await?, query).await?;
-                row.as_ref().map(rows::one_time_token).transpose()
-            }
-
-            async fn tokens_of(&mut self, user: UserId) -> Result<Vec<OneTimeToken>> {
-                if !self.lock(sqlx::query(statements::LOCK_USER).bind(user_bytes(user))).await? {
-                    return Ok(Vec::new());
-                }
-                let query = sqlx::query(statements::TOKENS_OF).bind(user_bytes(user));
-                all(self.connection().await?, query).await?.iter().map(rows::one_time_token).collect()
-            }
-
-            async fn tries_at(&mut self, address: &Email, nonces: bool, now: Timestamp) -> Result<i64> {
-                let query = sqlx::query(statements::TRIES_AT)
-                    .bind(address.as_str().to_owned())
-                    .bind(nonces)
-                    .bind(Moment(now));
-                let row = one(self.connection().await?, query).await?;
-                row.as_ref().map_or(Ok(0), |row| row.try_get("tries").map_err(failure))
-            }
-
-            async fn outbox(&mut self) -> Result<(i64, Option<Timestamp>)> {
-                let row = one(self.connection().await?, sqlx::query(statements::OUTBOX)).await?;
-                row.as_ref().map_or(Ok((0, None)), rows::outbox)
-            }
-
-            async fn revocations(&mut self, after: i64) -> Result<Vec<Revocation>> {
-                let query = sqlx::query(statements::REVOCATIONS).bind(after);
-                all(self.connection().await?, query).await?.iter().map(rows::revocation).collect()
-            }
-
-            async fn keys(&mut self) -> Result<Vec<KeyRow>> {
-                let query = sqlx::query(statements::KEYS);
-                all(self.connection().await?, query).await?.iter().map(rows::key).collect()
-            }
-
-            async fn signing_keys(&mut self) -> Result<Vec<SigningKeyRow>> {
-                let query = sqlx::query(statements::SIGNING_KEYS);
-                all(self.connection().await?, query).await?.iter().map(rows::signing_key).collect()
-            }
-        }
-    };
-}
-
-reader!(PostgresReader);
-reader!(PostgresWrite);
 
 fn email(email: Option<&Email>) -> Option<String> {
     email.map(|email| email.as_str().to_owned())
@@ -455,10 +310,10 @@ impl Transaction for PostgresWrite {
     }
 
     async fn delete_tokens_of(&mut self, user: UserId, purpose: Option<&str>) -> Result<()> {
-        let query = sqlx::query(statements::DELETE_TOKENS_OF)
-            .bind(user_bytes(user))
-            .bind(purpose.map(ToOwned::to_owned));
-        run(self.connection().await?, query).await?;
+        for statement in [statements::SPEND_TOKENS_OF, statements::DELETE_TOKENS_OF] {
+            let query = sqlx::query(statement).bind(user_bytes(user)).bind(purpose.map(ToOwned::to_owned));
+            run(self.connection().await?, query).await?;
+        }
         Ok(())
     }
 

@@ -1,3 +1,4 @@
+mod clearing;
 mod database;
 mod migrate;
 mod rows;

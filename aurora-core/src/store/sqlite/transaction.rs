@@ -19,7 +19,7 @@ impl SqliteReader {
         Self(connection)
     }
 
-    fn connection(&mut self) -> &mut SqliteConnection {
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.0
     }
 }
@@ -350,10 +350,10 @@ impl Transaction for SqliteWrite {
     }
 
     async fn delete_tokens_of(&mut self, user: UserId, purpose: Option<&str>) -> Result<()> {
-        let query = sqlx::query(statements::DELETE_TOKENS_OF)
-            .bind(user.to_string())
-            .bind(purpose.map(ToOwned::to_owned));
-        query.execute(self.connection()).await.map_err(failure)?;
+        for statement in [statements::SPEND_TOKENS_OF, statements::DELETE_TOKENS_OF] {
+            let query = sqlx::query(statement).bind(user.to_string()).bind(purpose.map(ToOwned::to_owned));
+            query.execute(self.connection()).await.map_err(failure)?;
+        }
         Ok(())
     }
 

@@ -19,6 +19,7 @@
 //! answered without what differs from run to run, so that two adapters can be compared.
 
 mod flows;
+mod mailed;
 mod routes;
 mod told;
 mod wire;
@@ -68,6 +69,7 @@ pub struct Served {
 pub async fn conforms(served: &Served) -> Result<Vec<Exchange>> {
     let mut run = Run { served, seen: Vec::new() };
     flows::all(&mut run).await?;
+    mailed::all(&mut run).await?;
     routes::all(&mut run).await?;
     Ok(run.seen)
 }

@@ -23,6 +23,7 @@
 //! # }
 //! ```
 
+mod clearing;
 mod races;
 mod records;
 mod samples;
@@ -72,6 +73,9 @@ checks! {
     waiting::a_mail_is_taken_when_due_and_comes_back,
     waiting::no_mail_is_taken_twice,
     waiting::a_slot_is_leased,
+    clearing::the_newest_token_at_an_address_is_anybody_s,
+    clearing::who_never_confirmed_is_found_page_by_page,
+    clearing::who_is_anonymous_is_found_without_a_session,
 }
 
 /// Runs every check, and answers their names.

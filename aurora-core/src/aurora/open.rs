@@ -1,0 +1,62 @@
+//! What is opened from what the builder was told.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Key;
+use crate::config::Settings;
+use crate::crypto::{
+    KeyFile, KeyFileProvider, KeyProvider, KeyTextProvider, Keyring, PasswordHasher, PasswordParams,
+    PasswordPool,
+};
+use crate::env::Entropy;
+use crate::types::Result;
+
+/// `may_create` a missing file: never beside a database that has keys already, which a new root would not open and
+/// which would hide that the old one has to be restored.
+pub(super) fn open_key(
+    key: Key,
+    may_create: bool,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<(Arc<dyn KeyProvider>, Option<PathBuf>)> {
+    match key {
+        Key::Provider(provider) => Ok((provider, None)),
+        Key::Text(text) => Ok((Arc::new(KeyTextProvider::new(&text, Arc::clone(entropy))?), None)),
+        Key::File(path) => {
+            if may_create && !path.exists() {
+                match KeyFile::create_new(&path, &**entropy) {
+                    Ok(_) => tracing::info!(
+                        path = %path.display(),
+                        "created the root key; keep a copy apart from the database"
+                    ),
+                    // Another process started at the same moment and was first.
+                    Err(_) if path.exists() => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok((Arc::new(KeyFileProvider::open(&path, Arc::clone(entropy))?), Some(path)))
+        }
+    }
+}
+
+pub(super) fn hasher(
+    settings: &Settings,
+    keyring: &Keyring,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<PasswordHasher> {
+    let chosen = &settings.passwords;
+    let mut params = PasswordParams::new(chosen.memory_kib, chosen.passes, chosen.lanes)?;
+    if let Some(target) = chosen.calibrate_to {
+        params = params.calibrate(target, chosen.most_passes)?;
+    }
+    let threads = match chosen.permits {
+        0 => PasswordPool::default().threads,
+        permits => permits,
+    };
+    PasswordHasher::new(
+        keyring,
+        params,
+        PasswordPool::new(threads, chosen.queue, chosen.deadline),
+        Arc::clone(entropy),
+    )
+}
