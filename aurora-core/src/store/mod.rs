@@ -11,6 +11,7 @@
 mod database;
 mod postgres;
 mod records;
+mod roles;
 mod sqlite;
 mod writer;
 
@@ -24,5 +25,6 @@ pub use records::{
     AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, RefreshToken, Revocation, Session, SigningKeyRow,
     User,
 };
+pub use roles::{ReadRoles, RoleChange, RoleRow, WriteRoles};
 pub use sqlite::SqliteDatabase;
 pub use writer::{WriterLock, WriterPermit};

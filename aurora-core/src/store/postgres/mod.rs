@@ -7,6 +7,7 @@ mod connections;
 mod database;
 mod owner;
 mod proof;
+mod roles;
 mod rows;
 mod setup;
 mod statements;

@@ -69,7 +69,7 @@ impl PostgresReader {
         Self(transaction)
     }
 
-    async fn connection(&mut self) -> Result<&mut PgConnection> {
+    pub(super) async fn connection(&mut self) -> Result<&mut PgConnection> {
         self.0.connection()
     }
 
@@ -83,7 +83,7 @@ impl PostgresWrite {
         Self { transaction, host_path: host_path.to_owned(), lent: false }
     }
 
-    async fn connection(&mut self) -> Result<&mut PgConnection> {
+    pub(super) async fn connection(&mut self) -> Result<&mut PgConnection> {
         if std::mem::take(&mut self.lent) {
             self.transaction.rebind(STORE_ROLE, STORE_CLAIMS, STORE_PATH).await?;
         }

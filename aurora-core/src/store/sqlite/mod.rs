@@ -1,5 +1,6 @@
 mod database;
 mod migrate;
+mod roles;
 mod rows;
 mod statements;
 mod transaction;
