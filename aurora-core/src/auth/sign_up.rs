@@ -4,7 +4,7 @@ use crate::audit::{Action, Actor};
 use crate::crypto::Verdict;
 use crate::load::{Bucket, address_key};
 use crate::mail::{Kind, Message};
-use crate::session::Client;
+use crate::session::{Client, MoreClaims};
 use crate::store::{Transaction, User};
 use crate::types::{Code, Error, Result, Secret, Timestamp, UserId};
 use crate::validate::Email;
@@ -63,6 +63,7 @@ impl Auth {
         if confirmed {
             user.last_sign_in_at = Some(user.created_at);
         }
+        self.may_be_created(&user, Some(client), "signup").await?;
         let mut transaction = self.database().begin().await?;
         if !self.insert(&mut *transaction, &user).await? {
             drop(transaction);
@@ -256,9 +257,11 @@ impl Auth {
     ) -> Result<IssuedSession> {
         let sessions = &self.0.sessions;
         let opened = sessions.start(&mut *transaction, &user, method, client).await?;
+        let roles = transaction.roles_of(user.id).await?;
+        let more = self.more_claims(&user, &opened.session, &roles, method).await?;
         transaction.commit().await?;
         sessions.ended(&opened.swept);
-        self.issue(user, &opened.session, opened.secret.text(), self.now())
+        self.issue(user, &opened.session, opened.secret.text(), self.now(), &more)
     }
 
     pub(super) fn issue(
@@ -267,8 +270,9 @@ impl Auth {
         session: &crate::store::Session,
         refresh_token: Secret,
         now: Timestamp,
+        more: &MoreClaims,
     ) -> Result<IssuedSession> {
-        let (access_token, expires_at) = self.0.sessions.issue(&user, session, now)?;
+        let (access_token, expires_at) = self.0.sessions.issue(&user, session, now, more)?;
         let account = Account::new(user);
         Ok(IssuedSession { id: session.id, access_token, refresh_token, expires_at, issued_at: now, account })
     }
