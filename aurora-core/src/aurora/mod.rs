@@ -2,9 +2,11 @@
 
 mod database;
 mod engine;
+mod hooks;
 mod mail;
 mod maintain;
 mod postgres;
+mod routes;
 mod sqlite;
 
 use std::fmt;
@@ -16,7 +18,7 @@ pub use database::{Database, HostMigrations, Migrations};
 use engine::{Engine, Opening};
 
 use crate::audit::{Action, Actor, AuditSink, DatabaseAudit, Kind, Record};
-use crate::auth::{Auth, AuthParts, SignUpHook};
+use crate::auth::{Auth, AuthParts, Hooks, SignUpHook};
 use crate::config::{Profile, Settings, Weakness};
 use crate::crypto::{
     DatabaseKeys, KeyFile, KeyFileProvider, KeyProvider, KeyTextProvider, Keyring, PasswordHasher,
@@ -24,7 +26,7 @@ use crate::crypto::{
 };
 use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded};
-use crate::http::Http;
+use crate::http::{HostRoutes, Http};
 use crate::jobs::{Jobs, Wake};
 use crate::load::{Limiter, Limits};
 use crate::mail::{Mailer, Outbox, OutboxParts, Templates};
@@ -66,6 +68,9 @@ pub struct Builder {
     guard: GuardOptions,
     breached: Option<Arc<dyn BreachedPasswords>>,
     hook: Option<Arc<dyn SignUpHook>>,
+    hooks: Hooks,
+    mail_hooks: Vec<mail::Hook>,
+    host_routes: HostRoutes,
     mailer: Option<Arc<dyn Mailer>>,
     templates: Templates,
     audit: Option<Arc<dyn AuditSink>>,
@@ -101,6 +106,9 @@ impl Aurora {
             guard: GuardOptions::default(),
             breached: None,
             hook: None,
+            hooks: Hooks::default(),
+            mail_hooks: Vec::new(),
+            host_routes: HostRoutes::default(),
             mailer: None,
             templates: Templates::default(),
             audit: None,
@@ -358,7 +366,7 @@ impl Builder {
                 "add .key_file(path) or .key(text); make one with KeyFile::create_new",
             ));
         }
-        weaknesses.extend(mail::weakness(&settings, self.mailer.is_some()));
+        weaknesses.extend(mail::weakness(&settings, self.mailer.is_some() || mail::covers(&self.mail_hooks)));
         refuse(&weaknesses)?;
 
         let (clock, entropy) = (self.clock, self.entropy);
@@ -399,7 +407,7 @@ impl Builder {
         let outbox = Outbox::new(OutboxParts {
             site: settings.site_url.trim_end_matches('/').to_owned(),
             templates: self.templates,
-            delivery: mail::delivery(&settings, self.mailer),
+            delivery: mail::routed(mail::delivery(&settings, self.mailer), self.mail_hooks),
             database: Arc::clone(&shared),
             keyring: keyring.clone(),
             audit: Arc::clone(&audit),
@@ -434,6 +442,7 @@ impl Builder {
             audit: Arc::clone(&audit),
             breached_passwords: self.breached,
             sign_up_hook: self.hook,
+            hooks: self.hooks,
         });
         let http = Http::new(auth.clone());
         let jobs = Jobs::new(entropy);
