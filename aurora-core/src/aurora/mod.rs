@@ -18,7 +18,7 @@ pub use database::{Database, HostMigrations, Migrations};
 use engine::{Engine, Opening};
 
 use crate::audit::{Action, Actor, AuditSink, DatabaseAudit, Kind, Record};
-use crate::auth::{Auth, AuthParts, Hooks, SignUpHook};
+use crate::auth::{Auth, AuthParts, SignUpHook};
 use crate::config::{Profile, Settings, Weakness};
 use crate::crypto::{
     DatabaseKeys, KeyFile, KeyFileProvider, KeyProvider, KeyTextProvider, Keyring, PasswordHasher,
@@ -26,7 +26,7 @@ use crate::crypto::{
 };
 use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded};
-use crate::http::{HostRoutes, Http};
+use crate::http::Http;
 use crate::jobs::{Jobs, Wake};
 use crate::load::{Limiter, Limits};
 use crate::mail::{Mailer, Outbox, OutboxParts, Templates};
@@ -68,9 +68,7 @@ pub struct Builder {
     guard: GuardOptions,
     breached: Option<Arc<dyn BreachedPasswords>>,
     hook: Option<Arc<dyn SignUpHook>>,
-    hooks: Hooks,
-    mail_hooks: Vec<mail::Hook>,
-    host_routes: HostRoutes,
+    taking_part: hooks::TakingPart,
     mailer: Option<Arc<dyn Mailer>>,
     templates: Templates,
     audit: Option<Arc<dyn AuditSink>>,
@@ -106,9 +104,7 @@ impl Aurora {
             guard: GuardOptions::default(),
             breached: None,
             hook: None,
-            hooks: Hooks::default(),
-            mail_hooks: Vec::new(),
-            host_routes: HostRoutes::default(),
+            taking_part: hooks::TakingPart::default(),
             mailer: None,
             templates: Templates::default(),
             audit: None,
@@ -366,7 +362,10 @@ impl Builder {
                 "add .key_file(path) or .key(text); make one with KeyFile::create_new",
             ));
         }
-        weaknesses.extend(mail::weakness(&settings, self.mailer.is_some() || mail::covers(&self.mail_hooks)));
+        weaknesses.extend(mail::weakness(
+            &settings,
+            self.mailer.is_some() || mail::covers(&self.taking_part.mails),
+        ));
         refuse(&weaknesses)?;
 
         let (clock, entropy) = (self.clock, self.entropy);
@@ -407,7 +406,7 @@ impl Builder {
         let outbox = Outbox::new(OutboxParts {
             site: settings.site_url.trim_end_matches('/').to_owned(),
             templates: self.templates,
-            delivery: mail::routed(mail::delivery(&settings, self.mailer), self.mail_hooks),
+            delivery: mail::routed(mail::delivery(&settings, self.mailer), self.taking_part.mails),
             database: Arc::clone(&shared),
             keyring: keyring.clone(),
             audit: Arc::clone(&audit),
@@ -442,7 +441,7 @@ impl Builder {
             audit: Arc::clone(&audit),
             breached_passwords: self.breached,
             sign_up_hook: self.hook,
-            hooks: self.hooks,
+            hooks: self.taking_part.hooks,
         });
         let http = Http::new(auth.clone());
         let jobs = Jobs::new(entropy);

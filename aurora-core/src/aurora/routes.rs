@@ -14,6 +14,6 @@ impl Builder {
         for change in self.changes {
             change(&mut settings);
         }
-        RouteReport::new(&settings, &self.limits, &self.host_routes)
+        RouteReport::new(&settings, &self.limits, &self.taking_part.routes)
     }
 }

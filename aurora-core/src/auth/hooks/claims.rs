@@ -64,7 +64,7 @@ fn too_large() -> Error {
 mod tests {
     use super::*;
 
-    /// attack J07: a hook cannot make anyone else of whom it adds claims to.
+    /// A hook cannot make anyone else of whom it adds claims to.
     #[test]
     fn the_token_s_own_claims_are_out_of_reach() {
         assert_eq!(read(r#"{"plan":"free","sub_id":7}"#).unwrap().len(), 2);
