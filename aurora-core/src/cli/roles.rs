@@ -95,7 +95,9 @@ impl Wish {
         Ok(match command {
             "create" => {
                 let names = options.get_many::<String>("permission").into_iter().flatten();
-                let permissions = names.map(|name| name.parse()).collect::<Result<Vec<Permission>>>()?;
+                let mut permissions = names.map(|name| name.parse()).collect::<Result<Vec<Permission>>>()?;
+                permissions.sort();
+                permissions.dedup();
                 let rank = options.get_one::<u16>("rank").copied().unwrap_or_default();
                 Self::Create(UserRole { name: role()?, rank, permissions })
             }

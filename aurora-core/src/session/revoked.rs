@@ -91,7 +91,7 @@ impl Revoked {
         }
     }
 
-    /// A reader of the database that revocations come from.
+    /// The roles that a user holds, as the database has them.
     pub(super) async fn roles_of(&self, user: UserId) -> Result<Vec<RoleName>> {
         self.database.read().await?.roles_of(user).await
     }

@@ -138,12 +138,12 @@ impl Sessions {
         let revoked = &self.0.revoked;
         // Before the roles are read: a change that comes meanwhile is looked at again.
         let as_of = revoked.roles.sequence();
-        let read = match revoked.roles.has_to_ask(seen) {
-            true => Some(revoked.roles_of(seen.user()).await.map_err(|error| {
-                // Roles that cannot be read are not guessed.
-                Error::overloaded(1).with_source(error)
-            })?),
-            false => None,
+        let read = if revoked.roles.has_to_ask(seen) {
+            // Roles that cannot be read are not guessed.
+            let read = revoked.roles_of(seen.user()).await;
+            Some(read.map_err(|error| Error::overloaded(1).with_source(error))?)
+        } else {
+            None
         };
         revoked.roles.corrected(seen, read, as_of)
     }

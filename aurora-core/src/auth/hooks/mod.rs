@@ -2,8 +2,8 @@
 //!
 //! 1. A hook has a time limit, and a panic in it is a failure of one request: nothing of the flow was committed, no
 //!    lock of Aurora's is held meanwhile, the process goes on.
-//! 2. What a hook says to the client it says by [`HookError::refuse`]; of any other failure the client learns that there
-//!    was one.
+//! 2. What a hook says to the client it says by [`HookError::refuse`]; of any other failure the client learns that
+//!    there was one.
 //! 3. A hook that fails refuses. None is skipped because it is down.
 //! 4. No hook sees a password, a token or a code.
 
@@ -60,9 +60,10 @@ pub struct UserCreation {
 /// Decides whether someone may become a user. Implementations are the host's.
 ///
 /// Asked before anything is written, without a transaction: it may take its time within the limit. A sign-up asks
-/// before it is known whether the address is taken, so that a refusal does not tell. `/otp` asks about known addresses,
-/// too, and answers a refusal as it answers where registration is closed: with nothing, and no mail.
-/// [`Auth::create_user`](super::Auth::create_user) and `POST /admin/users` do not ask: those are the service's own word.
+/// before it is known whether the address is taken, so that a refusal does not tell. `/otp` asks about known
+/// addresses, too, and answers a refusal as it answers where registration is closed: with nothing, and no mail.
+/// [`Auth::create_user`](super::Auth::create_user) and `POST /admin/users` do not ask: those are the service's own
+/// word.
 ///
 /// ```
 /// use aurora_core::auth::{BeforeUserCreated, HookError, UserCreation};
@@ -105,7 +106,8 @@ pub struct TokenIssue {
 /// session behind: what it reads must not wait for a writer, and it must write nothing. At a refresh it is asked
 /// after the commit, and its failure is a 503: the official client tries again and keeps its session.
 ///
-/// What it says holds until the next refresh. Roles are what counts at once ([`Auth::grant_role`](super::Auth::grant_role)).
+/// What it says holds until the next refresh. Roles are what counts at once
+/// ([`Auth::grant_role`](super::Auth::grant_role)).
 ///
 /// ```
 /// use aurora_core::auth::{CustomClaims, HookError, TokenIssue};
