@@ -81,6 +81,10 @@ pub struct Served {
 pub async fn conforms(served: &Served) -> Result<Vec<Exchange>> {
     let mut run = Run { served, seen: Vec::new() };
     expect("each declared route is asked for", refuses_strangers(served.address, &routes()).await? == 9)?;
+    for wrong in [HostRoutes::new().private("GET", "/open"), HostRoutes::new().public("GET", "/notes")] {
+        let seen = refuses_strangers(served.address, &wrong).await.is_err();
+        expect("a route that is not as it was declared is seen", seen)?;
+    }
     flows::all(&mut run).await?;
     routes::all(&mut run).await?;
     Ok(run.seen)
