@@ -42,7 +42,9 @@ impl Route {
             Operation::Recover | Operation::Otp | Operation::Resend | Operation::Reauthenticate => {
                 &[Bucket::Request, Bucket::Mail, Bucket::MailTo]
             }
-            Operation::Verify | Operation::Press => &[Bucket::Request, Bucket::SignIn],
+            Operation::Verify | Operation::OpenLink | Operation::Press => &[Bucket::Request, Bucket::SignIn],
+            // A new password costs a hash, a new address a mail.
+            Operation::UpdateUser => &[Bucket::Request, Bucket::SignIn, Bucket::Mail, Bucket::MailTo],
             _ => &[Bucket::Request],
         }
     }
