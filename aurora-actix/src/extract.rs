@@ -6,7 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Json};
 use actix_web::{FromRequest, HttpRequest};
-use aurora_core::guard;
+use aurora_core::guard::{self, Load};
 use aurora_core::http::{Claims, Current, Unread, read_json, tell_invalid};
 use aurora_core::types::Principal;
 use serde::de::DeserializeOwned;
@@ -45,6 +45,11 @@ impl Deref for Guarded {
     }
 }
 
+/// What the path names by its id, read as the caller: `Owned(note): Owned<Note>`. Whatever they may not see is not
+/// there, and neither is an id of another shape: 404.
+#[derive(Clone, Copy, Debug)]
+pub struct Owned<T>(pub T);
+
 /// A body that was read strictly and validated: `Valid(Json(new)): Valid<Json<NewNote>>`. The error names each field.
 #[derive(Clone, Copy, Debug)]
 pub struct Valid<T>(pub T);
@@ -80,6 +85,17 @@ impl FromRequest for Guarded {
             let principal = carried.admitted().await?.principal().clone();
             Ok(Self(carried.aurora.guarded(principal)))
         })
+    }
+}
+
+impl<T: Load + 'static> FromRequest for Owned<T> {
+    type Error = Error;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Extracted<Self> {
+        let db = Guarded::from_request(request, payload);
+        let id = request.match_info().get(T::PARAMETER).map(str::to_owned);
+        Box::pin(async move { Ok(Self(db.await?.owned(id.as_deref()).await?)) })
     }
 }
 

@@ -50,13 +50,14 @@ mod secured;
 mod serve;
 
 pub use error::{Error, Result};
-pub use extract::{Caller, CurrentUser, Guarded, Valid};
+pub use extract::{Caller, CurrentUser, Guarded, Owned, Valid};
 pub use secured::{Secured, secure};
 pub use serve::{serve, serve_on};
 
 pub use aurora_core::cli;
 pub use aurora_core::config::{self, Profile};
-pub use aurora_core::http::{Claims, Peer};
+pub use aurora_core::guard::{self, Load};
+pub use aurora_core::http::{Claims, HostRoutes, Peer};
 pub use aurora_core::mail;
-pub use aurora_core::types::{Code, Principal, Secret, SessionId, Timestamp, UserId};
+pub use aurora_core::types::{self, Code, Principal, Secret, SessionId, Timestamp, UserId};
 pub use aurora_core::{Aurora, Database, Migrations};

@@ -8,8 +8,9 @@ use std::net::{SocketAddr, TcpListener};
 
 use actix_web::web::ServiceConfig;
 use aurora_core::config::Profile;
+use aurora_core::guard::{Guarded, Load};
 use aurora_core::testing::http::{self, Exchange, Served};
-use aurora_core::{Aurora, Database};
+use aurora_core::{Aurora, Database, types};
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
 #[derive(serde::Serialize, sqlx::FromRow)]
@@ -31,11 +32,20 @@ struct Me {
     aal: String,
 }
 
+impl Load for Note {
+    type Id = i64;
+    const NAME: &'static str = "note";
+
+    async fn load(db: &Guarded, id: i64) -> types::Result<Option<Self>> {
+        db.query_as("SELECT id, title FROM notes WHERE id = $1").bind(id).fetch_optional().await
+    }
+}
+
 const LIST: &str = "SELECT id, title FROM notes ORDER BY id";
 const INSERT: &str = "INSERT INTO notes (owner, title) VALUES ($1, $2) RETURNING id, title";
 
 mod on_axum {
-    use aurora_axum::{Code, CurrentUser, Error, Guarded, Json, Result, Valid};
+    use aurora_axum::{Code, CurrentUser, Error, Guarded, Json, Owned, Result, Valid};
     use aurora_core::types;
     use axum::Router;
     use axum::http::StatusCode;
@@ -55,6 +65,10 @@ mod on_axum {
         let owner = user.id().to_string();
         let note = db.query_as(INSERT).bind(owner).bind(new.title).fetch_one().await?;
         Ok((StatusCode::CREATED, Json(note)))
+    }
+
+    async fn read(Owned(note): Owned<Note>) -> Json<Note> {
+        Json(note)
     }
 
     async fn me(user: CurrentUser) -> Json<Me> {
@@ -77,6 +91,7 @@ mod on_axum {
     pub(crate) fn private() -> Router {
         Router::new()
             .route("/notes", get(list).post(create))
+            .route("/notes/{id}", get(read))
             .route("/me", get(me))
             .route("/broken", get(broken))
             .route("/missing", get(missing))
@@ -91,7 +106,7 @@ mod on_axum {
 mod on_actix {
     use actix_web::HttpResponse;
     use actix_web::web::{self, Json, ServiceConfig};
-    use aurora_actix::{Code, CurrentUser, Error, Guarded, Result, Valid};
+    use aurora_actix::{Code, CurrentUser, Error, Guarded, Owned, Result, Valid};
     use aurora_core::types;
 
     use super::{INSERT, LIST, Me, NewNote, Note};
@@ -108,6 +123,10 @@ mod on_actix {
         let owner = user.id().to_string();
         let note: Note = db.query_as(INSERT).bind(owner).bind(new.title).fetch_one().await?;
         Ok(HttpResponse::Created().json(note))
+    }
+
+    async fn read(Owned(note): Owned<Note>) -> Json<Note> {
+        Json(note)
     }
 
     async fn me(user: CurrentUser) -> Json<Me> {
@@ -130,6 +149,7 @@ mod on_actix {
     pub(crate) fn private(app: &mut ServiceConfig) {
         app.route("/notes", web::get().to(list))
             .route("/notes", web::post().to(create))
+            .route("/notes/{id}", web::get().to(read))
             .route("/me", web::get().to(me))
             .route("/broken", web::get().to(broken))
             .route("/missing", web::get().to(missing))
@@ -196,7 +216,7 @@ fn served(aurora: &Aurora, on_actix: bool) -> SocketAddr {
     address
 }
 
-/// attacks A08, J19, S05, S06, S08, V02, V04, asvs(V3.5.2, V4.1.4, V8.2.1)
+/// attacks A02, A08, J18, J19, S05, S06, S08, V02, V04, asvs(V3.5.2, V4.1.4, V8.2.1, V8.2.2)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_adapter_answers_alike_on_every_database() {
     let mut all: Vec<(&str, Vec<Exchange>)> = Vec::new();

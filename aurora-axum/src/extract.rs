@@ -1,11 +1,12 @@
 use std::ops::Deref;
 
+use aurora_core::Aurora;
+use aurora_core::guard::{self, Load};
 use aurora_core::http::{Admitted, Claims, Current, Unread, read_json, tell_invalid};
 use aurora_core::types::{self, Principal};
-use aurora_core::{Aurora, guard};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -41,6 +42,11 @@ impl Deref for Guarded {
         &self.0
     }
 }
+
+/// What the path names by its id, read as the caller: `Owned(note): Owned<Note>`. Whatever they may not see is not
+/// there, and neither is an id of another shape: 404.
+#[derive(Clone, Copy, Debug)]
+pub struct Owned<T>(pub T);
 
 /// A body that was read strictly and validated: `Valid(Json(new)): Valid<Json<NewNote>>`. The error names each field.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +91,17 @@ impl<S: Sync> FromRequestParts<S> for Guarded {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         let principal = admitted(parts).await?.principal().clone();
         Ok(Self(aurora(parts)?.guarded(principal)))
+    }
+}
+
+impl<S: Send + Sync, T: Load> FromRequestParts<S> for Owned<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let Guarded(db) = Guarded::from_request_parts(parts, state).await?;
+        let path = RawPathParams::from_request_parts(parts, state).await.ok();
+        let id = path.iter().flatten().find(|(name, _)| *name == T::PARAMETER).map(|(_, id)| id);
+        Ok(Self(db.owned(id).await?))
     }
 }
 

@@ -2,6 +2,7 @@
 //! engines, with a deliberate bug of each kind in the policy file.
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -17,6 +18,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aurora_core::config::Profile;
+use aurora_core::http::HostRoutes;
+use aurora_core::testing::TestClient;
 use aurora_core::{Aurora, Database, Migrations, cli};
 use postgres::Place;
 
@@ -38,7 +41,14 @@ async fn host() {
             sqlite: sqlx::migrate!("../examples/quickstart/migrations/sqlite"),
             postgres: sqlx::migrate!("../examples/quickstart/migrations/postgres"),
         })
-        .policies("policies.sql", &policies);
+        .policies("policies.sql", &policies)
+        .routes(
+            HostRoutes::new()
+                .private("DELETE", "/notes/{id}")
+                .factor("aal2")
+                .public("GET", "/public/notes")
+                .limit("60/min by the proxy"),
+        );
     println!("\n<<<");
     let arguments = ["notes"].into_iter().chain(arguments.lines()).map(OsString::from);
     let outcome = cli::run_with(builder, arguments).await;
@@ -389,4 +399,83 @@ async fn what_is_printed_for_an_administrator_holds_no_secret() {
             .await
             .unwrap();
     assert_eq!(schemas, 0);
+}
+
+/// asvs(V8.2.1): the first administrator is made by hand, on either engine.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roles_are_made_and_given_by_hand() {
+    for host in [Host::on_sqlite(), Host::on_postgres().await] {
+        let who = if host.place.is_some() { "on PostgreSQL" } else { "on SQLite" };
+        let wanted = ["roles", "create", "admin", "--rank", "100", "--permission", "roles.grant"];
+        let made = host.ran(POLICIES, &[&wanted[..], &["--permission", "notes.delete"]].concat());
+        assert_eq!(made, "admin  rank 100  notes.delete roles.grant\n");
+        host.ran(POLICIES, &["roles", "create", "editor", "--rank", "10"]);
+        let listed = "admin  rank 100  notes.delete roles.grant\neditor  rank 10\n";
+        assert_eq!(host.ran(POLICIES, &["roles", "list"]), listed);
+        host.fails(POLICIES, &["roles", "grant", "admin", "--email", "ann@example.com"], "user_not_found");
+
+        let aurora = Aurora::builder()
+            .profile(Profile::Development)
+            .database(Database::url(&host.url).unwrap())
+            .key_file(host.path("root.key"))
+            .policies("policies.sql", POLICIES);
+        let aurora = aurora.build().await.unwrap();
+        let ann = TestClient::new(&aurora).sign_in("ann@example.com").await.unwrap();
+        let given = host.ran(POLICIES, &["roles", "grant", "admin", "--email", "Ann@Example.com"]);
+        assert_eq!(given, format!("{} now holds admin\n", ann.user()));
+        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+        let token = ann.token().expose();
+        let now = aurora.auth().sessions().admit(token).await.unwrap();
+        assert!(now.has_role("admin") && now.has_permission("roles.grant"), "the service that runs sees it");
+        let id = ann.user().to_string();
+        let again = host.ran(POLICIES, &["roles", "grant", "admin", "--user", &id]);
+        assert_eq!(again, format!("{id} held already admin\n"));
+        let shown = host.ran(POLICIES, &["roles", "show", "admin"]);
+        assert_eq!(shown, format!("admin  rank 100  notes.delete roles.grant\n  {id}\n"));
+        let taken = host.ran(POLICIES, &["roles", "revoke", "admin", "--user", &id]);
+        assert_eq!(taken, format!("{id} no longer holds admin\n"));
+        host.ran(POLICIES, &["roles", "delete", "editor"]);
+        host.fails(POLICIES, &["roles", "delete", "editor"], "not_found");
+        host.fails(POLICIES, &["roles", "show", "editor"], "not_found");
+        for (arguments, why) in [
+            (&["roles", "create", "Admin", "--rank", "1"][..], "lower-case"),
+            (&["roles", "create", "service_role", "--rank", "1"], "lower-case"),
+            (&["roles", "create", "high", "--rank", "1001"], "1001"),
+            (&["roles", "create", "low"], "--rank"),
+            (&["roles", "create", "all", "--rank", "1", "--permission", "*"], "permission"),
+            (&["roles", "grant", "admin"], "--email"),
+            (&["roles", "grant", "ghost", "--user", &id], "not_found"),
+        ] {
+            host.fails(POLICIES, arguments, why);
+        }
+        aurora.close().await;
+        println!("{who}: done");
+    }
+}
+
+/// Aurora's routes and the host's, without a database.
+#[test]
+fn routes_are_listed_with_what_stands_before_them() {
+    let host = Host::on_sqlite();
+    let table = host.ran(POLICIES, &["routes"]);
+    let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["owner", "method", "path", "access", "factor", "body", "limit", "limit"]);
+    let ours = aurora_core::http::Http::ROUTES.len();
+    assert_eq!(lines.len(), 1 + ours + 2, "{table}");
+    assert!(table.contains("sign_up 30/300s") && table.contains("mail_to 3/180s"), "{table}");
+    assert!(!host.path("notes.db").exists(), "nothing was opened");
+    let json: Vec<serde_json::Value> =
+        serde_json::from_str(&host.ran(POLICIES, &["routes", "--json"])).unwrap();
+    let of = |method: &str, path: &str| {
+        let found = json.iter().find(|line| line["method"] == method && line["path"] == path);
+        found.unwrap_or_else(|| panic!("{method} {path} is missing")).clone()
+    };
+    assert_eq!(of("GET", "/auth/v1/user")["access"], "user");
+    assert_eq!(of("GET", "/auth/v1/admin/users")["access"], "service");
+    assert_eq!(of("POST", "/auth/v1/signup")["access"], "public");
+    let notes = of("DELETE", "/notes/{id}");
+    assert_eq!((&notes["owner"], &notes["access"]), (&"host".into(), &"user or service".into()));
+    assert_eq!((&notes["factor"], &notes["body_limit"]), (&"aal2".into(), &2_097_152.into()));
+    assert_eq!(of("GET", "/public/notes")["limit"], "60/min by the proxy");
+    println!("{} routes", json.len());
 }

@@ -114,6 +114,16 @@ impl Action {
     pub const MAIL_SENT: Self = Self(Cow::Borrowed("mail_sent"));
     /// A mail was given up: refused for good, too old, or what it carried had expired.
     pub const MAIL_FAILED: Self = Self(Cow::Borrowed("mail_failed"));
+    /// A role was made, or became another.
+    pub const ROLE_DEFINED: Self = Self(Cow::Borrowed("role_defined"));
+    /// A role was deleted, and taken from whoever held it.
+    pub const ROLE_DELETED: Self = Self(Cow::Borrowed("role_deleted"));
+    /// A user was given a role.
+    pub const ROLE_GRANTED: Self = Self(Cow::Borrowed("role_granted"));
+    /// A role was taken from a user.
+    pub const ROLE_REVOKED: Self = Self(Cow::Borrowed("role_revoked"));
+    /// A change of who holds which role was refused.
+    pub const ROLE_CHANGE_FAILED: Self = Self(Cow::Borrowed("role_change_failed"));
     /// A handle past every policy was taken.
     pub const UNGUARDED: Self = Self(Cow::Borrowed("unguarded_access"));
     /// Someone acted as another principal outside a request.

@@ -2,10 +2,12 @@
 
 mod database;
 mod engine;
+mod hooks;
 mod mail;
 mod maintain;
 mod open;
 mod postgres;
+mod routes;
 mod sqlite;
 
 use std::fmt;
@@ -65,6 +67,7 @@ pub struct Builder {
     guard: GuardOptions,
     breached: Option<Arc<dyn BreachedPasswords>>,
     hook: Option<Arc<dyn SignUpHook>>,
+    taking_part: hooks::TakingPart,
     mailer: Option<Arc<dyn Mailer>>,
     templates: Templates,
     audit: Option<Arc<dyn AuditSink>>,
@@ -100,6 +103,7 @@ impl Aurora {
             guard: GuardOptions::default(),
             breached: None,
             hook: None,
+            taking_part: hooks::TakingPart::default(),
             mailer: None,
             templates: Templates::default(),
             audit: None,
@@ -357,7 +361,10 @@ impl Builder {
                 "add .key_file(path) or .key(text); make one with KeyFile::create_new",
             ));
         }
-        weaknesses.extend(mail::weakness(&settings, self.mailer.is_some()));
+        weaknesses.extend(mail::weakness(
+            &settings,
+            self.mailer.is_some() || mail::covers(&self.taking_part.mails),
+        ));
         refuse(&weaknesses)?;
 
         let (clock, entropy) = (self.clock, self.entropy);
@@ -398,7 +405,7 @@ impl Builder {
         let outbox = Outbox::new(OutboxParts {
             site: settings.site_url.trim_end_matches('/').to_owned(),
             templates: self.templates,
-            delivery: mail::delivery(&settings, self.mailer),
+            delivery: mail::routed(mail::delivery(&settings, self.mailer), self.taking_part.mails),
             database: Arc::clone(&shared),
             keyring: keyring.clone(),
             audit: Arc::clone(&audit),
@@ -433,6 +440,7 @@ impl Builder {
             audit: Arc::clone(&audit),
             breached_passwords: self.breached,
             sign_up_hook: self.hook,
+            hooks: self.taking_part.hooks,
         });
         let http = Http::new(auth.clone());
         let jobs = Jobs::new(entropy);

@@ -201,6 +201,9 @@ impl Auth {
         let mut user = transaction.user(id).await?.ok_or_else(unknown)?;
         let ended = transaction.end_sessions_of(id, None, now).await?;
         transaction.forget_tries_of(id).await?;
+        for role in transaction.roles_of(id).await? {
+            transaction.revoke_role(id, &role).await?;
+        }
         let mut empty = self.nobody(id, "{}".to_owned());
         empty.created_at = user.created_at;
         empty.deleted_at = Some(now);
@@ -216,6 +219,7 @@ impl Auth {
     /// Sends an invitation. [`Code::EmailExists`] if the address is confirmed already.
     pub async fn invite(&self, email: &str, data: Option<String>, back: ComeBack) -> Result<Account> {
         let email: Email = email.parse()?;
+        self.may_be_let_in(&email, data.as_deref(), "invite").await?;
         let mut transaction = self.database().begin().await?;
         let mut user = self.invited(&mut *transaction, &email, data.as_deref()).await?;
         self.send(&mut *transaction, &mut user, Purpose::Invite, &email, &back, None).await?;
@@ -238,6 +242,11 @@ impl Auth {
             }
             _ => None,
         };
+        if let LinkWish::Signup { data, .. } | LinkWish::Invite { data } | LinkWish::MagicLink { data } =
+            &wish
+        {
+            self.may_be_let_in(&email, data.as_deref(), "link").await?;
+        }
         let mut transaction = self.database().begin().await?;
         let found = transaction.user_by_email(&email).await?;
         let mut pending = None;

@@ -31,6 +31,7 @@ impl Auth {
         self.0.sessions.check_metadata(&user.app_metadata, &user.user_metadata)?;
         user.is_anonymous = true;
         user.last_sign_in_at = Some(now);
+        self.may_be_created(&user, Some(client), "anonymous").await?;
         let mut transaction = self.database().begin().await?;
         if !self.insert(&mut *transaction, &user).await? {
             return Err(Error::internal("a user without an address has a taken one"));

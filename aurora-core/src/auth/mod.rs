@@ -11,6 +11,8 @@
 //!    and refreshes do not depend on them, and an address with a live session of the account guesses under a key
 //!    of its own.
 //!
+//! 7. Nobody gives or takes a role that stands above them, or that lets its holder do what they may not.
+//!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> aurora_core::types::Result<()> {
@@ -42,6 +44,7 @@ mod clear;
 mod describe;
 mod devices;
 mod hook;
+mod hooks;
 mod metadata;
 mod one_time;
 mod open_session;
@@ -53,6 +56,7 @@ mod reauthenticate;
 mod recover;
 mod redirect;
 mod refresh;
+mod roles;
 mod send;
 mod service;
 mod sign_in;
@@ -67,9 +71,14 @@ use std::sync::Arc;
 pub use account::{Account, IssuedSession};
 pub use admin::{Ban, GeneratedLink, LinkWish, UserPatch};
 pub use hook::SignUpHook;
+pub use hooks::{
+    BeforeUserCreated, CustomClaims, HookError, Hooks, PasswordDecision, PasswordVerification,
+    PasswordVerified, TokenIssue, UserCreation,
+};
 pub use one_time::{Challenge, ComeBack, VerifyType};
 pub use otp::{OtpWish, Resend};
 pub use press::Pressed;
+pub use roles::{Granter, UserRole};
 pub use service::NewUser;
 pub use sign_in::Credentials;
 pub use sign_out::Scope;
@@ -110,6 +119,8 @@ pub struct AuthParts {
     pub breached_passwords: Option<Arc<dyn BreachedPasswords>>,
     /// What the host adds to a sign-up's transaction.
     pub sign_up_hook: Option<Arc<dyn SignUpHook>>,
+    /// Where the host takes part in flows.
+    pub hooks: Hooks,
 }
 
 impl fmt::Debug for Auth {

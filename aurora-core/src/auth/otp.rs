@@ -49,8 +49,10 @@ impl Auth {
         back: ComeBack,
         client: &Client,
     ) -> Result<()> {
+        let creates = create_user
+            && !self.0.settings.sign_ups.disabled
+            && self.would_be_created(&email, &data, client).await?;
         let found = self.database().read().await?.user_by_email(&email).await?;
-        let creates = create_user && !self.0.settings.sign_ups.disabled;
         if found.is_none() && creates {
             return self.otp_for_stranger(email, data, &back, client).await;
         }
@@ -58,6 +60,17 @@ impl Auth {
         // clears what strangers set.
         let action = Action::MAGIC_LINK_REQUESTED;
         self.mail_if_known(&email, Purpose::MagicLink, action, back, client).await
+    }
+
+    /// Whether the host would let this address become a user. Asked of known ones, too: neither the answer nor its time
+    /// tells who is registered.
+    async fn would_be_created(&self, email: &Email, data: &str, client: &Client) -> Result<bool> {
+        let user = self.new_user(email.clone(), None, data.to_owned(), false)?;
+        match self.ask_of_creation(&user, Some(client), "otp").await {
+            Ok(()) => Ok(true),
+            Err(error) if error.code() == Code::RefusedByHook => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn otp_for_stranger(

@@ -5,6 +5,9 @@ use crate::session::{Client, Decision, RefreshSecret, decide};
 use crate::store::{RefreshToken, Transaction};
 use crate::types::{Code, Error, Result, Secret, Timestamp};
 
+/// What hooks are told of a refresh, in Supabase's word.
+const REFRESH: &str = "token_refresh";
+
 impl Auth {
     /// Exchanges a refresh token for a new pair.
     ///
@@ -63,8 +66,10 @@ impl Auth {
         transaction.rotate(&session, &successor.hash(&parts.keyring), horizon).await?;
         let record = self.record(Actor::User(user.id), Action::TOKEN_REFRESHED, client).target(session.id);
         self.0.audit.write(&mut *transaction, record).await?;
+        let roles = transaction.roles_of(user.id).await?;
         transaction.commit().await?;
-        self.issue(user, &session, successor.text(), now)
+        let more = self.more_claims(&user, &session, &roles, REFRESH).await.map_err(later)?;
+        self.issue(user, &session, successor.text(), now, &more)
     }
 
     async fn reissue(
@@ -85,8 +90,10 @@ impl Auth {
         let newest = secret.successor(&parts.keyring, session.family, steps);
         let record = self.record(Actor::User(user.id), Action::TOKEN_REFRESHED, client).target(session.id);
         self.0.audit.write(&mut *transaction, record.with("reissued", steps)).await?;
+        let roles = transaction.roles_of(user.id).await?;
         transaction.commit().await?;
-        self.issue(user, &session, newest.text(), now)
+        let more = self.more_claims(&user, &session, &roles, REFRESH).await.map_err(later)?;
+        self.issue(user, &session, newest.text(), now, &more)
     }
 
     /// Ends a family for good, although the request fails, and answers with the denial.
@@ -115,6 +122,12 @@ impl Auth {
             Err(error) => error,
         }
     }
+}
+
+/// A hook that fails signs nobody out: the token that was presented still gives its successor.
+fn later(error: Error) -> Error {
+    tracing::warn!(?error, "a hook did not go on");
+    Error::overloaded(1).with_source(error)
 }
 
 fn not_found() -> Error {

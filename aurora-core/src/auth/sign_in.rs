@@ -86,6 +86,7 @@ impl Auth {
         match (found, verdict) {
             (Some(user), Verdict::Match { needs_rehash }) => {
                 self.may_enter(&user, client).await?;
+                self.may_go_on(&user, client).await?;
                 // A rehash that fails does not fail the sign-in; the next one tries again.
                 let hash = if needs_rehash { self.0.passwords.hash(password).await.ok() } else { None };
                 Ok((user, hash))

@@ -4,7 +4,7 @@ use crate::audit::{Action, Actor};
 use crate::crypto::Verdict;
 use crate::load::{Bucket, address_key};
 use crate::mail::{Kind, Message};
-use crate::session::Client;
+use crate::session::{Client, MoreClaims};
 use crate::store::{Transaction, User};
 use crate::types::{Code, Error, Result, Secret, Timestamp, UserId};
 use crate::validate::Email;
@@ -62,6 +62,7 @@ impl Auth {
             self.check_mail(&email, client)?;
         }
         let mut user = self.new_user(email, Some(hash), data, confirmed)?;
+        self.may_be_created(&user, Some(client), "signup").await?;
         if !confirmed {
             let pace = self.pace();
             let done = self.register(user, password.secret(), &wish.back, client).await;
@@ -288,9 +289,11 @@ impl Auth {
     ) -> Result<IssuedSession> {
         let sessions = &self.0.sessions;
         let opened = sessions.start(&mut *transaction, &user, method, client).await?;
+        let roles = transaction.roles_of(user.id).await?;
+        let more = self.more_claims(&user, &opened.session, &roles, method).await?;
         transaction.commit().await?;
         sessions.ended(&opened.swept);
-        self.issue(user, &opened.session, opened.secret.text(), self.now())
+        self.issue(user, &opened.session, opened.secret.text(), self.now(), &more)
     }
 
     pub(super) fn issue(
@@ -299,8 +302,9 @@ impl Auth {
         session: &crate::store::Session,
         refresh_token: Secret,
         now: Timestamp,
+        more: &MoreClaims,
     ) -> Result<IssuedSession> {
-        let (access_token, expires_at) = self.0.sessions.issue(&user, session, now)?;
+        let (access_token, expires_at) = self.0.sessions.issue(&user, session, now, more)?;
         let account = Account::new(user);
         Ok(IssuedSession { id: session.id, access_token, refresh_token, expires_at, issued_at: now, account })
     }

@@ -1,7 +1,7 @@
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::report::Report;
-use super::{explain, print};
+use super::{explain, print, roles};
 use crate::Builder;
 use crate::aurora::read_policies;
 use crate::guard::ForeignPolicies;
@@ -9,7 +9,7 @@ use crate::store::{IdentityBy, identity_sql};
 use crate::types::{Code, Error, Result};
 
 /// The first words that are ours.
-pub(super) const NAMES: &[&str] = &["policy", "setup"];
+pub(super) const NAMES: &[&str] = &["policy", "roles", "routes", "setup"];
 
 /// Every command with its arguments.
 pub(super) fn parser() -> Command {
@@ -39,7 +39,10 @@ pub(super) fn parser() -> Command {
                 .value_parser(["settings", "mac"])
                 .help("Print what a superuser runs: `settings` revokes set_config and believes settings, `mac` is the way back"),
         );
-    Command::new("aurora").subcommand_required(true).subcommands([policy, setup])
+    let routes = Command::new("routes")
+        .about("Lists every route with what stands before it: Aurora's, and those that the program declares")
+        .arg(flag("json", "As JSON, for scripts"));
+    Command::new("aurora").subcommand_required(true).subcommands([policy, roles::parser(), routes, setup])
 }
 
 pub(super) async fn run(builder: Builder, matches: &ArgMatches) -> Result<()> {
@@ -53,6 +56,12 @@ pub(super) async fn run(builder: Builder, matches: &ArgMatches) -> Result<()> {
                 Some(by) => print(identity_sql(by)),
                 None => setup(builder, options.get_flag("print-sql")).await,
             }
+        }
+        Some(("roles", matches)) => roles::run(builder, matches).await,
+        Some(("routes", options)) => {
+            let report = builder.route_report();
+            let json = options.get_flag("json");
+            print(&if json { format!("{}\n", report.to_json()) } else { report.to_string() })
         }
         Some(("policy", matches)) => match matches.subcommand() {
             Some(("check", options)) => check(builder, options.get_flag("deny-warnings")).await,

@@ -15,6 +15,7 @@
 mod commands;
 mod explain;
 mod report;
+mod roles;
 
 use std::ffi::OsString;
 use std::io::Write as _;

@@ -56,6 +56,13 @@ impl Quota {
     }
 }
 
+/// `30/300s`: so many at once, and all of them again in so many seconds.
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}s", self.burst, self.per.as_secs_f64())
+    }
+}
+
 /// The limits of every bucket. The defaults follow Supabase's published ones where it has them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::letter::{self, Letter, Mail};
-use super::{Mailbox, Mailer, Message, Templates};
+use super::{Kind, Mailbox, Mailer, Message, Templates};
 use crate::audit::AuditSink;
 use crate::crypto::{Keyring, Purpose};
 use crate::env::{Clock, Entropy, random};
@@ -62,9 +62,31 @@ pub enum Delivery {
     Mailer(Arc<dyn Mailer>),
     /// Into the mailbox that development shows.
     Mailbox(Mailbox),
+    /// Mails of some kinds to the host's own hook, the others elsewhere.
+    Split {
+        /// Which.
+        kinds: Vec<Kind>,
+        /// What sends those.
+        hook: Arc<dyn Mailer>,
+        /// Where the others go.
+        otherwise: Box<Delivery>,
+    },
     /// Nowhere: whoever runs the service set no mailer. A mail that carries a link or a code is an error then, a
     /// notice is left out.
     Nowhere,
+}
+
+impl Delivery {
+    /// What sends mails of that kind.
+    fn mailer(&self, kind: Kind) -> Option<&dyn Mailer> {
+        match self {
+            Delivery::Mailer(mailer) => Some(&**mailer),
+            Delivery::Mailbox(mailbox) => Some(mailbox),
+            Delivery::Split { kinds, hook, .. } if kinds.contains(&kind) => Some(&**hook),
+            Delivery::Split { otherwise, .. } => otherwise.mailer(kind),
+            Delivery::Nowhere => None,
+        }
+    }
 }
 
 impl Outbox {
@@ -98,11 +120,20 @@ impl Outbox {
         !matches!(self.0.delivery, Delivery::Nowhere)
     }
 
+    /// Whether mails of that kind go anywhere.
+    fn delivers_kind(&self, kind: Kind) -> bool {
+        self.0.delivery.mailer(kind).is_some()
+    }
+
     /// The mailbox that development shows; `None` where mails leave the process.
     pub fn mailbox(&self) -> Option<&Mailbox> {
-        match &self.0.delivery {
+        let mut delivery = &self.0.delivery;
+        while let Delivery::Split { otherwise, .. } = delivery {
+            delivery = otherwise;
+        }
+        match delivery {
             Delivery::Mailbox(mailbox) => Some(mailbox),
-            Delivery::Mailer(_) | Delivery::Nowhere => None,
+            Delivery::Mailer(_) | Delivery::Split { .. } | Delivery::Nowhere => None,
         }
     }
 
@@ -111,12 +142,8 @@ impl Outbox {
         Task::new("outbox", PERIOD, Arc::new(self.clone())).woken_by(&self.0.wake)
     }
 
-    pub(super) fn mailer(&self) -> Option<&dyn Mailer> {
-        match &self.0.delivery {
-            Delivery::Mailer(mailer) => Some(&**mailer),
-            Delivery::Mailbox(mailbox) => Some(mailbox),
-            Delivery::Nowhere => None,
-        }
+    pub(super) fn mailer(&self, kind: Kind) -> Option<&dyn Mailer> {
+        self.0.delivery.mailer(kind)
     }
 
     async fn insert(
@@ -125,7 +152,7 @@ impl Outbox {
         message: &Message,
         to_nobody: bool,
     ) -> Result<()> {
-        if !self.delivers() {
+        if !self.delivers_kind(message.kind) {
             if message.kind.carries_a_key() {
                 return Err(Error::new(Code::EmailProviderDisabled, "Email is not set up")
                     .with_source("no mailer is set; add .mailer(..)"));

@@ -48,7 +48,7 @@ impl Outbox {
     /// Several processes may do it at once: no mail is taken by two.
     pub async fn send_due(&self) -> Result<usize> {
         let mut sent = 0;
-        if self.mailer().is_none() {
+        if !self.delivers() {
             return Ok(sent);
         }
         loop {
@@ -101,7 +101,6 @@ impl Outbox {
     }
 
     async fn send_one(&self, row: OutboxRow) -> Result<Outcome> {
-        let Some(mailer) = self.mailer() else { return Ok(Outcome::PutOff) };
         let now = self.0.clock.now();
         let is_old = now.since(row.created_at) >= GIVE_UP;
         let mail = match self.open(&row) {
@@ -127,6 +126,7 @@ impl Outbox {
                 .await;
         }
         let rendered = mail.rendered(&row)?;
+        let Some(mailer) = self.mailer(rendered.kind) else { return Ok(Outcome::PutOff) };
         match mailer.send(&rendered).await {
             Ok(()) => {
                 self.forget(&row, Some(sent)).await?;

@@ -6,7 +6,7 @@ use super::grants::Grants;
 use super::postgres::Native;
 use super::raw::{Cast, Raw, RawSelect};
 use super::schema::Command;
-use crate::types::Role;
+use crate::types::{Role, RoleName};
 
 #[derive(Debug, Default)]
 pub(super) struct Catalog {
@@ -18,6 +18,8 @@ pub(super) struct Catalog {
     /// Nothing else was read.
     pub(super) native_only: bool,
     pub(super) routines: Vec<Routine>,
+    /// Roles that the service gives to users: `CREATE ROLE editor`.
+    pub(super) held: Vec<RoleName>,
 }
 
 /// A table that the file names.

@@ -49,6 +49,7 @@ mod expr;
 mod forms;
 pub mod functions;
 mod grants;
+mod held;
 mod hidden;
 mod host;
 mod index;

@@ -13,6 +13,7 @@ use super::catalog::{Catalog, Enumeration, Policy};
 use super::convert::Converter;
 use super::error::{PolicyError, PolicyErrors};
 use super::grants::{self, Refusal, To};
+use super::held;
 use super::host::HostFunction;
 use super::lower::{self, Lowered};
 use super::postgres::{self, Native};
@@ -185,6 +186,7 @@ impl Reader {
                 _ => Err((format!("type `{name}`"), "only CREATE TYPE .. AS ENUM is known here".to_owned())),
             },
             Statement::Comment { .. } => Ok(()),
+            Statement::CreateRole(role) => held::declare(&mut self.catalog.held, role),
             Statement::AlterPolicy(policy) => Err((
                 format!("ALTER POLICY {}", policy.name),
                 "write the policy's final form in one CREATE POLICY".to_owned(),
@@ -215,24 +217,39 @@ impl Reader {
         let table = table_name(&policy.table_name)?;
         let called = last_part(&policy.table_name).unwrap_or_else(|| table.clone());
         let command = command_of(policy, &name)?;
-        let mut roles = Vec::new();
+        let (mut roles, mut held) = (Vec::new(), Vec::new());
         let mut everyone = policy.to.is_none();
         for owner in policy.to.iter().flatten() {
             let Owner::Ident(ident) = owner else { return Err(grants::unknown_role(&owner.to_string())) };
-            match grants::role(&fold(ident)).ok_or_else(|| grants::unknown_role(&ident.value))? {
+            let name = fold(ident);
+            if let Some(role) = self.catalog.held.iter().find(|held| held.as_str() == name) {
+                held.push(role.clone());
+                continue;
+            }
+            match grants::role(&name).ok_or_else(|| held::unknown(&ident.value))? {
                 To::Public => everyone = true,
                 To::Role(role) => roles.push(role),
             }
+        }
+        let held = held::Holders::of(held, everyone || !roles.is_empty(), policy)?;
+        if held.is_some() {
+            roles.push(crate::types::Role::Authenticated);
         }
         if everyone {
             roles.clear();
         }
         let mut converter = Converter::new(&self.catalog.file, line, format!("policy \"{name}\" on {table}"));
-        let mut convert = |expr| converter.condition(expr);
+        let restrictive = policy.policy_type == Some(CreatePolicyType::Restrictive);
+        let mut convert = |expr| {
+            let condition = converter.condition(expr);
+            match &held {
+                Some(held) => held.of_condition(&mut converter, condition, restrictive),
+                None => condition,
+            }
+        };
         let using = policy.using.as_ref().map(&mut convert);
         let check = policy.with_check.as_ref().map(&mut convert);
         self.errors.append(&mut converter.errors);
-        let restrictive = policy.policy_type == Some(CreatePolicyType::Restrictive);
         let Some(entry) = self.catalog.entry(&table, line) else { return Ok(()) };
         if entry.policies.iter().any(|other| other.name == name) {
             let help = "PostgreSQL keeps one policy of a name per table: rename or remove one".to_owned();

@@ -11,6 +11,9 @@
 //!    (a lost answer, two tabs). After that it is a theft: the whole family ends (RFC 9700 s4.14.2).
 //! 5. A token that was seen and verified is not verified again; the cache is keyed by its hash and asks rule 1
 //!    every time.
+//! 6. A token says which roles its user held when it was issued. What counts is what they hold now: changes are told
+//!    apart by the same question as ended sessions, within the same second, and what the roles give is laid over the
+//!    claims (`user_roles`, `user_permissions`). No token is believed about either.
 //!
 //! A clock that steps back does not revive anything but tokens whose expiry it steps behind. A family forgets tokens
 //! that were used longer ago than its idle lifetime: presented again they are unknown, not replayed.
@@ -37,6 +40,7 @@ mod client;
 mod record;
 mod refresh;
 mod revoked;
+mod roles;
 mod sessions;
 mod signing_keys;
 pub mod token;
@@ -48,4 +52,5 @@ pub use sessions::{Sessions, SessionsParts};
 pub use signing_keys::DatabaseSigningKeys;
 
 pub(crate) use refresh::{Decision, decide};
-pub(crate) use sessions::gone;
+pub(crate) use roles::{USER_PERMISSIONS, USER_ROLES};
+pub(crate) use sessions::{MOST_ROLES, MoreClaims, gone};

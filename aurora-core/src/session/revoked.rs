@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::roles::RolePicture;
 use crate::store::Database;
-use crate::types::{Error, Result, SessionId, Timestamp};
+use crate::types::{Error, Result, RoleName, SessionId, Timestamp, UserId};
 
 /// How old the picture of ended sessions may be before a request looks for what other processes ended.
 const FRESH: Duration = Duration::from_millis(500);
@@ -27,6 +28,8 @@ pub(super) struct Revoked {
     asked: AtomicU64,
     /// The last sequence number seen.
     sequence: Mutex<i64>,
+    /// What changed of roles, asked for on the same occasions.
+    pub(super) roles: RolePicture,
 }
 
 impl Revoked {
@@ -39,6 +42,7 @@ impl Revoked {
             origin: Instant::now(),
             asked: AtomicU64::new(0),
             sequence: Mutex::new(0),
+            roles: RolePicture::default(),
         };
         let mut sequence = revoked.sequence.lock().await;
         revoked.fetch(&mut sequence, now).await?;
@@ -79,6 +83,19 @@ impl Revoked {
         }
     }
 
+    /// Looks at once, for what this process changed itself. What does not answer is looked for by the next request.
+    pub(super) async fn look(&self, now: Timestamp) {
+        let mut sequence = self.sequence.lock().await;
+        if let Err(error) = self.fetch(&mut sequence, now).await {
+            tracing::warn!(error = ?error, "changes could not be read at once; they are within a second");
+        }
+    }
+
+    /// The roles that a user holds, as the database has them.
+    pub(super) async fn roles_of(&self, user: UserId) -> Result<Vec<RoleName>> {
+        self.database.read().await?.roles_of(user).await
+    }
+
     async fn fetch(&self, sequence: &mut i64, now: Timestamp) -> Result<()> {
         let started = self.origin.elapsed();
         let mut reader = self.database.read().await?;
@@ -93,6 +110,7 @@ impl Revoked {
                 break;
             }
         }
+        self.roles.fetch(&mut *reader, now, self.keep).await?;
         let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
         ended.retain(|_, at| now.since(*at) <= self.keep);
         let millis = u64::try_from(started.as_millis()).unwrap_or(u64::MAX);

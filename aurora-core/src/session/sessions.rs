@@ -7,13 +7,16 @@ use aws_lc_rs::digest::{SHA256, digest};
 use moka::sync::Cache;
 
 use super::revoked::Revoked;
-use super::token::{AccessClaims, AuthenticationMethod, TokenKeys, VerifiedToken};
+use super::roles::{Seen, USER_ROLES};
+use super::token::{AccessClaims, AuthenticationMethod, TokenKeys};
 use super::{Client, RefreshSecret};
 use crate::config;
 use crate::crypto::Keyring;
 use crate::env::{Clock, Entropy, random};
 use crate::store::{Database, Session, Transaction, User};
-use crate::types::{Code, Error, FamilyId, Principal, Result, Secret, SessionId, Timestamp, UserId};
+use crate::types::{
+    Code, Error, FamilyId, Principal, Result, RoleName, Secret, SessionId, Timestamp, UserId,
+};
 
 /// How many bytes of verified claims are remembered.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
@@ -53,18 +56,31 @@ struct Inner {
     swept: AtomicI64,
 }
 
-struct Seen {
-    principal: Principal,
-    session: SessionId,
-    expires_at: Timestamp,
-}
-
 /// A session that was opened in a transaction, with its first refresh token.
 pub(crate) struct Opened {
     pub(crate) session: Session,
     pub(crate) secret: RefreshSecret,
     /// Sessions that had expired and were cleared away on the occasion.
     pub(crate) swept: Vec<SessionId>,
+}
+
+/// How many roles a user may hold: what a token has room for.
+pub(crate) const MOST_ROLES: usize = 16;
+
+/// What a token says beside what every token says: roles, and the claims of the host's own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MoreClaims(pub(crate) serde_json::Map<String, serde_json::Value>);
+
+impl MoreClaims {
+    /// These roles.
+    pub(crate) fn of_roles<T: ToString>(roles: &[T]) -> Self {
+        let mut more = Self::default();
+        if !roles.is_empty() {
+            let roles = roles.iter().map(|role| serde_json::Value::String(role.to_string())).collect();
+            more.0.insert(USER_ROLES.to_owned(), roles);
+        }
+        more
+    }
 }
 
 impl fmt::Debug for Sessions {
@@ -81,9 +97,7 @@ impl Sessions {
         let revoked = Revoked::load(Arc::clone(&parts.database), keep, parts.clock.now()).await?;
         let seen = Cache::builder()
             .max_capacity(CACHE_BYTES)
-            .weigher(|_, seen: &Arc<Seen>| {
-                u32::try_from(seen.principal.claims().len() + ENTRY_BYTES).unwrap_or(u32::MAX)
-            })
+            .weigher(|_, seen: &Arc<Seen>| u32::try_from(seen.weight() + ENTRY_BYTES).unwrap_or(u32::MAX))
             .time_to_live(parts.lifetimes.access_lifetime)
             .build();
         Ok(Self(Arc::new(Inner { parts, revoked, seen, swept: AtomicI64::new(0) })))
@@ -101,7 +115,8 @@ impl Sessions {
         let seen = match inner.seen.get(&key).filter(|seen| now < seen.expires_at) {
             Some(seen) => seen,
             None => {
-                let seen = Arc::new(Seen::new(&inner.parts.tokens.verify(token, now)?));
+                let verified = inner.parts.tokens.verify(token, now)?;
+                let seen = Arc::new(inner.revoked.roles.first_look(&verified)?);
                 inner.seen.insert(key, Arc::clone(&seen));
                 seen
             }
@@ -110,7 +125,32 @@ impl Sessions {
             inner.seen.invalidate(&key);
             return Err(gone());
         }
+        if inner.revoked.roles.is_current(&seen) {
+            return Ok(seen.principal.clone());
+        }
+        let seen = Arc::new(self.corrected(&seen).await?);
+        inner.seen.insert(key, Arc::clone(&seen));
         Ok(seen.principal.clone())
+    }
+
+    /// Whom a token stands for, with the roles that they hold now.
+    async fn corrected(&self, seen: &Seen) -> Result<Seen> {
+        let revoked = &self.0.revoked;
+        // Before the roles are read: a change that comes meanwhile is looked at again.
+        let as_of = revoked.roles.sequence();
+        let read = if revoked.roles.has_to_ask(seen) {
+            // Roles that cannot be read are not guessed.
+            let read = revoked.roles_of(seen.user()).await;
+            Some(read.map_err(|error| Error::overloaded(1).with_source(error))?)
+        } else {
+            None
+        };
+        revoked.roles.corrected(seen, read, as_of)
+    }
+
+    /// Makes a committed change of roles count in this process at once.
+    pub(crate) async fn roles_changed(&self) {
+        self.0.revoked.look(self.0.parts.clock.now()).await;
     }
 
     /// Who an access token stood for when it was valid, for signing out with one that has expired meanwhile.
@@ -123,7 +163,8 @@ impl Sessions {
         if inner.revoked.contains(verified.session()) {
             return Err(gone());
         }
-        Ok(Seen::new(&verified).principal)
+        // To sign out with: who they are, and nothing that they hold.
+        Ok(Principal::user_of_session(verified.user(), verified.session()))
     }
 
     /// Reads the signing keys again, and verifies every token again: what a removed key signed ends now.
@@ -186,6 +227,9 @@ impl Sessions {
         let whose = (!everyone).then_some(user.id);
         let idle = now.minus(lifetimes.idle_lifetime);
         let horizon = now.minus(lifetimes.access_lifetime.saturating_mul(2) + SWEEP);
+        if everyone {
+            transaction.forget_role_changes(now, horizon).await?;
+        }
         transaction.sweep(whose, now, idle, horizon).await
     }
 
@@ -195,6 +239,7 @@ impl Sessions {
         user: &User,
         session: &Session,
         now: Timestamp,
+        more: &MoreClaims,
     ) -> Result<(Secret, Timestamp)> {
         let parts = &self.0.parts;
         let methods: Vec<Amr> = serde_json::from_str(&session.amr).map_err(Error::internal)?;
@@ -211,12 +256,18 @@ impl Sessions {
             issued_at: now,
         };
         let issued = Timestamp::from_seconds(now.as_seconds());
-        Ok((parts.tokens.issue(&claims)?, issued.plus(parts.tokens.lifetime())))
+        Ok((parts.tokens.issue_with(&claims, &more.0)?, issued.plus(parts.tokens.lifetime())))
     }
 
     /// Whether a token can carry both, whatever else may come to stand in it: the longest address, a second factor.
     /// Asked where they are written, so that no sign-in and no refresh fails of it.
     pub(crate) fn check_metadata(&self, app: &str, user: &str) -> Result<()> {
+        let longest = "x".repeat(RoleName::LONGEST);
+        self.check_claims(app, user, &MoreClaims::of_roles(&vec![longest; MOST_ROLES]))
+    }
+
+    /// The same beside these claims.
+    pub(crate) fn check_claims(&self, app: &str, user: &str, more: &MoreClaims) -> Result<()> {
         let parts = &self.0.parts;
         let now = parts.clock.now();
         let method = AuthenticationMethod { method: "recovery_code".to_owned(), at: now };
@@ -232,7 +283,7 @@ impl Sessions {
             is_anonymous: false,
             issued_at: now,
         };
-        parts.tokens.issue(&claims).map(drop)
+        parts.tokens.issue_with(&claims, &more.0).map(drop)
     }
 
     pub(crate) fn parts(&self) -> &SessionsParts {
@@ -249,13 +300,6 @@ struct Amr {
 impl Amr {
     fn into_method(self) -> AuthenticationMethod {
         AuthenticationMethod { method: self.method, at: Timestamp::from_seconds(self.timestamp) }
-    }
-}
-
-impl Seen {
-    fn new(token: &VerifiedToken) -> Self {
-        let principal = Principal::signed_in(token.user(), token.session(), Arc::clone(token.claims()));
-        Self { principal, session: token.session(), expires_at: token.expires_at() }
     }
 }
 

@@ -3,8 +3,8 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use super::{
-    AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, ReadClearing, RefreshToken, Revocation, Session,
-    SigningKeyRow, User, WriteClearing,
+    AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, ReadClearing, ReadRoles, RefreshToken, Revocation, Session,
+    SigningKeyRow, User, WriteClearing, WriteRoles,
 };
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
@@ -27,7 +27,7 @@ pub trait Database: Send + Sync + Debug {
 
 /// Questions. "Not there" is `Ok(None)`.
 #[async_trait]
-pub trait Reader: ReadClearing + Send {
+pub trait Reader: ReadClearing + ReadRoles + Send {
     /// The user of that id, with identities.
     async fn user(&mut self, id: UserId) -> Result<Option<User>>;
 
@@ -81,7 +81,7 @@ pub trait Reader: ReadClearing + Send {
 ///
 /// Dropped without [`commit`](Self::commit) it is rolled back, before anyone else's turn.
 #[async_trait]
-pub trait Transaction: Reader + WriteClearing {
+pub trait Transaction: Reader + WriteClearing + WriteRoles {
     /// Adds a user without identities. `false` if the address is taken; nothing changed then.
     async fn insert_user(&mut self, user: &User) -> Result<bool>;
 

@@ -12,6 +12,7 @@ mod clearing;
 mod database;
 mod postgres;
 mod records;
+mod roles;
 mod sqlite;
 mod writer;
 
@@ -26,5 +27,6 @@ pub use records::{
     AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, RefreshToken, Revocation, Session, SigningKeyRow,
     User,
 };
+pub use roles::{ReadRoles, RoleChange, RoleRow, WriteRoles};
 pub use sqlite::SqliteDatabase;
 pub use writer::{WriterLock, WriterPermit};

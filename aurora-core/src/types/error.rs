@@ -244,6 +244,12 @@ codes! {
     AnonymousProviderDisabled = "anonymous_provider_disabled", 422;
     /// Not supported (yet) by this server.
     NotSupported = "not_supported", 501;
+    /// A hook of the host's did not answer in time.
+    HookTimeout = "hook_timeout", 422;
+    /// A hook of the host's answered with more than fits.
+    HookPayloadOverSizeLimit = "hook_payload_over_size_limit", 422;
+    /// A hook of the host's refused, for the reason that the message says. Supabase has no code of its own for it.
+    RefusedByHook = "unknown", 400;
     /// The role may not do this.
     NotAdmin = "not_admin", 403;
     /// Too many requests from here or for this account.

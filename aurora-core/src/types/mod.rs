@@ -7,6 +7,7 @@
 mod error;
 mod id;
 mod principal;
+mod role_name;
 mod secret;
 mod sql;
 mod timestamp;
@@ -14,6 +15,7 @@ mod timestamp;
 pub use error::{Code, Error, PasswordFault, Result};
 pub use id::{FamilyId, RequestId, SessionId, TenantId, UserId};
 pub use principal::{Principal, Role};
+pub use role_name::{Permission, RoleName};
 pub use secret::Secret;
 pub use timestamp::Timestamp;
 

@@ -1,7 +1,7 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use super::{SessionId, TenantId, UserId};
+use super::{Code, Error, SessionId, TenantId, UserId};
 
 /// The database role a principal acts in, as in Supabase.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -41,6 +41,16 @@ struct Inner {
     tenant: Option<TenantId>,
     /// A JSON object, as text.
     claims: Arc<str>,
+    /// What they say of roles, read when it is first asked for.
+    held: OnceLock<Held>,
+}
+
+/// What the claims say of roles.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Held {
+    user_roles: Vec<String>,
+    user_permissions: Vec<String>,
 }
 
 impl Principal {
@@ -63,6 +73,12 @@ impl Principal {
     /// A user as their verified access token names them. `claims` is the token's payload, a JSON object.
     pub(crate) fn signed_in(user: UserId, session: SessionId, claims: Arc<str>) -> Self {
         Self::build(Role::Authenticated, Some(user), Some(session), None, claims)
+    }
+
+    /// A user within a session, with the claims `sub` and `role` only.
+    pub(crate) fn user_of_session(id: UserId, session: SessionId) -> Self {
+        let claims = format!(r#"{{"sub":"{id}","role":"authenticated"}}"#);
+        Self::build(Role::Authenticated, Some(id), Some(session), None, Arc::from(claims))
     }
 
     /// The same user with these claims beside `sub` and `role`, for jobs, tests and explanations: what `auth.jwt()`
@@ -94,7 +110,45 @@ impl Principal {
         tenant: Option<TenantId>,
         claims: Arc<str>,
     ) -> Self {
-        Self(Arc::new(Inner { role, user, session, tenant, claims }))
+        Self(Arc::new(Inner { role, user, session, tenant, claims, held: OnceLock::new() }))
+    }
+
+    /// Whether the user holds that role of the service's own (`user_roles` of the claims). The service itself is no
+    /// user and holds none.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.0.role == Role::Authenticated && self.held().user_roles.iter().any(|held| held == role)
+    }
+
+    /// Whether one of the user's roles gives that permission (`user_permissions`). The service itself has them all:
+    /// whoever holds its key is past every policy anyway.
+    pub fn has_permission(&self, permission: &str) -> bool {
+        match self.0.role {
+            Role::Anon => false,
+            Role::Authenticated => self.held().user_permissions.iter().any(|held| held == permission),
+            Role::Service => true,
+        }
+    }
+
+    /// The same for a handler: [`Code::InsufficientPrivilege`], 403, without the permission.
+    pub fn require_permission(&self, permission: &str) -> Result<(), Error> {
+        if self.has_permission(permission) {
+            return Ok(());
+        }
+        let cause = format!("the permission {permission} is missing");
+        Err(Error::new(Code::InsufficientPrivilege, "permission denied").with_source(cause))
+    }
+
+    /// The user's roles, by name.
+    pub fn roles(&self) -> &[String] {
+        match self.0.role {
+            Role::Authenticated => &self.held().user_roles,
+            Role::Anon | Role::Service => &[],
+        }
+    }
+
+    /// Claims that do not read so give nothing.
+    fn held(&self) -> &Held {
+        self.0.held.get_or_init(|| serde_json::from_str(&self.0.claims).unwrap_or_default())
     }
 
     /// The role it acts in.

@@ -169,7 +169,7 @@ pub async fn connect(database: &SqliteDatabase) -> SqliteConnection {
 
 /// A statement of a test's, in PostgreSQL's names.
 fn spell(statement: &str) -> String {
-    const NAMES: [(&str, &str); 19] = [
+    const NAMES: [(&str, &str); 23] = [
         ("PRAGMA foreign_keys = ON; ", ""),
         ("DROP TRIGGER auth_users_banned;", "DROP TRIGGER users_banned ON auth.users;"),
         ("ALTER TABLE gone RENAME TO aurora_audit", "ALTER TABLE aurora.gone RENAME TO audit"),
@@ -187,6 +187,10 @@ fn spell(statement: &str) -> String {
         ("aurora_audit", "aurora.audit"),
         ("aurora_outbox", "aurora.outbox"),
         ("aurora_slots", "aurora.slots"),
+        ("aurora_user_roles", "aurora.user_roles"),
+        ("aurora_role_permissions", "aurora.role_permissions"),
+        ("aurora_roles", "aurora.roles"),
+        ("aurora_role_changes", "aurora.role_changes"),
         ("aurora_signing_keys", "aurora.signing_keys"),
         ("ORDER BY rowid", "ORDER BY ctid"),
     ];

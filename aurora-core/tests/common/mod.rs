@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aurora_core::audit::{AuditSink, DatabaseAudit};
-use aurora_core::auth::{Auth, AuthParts, SignUpHook};
+use aurora_core::auth::{Auth, AuthParts, Hooks, SignUpHook};
 use aurora_core::config::{Profile, Settings};
 use aurora_core::crypto::{
     DatabaseKeys, KeyTextProvider, Keyring, PasswordHasher, PasswordParams, PasswordPool,
@@ -53,6 +53,7 @@ pub struct Options {
     pub limits: Limits,
     pub breached: Option<Arc<dyn BreachedPasswords>>,
     pub hook: Option<Arc<dyn SignUpHook>>,
+    pub hooks: Hooks,
     pub audit: Option<Arc<dyn AuditSink>>,
     /// Where mails go instead of the fixture's mailbox.
     pub delivery: Option<Delivery>,
@@ -84,6 +85,7 @@ impl Default for Options {
             limits,
             breached: None,
             hook: None,
+            hooks: Hooks::default(),
             audit: None,
             delivery: None,
             templates: Templates::default(),
@@ -243,6 +245,7 @@ impl Fixture {
             audit,
             breached_passwords: options.breached,
             sign_up_hook: options.hook,
+            hooks: options.hooks,
         });
         Self { http: Http::new(auth.clone()), auth, mailbox, clock, database, keyring, tokens }
     }

@@ -7,7 +7,7 @@ mod teams;
 
 use actix_web::web::{self, ServiceConfig};
 use aurora_actix::config::Autoconfirm;
-use aurora_actix::{Aurora, Database, Migrations, Profile};
+use aurora_actix::{Aurora, Database, HostRoutes, Migrations, Profile};
 
 use settings::Settings;
 
@@ -36,7 +36,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             sqlite: sqlx::migrate!("../quickstart/migrations/sqlite"),
             postgres: sqlx::migrate!("../quickstart/migrations/postgres"),
         })
-        .policies("policies.sql", include_str!("../../quickstart/policies.sql"));
+        .policies("policies.sql", include_str!("../../quickstart/policies.sql"))
+        .routes(routes());
     let Some(aurora) = aurora_actix::cli::run(builder).await? else { return Ok(()) };
 
     let private = |app: &mut ServiceConfig| {
@@ -58,4 +59,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     settings.greet();
     aurora_actix::serve(app, settings.address).await?;
     Ok(())
+}
+
+/// What `aurora routes` lists beside Aurora's own, and what a test may go over.
+fn routes() -> HostRoutes {
+    HostRoutes::new()
+        .private("GET", "/notes")
+        .private("POST", "/notes")
+        .private("GET", "/notes/{id}")
+        .private("PATCH", "/notes/{id}")
+        .private("DELETE", "/notes/{id}")
+        .private("GET", "/teams")
+        .private("POST", "/teams")
+        .private("GET", "/teams/{id}/members")
+        .private("POST", "/teams/{id}/members")
+        .public("GET", "/public/notes")
 }

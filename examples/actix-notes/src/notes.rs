@@ -3,7 +3,9 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Json, Path};
-use aurora_actix::{Code, CurrentUser, Error, Guarded, Result, Timestamp, UserId, Valid};
+use aurora_actix::{
+    Code, CurrentUser, Error, Guarded, Load, Owned, Result, Timestamp, UserId, Valid, guard, types,
+};
 use serde::{Deserialize, Serialize};
 use validator::Validate;
 
@@ -86,17 +88,24 @@ pub(crate) async fn create(
     Ok((Json(note), StatusCode::CREATED))
 }
 
-/// `GET /notes/{id}`
-pub(crate) async fn read(db: Guarded, id: Path<String>) -> Result<Json<Note>> {
-    let note: Option<Note> = db
-        .query_as(
+impl Load for Note {
+    type Id = i64;
+    const NAME: &'static str = "note";
+
+    async fn load(db: &guard::Guarded, id: i64) -> types::Result<Option<Self>> {
+        db.query_as(
             "SELECT id, owner, team_id, title, body, is_public, created_at, updated_at
              FROM notes WHERE id = $1",
         )
-        .bind(row_id(&id, "note")?)
+        .bind(id)
         .fetch_optional()
-        .await?;
-    note.map(Json).ok_or_else(|| missing("note"))
+        .await
+    }
+}
+
+/// `GET /notes/{id}`
+pub(crate) async fn read(Owned(note): Owned<Note>) -> Json<Note> {
+    Json(note)
 }
 
 /// `PATCH /notes/{id}`

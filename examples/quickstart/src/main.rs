@@ -6,7 +6,7 @@ mod settings;
 mod teams;
 
 use aurora_axum::config::Autoconfirm;
-use aurora_axum::{Aurora, Database, Migrations, Profile};
+use aurora_axum::{Aurora, Database, HostRoutes, Migrations, Profile};
 use axum::Router;
 use axum::routing::get;
 
@@ -37,7 +37,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             sqlite: sqlx::migrate!("./migrations/sqlite"),
             postgres: sqlx::migrate!("./migrations/postgres"),
         })
-        .policies("policies.sql", include_str!("../policies.sql"));
+        .policies("policies.sql", include_str!("../policies.sql"))
+        .routes(routes());
     let Some(aurora) = aurora_axum::cli::run(builder).await? else { return Ok(()) };
 
     let private = Router::new()
@@ -51,4 +52,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     settings.greet();
     aurora_axum::serve(app, settings.address).await?;
     Ok(())
+}
+
+/// What `aurora routes` lists beside Aurora's own, and what a test may go over.
+fn routes() -> HostRoutes {
+    HostRoutes::new()
+        .private("GET", "/notes")
+        .private("POST", "/notes")
+        .private("GET", "/notes/{id}")
+        .private("PATCH", "/notes/{id}")
+        .private("DELETE", "/notes/{id}")
+        .private("GET", "/teams")
+        .private("POST", "/teams")
+        .private("GET", "/teams/{id}/members")
+        .private("POST", "/teams/{id}/members")
+        .public("GET", "/public/notes")
 }

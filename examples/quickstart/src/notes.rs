@@ -1,6 +1,8 @@
 //! Notes. No handler asks who may see a note: `Guarded` answers only with the caller's rows.
 
-use aurora_axum::{Code, CurrentUser, Error, Guarded, Json, Result, Timestamp, UserId, Valid};
+use aurora_axum::{
+    Code, CurrentUser, Error, Guarded, Json, Load, Owned, Result, Timestamp, UserId, Valid, guard, types,
+};
 use axum::extract::Path;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -85,17 +87,24 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(note)))
 }
 
-/// `GET /notes/{id}`
-pub(crate) async fn read(db: Guarded, Path(id): Path<String>) -> Result<Json<Note>> {
-    let note: Option<Note> = db
-        .query_as(
+impl Load for Note {
+    type Id = i64;
+    const NAME: &'static str = "note";
+
+    async fn load(db: &guard::Guarded, id: i64) -> types::Result<Option<Self>> {
+        db.query_as(
             "SELECT id, owner, team_id, title, body, is_public, created_at, updated_at
              FROM notes WHERE id = $1",
         )
-        .bind(row_id(&id, "note")?)
+        .bind(id)
         .fetch_optional()
-        .await?;
-    note.map(Json).ok_or_else(|| missing("note"))
+        .await
+    }
+}
+
+/// `GET /notes/{id}`
+pub(crate) async fn read(Owned(note): Owned<Note>) -> Json<Note> {
+    Json(note)
 }
 
 /// `PATCH /notes/{id}`

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::error::{PolicyError, PolicyErrors};
+use super::super::held::of_text;
 use super::super::schema::Command;
 use super::grants::{Grantee, Grants, Privilege};
 use super::lexer::{self, Kind, Token};
@@ -13,6 +14,8 @@ pub(crate) struct Native {
     pub(super) tables: Vec<NativeTable>,
     pub(super) types: Vec<NativeType>,
     pub(super) functions: Vec<NativeFunction>,
+    /// Roles that the service gives to users.
+    pub(super) held: Vec<String>,
     /// Grants on functions and schemas, as they are written.
     pub(super) verbatim: Vec<String>,
 }
@@ -209,6 +212,11 @@ impl Native {
         if cursor.words(&["comment", "on"]) {
             return Ok(());
         }
+        if cursor.words(&["create", "role"]) {
+            let name = cursor.identifier()?;
+            self.held.push(name);
+            return cursor.end();
+        }
         let start: String = cursor.source().chars().take(40).collect();
         refusal(format!("statement `{start} ..`"), "write it into a migration")
     }
@@ -243,9 +251,16 @@ impl Native {
         if roles.iter().any(|role| role == "public") {
             roles.clear();
         }
-        let using = if cursor.words(&["using"]) { Some(cursor.parenthesised()?.to_owned()) } else { None };
+        let held: Vec<String> = roles.iter().filter(|role| self.held.contains(role)).cloned().collect();
+        let condition = |written: &str| {
+            if held.is_empty() { written.to_owned() } else { of_text(&held, written, restrictive) }
+        };
+        let using = if cursor.words(&["using"]) { Some(condition(cursor.parenthesised()?)) } else { None };
         let check =
-            if cursor.words(&["with", "check"]) { Some(cursor.parenthesised()?.to_owned()) } else { None };
+            if cursor.words(&["with", "check"]) { Some(condition(cursor.parenthesised()?)) } else { None };
+        if !held.is_empty() {
+            roles = vec!["authenticated".to_owned()];
+        }
         cursor.end()?;
         let source = cursor.source().to_owned();
         let policy = NativePolicy { name, restrictive, command, roles, using, check, source };

@@ -54,7 +54,29 @@ struct Wire<'a> {
     amr: Vec<Method<'a>>,
     session_id: SessionId,
     is_anonymous: bool,
+    #[serde(flatten)]
+    more: &'a serde_json::Map<String, serde_json::Value>,
 }
+
+/// The members that every token has, and those that mean something to whoever verifies one.
+pub(crate) const OWN_CLAIMS: [&str; 16] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "nbf",
+    "jti",
+    "email",
+    "phone",
+    "app_metadata",
+    "user_metadata",
+    "role",
+    "aal",
+    "amr",
+    "session_id",
+    "is_anonymous",
+];
 
 #[derive(Serialize)]
 struct Method<'a> {
@@ -67,7 +89,16 @@ pub(super) const AUTHENTICATED: &str = "authenticated";
 
 impl AccessClaims {
     /// The payload's JSON.
-    pub(super) fn to_json(&self, issuer: &str, lifetime: std::time::Duration) -> Result<Vec<u8>> {
+    pub(super) fn to_json(
+        &self,
+        issuer: &str,
+        lifetime: std::time::Duration,
+        more: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Vec<u8>> {
+        // A second `sub` behind the first would be another user to some readers.
+        if let Some(own) = OWN_CLAIMS.iter().find(|own| more.contains_key(**own)) {
+            return Err(Error::internal(format!("the claim `{own}` is the token's own")));
+        }
         let object = |name: &str, text: &str| {
             serde_json::from_str(text).map_err(|error| {
                 Error::new(Code::ValidationFailed, format!("`{name}` must be a JSON object"))
@@ -90,6 +121,7 @@ impl AccessClaims {
             amr: methods.map(|m| Method { method: &m.method, timestamp: m.at.as_seconds() }).collect(),
             session_id: self.session,
             is_anonymous: self.is_anonymous,
+            more,
         };
         serde_json::to_vec(&wire).map_err(Error::internal)
     }
@@ -103,6 +135,7 @@ pub struct VerifiedToken {
     pub(super) issued_at: Timestamp,
     pub(super) expires_at: Timestamp,
     pub(super) claims: Arc<str>,
+    pub(super) roles: Option<Vec<String>>,
 }
 
 impl VerifiedToken {
@@ -124,6 +157,12 @@ impl VerifiedToken {
     /// `exp`, without leeway.
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
+    }
+
+    /// `user_roles`, if it says anything of roles. What it said when it was issued: what counts is what
+    /// [`Sessions::admit`](crate::session::Sessions::admit) makes of it.
+    pub fn roles(&self) -> Option<&[String]> {
+        self.roles.as_deref()
     }
 
     /// The payload: a JSON object without duplicate members.

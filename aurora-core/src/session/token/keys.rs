@@ -134,8 +134,17 @@ impl TokenKeys {
     /// A new token for `claims`. [`Code::ValidationFailed`] when the claims make it longer than the 8 KiB that
     /// [`TokenKeys::verify`] reads.
     pub fn issue(&self, claims: &AccessClaims) -> Result<Secret> {
+        self.issue_with(claims, &serde_json::Map::new())
+    }
+
+    /// The same with further members.
+    pub(crate) fn issue_with(
+        &self,
+        claims: &AccessClaims,
+        more: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Secret> {
         let set = self.set();
-        let payload = claims.to_json(&self.0.options.issuer, self.0.options.lifetime)?;
+        let payload = claims.to_json(&self.0.options.issuer, self.0.options.lifetime, more)?;
         let header = header(set.algorithm, &set.signing_kid);
         let mut token = format!("{header}.{}", URL_SAFE_NO_PAD.encode(payload));
         let signature = jsonwebtoken::crypto::sign(token.as_bytes(), &set.signing, set.algorithm);

@@ -21,6 +21,7 @@ mod keys;
 mod store;
 mod verify;
 
+pub(crate) use claims::OWN_CLAIMS;
 pub use claims::{AccessClaims, AuthenticationMethod, VerifiedToken};
 pub use jwk::VerifyKey;
 pub use keys::{TokenKeys, TokenOptions};

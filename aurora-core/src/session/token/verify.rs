@@ -10,6 +10,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use super::claims::AUTHENTICATED;
 use super::keys::KeySet;
 use super::{TokenOptions, VerifiedToken, VerifyKey};
+use crate::session::{USER_PERMISSIONS, USER_ROLES};
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::{Names, NoDuplicates, Text, strict_json};
 
@@ -36,6 +37,8 @@ struct Payload<'a> {
     exp: i64,
     iat: i64,
     nbf: Option<i64>,
+    /// Also where it says what roles give, which nobody issues: then it is looked at, and taken out.
+    roles: Option<Vec<String>>,
 }
 
 impl<'de> Deserialize<'de> for Payload<'de> {
@@ -58,6 +61,7 @@ impl<'de> Visitor<'de> for PayloadVisitor {
         let (mut iss, mut aud, mut role) = (None, None, None);
         let (mut sub, mut session_id) = (None, None);
         let (mut exp, mut iat, mut nbf) = (None, None, None);
+        let mut roles: Option<Vec<String>> = None;
         while let Some(Text(name)) = map.next_key()? {
             match &*name {
                 "iss" => iss = Some(map.next_value::<Text<'_>>()?.0),
@@ -68,6 +72,11 @@ impl<'de> Visitor<'de> for PayloadVisitor {
                 "exp" => exp = Some(map.next_value()?),
                 "iat" => iat = Some(map.next_value()?),
                 "nbf" => nbf = Some(map.next_value()?),
+                USER_ROLES => roles = Some(map.next_value()?),
+                USER_PERMISSIONS => {
+                    map.next_value::<NoDuplicates>()?;
+                    roles.get_or_insert_default();
+                }
                 _ => {
                     map.next_value::<NoDuplicates>()?;
                 }
@@ -84,6 +93,7 @@ impl<'de> Visitor<'de> for PayloadVisitor {
             exp: exp.ok_or_else(|| missing("exp"))?,
             iat: iat.ok_or_else(|| missing("iat"))?,
             nbf,
+            roles,
         })
     }
 }
@@ -131,6 +141,7 @@ pub(super) fn verify(
         session: claims.session_id,
         issued_at: Timestamp::from_seconds(claims.iat),
         expires_at: Timestamp::from_seconds(claims.exp),
+        roles: claims.roles.clone(),
         claims: Arc::from(text.as_str()),
     })
 }

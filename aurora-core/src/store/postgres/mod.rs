@@ -9,6 +9,7 @@ mod database;
 mod owner;
 mod proof;
 mod reader;
+mod roles;
 mod rows;
 mod setup;
 mod statements;

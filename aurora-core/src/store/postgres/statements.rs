@@ -155,4 +155,23 @@ statements! {
         FROM aurora.signing_keys ORDER BY id";
     INSERT_SIGNING_KEY = "INSERT INTO aurora.signing_keys (id, kid, algorithm, sealed, public_jwk, state, created_at) \
         VALUES ($1, $2, $3, $4, $5::text::json, $6, $7) ON CONFLICT (id) DO NOTHING";
+    ROLES = "SELECT r.name, r.rank, r.created_at, coalesce((SELECT json_agg(p.permission) \
+        FROM aurora.role_permissions p WHERE p.role = r.name), '[]')::text AS permissions \
+        FROM aurora.roles r ORDER BY r.name COLLATE \"C\"";
+    ROLES_OF = "SELECT role FROM aurora.user_roles WHERE user_id = $1 ORDER BY role COLLATE \"C\"";
+    HOLDERS = "SELECT user_id FROM aurora.user_roles WHERE role = $1 AND ($2 IS NULL OR user_id > $2) \
+        ORDER BY user_id LIMIT 1000";
+    ROLE_CHANGES = "SELECT sequence, user_id FROM aurora.role_changes WHERE sequence > $1 \
+        ORDER BY sequence LIMIT 10000";
+    TAKE_ROLES_TURN = "LOCK TABLE aurora.roles IN SHARE ROW EXCLUSIVE MODE";
+    INSERT_ROLE = "INSERT INTO aurora.roles (name, rank, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING";
+    UPDATE_ROLE = "UPDATE aurora.roles SET rank = $2 WHERE name = $1";
+    DELETE_ROLE = "DELETE FROM aurora.roles WHERE name = $1";
+    INSERT_ROLE_PERMISSION = "INSERT INTO aurora.role_permissions (role, permission) VALUES ($1, $2)";
+    DELETE_ROLE_PERMISSIONS = "DELETE FROM aurora.role_permissions WHERE role = $1";
+    GRANT_ROLE = "INSERT INTO aurora.user_roles (user_id, role, granted_by, granted_at) VALUES ($1, $2, $3, $4) \
+        ON CONFLICT (user_id, role) DO NOTHING";
+    REVOKE_ROLE = "DELETE FROM aurora.user_roles WHERE user_id = $1 AND role = $2";
+    NOTE_ROLE_CHANGES = "UPDATE aurora.role_changes SET noted_at = $1 WHERE noted_at IS NULL";
+    FORGET_ROLE_CHANGES = "DELETE FROM aurora.role_changes WHERE noted_at < $1";
 }

@@ -1,6 +1,7 @@
 mod clearing;
 mod database;
 mod migrate;
+mod roles;
 mod rows;
 mod statements;
 mod transaction;

@@ -125,6 +125,22 @@ statements! {
     SIGNING_KEYS = "SELECT id, kid, algorithm, sealed, public_jwk, state, created_at FROM aurora_signing_keys ORDER BY id";
     INSERT_SIGNING_KEY = "INSERT INTO aurora_signing_keys (id, kid, algorithm, sealed, public_jwk, state, created_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING";
+    ROLES = "SELECT r.name, r.rank, r.created_at, (SELECT json_group_array(p.permission) \
+        FROM aurora_role_permissions p WHERE p.role = r.name) AS permissions FROM aurora_roles r ORDER BY r.name";
+    ROLES_OF = "SELECT role FROM aurora_user_roles WHERE user_id = $1 ORDER BY role";
+    HOLDERS = "SELECT user_id FROM aurora_user_roles WHERE role = $1 AND user_id > $2 ORDER BY user_id LIMIT 1000";
+    ROLE_CHANGES = "SELECT sequence, user_id FROM aurora_role_changes WHERE sequence > $1 \
+        ORDER BY sequence LIMIT 10000";
+    INSERT_ROLE = "INSERT INTO aurora_roles (name, rank, created_at) VALUES ($1, $2, $3)";
+    UPDATE_ROLE = "UPDATE aurora_roles SET rank = $2 WHERE name = $1";
+    DELETE_ROLE = "DELETE FROM aurora_roles WHERE name = $1";
+    INSERT_ROLE_PERMISSION = "INSERT INTO aurora_role_permissions (role, permission) VALUES ($1, $2)";
+    DELETE_ROLE_PERMISSIONS = "DELETE FROM aurora_role_permissions WHERE role = $1";
+    GRANT_ROLE = "INSERT INTO aurora_user_roles (user_id, role, granted_by, granted_at) VALUES ($1, $2, $3, $4) \
+        ON CONFLICT (user_id, role) DO NOTHING";
+    REVOKE_ROLE = "DELETE FROM aurora_user_roles WHERE user_id = $1 AND role = $2";
+    NOTE_ROLE_CHANGES = "UPDATE aurora_role_changes SET noted_at = $1 WHERE noted_at IS NULL";
+    FORGET_ROLE_CHANGES = "DELETE FROM aurora_role_changes WHERE noted_at < $1";
     CREATE_MIGRATIONS = "CREATE TABLE IF NOT EXISTS aurora_migrations (version INTEGER NOT NULL PRIMARY KEY, \
         applied_at INTEGER NOT NULL) STRICT";
     NEWEST_MIGRATION = "SELECT coalesce(max(version), 0) FROM aurora_migrations";

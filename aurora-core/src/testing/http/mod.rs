@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | private `GET /notes` | the caller's notes as `[{"id", "title"}]`, by id |
 //! | private `POST /notes` | `{"title"}`, validated to hold 1 to 80 characters: the new note |
+//! | private `GET /notes/{id}` | `{"id", "title"}` by `Owned` |
 //! | private `GET /me` | `{"id", "email", "aal"}` of the current user |
 //! | private `GET /broken` | fails with `Error::internal("the cause")` |
 //! | private `GET /missing` | fails with `not_found`, "No such thing" |
@@ -21,14 +22,17 @@
 mod flows;
 mod mailed;
 mod routes;
+mod strangers;
 mod told;
 mod wire;
 
 use std::net::SocketAddr;
 
+pub use strangers::refuses_strangers;
 pub use told::Exchange;
 
 use crate::Aurora;
+use crate::http::HostRoutes;
 use crate::types::{Error, Result};
 use wire::{Answer, Ask};
 
@@ -49,9 +53,18 @@ pub const POLICIES: &str = "
     ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
     GRANT SELECT ON notes TO anon;
     GRANT SELECT, INSERT ON notes TO authenticated;
+    CREATE ROLE editor;
+    CREATE POLICY editors ON notes FOR SELECT TO editor USING (owner = '-');
     CREATE POLICY see ON notes FOR SELECT USING (is_public OR owner = auth.uid()::text);
     CREATE POLICY own ON notes FOR INSERT TO authenticated WITH CHECK (owner = auth.uid()::text);
 ";
+
+/// Those routes, as a host declares them.
+pub fn routes() -> HostRoutes {
+    let private = ["/notes", "/notes/{id}", "/me", "/broken", "/missing", "/panic"];
+    let routes = private.iter().fold(HostRoutes::new(), |routes, path| routes.private("GET", path));
+    routes.private("POST", "/notes").public("GET", "/open").public("GET", "/public")
+}
 
 /// A service under test.
 #[derive(Clone, Debug)]
@@ -68,6 +81,11 @@ pub struct Served {
 /// The first exchange that is not as the contract has it, by its name.
 pub async fn conforms(served: &Served) -> Result<Vec<Exchange>> {
     let mut run = Run { served, seen: Vec::new() };
+    expect("each declared route is asked for", refuses_strangers(served.address, &routes()).await? == 9)?;
+    for wrong in [HostRoutes::new().private("GET", "/open"), HostRoutes::new().public("GET", "/notes")] {
+        let seen = refuses_strangers(served.address, &wrong).await.is_err();
+        expect("a route that is not as it was declared is seen", seen)?;
+    }
     flows::all(&mut run).await?;
     mailed::all(&mut run).await?;
     routes::all(&mut run).await?;

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::wire::Ask;
 use super::{Run, expect};
+use crate::auth::{Granter, UserRole};
 use crate::testing::TestClient;
-use crate::types::Result;
+use crate::types::{Error, Result, RoleName};
 
 /// Ways to write a private path that may reach nothing without a token.
 const SPELLINGS: [&str; 14] = [
@@ -29,6 +30,8 @@ pub(super) async fn all(run: &mut Run<'_>) -> Result<()> {
     locked(run).await?;
     open(run).await?;
     used(run).await?;
+    owned(run).await?;
+    held(run).await?;
     failing(run).await
 }
 
@@ -97,6 +100,52 @@ async fn used(run: &mut Run<'_>) -> Result<()> {
     run.refused("half a body", ask(&Value::Null).text("{"), 400, "bad_json").await?;
     run.ask("a path that is not there", Ask::get("/nowhere").bearer(&ann), 404).await?;
     Ok(())
+}
+
+/// Somebody else's row and none at all: one answer, to the letter.
+async fn owned(run: &mut Run<'_>) -> Result<()> {
+    let client = TestClient::new(&run.served.aurora);
+    let ann = client.sign_in("ann.owns@example.com").await?.token().expose().to_owned();
+    let bob = client.sign_in("bob.owns@example.com").await?.token().expose().to_owned();
+    let new = Ask::post("/notes", &json!({"title": "Ann's own"})).bearer(&ann);
+    let note = run.ask("a note of Ann's", new, 201).await?.json()?;
+    let path = format!("/notes/{}", note.get("id").map(Value::to_string).unwrap_or_default());
+    let read = run.ask("Ann reads it", Ask::get(&path).bearer(&ann), 200).await?;
+    expect("it is hers", read.member("/title")? == "Ann's own")?;
+    run.refused("a stranger does not", Ask::get(&path).dated(), 401, "no_authorization").await?;
+    let missing = Ask::get("/notes/999999999").bearer(&bob).dated();
+    let missing = run.refused("a note that is not there", missing, 404, "not_found").await?;
+    let theirs =
+        run.refused("a note of Ann's, to Bob", Ask::get(&path).bearer(&bob).dated(), 404, "not_found");
+    let theirs = theirs.await?;
+    expect("nobody can tell which", theirs.body == missing.body)?;
+    for shape in ["x", "1.0", "-", "%20", "99999999999999999999", "1%00", "0x1", "%ff"] {
+        let ask = Ask::get(&format!("/notes/{shape}")).bearer(&bob).dated();
+        let none = run.refused(&format!("no id: {shape}"), ask, 404, "not_found").await?;
+        expect("which is told alike", none.body == missing.body)?;
+    }
+    Ok(())
+}
+
+/// A role reaches the rows of a policy that names it, at once, and is gone at once.
+async fn held(run: &mut Run<'_>) -> Result<()> {
+    let aurora = &{ run.served }.aurora;
+    let eve = TestClient::new(aurora).sign_in("eve.edits@example.com").await?;
+    let (id, eve) = (eve.user(), eve.token().expose().to_owned());
+    let name: RoleName = "editor".parse()?;
+    let role = UserRole { name: name.clone(), rank: 10, permissions: vec!["notes.see_all".parse()?] };
+    let service = Granter::Service("conformance");
+    aurora.auth().define_role(role, "conformance").await?;
+    let auth = aurora.auth().clone();
+    let sees = async |run: &mut Run<'_>, name: &str| {
+        let seen = run.ask(name, Ask::get("/notes").bearer(&eve), 200).await?.json()?;
+        Ok::<bool, Error>(titles(&seen).contains(&"hidden"))
+    };
+    expect("nobody sees what is hidden", !sees(run, "before the role").await?)?;
+    auth.grant_role(service, id, &name).await?;
+    expect("an editor sees it", sees(run, "with the role").await?)?;
+    auth.revoke_role(service, id, &name).await?;
+    expect("no longer", !sees(run, "after the role").await?)
 }
 
 async fn failing(run: &mut Run<'_>) -> Result<()> {

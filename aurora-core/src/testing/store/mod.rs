@@ -26,6 +26,7 @@
 mod clearing;
 mod races;
 mod records;
+mod roles;
 mod samples;
 mod waiting;
 
@@ -70,6 +71,10 @@ checks! {
     races::one_address_has_one_user,
     races::a_token_is_rotated_once,
     races::no_revocation_is_missed,
+    roles::a_role_comes_back_as_written,
+    roles::whoever_gets_or_loses_a_role_is_told_of,
+    roles::a_change_that_was_rolled_back_is_not_told,
+    roles::changes_are_forgotten_when_they_are_old,
     waiting::a_mail_is_taken_when_due_and_comes_back,
     waiting::no_mail_is_taken_twice,
     waiting::a_slot_is_leased,
