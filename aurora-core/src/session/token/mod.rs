@@ -21,7 +21,7 @@ mod keys;
 mod store;
 mod verify;
 
-pub use claims::{AccessClaims, AuthenticationMethod, VerifiedToken};
+pub use claims::{AccessClaims, VerifiedToken};
 pub use jwk::VerifyKey;
 pub use keys::{TokenKeys, TokenOptions};
 pub use store::{SigningKeyRecord, SigningKeyState, SigningKeyStore};
