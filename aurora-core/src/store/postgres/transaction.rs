@@ -34,9 +34,9 @@ pub(super) struct PostgresWrite {
     lent: bool,
 }
 
-type Statement<'q> = Query<'q, Postgres, PgArguments>;
+pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
-async fn one(connection: &mut PgConnection, query: Statement<'_>) -> Result<Option<PgRow>> {
+pub(super) async fn one(connection: &mut PgConnection, query: Statement<'_>) -> Result<Option<PgRow>> {
     query.fetch_optional(connection).await.map_err(failure)
 }
 
@@ -44,7 +44,7 @@ async fn all(connection: &mut PgConnection, query: Statement<'_>) -> Result<Vec<
     query.fetch_all(connection).await.map_err(failure)
 }
 
-async fn run(connection: &mut PgConnection, query: Statement<'_>) -> Result<u64> {
+pub(super) async fn run(connection: &mut PgConnection, query: Statement<'_>) -> Result<u64> {
     Ok(query.execute(connection).await.map_err(failure)?.rows_affected())
 }
 
@@ -56,11 +56,11 @@ async fn user(connection: &mut PgConnection, query: Statement<'_>) -> Result<Opt
     Ok(Some(rows::user(&row, identities?)?))
 }
 
-fn user_bytes(id: UserId) -> Id {
+pub(super) fn user_bytes(id: UserId) -> Id {
     Id(*id.as_bytes())
 }
 
-fn session_bytes(id: SessionId) -> Id {
+pub(super) fn session_bytes(id: SessionId) -> Id {
     Id(*id.as_bytes())
 }
 
@@ -69,11 +69,11 @@ impl PostgresReader {
         Self(transaction)
     }
 
-    async fn connection(&mut self) -> Result<&mut PgConnection> {
+    pub(super) async fn connection(&mut self) -> Result<&mut PgConnection> {
         self.0.connection()
     }
 
-    async fn lock(&mut self, _query: Statement<'_>) -> Result<bool> {
+    pub(super) async fn lock(&mut self, _query: Statement<'_>) -> Result<bool> {
         Ok(true)
     }
 }
@@ -83,7 +83,7 @@ impl PostgresWrite {
         Self { transaction, host_path: host_path.to_owned(), lent: false }
     }
 
-    async fn connection(&mut self) -> Result<&mut PgConnection> {
+    pub(super) async fn connection(&mut self) -> Result<&mut PgConnection> {
         if std::mem::take(&mut self.lent) {
             self.transaction.rebind(STORE_ROLE, STORE_CLAIMS, STORE_PATH).await?;
         }
@@ -91,7 +91,7 @@ impl PostgresWrite {
     }
 
     /// Waits for the turn at a user's row. `false` if there is none.
-    async fn lock(&mut self, query: Statement<'_>) -> Result<bool> {
+    pub(super) async fn lock(&mut self, query: Statement<'_>) -> Result<bool> {
         Ok(one(self.connection().await?, query).await?.is_some())
     }
 

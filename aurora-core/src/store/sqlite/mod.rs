@@ -1,4 +1,5 @@
 mod database;
+mod factors;
 mod migrate;
 mod rows;
 mod statements;

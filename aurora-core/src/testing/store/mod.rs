@@ -23,6 +23,7 @@
 //! # }
 //! ```
 
+mod factors;
 mod races;
 mod records;
 mod samples;
@@ -72,6 +73,11 @@ checks! {
     waiting::a_mail_is_taken_when_due_and_comes_back,
     waiting::no_mail_is_taken_twice,
     waiting::a_slot_is_leased,
+    factors::a_factor_comes_back_as_written,
+    factors::a_challenge_goes_once_and_with_its_factor,
+    factors::a_step_is_used_once,
+    factors::a_recovery_code_is_used_once,
+    factors::a_rewritten_session_has_one_token,
 }
 
 /// Runs every check, and answers their names.
