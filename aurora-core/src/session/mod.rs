@@ -9,7 +9,9 @@
 //!    not in the database, so that the same token always yields the same successor and a copy of the database none.
 //! 4. A refresh token that was used may come back until its successor was used and a grace of ten seconds is over
 //!    (a lost answer, two tabs). After that it is a theft: the whole family ends (RFC 9700 s4.14.2).
-//! 5. A token that was seen and verified is not verified again; the cache is keyed by its hash and asks rule 1
+//! 5. A second factor raises its own session to `aal2` and gives it a new chain of refresh tokens: whoever holds an
+//!    old one holds nothing (ASVS 7.2.4). A refresh changes neither level nor methods.
+//! 6. A token that was seen and verified is not verified again; the cache is keyed by its hash and asks rule 1
 //!    every time.
 //!
 //! A clock that steps back does not revive anything but tokens whose expiry it steps behind. A family forgets tokens
@@ -39,6 +41,7 @@ mod refresh;
 mod revoked;
 mod sessions;
 mod signing_keys;
+mod step_up;
 pub mod token;
 
 pub use client::Client;
@@ -49,3 +52,4 @@ pub use signing_keys::DatabaseSigningKeys;
 
 pub(crate) use refresh::{Decision, decide};
 pub(crate) use sessions::gone;
+pub(crate) use step_up::Evidence;

@@ -7,13 +7,15 @@ use aws_lc_rs::digest::{SHA256, digest};
 use moka::sync::Cache;
 
 use super::revoked::Revoked;
-use super::token::{AccessClaims, AuthenticationMethod, TokenKeys, VerifiedToken};
+use super::token::{AccessClaims, TokenKeys, VerifiedToken};
 use super::{Client, RefreshSecret};
 use crate::config;
 use crate::crypto::Keyring;
 use crate::env::{Clock, Entropy, random};
 use crate::store::{Database, Session, Transaction, User};
-use crate::types::{Code, Error, FamilyId, Principal, Result, Secret, SessionId, Timestamp, UserId};
+use crate::types::{
+    AuthenticationMethod, Code, Error, FamilyId, Principal, Result, Secret, SessionId, Timestamp, UserId,
+};
 
 /// How many bytes of verified claims are remembered.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
@@ -228,7 +230,7 @@ impl Sessions {
             app_metadata: app.to_owned(),
             user_metadata: user.to_owned(),
             assurance: "aal2",
-            methods: vec![method.clone(), method],
+            methods: vec![method; 3],
             is_anonymous: false,
             issued_at: now,
         };
