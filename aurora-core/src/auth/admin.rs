@@ -199,6 +199,7 @@ impl Auth {
         let mut user = transaction.user(id).await?.ok_or_else(unknown)?;
         let ended = transaction.end_sessions_of(id, None, now).await?;
         transaction.delete_tokens_of(id, None).await?;
+        transaction.delete_factors_of(id).await?;
         let mut empty = self.nobody(id, "{}".to_owned());
         empty.created_at = user.created_at;
         empty.deleted_at = Some(now);

@@ -10,6 +10,8 @@
 //! 6. A person who knows an address can use up the guesses for it, and cannot thereby sign anyone out: sessions
 //!    and refreshes do not depend on them, and an address with a live session of the account guesses under a key
 //!    of its own.
+//! 7. A second factor that was verified stands before a new address, a new password, another factor and new recovery
+//!    codes, however somebody signed in; nothing that is done without one removes it. Its codes are good once.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -40,14 +42,17 @@ mod admin;
 mod anonymous;
 mod describe;
 mod devices;
+mod factors;
 mod hook;
 mod metadata;
 mod one_time;
 mod open_session;
 mod otp;
 mod passwords;
+mod qr;
 mod reauthenticate;
 mod recover;
+mod recovery_codes;
 mod redirect;
 mod refresh;
 mod send;
@@ -57,12 +62,14 @@ mod sign_out;
 mod sign_up;
 mod update;
 mod verify;
+mod verify_factor;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use account::{Account, IssuedSession};
 pub use admin::{Ban, GeneratedLink, LinkWish, UserPatch};
+pub use factors::{ChallengedFactor, DeletedFactor, EnrolledFactor, FactorWish};
 pub use hook::SignUpHook;
 pub use one_time::{Challenge, ComeBack, VerifyType};
 pub use otp::{OtpWish, Resend};

@@ -1,3 +1,4 @@
+use super::factors::is_raised;
 use super::one_time::ComeBack;
 use super::reauthenticate::not_a_nonce;
 use super::{Account, Auth, invalid_credentials, metadata, user_gone, user_of};
@@ -6,7 +7,7 @@ use crate::crypto::Verdict;
 use crate::load::{Bucket, address_key};
 use crate::mail::{Kind, Message};
 use crate::session::{Client, gone};
-use crate::store::{Transaction, User};
+use crate::store::{Session, Transaction, User};
 use crate::types::{Code, Error, Principal, Result, Secret};
 use crate::validate::{Email, NewPassword};
 
@@ -37,7 +38,8 @@ impl Auth {
     /// Changes the account behind `principal`. A new password ends its other sessions.
     ///
     /// Address and password want a sign-in of the last ten minutes or the current password, else
-    /// [`Code::ReauthenticationNeeded`]. Without autoconfirm a new address waits for its confirmation.
+    /// [`Code::ReauthenticationNeeded`]; of somebody with a second factor they want a session that one has raised, else
+    /// [`Code::InsufficientAal`]. Without autoconfirm a new address waits for its confirmation.
     /// [`Code::EmailExists`], [`Code::SamePassword`], [`Code::WeakPassword`], [`Code::ValidationFailed`]. What costs
     /// a hash counts as a sign-in from its address: [`Code::OverRequestRateLimit`].
     pub async fn update_user(
@@ -58,6 +60,7 @@ impl Auth {
             self.0.limiter.check(Bucket::SignIn, &address_key(client.address()))?;
         }
         if email.is_some() || change.password.is_some() {
+            self.ask_factor(principal, &before, client).await?;
             let evidence = (change.current_password.as_ref(), change.nonce.as_ref());
             self.reauthenticate(principal, &before, evidence, client).await?;
         }
@@ -74,7 +77,7 @@ impl Auth {
     }
 
     /// A recent sign-in, or the current password.
-    async fn reauthenticate(
+    pub(super) async fn reauthenticate(
         &self,
         principal: &Principal,
         user: &User,
@@ -118,6 +121,21 @@ impl Auth {
         Err(self.refuse_change(user, "no recent sign-in", denial, client).await)
     }
 
+    /// A second factor, where the user has one: a recovered mailbox or a known password is not enough then.
+    async fn ask_factor(&self, principal: &Principal, user: &User, client: &Client) -> Result<()> {
+        if !user.has_factor() {
+            return Ok(());
+        }
+        let session = match principal.session_id() {
+            Some(id) => self.database().read().await?.session(id).await?,
+            None => None,
+        };
+        if needs_factor(user, session.as_ref()) {
+            return Err(self.refuse_change(user, "needs aal2", needs_aal2(), client).await);
+        }
+        Ok(())
+    }
+
     async fn new_hash(
         &self,
         user: &User,
@@ -154,9 +172,9 @@ impl Auth {
             return Err(Error::overloaded(1));
         }
         let now = self.now();
-        if user.is_banned(now) || !is_live(&mut *transaction, principal, &user).await? {
+        if let Some((reason, denial)) = self.stopped(&mut *transaction, principal, &user, &changed).await? {
             drop(transaction);
-            return Err(self.refuse_change(before, "session ended", gone(), client).await);
+            return Err(self.refuse_change(before, reason, denial, client).await);
         }
         user.updated_at = now;
         if let Some(data) = changed.data {
@@ -216,6 +234,28 @@ impl Auth {
         Ok(Account::new(user))
     }
 
+    /// What has come in between while we hashed: the session ended, or a second factor counts by now.
+    async fn stopped(
+        &self,
+        transaction: &mut dyn Transaction,
+        principal: &Principal,
+        user: &User,
+        changed: &Changed,
+    ) -> Result<Option<(&'static str, Error)>> {
+        let asks = match principal.session_id() {
+            Some(id) => transaction.session(id).await?.filter(|session| session.user == user.id),
+            None => None,
+        };
+        // Jobs of the host's own act without a session.
+        if user.is_banned(self.now()) || (asks.is_none() && principal.session_id().is_some()) {
+            return Ok(Some(("session ended", gone())));
+        }
+        if (changed.email.is_some() || changed.hash.is_some()) && needs_factor(user, asks.as_ref()) {
+            return Ok(Some(("needs aal2", needs_aal2())));
+        }
+        Ok(None)
+    }
+
     /// Changes the address at once, or notes it until it is confirmed. Answers what the record says about it.
     fn change_email(&self, user: &mut User, email: Email) -> String {
         let now = self.now();
@@ -243,10 +283,14 @@ impl Auth {
     }
 }
 
-/// Whether the session that asks is still there. Jobs of the host's own act without one.
-async fn is_live(transaction: &mut dyn Transaction, principal: &Principal, user: &User) -> Result<bool> {
-    let Some(id) = principal.session_id() else { return Ok(true) };
-    Ok(transaction.session(id).await?.is_some_and(|session| session.user == user.id))
+/// Whether the user has a second factor that the session which asks was not raised by.
+fn needs_factor(user: &User, asks: Option<&Session>) -> bool {
+    user.has_factor() && asks.is_some_and(|session| !is_raised(session))
+}
+
+fn needs_aal2() -> Error {
+    let sentence = "AAL2 session is required to update email or password when MFA is enabled.";
+    Error::new(Code::InsufficientAal, sentence).with_status(http::StatusCode::UNAUTHORIZED)
 }
 
 struct Changed {
