@@ -1,6 +1,7 @@
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
@@ -26,6 +27,19 @@ pub struct Caller(pub Principal);
 pub struct CurrentUser<C = Claims>(Current<C>);
 
 impl<C> Deref for CurrentUser<C> {
+    type Target = Current<C>;
+
+    fn deref(&self) -> &Current<C> {
+        &self.0
+    }
+}
+
+/// The signed-in user, if a second factor was used within so many seconds. Else 403 `insufficient_aal`, with what is
+/// wanted in `step_up`: `async fn pay(_: Fresh<300>, ..)`.
+#[derive(Clone, Debug)]
+pub struct Fresh<const SECONDS: u64, C = Claims>(Current<C>);
+
+impl<const SECONDS: u64, C> Deref for Fresh<SECONDS, C> {
     type Target = Current<C>;
 
     fn deref(&self) -> &Current<C> {
@@ -71,6 +85,16 @@ impl<C: DeserializeOwned + 'static> FromRequest for CurrentUser<C> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Extracted<Self> {
         let carried = Carried::of(request);
         Box::pin(async move { Ok(Self(carried?.admitted().await?.current()?)) })
+    }
+}
+
+impl<const SECONDS: u64, C: DeserializeOwned + 'static> FromRequest for Fresh<SECONDS, C> {
+    type Error = Error;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Extracted<Self> {
+        let carried = Carried::of(request);
+        Box::pin(async move { Ok(Self(carried?.admitted().await?.fresh(Duration::from_secs(SECONDS))?)) })
     }
 }
 

@@ -42,16 +42,17 @@ impl Load for Note {
 }
 
 const LIST: &str = "SELECT id, title FROM notes ORDER BY id";
+const VAULT: &str = "SELECT id, title FROM vault ORDER BY id";
 const INSERT: &str = "INSERT INTO notes (owner, title) VALUES ($1, $2) RETURNING id, title";
 
 mod on_axum {
-    use aurora_axum::{Code, CurrentUser, Error, Guarded, Json, Owned, Result, Valid};
+    use aurora_axum::{Code, CurrentUser, Error, Fresh, Guarded, Json, Owned, Result, Valid};
     use aurora_core::types;
     use axum::Router;
     use axum::http::StatusCode;
     use axum::routing::get;
 
-    use super::{INSERT, LIST, Me, NewNote, Note};
+    use super::{INSERT, LIST, Me, NewNote, Note, VAULT};
 
     async fn list(db: Guarded) -> Result<Json<Vec<Note>>> {
         Ok(Json(db.query_as(LIST).fetch_all().await?))
@@ -76,6 +77,14 @@ mod on_axum {
         Json(Me { id: user.id().to_string(), email: claims.email.clone(), aal: claims.aal.clone() })
     }
 
+    async fn vault(db: Guarded) -> Result<Json<Vec<Note>>> {
+        Ok(Json(db.query_as(VAULT).fetch_all().await?))
+    }
+
+    async fn fresh(_: Fresh<300>) -> &'static str {
+        "fresh"
+    }
+
     async fn broken() -> Result<&'static str> {
         Err(types::Error::internal("the cause").into())
     }
@@ -93,6 +102,8 @@ mod on_axum {
             .route("/notes", get(list).post(create))
             .route("/notes/{id}", get(read))
             .route("/me", get(me))
+            .route("/vault", get(vault))
+            .route("/fresh", get(fresh))
             .route("/broken", get(broken))
             .route("/missing", get(missing))
             .route("/panic", get(panics))
@@ -106,10 +117,10 @@ mod on_axum {
 mod on_actix {
     use actix_web::HttpResponse;
     use actix_web::web::{self, Json, ServiceConfig};
-    use aurora_actix::{Code, CurrentUser, Error, Guarded, Owned, Result, Valid};
+    use aurora_actix::{Code, CurrentUser, Error, Fresh, Guarded, Owned, Result, Valid};
     use aurora_core::types;
 
-    use super::{INSERT, LIST, Me, NewNote, Note};
+    use super::{INSERT, LIST, Me, NewNote, Note, VAULT};
 
     async fn list(db: Guarded) -> Result<Json<Vec<Note>>> {
         Ok(Json(db.query_as(LIST).fetch_all().await?))
@@ -134,6 +145,14 @@ mod on_actix {
         Json(Me { id: user.id().to_string(), email: claims.email.clone(), aal: claims.aal.clone() })
     }
 
+    async fn vault(db: Guarded) -> Result<Json<Vec<Note>>> {
+        Ok(Json(db.query_as(VAULT).fetch_all().await?))
+    }
+
+    async fn fresh(_: Fresh<300>) -> &'static str {
+        "fresh"
+    }
+
     async fn broken() -> Result<&'static str> {
         Err(types::Error::internal("the cause").into())
     }
@@ -151,6 +170,8 @@ mod on_actix {
             .route("/notes", web::post().to(create))
             .route("/notes/{id}", web::get().to(read))
             .route("/me", web::get().to(me))
+            .route("/vault", web::get().to(vault))
+            .route("/fresh", web::get().to(fresh))
             .route("/broken", web::get().to(broken))
             .route("/missing", web::get().to(missing))
             .route("/panic", web::get().to(panics));

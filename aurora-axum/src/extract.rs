@@ -1,4 +1,5 @@
 use std::ops::Deref;
+use std::time::Duration;
 
 use aurora_core::Aurora;
 use aurora_core::guard::{self, Load};
@@ -24,6 +25,19 @@ pub struct Caller(pub Principal);
 pub struct CurrentUser<C = Claims>(Current<C>);
 
 impl<C> Deref for CurrentUser<C> {
+    type Target = Current<C>;
+
+    fn deref(&self) -> &Current<C> {
+        &self.0
+    }
+}
+
+/// The signed-in user, if a second factor was used within so many seconds. Else 403 `insufficient_aal`, with what is
+/// wanted in `step_up`: `async fn pay(_: Fresh<300>, ..)`.
+#[derive(Clone, Debug)]
+pub struct Fresh<const SECONDS: u64, C = Claims>(Current<C>);
+
+impl<const SECONDS: u64, C> Deref for Fresh<SECONDS, C> {
     type Target = Current<C>;
 
     fn deref(&self) -> &Current<C> {
@@ -82,6 +96,14 @@ impl<S: Sync, C: DeserializeOwned> FromRequestParts<S> for CurrentUser<C> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         Ok(Self(admitted(parts).await?.current()?))
+    }
+}
+
+impl<S: Sync, const SECONDS: u64, C: DeserializeOwned> FromRequestParts<S> for Fresh<SECONDS, C> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        Ok(Self(admitted(parts).await?.fresh(Duration::from_secs(SECONDS))?))
     }
 }
 

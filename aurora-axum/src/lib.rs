@@ -45,7 +45,7 @@ mod secured;
 mod serve;
 
 pub use error::{Error, Result};
-pub use extract::{Caller, CurrentUser, Guarded, Owned, Valid};
+pub use extract::{Caller, CurrentUser, Fresh, Guarded, Owned, Valid};
 pub use layer::{AuroraLayer, AuroraService};
 pub use secured::{Secured, secure};
 pub use serve::{serve, serve_on};

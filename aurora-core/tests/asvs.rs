@@ -78,6 +78,7 @@ const CRYPTOGRAPHY: &[(&str, &[&str])] = &[
     ("crypto/password/pool.rs", &["argon2"]),
     ("crypto/portable.rs", &["aes_gcm"]),
     ("crypto/provider.rs", &["aws_lc_rs"]),
+    ("crypto/totp.rs", &["aws_lc_rs", "subtle"]),
     ("env/mod.rs", &["getrandom"]),
     ("guard/postgres/install.rs", &["aws_lc_rs"]),
     ("http/keys.rs", &["aws_lc_rs", "subtle"]),

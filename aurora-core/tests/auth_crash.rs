@@ -1,8 +1,10 @@
-//! kill -9 in the middle of refresh and sign-up (faults K01, K02). `AURORA_LONG=1` kills 500 and 60 times. When a
+//! kill -9 in the middle of refresh, sign-up and recovery codes (faults K01, K02). `AURORA_LONG=1` kills 500 and 60 times. When a
 //! process is killed is computed from the round, so that both runs try the same moments from the first on.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods, reason = "tests")]
 
 mod common;
+#[path = "common/totp.rs"]
+mod totp;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -14,6 +16,7 @@ use aurora_core::auth::{Account, SignUpHook};
 use aurora_core::store::HostTransaction;
 use aurora_core::types::{BoxFuture, Result};
 use common::{Fixture, Options};
+use serde_json::{Value, json};
 
 /// How often the refresh and the sign-up are killed.
 fn kills() -> (u64, u64) {
@@ -79,7 +82,15 @@ async fn child() {
         open(std::env::var("AURORA_PATH").unwrap().into(), &std::env::var("AURORA_KEY").unwrap()).await;
     let mut token = std::env::var("AURORA_TOKEN").unwrap();
     for step in 0.. {
-        let said = if flow == "refresh" {
+        let said = if flow == "recovery codes" {
+            let mut words = token.split(' ');
+            let access = words.next().unwrap();
+            let Some(code) = words.nth(step) else { return };
+            let body = json!({ "code": code });
+            let reply = fixture.call("POST", "/factors/recovery-codes/verify", Some(access), body).await;
+            assert_eq!(reply.status, 200, "{}", reply.text);
+            code.to_owned()
+        } else if flow == "refresh" {
             token = fixture.refresh(&token).await.refresh();
             token.clone()
         } else {
@@ -147,4 +158,51 @@ async fn a_kill_in_the_middle_of_a_sign_up_leaves_all_or_nothing() {
     let there: Vec<String> = there.into_iter().filter_map(|mut row| row.swap_remove(0)).collect();
     assert!(acknowledged.iter().all(|user| there.contains(user)), "nothing acknowledged is lost");
     println!("{kills} kills, {} acknowledged sign-ups, {users} users", acknowledged.len());
+}
+
+async fn ask(fixture: &Fixture, token: &str, path: &str, body: Value) -> common::Reply {
+    fixture.call("POST", &format!("/factors{path}"), Some(token), body).await
+}
+
+/// A recovery code that was acknowledged is used up; one that was not is used up with its record, or still good.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_in_the_middle_of_recovery_codes_leaves_none_good_twice() {
+    const RECORDS: &str = "SELECT count(*) FROM aurora_audit WHERE action = 'recovery_code_used'";
+    let options = Options::default();
+    let (path, key) = (options.path.clone(), options.start_key.clone());
+    let fixture = open(path.clone(), &key).await;
+    let first = fixture.sign_up("ann@example.com").await.access();
+    let enrolled = ask(&fixture, &first, "", json!({ "factor_type": "totp" })).await.json;
+    let (id, seed) = (enrolled["id"].as_str().unwrap(), enrolled["totp"]["secret"].as_str().unwrap());
+    let asked = ask(&fixture, &first, &format!("/{id}/challenge"), json!({})).await.json;
+    let code = totp::code_at(seed, fixture.now().as_seconds());
+    let answer = json!({ "challenge_id": asked["id"], "code": code });
+    let token = ask(&fixture, &first, &format!("/{id}/verify"), answer).await.access();
+    fixture.database.close().await;
+    let (rounds, mut acknowledged, mut used) = (kills().1, 0, 0);
+    for round in 0..rounds {
+        let fixture = open(path.clone(), &key).await;
+        let told = ask(&fixture, &token, "/recovery-codes", json!({})).await;
+        let codes: Vec<String> = serde_json::from_value(told.json["codes"].clone()).unwrap();
+        let before = fixture.count(RECORDS).await;
+        fixture.database.close().await;
+        let words = format!("{token} {}", codes.join(" "));
+        let after = Duration::from_micros(300 + round * 3_989 % 9_000);
+        let heard = run_and_kill("recovery codes", &path, &key, &words, after).len();
+        let fixture = open(path.clone(), &key).await;
+        let left = fixture.count("SELECT count(*) FROM auth_mfa_recovery_codes").await;
+        let gone = 10 - usize::try_from(left).unwrap();
+        let records = usize::try_from(fixture.count(RECORDS).await - before).unwrap();
+        assert_eq!(records, gone, "round {round}: each use has its record");
+        assert!((heard..=heard + 1).contains(&gone), "round {round}: {heard} heard of, {gone} gone");
+        for (is_left, code) in [(false, gone.checked_sub(1)), (true, Some(gone))] {
+            let Some(code) = code.and_then(|place| codes.get(place)) else { continue };
+            let reply = ask(&fixture, &token, "/recovery-codes/verify", json!({ "code": code })).await;
+            assert_eq!(reply.status == 200, is_left, "round {round}: {}", reply.text);
+        }
+        acknowledged += heard;
+        used += gone;
+        fixture.database.close().await;
+    }
+    println!("{rounds} kills, {acknowledged} acknowledged codes, {used} used up");
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod common;
+#[path = "common/totp.rs"]
+mod totp;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -106,13 +108,14 @@ async fn a_copy_of_the_database_opens_no_door() {
     let mut options = Options::default();
     let roomy = Quota::new(1_000_000, Duration::from_secs(1));
     (options.limits.guesses, options.limits.refresh, options.limits.sign_in) = (roomy, roomy, roomy);
-    (options.limits.request, options.limits.sign_up) = (roomy, roomy);
+    (options.limits.request, options.limits.sign_up, options.limits.factor) = (roomy, roomy, roomy);
     let fixture = Fixture::with(options).await;
     let mut live = fixture.sign_up("ann@example.com").await;
     for _ in 0..3 {
         live = fixture.refresh(&live.refresh()).await;
     }
     fixture.sign_in("ann@example.com", "not the password").await;
+    let factor = Factor::of(&fixture, "bob@example.com").await;
 
     // The search finds what is a credential, and there are values to search.
     assert_eq!(is_a_credential(&fixture, &live.refresh()).await, Some("refresh token"));
@@ -133,6 +136,7 @@ async fn a_copy_of_the_database_opens_no_door() {
     }
     opens_no_account(&fixture, &all, in_tables).await;
     mints_no_token(&fixture, &all, &live).await;
+    factor.is_nowhere_in(&fixture, &all, in_tables).await;
 }
 
 /// Neither as a password, nor by a dictionary: with the hash and the right word, but without the key.
@@ -177,6 +181,69 @@ async fn mints_no_token(fixture: &Fixture, all: &BTreeSet<Vec<u8>>, live: &commo
         let guess = format!("art_{}", URL_SAFE_NO_PAD.encode(successor));
         assert_eq!(fixture.refresh(&guess).await.status, 400);
         assert!(!all.contains(successor.as_ref()), "a value is the key of another");
+    }
+}
+
+/// A second factor that counts, with its recovery codes.
+struct Factor {
+    token: String,
+    seed: String,
+    codes: Vec<String>,
+}
+
+impl Factor {
+    async fn of(fixture: &Fixture, email: &str) -> Self {
+        let token = fixture.sign_up(email).await.access();
+        let call =
+            async |path: String, token: String, body| fixture.call("POST", &path, Some(&token), body).await;
+        let enrolled =
+            call("/factors".to_owned(), token.clone(), json!({ "factor_type": "totp" })).await.json;
+        let (id, seed) = (enrolled["id"].as_str().unwrap(), enrolled["totp"]["secret"].as_str().unwrap());
+        let asked = call(format!("/factors/{id}/challenge"), token.clone(), json!({})).await.json;
+        let code = totp::code_at(seed, fixture.now().as_seconds());
+        let answer = json!({ "challenge_id": asked["id"], "code": code });
+        let token = call(format!("/factors/{id}/verify"), token, answer).await.access();
+        let told = call("/factors/recovery-codes".to_owned(), token.clone(), json!({})).await.json;
+        let codes = told["codes"].as_array().unwrap().iter().map(|code| code.as_str().unwrap().to_owned());
+        Self { token, seed: seed.to_owned(), codes: codes.collect() }
+    }
+
+    /// No value holds the seed, makes its codes as a key, is a recovery code, or a hash of one that needs no key.
+    async fn is_nowhere_in(&self, fixture: &Fixture, all: &BTreeSet<Vec<u8>>, in_tables: usize) {
+        let seed = data_encoding::BASE32_NOPAD.decode(self.seed.as_bytes()).unwrap();
+        let now = fixture.now().as_seconds();
+        assert_eq!(totp::by_key(&seed, now), totp::code_at(&self.seed, now));
+        let bare: Vec<String> = self.codes.iter().map(|code| code.replace('-', "")).collect();
+        let mut secrets = vec![seed.clone(), self.seed.clone().into_bytes()];
+        secrets.extend(self.codes.iter().map(|code| code.clone().into_bytes()));
+        secrets.extend(bare.iter().map(|code| code.clone().into_bytes()));
+        secrets.extend(bare.iter().map(|code| data_encoding::BASE32_NOPAD.decode(code.as_bytes()).unwrap()));
+        let hashes: Vec<Vec<u8>> =
+            secrets.iter().map(|secret| digest::digest(&digest::SHA256, secret).as_ref().to_vec()).collect();
+        secrets.extend(hashes);
+        for value in all {
+            for secret in &secrets {
+                let holds = value.windows(secret.len()).any(|part| part == secret);
+                assert!(!holds, "{:.80?}", String::from_utf8_lossy(value));
+            }
+            if value.len() <= 64 {
+                assert_ne!(totp::by_key(value, now), totp::by_key(&seed, now), "a value is the seed");
+            }
+        }
+        let mut tried = 0;
+        for value in all.iter().take(in_tables) {
+            for text in spellings(value).into_iter().filter(|text| text.len() < 200) {
+                let body = json!({ "code": text });
+                let path = "/factors/recovery-codes/verify";
+                let reply = fixture.call("POST", path, Some(&self.token), body).await;
+                assert_ne!(reply.status, 200, "{text:.80}");
+                tried += 1;
+            }
+        }
+        let body = json!({ "code": self.codes[0] });
+        let right = fixture.call("POST", "/factors/recovery-codes/verify", Some(&self.token), body).await;
+        assert_eq!(right.status, 200, "{}", right.text);
+        println!("{tried} spellings tried as recovery codes, {} secrets searched for", secrets.len());
     }
 }
 

@@ -578,7 +578,7 @@ async fn nobody_else_administers() {
         tried += 1;
     }
     println!("{tried} routes of the service's, each refused to a user, a visitor and nobody");
-    assert_eq!(tried, 7);
+    assert_eq!(tried, 9);
     assert_eq!(fixture.count("SELECT count(*) FROM auth_users").await, 1);
 }
 

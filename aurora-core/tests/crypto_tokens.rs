@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use aurora_core::crypto::Keyring;
 use aurora_core::env::ManualClock;
 use aurora_core::session::token::{
-    AccessClaims, AuthenticationMethod, SigningKeyState, SigningKeyStore, TokenKeys, TokenOptions, VerifyKey,
+    AccessClaims, SigningKeyState, SigningKeyStore, TokenKeys, TokenOptions, VerifyKey,
 };
-use aurora_core::types::{Code, Secret, SessionId, Timestamp, UserId};
+use aurora_core::types::{AuthenticationMethod, Code, Secret, SessionId, Timestamp, UserId};
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use base64::Engine;

@@ -108,6 +108,22 @@ impl Action {
     pub const TOKEN_REFRESH_FAILED: Self = Self(Cow::Borrowed("token_refresh_failed"));
     /// One of the user's own sessions was ended from another.
     pub const SESSION_REVOKED: Self = Self(Cow::Borrowed("session_revoked"));
+    /// A second factor was enrolled; it does not count before its first code.
+    pub const FACTOR_ENROLLED: Self = Self(Cow::Borrowed("factor_in_progress"));
+    /// A code of a second factor was asked for.
+    pub const FACTOR_CHALLENGED: Self = Self(Cow::Borrowed("challenge_created"));
+    /// A code of a second factor was right.
+    pub const FACTOR_VERIFIED: Self = Self(Cow::Borrowed("verification_attempted"));
+    /// A user removed a second factor of theirs.
+    pub const FACTOR_REMOVED: Self = Self(Cow::Borrowed("factor_unenrolled"));
+    /// The service removed a user's second factor.
+    pub const FACTOR_DELETED: Self = Self(Cow::Borrowed("factor_deleted"));
+    /// Something that was asked of second factors was refused.
+    pub const FACTOR_REFUSED: Self = Self(Cow::Borrowed("factor_refused"));
+    /// New recovery codes stand in for the old ones.
+    pub const RECOVERY_CODES_GENERATED: Self = Self(Cow::Borrowed("recovery_codes_generated"));
+    /// A recovery code was used up.
+    pub const RECOVERY_CODE_USED: Self = Self(Cow::Borrowed("recovery_code_used"));
     /// A new key signs access tokens.
     pub const SIGNING_KEY_ROTATED: Self = Self(Cow::Borrowed("signing_key_rotated"));
     /// A mail was taken by the mail server.

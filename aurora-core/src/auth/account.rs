@@ -63,6 +63,9 @@ impl Account {
         put("app_metadata", serde_json::from_str(&user.app_metadata).map_err(Error::internal)?);
         put("user_metadata", serde_json::from_str(&user.user_metadata).map_err(Error::internal)?);
         put("identities", self.identities(email));
+        if !user.factors.is_empty() {
+            put("factors", self.factors_value());
+        }
         put("created_at", json!(user.created_at.to_string()));
         put("updated_at", json!(user.updated_at.to_string()));
         put("is_anonymous", json!(user.is_anonymous));
@@ -87,6 +90,15 @@ impl Account {
             }
         }
         Ok(out)
+    }
+
+    /// The user's second factors in Supabase's shape: a JSON array.
+    pub fn factors_json(&self) -> String {
+        self.factors_value().to_string()
+    }
+
+    fn factors_value(&self) -> Value {
+        self.user.factors.iter().map(super::factors::shown).collect()
     }
 
     fn identities(&self, email: &str) -> Value {

@@ -204,6 +204,7 @@ impl Auth {
         for role in transaction.roles_of(id).await? {
             transaction.revoke_role(id, &role).await?;
         }
+        transaction.delete_factors_of(id).await?;
         let mut empty = self.nobody(id, "{}".to_owned());
         empty.created_at = user.created_at;
         empty.deleted_at = Some(now);

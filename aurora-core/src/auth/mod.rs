@@ -10,8 +10,9 @@
 //! 6. A person who knows an address can use up the guesses for it, and cannot thereby sign anyone out: sessions
 //!    and refreshes do not depend on them, and an address with a live session of the account guesses under a key
 //!    of its own.
-//!
-//! 7. Nobody gives or takes a role that stands above them, or that lets its holder do what they may not.
+//! 7. A second factor that was verified stands before a new address, a new password, another factor and new recovery
+//!    codes, however somebody signed in; nothing that is done without one removes it. Its codes are good once.
+//! 8. Nobody gives or takes a role that stands above them, or that lets its holder do what they may not.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -43,6 +44,7 @@ mod anonymous;
 mod clear;
 mod describe;
 mod devices;
+mod factors;
 mod hook;
 mod hooks;
 mod metadata;
@@ -52,8 +54,10 @@ mod otp;
 mod pace;
 mod passwords;
 mod press;
+mod qr;
 mod reauthenticate;
 mod recover;
+mod recovery_codes;
 mod redirect;
 mod refresh;
 mod roles;
@@ -64,12 +68,14 @@ mod sign_out;
 mod sign_up;
 mod update;
 mod verify;
+mod verify_factor;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use account::{Account, IssuedSession};
 pub use admin::{Ban, GeneratedLink, LinkWish, UserPatch};
+pub use factors::{ChallengedFactor, DeletedFactor, EnrolledFactor, FactorWish};
 pub use hook::SignUpHook;
 pub use hooks::{
     BeforeUserCreated, CustomClaims, HookError, Hooks, PasswordDecision, PasswordVerification,

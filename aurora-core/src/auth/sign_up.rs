@@ -252,6 +252,7 @@ impl Auth {
             contested_at: None,
             is_anonymous: false,
             identities: Vec::new(),
+            factors: Vec::new(),
         }
     }
 

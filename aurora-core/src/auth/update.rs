@@ -1,3 +1,4 @@
+use super::factors::is_raised;
 use super::one_time::ComeBack;
 use super::reauthenticate::not_a_nonce;
 use super::{Account, Auth, invalid_credentials, metadata, user_gone, user_of};
@@ -6,7 +7,7 @@ use crate::crypto::Verdict;
 use crate::load::{Bucket, address_key};
 use crate::mail::{Kind, Message};
 use crate::session::{Client, gone};
-use crate::store::{Transaction, User};
+use crate::store::{Session, Transaction, User};
 use crate::types::{Code, Error, Principal, Result, Secret, UserId};
 use crate::validate::{Email, NewPassword};
 
@@ -37,8 +38,9 @@ impl Auth {
     /// Changes the account behind `principal`. A new password ends its other sessions.
     ///
     /// Address and password want a sign-in of the last ten minutes or the current password, else
-    /// [`Code::ReauthenticationNeeded`]. A new address waits for its confirmation, with autoconfirm too: that believes
-    /// the address of a registration, and the first one of somebody unknown, who registers with it.
+    /// [`Code::ReauthenticationNeeded`]; of somebody with a second factor they want a session that one has raised, else
+    /// [`Code::InsufficientAal`]. A new address waits for its confirmation, with autoconfirm too: that believes the
+    /// address of a registration, and the first one of somebody unknown, who registers with it.
     /// [`Code::EmailExists`], [`Code::SamePassword`], [`Code::WeakPassword`], [`Code::ValidationFailed`]. What costs
     /// a hash counts as a sign-in from its address: [`Code::OverRequestRateLimit`].
     pub async fn update_user(
@@ -60,6 +62,7 @@ impl Auth {
         }
         let mut nonce = None;
         if email.is_some() || change.password.is_some() {
+            self.ask_factor(principal, &before, client).await?;
             let evidence = (change.current_password.as_ref(), change.nonce.as_ref());
             nonce = self.reauthenticate(principal, &before, evidence, client).await?;
         }
@@ -82,7 +85,7 @@ impl Auth {
     }
 
     /// A recent sign-in, or the current password; or a nonce, which is used up with the change.
-    async fn reauthenticate(
+    pub(super) async fn reauthenticate(
         &self,
         principal: &Principal,
         user: &User,
@@ -126,6 +129,21 @@ impl Auth {
         Err(self.refuse_change(user, "no recent sign-in", denial, client).await)
     }
 
+    /// A second factor, where the user has one: a recovered mailbox or a known password is not enough then.
+    async fn ask_factor(&self, principal: &Principal, user: &User, client: &Client) -> Result<()> {
+        if !user.has_factor() {
+            return Ok(());
+        }
+        let session = match principal.session_id() {
+            Some(id) => self.database().read().await?.session(id).await?,
+            None => None,
+        };
+        if needs_factor(user, session.as_ref()) {
+            return Err(self.refuse_change(user, "needs aal2", needs_aal2(), client).await);
+        }
+        Ok(())
+    }
+
     async fn new_hash(
         &self,
         user: &User,
@@ -162,9 +180,9 @@ impl Auth {
             return Err(Error::overloaded(1));
         }
         let now = self.now();
-        if user.is_banned(now) || !is_live(&mut *transaction, principal, &user).await? {
+        if let Some((reason, denial)) = self.stopped(&mut *transaction, principal, &user, &changed).await? {
             drop(transaction);
-            return Err(self.refuse_change(before, "session ended", gone(), client).await);
+            return Err(self.refuse_change(before, reason, denial, client).await);
         }
         if let Some(nonce) = changed.nonce
             && !transaction.delete_token(nonce).await?
@@ -230,6 +248,28 @@ impl Auth {
         Ok(Account::new(user))
     }
 
+    /// What has come in between while we hashed: the session ended, or a second factor counts by now.
+    async fn stopped(
+        &self,
+        transaction: &mut dyn Transaction,
+        principal: &Principal,
+        user: &User,
+        changed: &Changed,
+    ) -> Result<Option<(&'static str, Error)>> {
+        let asks = match principal.session_id() {
+            Some(id) => transaction.session(id).await?.filter(|session| session.user == user.id),
+            None => None,
+        };
+        // Jobs of the host's own act without a session.
+        if user.is_banned(self.now()) || (asks.is_none() && principal.session_id().is_some()) {
+            return Ok(Some(("session ended", gone())));
+        }
+        if (changed.email.is_some() || changed.hash.is_some()) && needs_factor(user, asks.as_ref()) {
+            return Ok(Some(("needs aal2", needs_aal2())));
+        }
+        Ok(None)
+    }
+
     /// Changes the address at once, or notes it until it is confirmed. Answers what the record says about it.
     fn change_email(&self, user: &mut User, email: Email) -> String {
         let now = self.now();
@@ -257,10 +297,14 @@ impl Auth {
     }
 }
 
-/// Whether the session that asks is still there. Jobs of the host's own act without one.
-async fn is_live(transaction: &mut dyn Transaction, principal: &Principal, user: &User) -> Result<bool> {
-    let Some(id) = principal.session_id() else { return Ok(true) };
-    Ok(transaction.session(id).await?.is_some_and(|session| session.user == user.id))
+/// Whether the user has a second factor that the session which asks was not raised by.
+fn needs_factor(user: &User, asks: Option<&Session>) -> bool {
+    user.has_factor() && asks.is_some_and(|session| !is_raised(session))
+}
+
+fn needs_aal2() -> Error {
+    let sentence = "AAL2 session is required to update email or password when MFA is enabled.";
+    Error::new(Code::InsufficientAal, sentence).with_status(http::StatusCode::UNAUTHORIZED)
 }
 
 struct Changed {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Network, Origin};
+use super::{Factors, Network, Origin};
 use crate::types::Secret;
 
 /// Where the service runs.
@@ -204,6 +204,8 @@ pub struct Settings {
     pub passwords: Passwords,
     /// Links and codes in mails.
     pub mails: Mails,
+    /// Second factors.
+    pub factors: Factors,
     /// Where links may lead beside the site itself: URLs in which `*` stands for characters but `.` and `/`, and
     /// `**` in the path for any. None by default.
     pub redirects: Vec<String>,
@@ -228,6 +230,7 @@ impl Settings {
             sign_ups: SignUps::new(Autoconfirm::Off),
             passwords: Passwords::default(),
             mails: Mails::default(),
+            factors: Factors::default(),
             redirects: Vec::new(),
             api_keys: ApiKeys::default(),
             cors_origins: Vec::new(),

@@ -28,6 +28,7 @@ mod password;
 mod portable;
 mod provider;
 mod secret_bytes;
+mod totp;
 
 pub use cipher::{AwsLc, Cipher, KeyedCipher};
 pub use database_keys::DatabaseKeys;
@@ -37,6 +38,7 @@ pub use keyring::Keyring;
 pub use password::{PasswordHasher, PasswordParams, PasswordPool, Verdict};
 pub use provider::{KeyFileProvider, KeyProvider, KeyTextProvider};
 pub use secret_bytes::SecretBytes;
+pub use totp::{TotpSeed, TotpVerdict};
 
 #[cfg(any(test, feature = "portable"))]
 pub use portable::Portable;

@@ -110,6 +110,8 @@ impl Http {
                 let email = wanted(body.email.clone())?;
                 ok(link_json(&auth.generate_link(&email, body.wish()?, back).await?)?)
             }
+            Operation::ListFactors => ok(auth.account(user()?).await?.factors_json()),
+            Operation::DeleteFactor => self.delete_factor(segment).await,
             _ => Err(Error::internal("no operation of the service's")),
         }
     }

@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::time::Duration;
 
 use http::header::{AUTHORIZATION, HeaderMap};
 use http::request::Parts;
@@ -11,7 +12,7 @@ use super::render::{ApiVersion, render};
 use super::{Http, Peer};
 use crate::load::client_address;
 use crate::observe::request_id;
-use crate::types::{Code, Error, Principal, RequestId, Result, Role, SessionId, UserId};
+use crate::types::{Code, Error, Principal, RequestId, Result, Role, SessionId, Timestamp, UserId};
 
 /// The claims that most handlers ask for. `user_metadata` is not among them: the user writes it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -56,6 +57,7 @@ pub struct Admitted {
     principal: Principal,
     request: RequestId,
     address: IpAddr,
+    at: Timestamp,
     version: ApiVersion,
     reasons: Reasons,
 }
@@ -95,6 +97,20 @@ impl Admitted {
         let (user, session) = self.user().map_err(Rejection::into_error)?;
         let claims = serde_json::from_str(self.principal.claims()).map_err(Error::internal)?;
         Ok(Current { user, session, claims })
+    }
+
+    /// As [`current`](Self::current), if a second factor was used within `max_age`; else
+    /// [`Code::InsufficientAal`], whose `step_up` tells a front end what to ask for. By the token alone: after a new
+    /// verification the new token says so.
+    pub fn fresh<C: DeserializeOwned>(&self, max_age: Duration) -> Result<Current<C>> {
+        let current = self.current()?;
+        match self.principal.factor_used_at() {
+            Some(used) if self.at.since(used) <= max_age => Ok(current),
+            _ => {
+                let sentence = "This wants a second factor that was verified lately";
+                Err(Error::new(Code::InsufficientAal, sentence).with_max_age(max_age.as_secs()))
+            }
+        }
     }
 
     fn rejection(&self, error: Error) -> Rejection {
@@ -172,7 +188,10 @@ impl Http {
             }
         };
         match admitted.await {
-            Ok(principal) => Ok(Admitted { principal, request, address, version, reasons }),
+            Ok(principal) => {
+                let at = self.auth().sessions().parts().clock.now();
+                Ok(Admitted { principal, request, address, at, version, reasons })
+            }
             Err(error) => Err(Rejection { error, request, version, reasons }),
         }
     }

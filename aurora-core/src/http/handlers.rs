@@ -70,7 +70,17 @@ impl Http {
             | Operation::ReadAnyUser
             | Operation::UpdateAnyUser
             | Operation::DeleteUser
+            | Operation::ListFactors
+            | Operation::DeleteFactor
             | Operation::GenerateLink => self.administer(route.operation, segment, head, body, client).await,
+            Operation::EnrollFactor
+            | Operation::ChallengeFactor
+            | Operation::VerifyFactor
+            | Operation::RemoveFactor
+            | Operation::GenerateRecoveryCodes
+            | Operation::VerifyRecoveryCode => {
+                self.factors(route.operation, segment, head, body, client).await
+            }
             Operation::Mailbox => self.mailbox_page(),
             Operation::MailboxJson => self.mailbox_json(),
             Operation::ListSessions => {

@@ -48,6 +48,7 @@ mod body;
 mod call;
 mod cors;
 mod ended;
+mod factors;
 mod handlers;
 mod host_routes;
 mod keys;

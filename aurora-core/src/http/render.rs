@@ -70,6 +70,13 @@ pub(super) fn render(
             body.insert("weak_password".to_owned(), json!({ "reasons": reasons }));
         }
     }
+    if let (Value::Object(body), Code::InsufficientAal) = (&mut body, code) {
+        let mut wanted = json!({ "aal": "aal2" });
+        if let (Value::Object(wanted), Some(seconds)) = (&mut wanted, error.max_age()) {
+            wanted.insert("max_age".to_owned(), json!(seconds));
+        }
+        body.insert("step_up".to_owned(), wanted);
+    }
     if let (Value::Object(body), Some(told)) = (&mut body, &told) {
         body.insert("reason".to_owned(), json!(told));
     }
@@ -85,8 +92,12 @@ pub(super) fn render(
     }
     if status == StatusCode::UNAUTHORIZED {
         // RFC 9110 s11.6.1, RFC 6750 s3.
-        let challenge =
-            if code == Code::NoAuthorization { "Bearer" } else { "Bearer error=\"invalid_token\"" };
+        let challenge = match code {
+            Code::NoAuthorization => "Bearer",
+            // RFC 9470 s3.
+            Code::InsufficientAal => "Bearer error=\"insufficient_user_authentication\", acr_values=\"aal2\"",
+            _ => "Bearer error=\"invalid_token\"",
+        };
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     finish(headers, version, request);

@@ -40,6 +40,14 @@ pub(super) enum Operation {
     SingleSignOn,
     Mailbox,
     MailboxJson,
+    EnrollFactor,
+    ChallengeFactor,
+    VerifyFactor,
+    RemoveFactor,
+    GenerateRecoveryCodes,
+    VerifyRecoveryCode,
+    ListFactors,
+    DeleteFactor,
 }
 
 impl Route {
@@ -56,8 +64,9 @@ impl Route {
     /// Whether it wants a signed-in user. Every such route has a test in which it refuses.
     pub fn needs_user(&self) -> bool {
         use Operation::{
-            EndSession, LinkIdentity, ListSessions, ReadUser, Reauthenticate, SignOut, UnlinkIdentity,
-            UpdateUser,
+            ChallengeFactor, EndSession, EnrollFactor, GenerateRecoveryCodes, LinkIdentity, ListSessions,
+            ReadUser, Reauthenticate, RemoveFactor, SignOut, UnlinkIdentity, UpdateUser, VerifyFactor,
+            VerifyRecoveryCode,
         };
         matches!(
             self.operation,
@@ -69,17 +78,32 @@ impl Route {
                 | Reauthenticate
                 | LinkIdentity
                 | UnlinkIdentity
+                | EnrollFactor
+                | ChallengeFactor
+                | VerifyFactor
+                | RemoveFactor
+                | GenerateRecoveryCodes
+                | VerifyRecoveryCode
         )
     }
 
     /// Whether it wants the service's own key. Every such route has a test in which it refuses a user.
     pub fn needs_service(&self) -> bool {
         use Operation::{
-            CreateUser, DeleteUser, GenerateLink, Invite, ListUsers, ReadAnyUser, UpdateAnyUser,
+            CreateUser, DeleteFactor, DeleteUser, GenerateLink, Invite, ListFactors, ListUsers, ReadAnyUser,
+            UpdateAnyUser,
         };
         matches!(
             self.operation,
-            Invite | ListUsers | CreateUser | ReadAnyUser | UpdateAnyUser | DeleteUser | GenerateLink
+            Invite
+                | ListUsers
+                | CreateUser
+                | ReadAnyUser
+                | UpdateAnyUser
+                | DeleteUser
+                | GenerateLink
+                | ListFactors
+                | DeleteFactor
         )
     }
 }
@@ -120,11 +144,20 @@ pub(super) const ROUTES: &[Route] = &[
     route("POST", "/sso", Operation::SingleSignOn),
     route("GET", "/mailbox", Operation::Mailbox),
     route("GET", "/mailbox.json", Operation::MailboxJson),
+    route("POST", "/factors", Operation::EnrollFactor),
+    // Before the factor of that name, which there is none of.
+    route("POST", "/factors/recovery-codes", Operation::GenerateRecoveryCodes),
+    route("POST", "/factors/recovery-codes/verify", Operation::VerifyRecoveryCode),
+    route("POST", "/factors/{id}/challenge", Operation::ChallengeFactor),
+    route("POST", "/factors/{id}/verify", Operation::VerifyFactor),
+    route("DELETE", "/factors/{id}", Operation::RemoveFactor),
+    route("GET", "/admin/users/{id}/factors", Operation::ListFactors),
+    route("DELETE", "/admin/users/{id}/factors/{id}", Operation::DeleteFactor),
 ];
 
 /// What a path and a method lead to.
 pub(super) enum Match<'a> {
-    /// The route, and the segment that stands for its braces.
+    /// The route, and what stands for its braces: a segment, or from the first to the second.
     Route(&'static Route, Option<&'a str>),
     /// The path is ours, the method is not: what `Allow` says.
     Method(String),
@@ -155,9 +188,16 @@ pub(super) fn find<'a>(method: &Method, path: &'a str) -> Match<'a> {
 fn matches<'a>(pattern: &str, path: &'a str) -> Option<Option<&'a str>> {
     match pattern.split_once("{id}") {
         None => (pattern == path).then_some(None),
-        Some((before, _)) => {
-            let segment = path.strip_prefix(before)?;
-            (!segment.is_empty() && !segment.contains('/')).then_some(Some(segment))
+        Some((before, after)) => {
+            let rest = path.strip_prefix(before)?;
+            let one = |segment: &str| !segment.is_empty() && !segment.contains('/');
+            let Some((between, end)) = after.split_once("{id}") else {
+                let segment = rest.strip_suffix(after)?;
+                return one(segment).then_some(Some(segment));
+            };
+            let both = rest.strip_suffix(end)?;
+            let (first, second) = both.split_once(between)?;
+            (one(first) && one(second)).then_some(Some(both))
         }
     }
 }
@@ -175,6 +215,23 @@ mod tests {
         assert!(matches!(find(&Method::POST, "/token"), Match::Route(route, None) if route.path == "/token"));
         assert!(matches!(find(&Method::HEAD, "/user"), Match::Route(route, None) if route.method == "GET"));
         assert!(matches!(find(&Method::DELETE, "/sessions/x"), Match::Route(_, Some("x"))));
+        for path in
+            ["/factors//verify", "/factors/a/b/verify", "/factors/a/verify/", "/factors/a/", "/factors/"]
+        {
+            assert!(matches!(find(&Method::POST, path), Match::Nothing), "{path}");
+        }
+        for (path, wanted) in [
+            ("/factors/x/verify", Operation::VerifyFactor),
+            ("/factors/recovery-codes/verify", Operation::VerifyRecoveryCode),
+        ] {
+            let found = find(&Method::POST, path);
+            assert!(matches!(found, Match::Route(route, _) if route.operation == wanted), "{path}");
+        }
+        let both = find(&Method::DELETE, "/admin/users/x/factors/y");
+        assert!(matches!(both, Match::Route(_, Some("x/factors/y"))));
+        for path in ["/admin/users/x/factors/", "/admin/users//factors/y", "/admin/users/x/factors/y/z"] {
+            assert!(matches!(find(&Method::DELETE, path), Match::Nothing), "{path}");
+        }
         assert!(matches!(find(&Method::GET, "/logout"), Match::Method(allow) if allow == "POST, OPTIONS"));
         assert!(
             matches!(find(&Method::PATCH, "/user"), Match::Method(allow) if allow == "GET, PUT, HEAD, OPTIONS")

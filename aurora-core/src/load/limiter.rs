@@ -30,6 +30,8 @@ pub enum Bucket {
     Mail,
     /// The same, per recipient.
     MailTo,
+    /// Second factors: enrolling, challenging, verifying, per address.
+    Factor,
 }
 
 /// So many at once, and so many again in so long.
@@ -79,6 +81,8 @@ pub struct Limits {
     pub mail: Quota,
     /// 3 at once, then one a minute: someone who asks again gets another, and nobody's mailbox is filled.
     pub mail_to: Quota,
+    /// 30 at once, 15 a minute.
+    pub factor: Quota,
     /// Wrong passwords for one account: 5 at once, then one in three minutes. A person who mistypes does not
     /// notice; a dictionary of the hundred commonest takes five hours.
     pub guesses: Quota,
@@ -94,6 +98,7 @@ impl Default for Limits {
             refresh: Quota::new(150, minutes(5)),
             mail: Quota::new(30, minutes(60)),
             mail_to: Quota::new(3, minutes(3)),
+            factor: Quota::new(30, minutes(2)),
             guesses: Quota::new(5, minutes(15)),
         }
     }
@@ -113,6 +118,7 @@ struct Inner {
     refresh: Gate,
     mail: Gate,
     mail_to: Gate,
+    factor: Gate,
     guesses: Gate,
 }
 
@@ -135,6 +141,7 @@ impl Limiter {
             refresh: gate(3, "refresh", limits.refresh)?,
             mail: gate(4, "mail", limits.mail)?,
             mail_to: gate(6, "mail_to", limits.mail_to)?,
+            factor: gate(21, "factor", limits.factor)?,
             guesses: gate(5, "guesses", limits.guesses)?,
             table,
             clock,
@@ -154,6 +161,7 @@ impl Limiter {
             Bucket::Refresh => &inner.refresh,
             Bucket::Mail => &inner.mail,
             Bucket::MailTo => &inner.mail_to,
+            Bucket::Factor => &inner.factor,
         };
         gate.pass(&self.fingerprint(gate, key), &inner.clock).map_err(|wait| match bucket {
             Bucket::Refresh => Error::overloaded(wait),

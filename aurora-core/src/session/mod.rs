@@ -9,9 +9,11 @@
 //!    not in the database, so that the same token always yields the same successor and a copy of the database none.
 //! 4. A refresh token that was used may come back until its successor was used and a grace of ten seconds is over
 //!    (a lost answer, two tabs). After that it is a theft: the whole family ends (RFC 9700 s4.14.2).
-//! 5. A token that was seen and verified is not verified again; the cache is keyed by its hash and asks rule 1
+//! 5. A second factor raises its own session to `aal2` and gives it a new chain of refresh tokens: whoever holds an
+//!    old one holds nothing (ASVS 7.2.4). A refresh changes neither level nor methods.
+//! 6. A token that was seen and verified is not verified again; the cache is keyed by its hash and asks rule 1
 //!    every time.
-//! 6. A token says which roles its user held when it was issued. What counts is what they hold now: changes are told
+//! 7. A token says which roles its user held when it was issued. What counts is what they hold now: changes are told
 //!    apart by the same question as ended sessions, within the same second, and what the roles give is laid over the
 //!    claims (`user_roles`, `user_permissions`). No token is believed about either.
 //!
@@ -43,6 +45,7 @@ mod revoked;
 mod roles;
 mod sessions;
 mod signing_keys;
+mod step_up;
 pub mod token;
 
 pub use client::Client;
@@ -54,3 +57,4 @@ pub use signing_keys::DatabaseSigningKeys;
 pub(crate) use refresh::{Decision, decide};
 pub(crate) use roles::{USER_PERMISSIONS, USER_ROLES};
 pub(crate) use sessions::{MOST_ROLES, MoreClaims, gone};
+pub(crate) use step_up::Evidence;

@@ -8,14 +8,14 @@ use moka::sync::Cache;
 
 use super::revoked::Revoked;
 use super::roles::{Seen, USER_ROLES};
-use super::token::{AccessClaims, AuthenticationMethod, TokenKeys};
+use super::token::{AccessClaims, TokenKeys};
 use super::{Client, RefreshSecret};
 use crate::config;
 use crate::crypto::Keyring;
 use crate::env::{Clock, Entropy, random};
 use crate::store::{Database, Session, Transaction, User};
 use crate::types::{
-    Code, Error, FamilyId, Principal, Result, RoleName, Secret, SessionId, Timestamp, UserId,
+    AuthenticationMethod, Code, Error, FamilyId, Principal, Result, RoleName, Secret, SessionId, Timestamp, UserId,
 };
 
 /// How many bytes of verified claims are remembered.
@@ -279,7 +279,7 @@ impl Sessions {
             app_metadata: app.to_owned(),
             user_metadata: user.to_owned(),
             assurance: "aal2",
-            methods: vec![method.clone(), method],
+            methods: vec![method; 3],
             is_anonymous: false,
             issued_at: now,
         };

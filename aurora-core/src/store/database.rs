@@ -3,8 +3,8 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use super::{
-    AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, ReadClearing, ReadRoles, RefreshToken, Revocation, Session,
-    SigningKeyRow, User, WriteClearing, WriteRoles,
+    AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, ReadClearing, ReadFactors, ReadRoles, RefreshToken, Revocation,
+    Session, SigningKeyRow, User, WriteClearing, WriteFactors, WriteRoles,
 };
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
@@ -27,8 +27,8 @@ pub trait Database: Send + Sync + Debug {
 
 /// Questions. "Not there" is `Ok(None)`.
 #[async_trait]
-pub trait Reader: ReadClearing + ReadRoles + Send {
-    /// The user of that id, with identities.
+pub trait Reader: ReadClearing + ReadFactors + ReadRoles + Send {
+    /// The user of that id, with identities and factors.
     async fn user(&mut self, id: UserId) -> Result<Option<User>>;
 
     /// The user who signs in with that address, with identities.
@@ -81,7 +81,7 @@ pub trait Reader: ReadClearing + ReadRoles + Send {
 ///
 /// Dropped without [`commit`](Self::commit) it is rolled back, before anyone else's turn.
 #[async_trait]
-pub trait Transaction: Reader + WriteClearing + WriteRoles {
+pub trait Transaction: Reader + WriteClearing + WriteFactors + WriteRoles {
     /// Adds a user without identities. `false` if the address is taken; nothing changed then.
     async fn insert_user(&mut self, user: &User) -> Result<bool>;
 

@@ -10,6 +10,7 @@
 
 mod clearing;
 mod database;
+mod factors;
 mod postgres;
 mod records;
 mod roles;
@@ -18,6 +19,7 @@ mod writer;
 
 pub use clearing::{ReadClearing, WriteClearing};
 pub use database::{Database, HostTransaction, Reader, Transaction};
+pub use factors::{Factor, FactorChallenge, FactorRow, ReadFactors, WriteFactors};
 pub use postgres::{
     Bind, BoundTransaction, IdentityBy, Mode, PostgresDatabase, PostgresOptions, PostgresOwner, identity_sql,
     run_role_of, setup_sql,

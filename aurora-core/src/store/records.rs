@@ -1,5 +1,6 @@
 use std::fmt;
 
+use super::Factor;
 use crate::types::{FamilyId, SessionId, Timestamp, UserId};
 use crate::validate::Email;
 
@@ -47,6 +48,8 @@ pub struct User {
     pub is_anonymous: bool,
     /// How this user signs in.
     pub identities: Vec<Identity>,
+    /// Their second factors, in the order of enrolling. [`WriteFactors`](super::WriteFactors) changes them.
+    pub factors: Vec<Factor>,
 }
 
 /// Names no one and prints no hash.
@@ -60,6 +63,11 @@ impl User {
     /// Whether a ban holds at `now`.
     pub fn is_banned(&self, now: Timestamp) -> bool {
         self.banned_until.is_some_and(|until| until > now)
+    }
+
+    /// Whether a second factor of theirs counts.
+    pub fn has_factor(&self) -> bool {
+        self.factors.iter().any(Factor::is_verified)
     }
 }
 

@@ -15,6 +15,7 @@ pub struct Error {
     message: Cow<'static, str>,
     status: Option<http::StatusCode>,
     retry_after: Option<u32>,
+    max_age: Option<u64>,
     password_faults: Vec<PasswordFault>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -50,6 +51,7 @@ impl Error {
             message: message.into(),
             status: None,
             retry_after: None,
+            max_age: None,
             password_faults: Vec::new(),
             source: None,
         }
@@ -93,6 +95,13 @@ impl Error {
         self
     }
 
+    /// The same failure, where a second factor is wanted that was used within so many seconds.
+    #[must_use]
+    pub fn with_max_age(mut self, seconds: u64) -> Self {
+        self.max_age = Some(seconds);
+        self
+    }
+
     /// The stable code.
     pub fn code(&self) -> Code {
         self.code
@@ -111,6 +120,11 @@ impl Error {
     /// What is wrong with the password that was refused; empty for every other failure.
     pub fn password_faults(&self) -> &[PasswordFault] {
         &self.password_faults
+    }
+
+    /// How many seconds ago a second factor may have been used at the most, where that is what was wanted.
+    pub fn max_age(&self) -> Option<u64> {
+        self.max_age
     }
 
     /// Seconds after which a client may try again.
@@ -204,6 +218,25 @@ codes! {
     ReauthenticationNeeded = "reauthentication_needed", 400;
     /// The nonce is not the one that was sent, or too old.
     ReauthenticationNotValid = "reauthentication_not_valid", 422;
+    /// A second factor is wanted, or one that was used lately: challenge one, verify it and repeat. `step_up` says what
+    /// is wanted.
+    InsufficientAal = "insufficient_aal", 403;
+    /// No such factor of this user's, or no such challenge of this factor's.
+    MfaFactorNotFound = "mfa_factor_not_found", 404;
+    /// The user has a factor of that name.
+    MfaFactorNameConflict = "mfa_factor_name_conflict", 422;
+    /// The user has as many factors as one may have.
+    TooManyEnrolledMfaFactors = "too_many_enrolled_mfa_factors", 422;
+    /// The challenge was asked for from another address.
+    MfaIpAddressMismatch = "mfa_ip_address_mismatch", 422;
+    /// The challenge is too old: ask for another.
+    MfaChallengeExpired = "mfa_challenge_expired", 422;
+    /// The code is wrong, too old or was used.
+    MfaVerificationFailed = "mfa_verification_failed", 422;
+    /// Phones as factors are switched off.
+    MfaPhoneEnrollNotEnabled = "mfa_phone_enroll_not_enabled", 422;
+    /// Security keys as factors are switched off.
+    MfaWebAuthnEnrollNotEnabled = "mfa_webauthn_enroll_not_enabled", 422;
     /// A link or a code that is unknown, used, expired or for something else.
     OtpExpired = "otp_expired", 403;
     /// What a link led to is unknown, used or expired.

@@ -60,6 +60,10 @@ ids! {
     SessionId, "session id";
     /// The chain of refresh tokens that one sign-in started.
     FamilyId, "family id";
+    /// A second factor of a user's.
+    FactorId, "factor id";
+    /// A question for a code of a second factor.
+    ChallengeId, "challenge id";
     /// One request, named in every 5xx answer, span and audit record.
     RequestId, "request id";
 }

@@ -4,6 +4,7 @@
 //! 2. Nothing here does I/O, reads a clock or draws randomness.
 //! 3. A secret never prints: [`Secret`] has no `Display` and a redacted `Debug`.
 
+mod assurance;
 mod error;
 mod id;
 mod principal;
@@ -12,12 +13,15 @@ mod secret;
 mod sql;
 mod timestamp;
 
+pub use assurance::{Assurance, AuthenticationMethod};
 pub use error::{Code, Error, PasswordFault, Result};
-pub use id::{FamilyId, RequestId, SessionId, TenantId, UserId};
+pub use id::{ChallengeId, FactorId, FamilyId, RequestId, SessionId, TenantId, UserId};
 pub use principal::{Principal, Role};
 pub use role_name::{Permission, RoleName};
 pub use secret::Secret;
 pub use timestamp::Timestamp;
+
+pub(crate) use assurance::is_second_factor;
 
 /// A boxed, sendable future: what a dyn-safe trait returns.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn std::future::Future<Output = T> + Send + 'a>>;

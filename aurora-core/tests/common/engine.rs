@@ -169,7 +169,7 @@ pub async fn connect(database: &SqliteDatabase) -> SqliteConnection {
 
 /// A statement of a test's, in PostgreSQL's names.
 fn spell(statement: &str) -> String {
-    const NAMES: [(&str, &str); 23] = [
+    const NAMES: [(&str, &str); 24] = [
         ("PRAGMA foreign_keys = ON; ", ""),
         ("DROP TRIGGER auth_users_banned;", "DROP TRIGGER users_banned ON auth.users;"),
         ("ALTER TABLE gone RENAME TO aurora_audit", "ALTER TABLE aurora.gone RENAME TO audit"),
@@ -183,6 +183,7 @@ fn spell(statement: &str) -> String {
         ("auth_users", "auth.users"),
         ("auth_identities", "auth.identities"),
         ("auth_sessions", "auth.sessions"),
+        ("auth_mfa_", "auth.mfa_"),
         ("auth_refresh_tokens", "auth.refresh_tokens"),
         ("aurora_audit", "aurora.audit"),
         ("aurora_outbox", "aurora.outbox"),

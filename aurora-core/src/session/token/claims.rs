@@ -2,16 +2,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
-
-/// How somebody proved who they are, and when (an `amr` entry).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct AuthenticationMethod {
-    /// Supabase's name of the method: `password`, `otp`, `token_refresh`, ...
-    pub method: String,
-    /// When it was used.
-    pub at: Timestamp,
-}
+use crate::types::{AuthenticationMethod, Code, Error, Result, SessionId, Timestamp, UserId};
 
 /// What an access token says, in Supabase's claims. Issuer, audience, role and expiry are added by the keys.
 #[derive(Clone, Debug)]

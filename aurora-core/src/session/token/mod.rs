@@ -22,7 +22,7 @@ mod store;
 mod verify;
 
 pub(crate) use claims::OWN_CLAIMS;
-pub use claims::{AccessClaims, AuthenticationMethod, VerifiedToken};
+pub use claims::{AccessClaims, VerifiedToken};
 pub use jwk::VerifyKey;
 pub use keys::{TokenKeys, TokenOptions};
 pub use store::{SigningKeyRecord, SigningKeyState, SigningKeyStore};

@@ -6,6 +6,7 @@ mod clearing;
 mod codec;
 mod connections;
 mod database;
+mod factors;
 mod owner;
 mod proof;
 mod reader;

@@ -4,9 +4,10 @@ use sqlx::postgres::PgRow;
 use super::codec::{Id, Moment};
 use super::failure;
 use crate::store::{
-    Identity, KeyRow, OneTimeToken, OutboxRow, RefreshToken, Revocation, Session, SigningKeyRow, User,
+    Factor, FactorChallenge, FactorRow, Identity, KeyRow, OneTimeToken, OutboxRow, RefreshToken, Revocation,
+    Session, SigningKeyRow, User,
 };
-use crate::types::{Error, FamilyId, Result, SessionId, Timestamp, UserId};
+use crate::types::{ChallengeId, Error, FactorId, FamilyId, Result, SessionId, Timestamp, UserId};
 
 fn text(row: &PgRow, name: &str) -> Result<String> {
     row.try_get(name).map_err(failure)
@@ -66,6 +67,39 @@ pub(super) fn user(row: &PgRow, identities: Vec<Identity>) -> Result<User> {
         contested_at: optional_time(row, "contested_at")?,
         is_anonymous: row.try_get("is_anonymous").map_err(failure)?,
         identities,
+        factors: factors(row)?,
+    })
+}
+
+/// An aggregate of nothing is NULL.
+fn factors(row: &PgRow) -> Result<Vec<Factor>> {
+    let text = optional_text(row, "factors")?;
+    text.map_or(Ok(Vec::new()), |text| serde_json::from_str(&text).map_err(Error::internal))
+}
+
+pub(super) fn factor(row: &PgRow) -> Result<FactorRow> {
+    Ok(FactorRow {
+        id: FactorId::from_bytes(id(row, "id")?),
+        user: UserId::from_bytes(id(row, "user_id")?),
+        name: text(row, "friendly_name")?,
+        kind: text(row, "factor_type")?,
+        sealed: row.try_get("sealed").map_err(failure)?,
+        last_step: number(row, "last_step")?,
+        failures: number(row, "failures")?,
+        failed_at: optional_time(row, "failed_at")?,
+        verified_at: optional_time(row, "verified_at")?,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
+    })
+}
+
+pub(super) fn factor_challenge(row: &PgRow) -> Result<FactorChallenge> {
+    Ok(FactorChallenge {
+        id: ChallengeId::from_bytes(id(row, "id")?),
+        factor: FactorId::from_bytes(id(row, "factor_id")?),
+        address: text(row, "address")?,
+        created_at: time(row, "created_at")?,
+        expires_at: time(row, "expires_at")?,
     })
 }
 

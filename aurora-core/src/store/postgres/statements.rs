@@ -12,18 +12,33 @@ statements! {
     USER = "SELECT id, email, email_confirmed_at, email_change, email_change_sent_at, confirmation_sent_at, \
         recovery_sent_at, reauthentication_sent_at, invited_at, encrypted_password, \
         raw_app_meta_data::text AS app_metadata, raw_user_meta_data::text AS user_metadata, \
-        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, contested_at, is_anonymous FROM auth.users WHERE id = $1";
+        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, contested_at, is_anonymous, \
+        (SELECT json_agg(json_build_object('id', f.id, 'name', f.friendly_name, 'kind', f.factor_type, \
+            'verified_at', (extract(epoch FROM f.verified_at) * 1000000)::bigint, \
+            'created_at', (extract(epoch FROM f.created_at) * 1000000)::bigint, \
+            'updated_at', (extract(epoch FROM f.updated_at) * 1000000)::bigint) ORDER BY f.created_at, f.id)::text \
+            FROM auth.mfa_factors f WHERE f.user_id = users.id) AS factors FROM auth.users WHERE id = $1";
     USER_BY_EMAIL = "SELECT id, email, email_confirmed_at, email_change, email_change_sent_at, confirmation_sent_at, \
         recovery_sent_at, reauthentication_sent_at, invited_at, encrypted_password, \
         raw_app_meta_data::text AS app_metadata, raw_user_meta_data::text AS user_metadata, \
-        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, contested_at, is_anonymous FROM auth.users WHERE id = \
+        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, contested_at, is_anonymous, \
+        (SELECT json_agg(json_build_object('id', f.id, 'name', f.friendly_name, 'kind', f.factor_type, \
+            'verified_at', (extract(epoch FROM f.verified_at) * 1000000)::bigint, \
+            'created_at', (extract(epoch FROM f.created_at) * 1000000)::bigint, \
+            'updated_at', (extract(epoch FROM f.updated_at) * 1000000)::bigint) ORDER BY f.created_at, f.id)::text \
+            FROM auth.mfa_factors f WHERE f.user_id = users.id) AS factors FROM auth.users WHERE id = \
         coalesce((SELECT u.id FROM auth.users u WHERE u.email = $1), \
             (SELECT u.id FROM auth.users u ORDER BY u.id LIMIT 1))";
     COUNT_USERS = "SELECT count(*) FROM auth.users";
     USERS = "SELECT id, email, email_confirmed_at, email_change, email_change_sent_at, confirmation_sent_at, \
         recovery_sent_at, reauthentication_sent_at, invited_at, encrypted_password, \
         raw_app_meta_data::text AS app_metadata, raw_user_meta_data::text AS user_metadata, \
-        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, contested_at, is_anonymous FROM auth.users \
+        banned_until, last_sign_in_at, created_at, updated_at, deleted_at, contested_at, is_anonymous, \
+        (SELECT json_agg(json_build_object('id', f.id, 'name', f.friendly_name, 'kind', f.factor_type, \
+            'verified_at', (extract(epoch FROM f.verified_at) * 1000000)::bigint, \
+            'created_at', (extract(epoch FROM f.created_at) * 1000000)::bigint, \
+            'updated_at', (extract(epoch FROM f.updated_at) * 1000000)::bigint) ORDER BY f.created_at, f.id)::text \
+            FROM auth.mfa_factors f WHERE f.user_id = users.id) AS factors FROM auth.users \
         ORDER BY created_at, id LIMIT $1 OFFSET $2";
     IDENTITIES_OF = "SELECT user_id, id, provider, provider_id, created_at, updated_at, last_sign_in_at \
         FROM auth.identities WHERE user_id = ANY ($1::text::uuid[]) ORDER BY created_at, id";
@@ -134,6 +149,30 @@ statements! {
         ORDER BY created_at, id LIMIT $4";
     FORGET_ONE_TIME_TOKENS = "DELETE FROM auth.one_time_tokens WHERE id IN (SELECT id FROM auth.one_time_tokens \
         WHERE expires_at < $1 FOR UPDATE SKIP LOCKED)";
+    LOCK_USER_OF_FACTOR = "SELECT u.id FROM auth.users u WHERE u.id = \
+        (SELECT f.user_id FROM auth.mfa_factors f WHERE f.id = $1) FOR NO KEY UPDATE";
+    FACTOR = "SELECT id, user_id, friendly_name, factor_type, sealed, last_step, failures, failed_at, verified_at, \
+        created_at, updated_at FROM auth.mfa_factors WHERE id = $1";
+    INSERT_FACTOR = "INSERT INTO auth.mfa_factors (id, user_id, friendly_name, factor_type, sealed, last_step, \
+        failures, failed_at, verified_at, created_at, updated_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (user_id, friendly_name) DO NOTHING";
+    UPDATE_FACTOR = "UPDATE auth.mfa_factors SET last_step = $2, failures = $3, failed_at = $4, verified_at = $5, \
+        updated_at = $6 WHERE id = $1 AND ($3 > 0 OR last_step < $2)";
+    DELETE_FACTOR = "DELETE FROM auth.mfa_factors WHERE id = $1";
+    DELETE_FACTORS_OF = "DELETE FROM auth.mfa_factors WHERE user_id = $1";
+    FACTOR_CHALLENGE = "SELECT id, factor_id, address, created_at, expires_at FROM auth.mfa_challenges WHERE id = $1";
+    INSERT_CHALLENGE = "INSERT INTO auth.mfa_challenges (id, factor_id, address, created_at, expires_at) \
+        VALUES ($1, $2, $3, $4, $5)";
+    DELETE_CHALLENGE = "DELETE FROM auth.mfa_challenges WHERE id = $1";
+    FORGET_CHALLENGES = "DELETE FROM auth.mfa_challenges WHERE id IN (SELECT id FROM auth.mfa_challenges \
+        WHERE expires_at < $1 FOR UPDATE SKIP LOCKED)";
+    RECOVERY_CODES = "SELECT count(*) FROM auth.mfa_recovery_codes WHERE user_id = $1";
+    INSERT_RECOVERY_CODE = "INSERT INTO auth.mfa_recovery_codes (user_id, hash, created_at) VALUES ($1, $2, $3)";
+    DELETE_RECOVERY_CODES_OF = "DELETE FROM auth.mfa_recovery_codes WHERE user_id = $1";
+    USE_RECOVERY_CODE = "DELETE FROM auth.mfa_recovery_codes WHERE user_id = $1 AND hash = $2";
+    REWRITE_SESSION = "UPDATE auth.sessions SET family = $2, generation = $3, aal = $4, amr = $5::text::jsonb, \
+        authenticated_at = $6, refreshed_at = $7 WHERE id = $1";
+    FORGET_TOKENS_OF_SESSION = "DELETE FROM auth.refresh_tokens WHERE session_id = $1";
     OUTBOX = "SELECT count(*) AS waiting, min(created_at) AS oldest FROM aurora.outbox";
     INSERT_MAIL = "INSERT INTO aurora.outbox (id, sealed, tries, next_at, created_at) \
         VALUES ($1::text::uuid, $2, $3, $4, $5)";

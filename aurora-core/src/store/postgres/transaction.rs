@@ -31,7 +31,7 @@ pub(super) struct PostgresWrite {
     lent: bool,
 }
 
-type Statement<'q> = Query<'q, Postgres, PgArguments>;
+pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
 pub(super) async fn one(connection: &mut PgConnection, query: Statement<'_>) -> Result<Option<PgRow>> {
     within(STATEMENT, query.fetch_optional(connection)).await.map_err(failure)

@@ -1,5 +1,6 @@
 mod clearing;
 mod database;
+mod factors;
 mod migrate;
 mod roles;
 mod rows;

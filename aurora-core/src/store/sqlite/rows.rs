@@ -2,7 +2,10 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::failure;
-use crate::store::{KeyRow, OneTimeToken, OutboxRow, RefreshToken, Revocation, Session, SigningKeyRow, User};
+use crate::store::{
+    FactorChallenge, FactorRow, KeyRow, OneTimeToken, OutboxRow, RefreshToken, Revocation, Session,
+    SigningKeyRow, User,
+};
 use crate::types::{Error, Result, Timestamp};
 
 type Column<T> = Result<T>;
@@ -35,6 +38,7 @@ fn parsed<T: std::str::FromStr<Err = Error>>(text: String) -> Result<T> {
 
 pub(super) fn user(row: &SqliteRow) -> Result<User> {
     let identities = text(row, "identities")?;
+    let factors = text(row, "factors")?;
     Ok(User {
         id: parsed(text(row, "id")?)?,
         email: optional_text(row, "email")?.map(parsed).transpose()?,
@@ -56,6 +60,7 @@ pub(super) fn user(row: &SqliteRow) -> Result<User> {
         contested_at: optional_time(row, "contested_at")?,
         is_anonymous: row.try_get("is_anonymous").map_err(failure)?,
         identities: serde_json::from_str(&identities).map_err(Error::internal)?,
+        factors: serde_json::from_str(&factors).map_err(Error::internal)?,
     })
 }
 
@@ -102,6 +107,32 @@ pub(super) fn one_time_token(row: &SqliteRow) -> Result<OneTimeToken> {
         challenge: optional_text(row, "challenge")?.zip(optional_text(row, "challenge_method")?),
         sealed: row.try_get("sealed").map_err(failure)?,
         tries: number(row, "tries")?,
+        created_at: time(row, "created_at")?,
+        expires_at: time(row, "expires_at")?,
+    })
+}
+
+pub(super) fn factor(row: &SqliteRow) -> Result<FactorRow> {
+    Ok(FactorRow {
+        id: parsed(text(row, "id")?)?,
+        user: parsed(text(row, "user_id")?)?,
+        name: text(row, "friendly_name")?,
+        kind: text(row, "factor_type")?,
+        sealed: row.try_get("sealed").map_err(failure)?,
+        last_step: number(row, "last_step")?,
+        failures: number(row, "failures")?,
+        failed_at: optional_time(row, "failed_at")?,
+        verified_at: optional_time(row, "verified_at")?,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
+    })
+}
+
+pub(super) fn factor_challenge(row: &SqliteRow) -> Result<FactorChallenge> {
+    Ok(FactorChallenge {
+        id: parsed(text(row, "id")?)?,
+        factor: parsed(text(row, "factor_id")?)?,
+        address: text(row, "address")?,
         created_at: time(row, "created_at")?,
         expires_at: time(row, "expires_at")?,
     })

@@ -13,13 +13,17 @@ statements! {
         recovery_sent_at, reauthentication_sent_at, invited_at, password, app_metadata, user_metadata, \
         banned_until, last_sign_in_at, created_at, updated_at, deleted_at, contested_at, is_anonymous, (SELECT json_group_array(json_object('id', i.id, 'provider', i.provider, 'provider_id', i.provider_id, \
             'created_at', i.created_at, 'updated_at', i.updated_at, 'last_sign_in_at', i.last_sign_in_at)) \
-            FROM auth_identities i WHERE i.user_id = auth_users.id) AS identities \
+            FROM auth_identities i WHERE i.user_id = auth_users.id) AS identities, (SELECT json_group_array(json_object('id', f.id, 'name', f.friendly_name, 'kind', f.factor_type, \
+            'verified_at', f.verified_at, 'created_at', f.created_at, 'updated_at', f.updated_at) \
+            ORDER BY f.created_at, f.id) FROM auth_mfa_factors f WHERE f.user_id = auth_users.id) AS factors \
         FROM auth_users WHERE id = $1";
     USER_BY_EMAIL = "SELECT id, email, email_confirmed_at, new_email, email_change_sent_at, confirmation_sent_at, \
         recovery_sent_at, reauthentication_sent_at, invited_at, password, app_metadata, user_metadata, \
         banned_until, last_sign_in_at, created_at, updated_at, deleted_at, contested_at, is_anonymous, (SELECT json_group_array(json_object('id', i.id, 'provider', i.provider, 'provider_id', i.provider_id, \
             'created_at', i.created_at, 'updated_at', i.updated_at, 'last_sign_in_at', i.last_sign_in_at)) \
-            FROM auth_identities i WHERE i.user_id = auth_users.id) AS identities \
+            FROM auth_identities i WHERE i.user_id = auth_users.id) AS identities, (SELECT json_group_array(json_object('id', f.id, 'name', f.friendly_name, 'kind', f.factor_type, \
+            'verified_at', f.verified_at, 'created_at', f.created_at, 'updated_at', f.updated_at) \
+            ORDER BY f.created_at, f.id) FROM auth_mfa_factors f WHERE f.user_id = auth_users.id) AS factors \
         FROM auth_users WHERE id = coalesce((SELECT u.id FROM auth_users u WHERE u.email = $1), \
             (SELECT u.id FROM auth_users u ORDER BY u.id LIMIT 1))";
     INSERT_USER = "INSERT INTO auth_users (id, email, email_confirmed_at, new_email, email_change_sent_at, \
@@ -37,7 +41,9 @@ statements! {
         banned_until, last_sign_in_at, created_at, updated_at, deleted_at, contested_at, is_anonymous, \
         (SELECT json_group_array(json_object('id', i.id, 'provider', i.provider, 'provider_id', i.provider_id, \
             'created_at', i.created_at, 'updated_at', i.updated_at, 'last_sign_in_at', i.last_sign_in_at)) \
-            FROM auth_identities i WHERE i.user_id = auth_users.id) AS identities \
+            FROM auth_identities i WHERE i.user_id = auth_users.id) AS identities, (SELECT json_group_array(json_object('id', f.id, 'name', f.friendly_name, 'kind', f.factor_type, \
+            'verified_at', f.verified_at, 'created_at', f.created_at, 'updated_at', f.updated_at) \
+            ORDER BY f.created_at, f.id) FROM auth_mfa_factors f WHERE f.user_id = auth_users.id) AS factors \
         FROM auth_users ORDER BY created_at, id LIMIT $1 OFFSET $2";
     DELETE_USER = "DELETE FROM auth_users WHERE id = $1";
     PUT_IDENTITY = "INSERT INTO auth_identities (id, user_id, provider, provider_id, created_at, updated_at, \
@@ -106,6 +112,27 @@ statements! {
         AND NOT EXISTS (SELECT 1 FROM auth_sessions s WHERE s.user_id = auth_users.id) \
         ORDER BY created_at, id LIMIT $4";
     FORGET_ONE_TIME_TOKENS = "DELETE FROM auth_one_time_tokens WHERE expires_at < $1";
+    FACTOR = "SELECT id, user_id, friendly_name, factor_type, sealed, last_step, failures, failed_at, verified_at, \
+        created_at, updated_at FROM auth_mfa_factors WHERE id = $1";
+    INSERT_FACTOR = "INSERT INTO auth_mfa_factors (id, user_id, friendly_name, factor_type, sealed, last_step, \
+        failures, failed_at, verified_at, created_at, updated_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (user_id, friendly_name) DO NOTHING";
+    UPDATE_FACTOR = "UPDATE auth_mfa_factors SET last_step = $2, failures = $3, failed_at = $4, verified_at = $5, \
+        updated_at = $6 WHERE id = $1 AND ($3 > 0 OR last_step < $2)";
+    DELETE_FACTOR = "DELETE FROM auth_mfa_factors WHERE id = $1";
+    DELETE_FACTORS_OF = "DELETE FROM auth_mfa_factors WHERE user_id = $1";
+    FACTOR_CHALLENGE = "SELECT id, factor_id, address, created_at, expires_at FROM auth_mfa_challenges WHERE id = $1";
+    INSERT_CHALLENGE = "INSERT INTO auth_mfa_challenges (id, factor_id, address, created_at, expires_at) \
+        VALUES ($1, $2, $3, $4, $5)";
+    DELETE_CHALLENGE = "DELETE FROM auth_mfa_challenges WHERE id = $1";
+    FORGET_CHALLENGES = "DELETE FROM auth_mfa_challenges WHERE expires_at < $1";
+    RECOVERY_CODES = "SELECT count(*) FROM auth_mfa_recovery_codes WHERE user_id = $1";
+    INSERT_RECOVERY_CODE = "INSERT INTO auth_mfa_recovery_codes (user_id, hash, created_at) VALUES ($1, $2, $3)";
+    DELETE_RECOVERY_CODES_OF = "DELETE FROM auth_mfa_recovery_codes WHERE user_id = $1";
+    USE_RECOVERY_CODE = "DELETE FROM auth_mfa_recovery_codes WHERE user_id = $1 AND hash = $2";
+    REWRITE_SESSION = "UPDATE auth_sessions SET family = $2, generation = $3, aal = $4, amr = $5, \
+        authenticated_at = $6, refreshed_at = $7 WHERE id = $1";
+    FORGET_TOKENS_OF_SESSION = "DELETE FROM auth_refresh_tokens WHERE session_id = $1";
     OUTBOX = "SELECT count(*) AS waiting, min(created_at) AS oldest FROM aurora_outbox";
     INSERT_MAIL = "INSERT INTO aurora_outbox (id, sealed, tries, next_at, created_at) VALUES ($1, $2, $3, $4, $5)";
     TAKE_MAILS = "UPDATE aurora_outbox SET tries = tries + 1, next_at = $2 WHERE id IN \

@@ -10,6 +10,8 @@
 //! | private `POST /notes` | `{"title"}`, validated to hold 1 to 80 characters: the new note |
 //! | private `GET /notes/{id}` | `{"id", "title"}` by `Owned` |
 //! | private `GET /me` | `{"id", "email", "aal"}` of the current user |
+//! | private `GET /vault` | `[{"id", "title"}]` of the table `vault` |
+//! | private `GET /fresh` | `fresh`, if a second factor was used within 300 seconds |
 //! | private `GET /broken` | fails with `Error::internal("the cause")` |
 //! | private `GET /missing` | fails with `not_found`, "No such thing" |
 //! | private `GET /panic` | panics |
@@ -19,6 +21,7 @@
 //! [`conforms`] asks everything, fails at the first answer that is not the contract's, and gives back what was
 //! answered without what differs from run to run, so that two adapters can be compared.
 
+mod factors;
 mod flows;
 mod mailed;
 mod routes;
@@ -38,15 +41,16 @@ use wire::{Answer, Ask};
 
 /// The notes on SQLite.
 pub const SQLITE: &str = "CREATE TABLE notes (id INTEGER PRIMARY KEY, owner TEXT NOT NULL, title TEXT NOT NULL, \
-    is_public BOOLEAN NOT NULL DEFAULT FALSE);";
+    is_public BOOLEAN NOT NULL DEFAULT FALSE); CREATE TABLE vault (id INTEGER PRIMARY KEY, title TEXT NOT NULL);";
 
 /// The notes on PostgreSQL.
 pub const POSTGRES: &str = "CREATE TABLE notes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, \
-    owner text NOT NULL, title text NOT NULL, is_public boolean NOT NULL DEFAULT FALSE);";
+    owner text NOT NULL, title text NOT NULL, is_public boolean NOT NULL DEFAULT FALSE); \
+    CREATE TABLE vault (id bigint PRIMARY KEY, title text NOT NULL);";
 
-/// One note that everybody sees, one that nobody does; on either engine.
-pub const ROWS: &str =
-    "INSERT INTO notes (owner, title, is_public) VALUES ('-', 'public', TRUE), ('-', 'hidden', FALSE);";
+/// One note that everybody sees, one that nobody does, and one row that wants a second factor; on either engine.
+pub const ROWS: &str = "INSERT INTO notes (owner, title, is_public) VALUES ('-', 'public', TRUE), ('-', 'hidden', FALSE); \
+    INSERT INTO vault (id, title) VALUES (1, 'in the vault');";
 
 /// Who may do what with the notes.
 pub const POLICIES: &str = "
@@ -57,6 +61,9 @@ pub const POLICIES: &str = "
     CREATE POLICY editors ON notes FOR SELECT TO editor USING (owner = '-');
     CREATE POLICY see ON notes FOR SELECT USING (is_public OR owner = auth.uid()::text);
     CREATE POLICY own ON notes FOR INSERT TO authenticated WITH CHECK (owner = auth.uid()::text);
+    ALTER TABLE vault ENABLE ROW LEVEL SECURITY;
+    GRANT SELECT ON vault TO authenticated;
+    CREATE POLICY strong ON vault FOR SELECT TO authenticated USING (auth.jwt() ->> 'aal' = 'aal2');
 ";
 
 /// Those routes, as a host declares them.
@@ -89,6 +96,7 @@ pub async fn conforms(served: &Served) -> Result<Vec<Exchange>> {
     flows::all(&mut run).await?;
     mailed::all(&mut run).await?;
     routes::all(&mut run).await?;
+    factors::all(&mut run).await?;
     Ok(run.seen)
 }
 

@@ -31,7 +31,20 @@ const HEADERS: [&str; 18] = [
 ];
 
 /// Members whose value is another one each time.
-const CHANGING: [&str; 8] = ["expires_at", "iat", "exp", "timestamp", "kid", "x", "y", "user_agent"];
+const CHANGING: [&str; 12] = [
+    "expires_at",
+    "iat",
+    "exp",
+    "timestamp",
+    "kid",
+    "x",
+    "y",
+    "user_agent",
+    "qr_code",
+    "secret",
+    "uri",
+    "codes",
+];
 
 /// One exchange: what was asked for, and what was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]

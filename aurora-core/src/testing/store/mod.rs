@@ -24,6 +24,7 @@
 //! ```
 
 mod clearing;
+mod factors;
 mod races;
 mod records;
 mod roles;
@@ -81,6 +82,11 @@ checks! {
     clearing::the_newest_token_at_an_address_is_anybody_s,
     clearing::who_never_confirmed_is_found_page_by_page,
     clearing::who_is_anonymous_is_found_without_a_session,
+    factors::a_factor_comes_back_as_written,
+    factors::a_challenge_goes_once_and_with_its_factor,
+    factors::a_step_is_used_once,
+    factors::a_recovery_code_is_used_once,
+    factors::a_rewritten_session_has_one_token,
 }
 
 /// Runs every check, and answers their names.

@@ -60,6 +60,7 @@ pub(super) fn user() -> Result<User> {
         contested_at: at(9),
         is_anonymous: true,
         identities: Vec::new(),
+        factors: Vec::new(),
     })
 }
 
