@@ -3,8 +3,8 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use super::{
-    AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, RefreshToken, Revocation, Session, SigningKeyRow,
-    User,
+    AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, ReadKeys, RefreshToken, Revocation, Session,
+    SigningKeyRow, User, WriteKeys,
 };
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
@@ -27,7 +27,7 @@ pub trait Database: Send + Sync + Debug {
 
 /// Questions. "Not there" is `Ok(None)`.
 #[async_trait]
-pub trait Reader: Send {
+pub trait Reader: Send + ReadKeys {
     /// The user of that id, with identities.
     async fn user(&mut self, id: UserId) -> Result<Option<User>>;
 
@@ -81,7 +81,7 @@ pub trait Reader: Send {
 ///
 /// Dropped without [`commit`](Self::commit) it is rolled back, before anyone else's turn.
 #[async_trait]
-pub trait Transaction: Reader {
+pub trait Transaction: Reader + WriteKeys {
     /// Adds a user without identities. `false` if the address is taken; nothing changed then.
     async fn insert_user(&mut self, user: &User) -> Result<bool>;
 

@@ -9,12 +9,14 @@
 //!    which triggers of the database write.
 
 mod database;
+mod keys;
 mod postgres;
 mod records;
 mod sqlite;
 mod writer;
 
 pub use database::{Database, HostTransaction, Reader, Transaction};
+pub use keys::{ApiKeyRow, ReadKeys, WriteKeys};
 pub(crate) use postgres::connect_options_of;
 pub use postgres::{
     Bind, BoundTransaction, IdentityBy, Mode, PostgresDatabase, PostgresOptions, PostgresOwner, identity_sql,

@@ -60,6 +60,8 @@ ids! {
     SessionId, "session id";
     /// The chain of refresh tokens that one sign-in started.
     FamilyId, "family id";
+    /// A key that names an application.
+    ApiKeyId, "key id";
     /// One request, named in every 5xx answer, span and audit record.
     RequestId, "request id";
 }

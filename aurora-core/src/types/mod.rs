@@ -12,7 +12,7 @@ mod sql;
 mod timestamp;
 
 pub use error::{Code, Error, PasswordFault, Result};
-pub use id::{FamilyId, RequestId, SessionId, TenantId, UserId};
+pub use id::{ApiKeyId, FamilyId, RequestId, SessionId, TenantId, UserId};
 pub use principal::{Principal, Role};
 pub use secret::Secret;
 pub use timestamp::Timestamp;

@@ -5,6 +5,7 @@ mod check;
 mod codec;
 mod connections;
 mod database;
+mod keys;
 mod owner;
 mod proof;
 mod rows;

@@ -18,6 +18,7 @@ const STEPS: &[Step] = &[
     Step { epoch: 1, text: include_str!("schema_0001.sql") },
     Step { epoch: 1, text: include_str!("schema_0002.sql") },
     Step { epoch: 1, text: include_str!("schema_0003.sql") },
+    Step { epoch: 1, text: include_str!("schema_0005.sql") },
 ];
 
 struct Step {

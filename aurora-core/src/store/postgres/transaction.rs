@@ -40,11 +40,11 @@ async fn one(connection: &mut PgConnection, query: Statement<'_>) -> Result<Opti
     query.fetch_optional(connection).await.map_err(failure)
 }
 
-async fn all(connection: &mut PgConnection, query: Statement<'_>) -> Result<Vec<PgRow>> {
+pub(super) async fn all(connection: &mut PgConnection, query: Statement<'_>) -> Result<Vec<PgRow>> {
     query.fetch_all(connection).await.map_err(failure)
 }
 
-async fn run(connection: &mut PgConnection, query: Statement<'_>) -> Result<u64> {
+pub(super) async fn run(connection: &mut PgConnection, query: Statement<'_>) -> Result<u64> {
     Ok(query.execute(connection).await.map_err(failure)?.rows_affected())
 }
 
@@ -69,7 +69,7 @@ impl PostgresReader {
         Self(transaction)
     }
 
-    async fn connection(&mut self) -> Result<&mut PgConnection> {
+    pub(super) async fn connection(&mut self) -> Result<&mut PgConnection> {
         self.0.connection()
     }
 
@@ -83,7 +83,7 @@ impl PostgresWrite {
         Self { transaction, host_path: host_path.to_owned(), lent: false }
     }
 
-    async fn connection(&mut self) -> Result<&mut PgConnection> {
+    pub(super) async fn connection(&mut self) -> Result<&mut PgConnection> {
         if std::mem::take(&mut self.lent) {
             self.transaction.rebind(STORE_ROLE, STORE_CLAIMS, STORE_PATH).await?;
         }

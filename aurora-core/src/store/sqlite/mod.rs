@@ -1,4 +1,5 @@
 mod database;
+mod keys;
 mod migrate;
 mod rows;
 mod statements;

@@ -19,7 +19,7 @@ impl SqliteReader {
         Self(connection)
     }
 
-    fn connection(&mut self) -> &mut SqliteConnection {
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.0
     }
 }

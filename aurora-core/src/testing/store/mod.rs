@@ -23,6 +23,7 @@
 //! # }
 //! ```
 
+mod keys;
 mod races;
 mod records;
 mod samples;
@@ -72,6 +73,8 @@ checks! {
     waiting::a_mail_is_taken_when_due_and_comes_back,
     waiting::no_mail_is_taken_twice,
     waiting::a_slot_is_leased,
+    keys::an_api_key_is_noted_and_revoked_once,
+    keys::a_signing_key_changes_its_state_once,
 }
 
 /// Runs every check, and answers their names.
