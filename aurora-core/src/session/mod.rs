@@ -11,6 +11,8 @@
 //!    (a lost answer, two tabs). After that it is a theft: the whole family ends (RFC 9700 s4.14.2).
 //! 5. A token that was seen and verified is not verified again; the cache is keyed by its hash and asks rule 1
 //!    every time.
+//! 6. What names an application is an opaque key, kept as a keyed hash, or a JWT of the project's own keys; whether an
+//!    opaque key was revoked is asked as rule 1 asks. It is never a token of a user, and no such token is one.
 //!
 //! A clock that steps back does not revive anything but tokens whose expiry it steps behind. A family forgets tokens
 //! that were used longer ago than its idle lifetime: presented again they are unknown, not replayed.
@@ -33,19 +35,23 @@
 //! # }
 //! ```
 
+mod api_keys;
 mod client;
 mod record;
 mod refresh;
+mod reload;
 mod revoked;
 mod sessions;
 mod signing_keys;
 pub mod token;
 
+pub use api_keys::{ApiKeyInfo, ApiKeyKind, ApiScope};
 pub use client::Client;
 pub use record::SessionInfo;
 pub use refresh::RefreshSecret;
 pub use sessions::{Sessions, SessionsParts};
 pub use signing_keys::DatabaseSigningKeys;
 
+pub(crate) use api_keys::{hash as api_key_hash, hint as api_key_hint, make as make_api_key};
 pub(crate) use refresh::{Decision, decide};
 pub(crate) use sessions::gone;

@@ -6,12 +6,14 @@ use std::time::Duration;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use jsonwebtoken::{Algorithm, EncodingKey};
 
 use super::jwk::Jwk;
 use super::verify::MAX_TOKEN;
-use super::{AccessClaims, SigningKeyRecord, SigningKeyState, SigningKeyStore, VerifiedToken, VerifyKey};
-use crate::config::weak_secret;
+use super::{
+    AccessClaims, ClientToken, SigningKey, SigningKeyRecord, SigningKeyState, SigningKeyStore, VerifiedToken,
+    VerifyKey, client,
+};
 use crate::crypto::{Keyring, Purpose};
 use crate::env::Clock;
 use crate::types::{Code, Error, Result, Secret, Timestamp};
@@ -70,7 +72,7 @@ struct Inner {
 
 enum Source {
     Sealed { keyring: Keyring, store: Arc<dyn SigningKeyStore> },
-    SharedSecret,
+    Given,
 }
 
 /// The keys at one moment.
@@ -115,20 +117,20 @@ impl TokenKeys {
         configured: Vec<VerifyKey>,
         options: TokenOptions,
     ) -> Result<Self> {
+        Self::with_signing_key(SigningKey::shared_secret(secret)?, configured, options)
+    }
+
+    /// Signs with a key that was given, and keeps none of its own.
+    pub fn with_signing_key(
+        key: SigningKey,
+        configured: Vec<VerifyKey>,
+        options: TokenOptions,
+    ) -> Result<Self> {
         options.check()?;
-        if let Some(why) = weak_secret(secret.expose()) {
-            let text = format!("HS256 secret {why}: make one with `openssl rand -base64 48`");
-            return Err(Error::new(Code::Configuration, text));
-        }
-        let bytes = secret.expose().as_bytes();
-        let kid = "hs256".to_owned();
-        let key = DecodingKey::from_secret(bytes);
-        let ours =
-            VerifyKey { kid: kid.clone(), algorithm: Algorithm::HS256, key, point: None, public: None };
-        let set =
-            KeySet::build(kid, Algorithm::HS256, EncodingKey::from_secret(bytes), vec![ours], &configured)?;
+        let (kid, algorithm) = (key.verify.kid.clone(), key.verify.algorithm);
+        let set = KeySet::build(kid, algorithm, key.private, vec![key.verify], &configured)?;
         let set = RwLock::new(Arc::new(set));
-        Ok(Self(Arc::new(Inner { options, source: Source::SharedSecret, configured, set })))
+        Ok(Self(Arc::new(Inner { options, source: Source::Given, configured, set })))
     }
 
     /// A new token for `claims`. [`Code::ValidationFailed`] when the claims make it longer than the 8 KiB that
@@ -154,6 +156,37 @@ impl TokenKeys {
         super::verify::verify(token, &self.set(), &self.0.options, now)
     }
 
+    /// The application that a JWT of the project's names; `None` for every other text.
+    pub(crate) fn verify_client(&self, token: &str, now: Timestamp) -> Option<ClientToken> {
+        client::verify(token, &self.set(), now)
+    }
+
+    /// Whether there is a key whose JWTs may name an application.
+    pub(crate) fn names_clients(&self) -> bool {
+        self.set().verify.values().any(|key| key.clients)
+    }
+
+    /// Whether the token names a key that could be ours, and that is not known here.
+    pub(crate) fn is_of_unknown_key(&self, token: &str) -> bool {
+        if token.len() > MAX_TOKEN || !self.is_sealed() {
+            return false;
+        }
+        let header = token.split('.').next().and_then(|part| super::verify::read(part).ok());
+        let kid = header.filter(|header| header.alg == "ES256").and_then(|header| header.kid);
+        // Ours are thumbprints: 32 bytes in base64url.
+        kid.is_some_and(|kid| kid.len() == 43 && !self.knows(&kid))
+    }
+
+    /// Whether the keys lie in the database, and not in the configuration.
+    pub(crate) fn is_sealed(&self) -> bool {
+        matches!(self.0.source, Source::Sealed { .. })
+    }
+
+    /// The longest that a token lives which verifies here.
+    pub(crate) fn longest(&self) -> Duration {
+        self.0.options.longest
+    }
+
     /// The public keys as a JWK set (RFC 7517): what `/.well-known/jwks.json` answers. Never a shared secret.
     pub fn jwks(&self) -> String {
         self.set().jwks.clone()
@@ -167,7 +200,7 @@ impl TokenKeys {
     /// Makes a new key that signs from now on; the former ones verify until they are removed from the store.
     /// [`Code::Configuration`] with a shared secret.
     pub async fn rotate(&self, clock: &dyn Clock) -> Result<()> {
-        let Source::Sealed { keyring, store } = &self.0.source else { return Err(shared_secret()) };
+        let Source::Sealed { keyring, store } = &self.0.source else { return Err(given()) };
         let records = add_key(keyring, &**store, clock.now()).await?;
         self.replace(KeySet::sealed(keyring, &records, &self.0.configured)?);
         Ok(())
@@ -175,7 +208,7 @@ impl TokenKeys {
 
     /// The key that would sign next, for whoever stores it in a transaction of their own and reloads.
     pub(crate) async fn next_key(&self, now: Timestamp) -> Result<SigningKeyRecord> {
-        let Source::Sealed { keyring, store } = &self.0.source else { return Err(shared_secret()) };
+        let Source::Sealed { keyring, store } = &self.0.source else { return Err(given()) };
         new_key(keyring, &store.load_all().await?, now)
     }
 
@@ -186,10 +219,17 @@ impl TokenKeys {
 
     /// Reads the store again: keys that another process added are known from now on, removed ones no longer.
     pub async fn reload(&self) -> Result<()> {
-        let Source::Sealed { keyring, store } = &self.0.source else { return Ok(()) };
+        self.reload_anew().await.map(drop)
+    }
+
+    /// The same; answers whether a key that verified is gone.
+    pub(crate) async fn reload_anew(&self) -> Result<bool> {
+        let Source::Sealed { keyring, store } = &self.0.source else { return Ok(false) };
         let records = store.load_all().await?;
-        self.replace(KeySet::sealed(keyring, &records, &self.0.configured)?);
-        Ok(())
+        let set = KeySet::sealed(keyring, &records, &self.0.configured)?;
+        let lost = self.set().verify.keys().any(|kid| !set.verify.contains_key(kid));
+        self.replace(set);
+        Ok(lost)
     }
 
     fn set(&self) -> Arc<KeySet> {
@@ -218,7 +258,7 @@ impl KeySet {
             active.max_by_key(|record| record.id).ok_or_else(|| Error::internal("no signing key"))?;
         let mut ours = Vec::with_capacity(records.len());
         let mut private = None;
-        for record in records {
+        for record in records.iter().filter(|record| record.state != SigningKeyState::Retired) {
             let (pkcs8, verify) = unseal(keyring, record)?;
             if record.id == signing.id {
                 private = Some(EncodingKey::from_ec_der(pkcs8.expose()));
@@ -265,8 +305,8 @@ fn header(algorithm: Algorithm, kid: &str) -> String {
     URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{algorithm}","kid":"{kid}","typ":"JWT"}}"#))
 }
 
-fn shared_secret() -> Error {
-    Error::new(Code::Configuration, "a shared secret is rotated where it is configured")
+fn given() -> Error {
+    Error::new(Code::Configuration, "a signing key that was given is rotated where it is configured")
 }
 
 /// Makes a key, seals it, stores it, and reads the store again.

@@ -19,11 +19,11 @@ pub(super) const MAX_TOKEN: usize = 8 * 1024;
 /// Every member that a header may have: one that names a key or a critical extension fails as unknown.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Header {
-    alg: String,
-    typ: String,
+pub(super) struct Header {
+    pub(super) alg: String,
+    pub(super) typ: String,
     #[serde(default, deserialize_with = "present")]
-    kid: Option<String>,
+    pub(super) kid: Option<String>,
 }
 
 /// What is read of a payload; every other member is only looked through for names that stand twice.
@@ -89,7 +89,9 @@ impl<'de> Visitor<'de> for PayloadVisitor {
 }
 
 /// A member that is there must have the right type: `null` is not "absent".
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(super) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
@@ -188,7 +190,7 @@ fn check(claims: &Payload<'_>, options: &TokenOptions, now: Timestamp) -> Result
 }
 
 /// Serde would read a struct from an array as well.
-fn read(part: &str) -> Result<Header> {
+pub(super) fn read(part: &str) -> Result<Header> {
     let text = decode(part)?;
     if text.first() != Some(&b'{') {
         return Err(refused("not a JSON object"));
@@ -196,7 +198,7 @@ fn read(part: &str) -> Result<Header> {
     strict_json(&text).map_err(|error| refused("members").with_source(error.to_string()))
 }
 
-fn decode(part: &str) -> Result<Vec<u8>> {
+pub(super) fn decode(part: &str) -> Result<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| refused("not base64url"))
 }
 
