@@ -1,7 +1,7 @@
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::report::Report;
-use super::{explain, print};
+use super::{explain, keys, print};
 use crate::Builder;
 use crate::aurora::read_policies;
 use crate::guard::ForeignPolicies;
@@ -9,7 +9,7 @@ use crate::store::{IdentityBy, identity_sql};
 use crate::types::{Code, Error, Result};
 
 /// The first words that are ours.
-pub(super) const NAMES: &[&str] = &["policy", "setup"];
+pub(super) const NAMES: &[&str] = &["policy", "setup", "keys", "signing-keys"];
 
 /// Every command with its arguments.
 pub(super) fn parser() -> Command {
@@ -39,7 +39,7 @@ pub(super) fn parser() -> Command {
                 .value_parser(["settings", "mac"])
                 .help("Print what a superuser runs: `settings` revokes set_config and believes settings, `mac` is the way back"),
         );
-    Command::new("aurora").subcommand_required(true).subcommands([policy, setup])
+    Command::new("aurora").subcommand_required(true).subcommands([policy, setup]).subcommands(keys::parsers())
 }
 
 pub(super) async fn run(builder: Builder, matches: &ArgMatches) -> Result<()> {
@@ -54,6 +54,8 @@ pub(super) async fn run(builder: Builder, matches: &ArgMatches) -> Result<()> {
                 None => setup(builder, options.get_flag("print-sql")).await,
             }
         }
+        Some(("keys", matches)) => keys::run(builder, matches, false).await,
+        Some(("signing-keys", matches)) => keys::run(builder, matches, true).await,
         Some(("policy", matches)) => match matches.subcommand() {
             Some(("check", options)) => check(builder, options.get_flag("deny-warnings")).await,
             Some(("plan", _)) => plan(builder).await,
