@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::VerifyKey;
-use super::keys::KeySet;
+use super::keys::VerifySet;
 use super::verify::{MAX_TOKEN, decode, name, present, read};
 use crate::types::{Role, Timestamp};
 use crate::validate::strict_json;
@@ -34,7 +34,7 @@ struct Claims {
 /// What the token names, if it names an application and a key of the project signed it.
 ///
 /// The claims are looked at first, for what kind of token it is: a user's is not verified here.
-pub(super) fn verify(token: &str, keys: &KeySet, now: Timestamp) -> Option<ClientToken> {
+pub(super) fn verify(token: &str, keys: &VerifySet, now: Timestamp) -> Option<ClientToken> {
     if token.len() > MAX_TOKEN {
         return None;
     }
@@ -76,12 +76,12 @@ pub(super) fn verify(token: &str, keys: &KeySet, now: Timestamp) -> Option<Clien
 }
 
 /// By its name; without one only where there is nothing to choose: Supabase's HS256 keys have none.
-fn find<'a>(keys: &'a KeySet, kid: Option<&str>) -> Option<&'a VerifyKey> {
+fn find<'a>(keys: &'a VerifySet, kid: Option<&str>) -> Option<&'a VerifyKey> {
     match kid {
-        Some(kid) => keys.verify.get(kid).filter(|key| key.clients),
+        Some(kid) => keys.keys.get(kid).filter(|key| key.clients),
         None => {
             let mut secrets =
-                keys.verify.values().filter(|key| key.clients && key.algorithm == Algorithm::HS256);
+                keys.keys.values().filter(|key| key.clients && key.algorithm == Algorithm::HS256);
             secrets.next().filter(|_| secrets.next().is_none())
         }
     }

@@ -43,7 +43,7 @@ impl TokenOptions {
         }
     }
 
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         let wrong = |text: &'static str| Err(Error::new(Code::Configuration, text));
         if self.issuer.is_empty() {
             return wrong("tokens need an issuer: set the site's address");
@@ -80,10 +80,16 @@ pub(super) struct KeySet {
     signing_kid: String,
     algorithm: Algorithm,
     signing: EncodingKey,
-    pub(super) verify: HashMap<String, VerifyKey>,
+    verify: VerifySet,
+    jwks: String,
+}
+
+/// What verifies at one moment.
+#[derive(Default)]
+pub(super) struct VerifySet {
+    pub(super) keys: HashMap<String, VerifyKey>,
     /// The first part of a key's tokens, as we write it, and the key's name.
     headers: HashMap<String, String>,
-    jwks: String,
 }
 
 impl TokenKeys {
@@ -153,17 +159,17 @@ impl TokenKeys {
     /// Reads a token. [`Code::BadJwt`] for everything that is wrong with it; the cause is in the error's source,
     /// for the log.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedToken> {
-        super::verify::verify(token, &self.set(), &self.0.options, now)
+        super::verify::verify(token, &self.set().verify, &self.0.options, now)
     }
 
     /// The application that a JWT of the project's names; `None` for every other text.
     pub(crate) fn verify_client(&self, token: &str, now: Timestamp) -> Option<ClientToken> {
-        client::verify(token, &self.set(), now)
+        client::verify(token, &self.set().verify, now)
     }
 
     /// Whether there is a key whose JWTs may name an application.
     pub(crate) fn names_clients(&self) -> bool {
-        self.set().verify.values().any(|key| key.clients)
+        self.set().verify.keys.values().any(|key| key.clients)
     }
 
     /// Whether the token names a key that could be ours, and that is not known here.
@@ -214,7 +220,7 @@ impl TokenKeys {
 
     /// Whether tokens of the key `kid` verify.
     pub(crate) fn knows(&self, kid: &str) -> bool {
-        self.set().verify.contains_key(kid)
+        self.set().verify.keys.contains_key(kid)
     }
 
     /// Reads the store again: keys that another process added are known from now on, removed ones no longer.
@@ -227,7 +233,7 @@ impl TokenKeys {
         let Source::Sealed { keyring, store } = &self.0.source else { return Ok(false) };
         let records = store.load_all().await?;
         let set = KeySet::sealed(keyring, &records, &self.0.configured)?;
-        let lost = self.set().verify.keys().any(|kid| !set.verify.contains_key(kid));
+        let lost = self.set().verify.keys.keys().any(|kid| !set.verify.keys.contains_key(kid));
         self.replace(set);
         Ok(lost)
     }
@@ -246,7 +252,7 @@ impl fmt::Debug for TokenKeys {
         let set = self.set();
         f.debug_struct("TokenKeys")
             .field("signing", &set.signing_kid)
-            .field("keys", &set.verify.len())
+            .field("keys", &set.verify.keys.len())
             .finish()
     }
 }
@@ -276,26 +282,32 @@ impl KeySet {
         ours: Vec<VerifyKey>,
         configured: &[VerifyKey],
     ) -> Result<Self> {
-        let (mut verify, mut headers) = (HashMap::new(), HashMap::new());
-        let mut public = Vec::new();
-        for key in ours.into_iter().chain(configured.iter().cloned()) {
-            public.extend(key.public.as_ref().map(Jwk::to_json).transpose()?);
+        let all: Vec<VerifyKey> = ours.into_iter().chain(configured.iter().cloned()).collect();
+        let public = all.iter().filter_map(|key| key.public.as_ref()).map(Jwk::to_json);
+        let jwks = format!(r#"{{"keys":[{}]}}"#, public.collect::<Result<Vec<_>>>()?.join(","));
+        Ok(Self { signing_kid, algorithm, signing, verify: VerifySet::new(all)?, jwks })
+    }
+}
+
+impl VerifySet {
+    pub(super) fn new(all: Vec<VerifyKey>) -> Result<Self> {
+        let mut set = Self::default();
+        for key in all {
             // A name that JSON would have to escape is left to be read.
             if key.kid.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte)) {
-                headers.insert(header(key.algorithm, &key.kid), key.kid.clone());
+                set.headers.insert(header(key.algorithm, &key.kid), key.kid.clone());
             }
-            if let Some(twice) = verify.insert(key.kid.clone(), key) {
+            if let Some(twice) = set.keys.insert(key.kid.clone(), key) {
                 let text = format!("two verification keys are named `{}`: rename one", twice.kid);
                 return Err(Error::new(Code::Configuration, text));
             }
         }
-        let jwks = format!(r#"{{"keys":[{}]}}"#, public.join(","));
-        Ok(Self { signing_kid, algorithm, signing, verify, headers, jwks })
+        Ok(set)
     }
 
     /// The key of a token whose header is, byte for byte, one that we would write.
     pub(super) fn by_header(&self, encoded: &str) -> Option<&VerifyKey> {
-        self.verify.get(self.headers.get(encoded)?)
+        self.keys.get(self.headers.get(encoded)?)
     }
 }
 

@@ -22,6 +22,7 @@ mod jwk;
 mod keys;
 mod private;
 mod store;
+mod verifier;
 mod verify;
 
 pub use claims::{AccessClaims, AuthenticationMethod, VerifiedToken};
@@ -29,5 +30,6 @@ pub use jwk::VerifyKey;
 pub use keys::{TokenKeys, TokenOptions};
 pub use private::{ProjectKeys, SigningKey};
 pub use store::{SigningKeyRecord, SigningKeyState, SigningKeyStore};
+pub use verifier::Verifier;
 
 pub(crate) use client::ClientToken;

@@ -8,7 +8,7 @@ use jsonwebtoken::Algorithm;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::claims::AUTHENTICATED;
-use super::keys::KeySet;
+use super::keys::VerifySet;
 use super::{TokenOptions, VerifiedToken, VerifyKey};
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::{Names, NoDuplicates, Text, strict_json};
@@ -97,7 +97,7 @@ pub(super) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 
 pub(super) fn verify(
     token: &str,
-    keys: &KeySet,
+    keys: &VerifySet,
     options: &TokenOptions,
     now: Timestamp,
 ) -> Result<VerifiedToken> {
@@ -137,13 +137,13 @@ pub(super) fn verify(
     })
 }
 
-fn find<'a>(keys: &'a KeySet, header: &Header) -> Result<&'a VerifyKey> {
+fn find<'a>(keys: &'a VerifySet, header: &Header) -> Result<&'a VerifyKey> {
     if header.typ != "JWT" {
         return Err(refused("typ is not JWT"));
     }
-    let mut all = keys.verify.values();
+    let mut all = keys.keys.values();
     let key = match (&header.kid, all.next(), all.next()) {
-        (Some(kid), ..) => keys.verify.get(kid),
+        (Some(kid), ..) => keys.keys.get(kid),
         // Only where there is nothing to choose.
         (None, only, None) => only,
         (None, ..) => None,
