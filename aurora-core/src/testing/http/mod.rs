@@ -19,6 +19,7 @@
 //! answered without what differs from run to run, so that two adapters can be compared.
 
 mod flows;
+mod keys;
 mod routes;
 mod told;
 mod wire;
@@ -69,6 +70,7 @@ pub async fn conforms(served: &Served) -> Result<Vec<Exchange>> {
     let mut run = Run { served, seen: Vec::new() };
     flows::all(&mut run).await?;
     routes::all(&mut run).await?;
+    keys::all(&mut run).await?;
     Ok(run.seen)
 }
 
