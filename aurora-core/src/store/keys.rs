@@ -52,7 +52,7 @@ pub trait WriteKeys: Send {
     /// Revokes a key. `false` if it is gone or was revoked.
     async fn revoke_api_key(&mut self, id: ApiKeyId, now: Timestamp) -> Result<bool>;
 
-    /// Notes that a key was used, unless it was noted since `before`. `false` if it was, or the key is gone.
+    /// Notes that a key was used, unless it was noted after `before`. `false` if it was, or the key is gone.
     async fn note_api_key_use(&mut self, id: ApiKeyId, now: Timestamp, before: Timestamp) -> Result<bool>;
 
     /// Moves a signing key from one state to another. `false` if it was not in `from`: somebody else was first.

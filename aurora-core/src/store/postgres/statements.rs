@@ -146,5 +146,5 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7)";
     REVOKE_API_KEY = "UPDATE aurora.api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
     USE_API_KEY = "UPDATE aurora.api_keys SET last_used_at = $2 \
-        WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $3)";
+        WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)";
 }

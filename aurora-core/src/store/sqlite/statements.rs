@@ -118,7 +118,7 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7)";
     REVOKE_API_KEY = "UPDATE aurora_api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
     USE_API_KEY = "UPDATE aurora_api_keys SET last_used_at = $2 \
-        WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $3)";
+        WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)";
     CREATE_MIGRATIONS = "CREATE TABLE IF NOT EXISTS aurora_migrations (version INTEGER NOT NULL PRIMARY KEY, \
         applied_at INTEGER NOT NULL) STRICT";
     NEWEST_MIGRATION = "SELECT coalesce(max(version), 0) FROM aurora_migrations";
