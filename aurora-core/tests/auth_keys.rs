@@ -351,7 +351,7 @@ fn publishable(name: &str) -> NewApiKey {
     NewApiKey { kind: ApiKeyKind::Publishable, name: name.to_owned(), scopes: Vec::new() }
 }
 
-/// asvs(V8.2.1, V8.3.1): what a key may do is in its scopes, and a refusal leaves its record.
+/// asvs(V8.2.1): what a key may do is in its scopes, and a refusal leaves its record.
 #[tokio::test]
 async fn an_opaque_key_does_what_its_scopes_say() {
     let fixture = Fixture::new().await;
@@ -410,7 +410,7 @@ async fn an_opaque_key_does_what_its_scopes_say() {
     }
 }
 
-/// asvs(V13.3.4): a revoked key opens nothing, here at once and elsewhere within a second.
+/// A revoked key opens nothing, here at once and elsewhere within a second.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revoked_key_is_refused_in_every_process_within_a_second() {
     let options = Options::default();

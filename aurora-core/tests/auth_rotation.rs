@@ -48,7 +48,7 @@ async fn actions(fixture: &Fixture) -> Vec<String> {
     rows.filter(|action| action.starts_with("signing_key")).collect()
 }
 
-/// attack J16, asvs(V11.2.2, V13.3.4): a key is published before it signs, and verifies as long as a token of it can
+/// attack J16, asvs(V13.3.4): a key is published before it signs, and verifies as long as a token of it can
 /// live; a process that has not heard of it takes its tokens all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_lives_from_its_publication_to_its_end() {
@@ -248,7 +248,7 @@ async fn the_calendar_rotates() {
     assert_eq!(fixture.auth.advance_signing_keys().await.unwrap(), 0);
 }
 
-/// asvs(V11.2.2): a key that was stolen ends by hand.
+/// A key that was stolen ends by hand.
 #[tokio::test]
 async fn a_stolen_key_is_retired_by_hand() {
     let fixture = Fixture::new().await;

@@ -277,8 +277,8 @@ mod tests {
             plan(rows, times, Timestamp::from_seconds(i64::try_from(now).expect("small")))
         };
         let first = row(1, Active, 0);
-        assert_eq!(at(&[first.clone()], 90 * DAY - 1), []);
-        assert_eq!(at(&[first.clone()], 90 * DAY), [Step::Make]);
+        assert_eq!(at(std::slice::from_ref(&first), 90 * DAY - 1), []);
+        assert_eq!(at(std::slice::from_ref(&first), 90 * DAY), [Step::Make]);
         let pending = row(2, Pending, 90 * DAY);
         assert_eq!(at(&[first.clone(), pending.clone()], 90 * DAY + 899), []);
         let both = [first, pending];
