@@ -63,3 +63,8 @@ pub use axum::Json;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// What a Supabase project brings along is taken as its guide page says.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide/from-supabase.md")]
+struct FromSupabase;

@@ -479,3 +479,51 @@ fn routes_are_listed_with_what_stands_before_them() {
     assert_eq!(of("GET", "/public/notes")["limit"], "60/min by the proxy");
     println!("{} routes", json.len());
 }
+
+/// Keys of applications and signing keys, made and ended from the command line, on both engines.
+#[tokio::test]
+async fn keys_are_made_listed_and_ended() {
+    for host in [Host::on_sqlite(), Host::on_postgres().await] {
+        assert_eq!(host.ran(POLICIES, &["keys", "list"]), "no key was made here\n");
+        let made =
+            host.ran(POLICIES, &["keys", "create", "--secret", "--name", "nightly", "--scope", "data"]);
+        let (key, note) = made.split_once('\n').unwrap();
+        assert!(key.starts_with("sb_secret_") && key.len() == "sb_secret_".len() + 31, "{key}");
+        let id = note.strip_prefix("key ").and_then(|rest| rest.split(':').next()).unwrap();
+        let everyone = host.ran(POLICIES, &["keys", "create", "--publishable", "--name", "web"]);
+        assert!(everyone.starts_with("sb_publishable_"), "{everyone}");
+        let listed = host.ran(POLICIES, &["keys", "list"]);
+        assert_eq!(listed.lines().count(), 2, "{listed}");
+        let line = listed.lines().find(|line| line.starts_with(id)).unwrap();
+        assert!(line.contains("nightly (data)") && line.contains("never used"), "{line}");
+        assert!(!listed.contains(&key[..20]), "no key is shown again");
+        host.ran(POLICIES, &["keys", "revoke", id]);
+        assert!(host.ran(POLICIES, &["keys", "list"]).contains("REVOKED"));
+        for (arguments, error) in [
+            (vec!["keys", "create", "--secret", "--name", "x"], "a secret key needs a scope"),
+            (vec!["keys", "create", "--publishable", "--name", "x", "--scope", "data"], "has no scopes"),
+            (vec!["keys", "create", "--name", "x"], "required arguments"),
+            (vec!["keys", "create", "--secret", "--publishable", "--name", "x"], "cannot be used with"),
+            (vec!["keys", "create", "--secret", "--name", "x", "--scope", "all"], "invalid value"),
+            (vec!["keys", "revoke", "x"], "key id must be a UUID"),
+            (vec!["signing-keys", "retire", "x"], "There is no such signing key"),
+        ] {
+            host.fails(POLICIES, &arguments, error);
+        }
+        let first = host.ran(POLICIES, &["signing-keys", "list"]);
+        let kid = first.split_whitespace().next().unwrap().to_owned();
+        assert!(first.contains("ES256  active since"), "{first}");
+        host.fails(POLICIES, &["signing-keys", "retire", &kid], "this key signs");
+        let published = host.ran(POLICIES, &["signing-keys", "rotate"]);
+        assert!(published.contains("is published, and signs after"), "{published}");
+        assert_eq!(host.ran(POLICIES, &["signing-keys", "rotate"]), published, "one at a time");
+        assert!(host.ran(POLICIES, &["signing-keys", "list"]).contains("pending since"));
+        assert!(host.ran(POLICIES, &["signing-keys", "rotate", "--now"]).contains("signs from now on"));
+        host.ran(POLICIES, &["signing-keys", "retire", &kid]);
+        let ended = host.ran(POLICIES, &["signing-keys", "list"]);
+        assert!(
+            ended.lines().any(|line| line.starts_with(&kid) && line.contains("retired since")),
+            "{ended}"
+        );
+    }
+}

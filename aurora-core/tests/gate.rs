@@ -13,6 +13,7 @@ mod faults;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aurora_core::audit::{AuditSink, Record};
 use aurora_core::config::{Autoconfirm, Profile, Settings};
@@ -129,6 +130,42 @@ async fn a_weak_hs256_secret_starts_in_no_profile() {
         }
     }
     production(&place).shared_secret(secret(STRONG)).build().await.expect("a strong one starts");
+}
+
+/// attack J15: what every `supabase start` has signs in development, on loopback, and nowhere else.
+#[tokio::test]
+async fn the_secret_that_everybody_knows_is_for_development_alone() {
+    const KNOWN: &str = "super-secret-jwt-token-with-at-least-32-characters-long";
+    let place = Place::new("gate-known-secret");
+    let text = refused(production(&place).shared_secret(secret(KNOWN))).await;
+    assert!(text.starts_with("HS256 secret "), "{text}");
+    let jwk =
+        r#"{"kty":"oct","k":"c3VwZXItc2VjcmV0LWp3dC10b2tlbi13aXRoLWF0LWxlYXN0LTMyLWNoYXJhY3RlcnMtbG9uZw"}"#;
+    refused(production(&place).jwt_keys(secret(jwk))).await;
+    let development = Place::new("gate-known-secret-dev");
+    let builder = bare(&development).profile(Profile::Development).shared_secret(secret(KNOWN));
+    builder.build().await.expect("development starts").close().await;
+}
+
+/// asvs(V13.2.3)
+#[tokio::test]
+async fn the_api_s_address_is_as_public_as_the_site_s() {
+    let place = Place::new("gate-api");
+    refused_with(
+        &place,
+        |settings| settings.api_url = Some("http://api.example.com".to_owned()),
+        "the API's address `http://api.example.com` is not https; set `api_url` to its public https:// address, or \
+         leave it out",
+    )
+    .await;
+    refused_with(
+        &place,
+        |settings| settings.tokens.rotate_every = Some(Duration::from_secs(3600)),
+        "`tokens.rotate_every` is less than a day; set it to 90 days, or to None: a key is published for a quarter of \
+         an hour before it signs",
+    )
+    .await;
+    production(&place).api_url("https://api.example.com").build().await.expect("it starts").close().await;
 }
 
 #[test]

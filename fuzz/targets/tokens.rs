@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use aurora_core::crypto::KeyFile;
-use aurora_core::session::token::{TokenKeys, TokenOptions, VerifyKey};
+use aurora_core::session::token::{ProjectKeys, TokenKeys, TokenOptions, VerifyKey};
 use aurora_core::types::Timestamp;
 use aurora_core::validate::{Email, strict_json};
 use libfuzzer_sys::fuzz_target;
@@ -18,6 +18,7 @@ fuzz_target!(|text: &str| {
     assert!(KEYS.verify(text, Timestamp::default()).is_err());
     let _ = KeyFile::parse(text);
     let _ = VerifyKey::from_jwk(text);
+    let _ = ProjectKeys::parse(&text.into());
     let _ = VerifyKey::from_pem("k", text);
     if let Ok(email) = text.parse::<Email>() {
         assert!(email.as_str().contains('@'));

@@ -126,6 +126,16 @@ impl Action {
     pub const RECOVERY_CODE_USED: Self = Self(Cow::Borrowed("recovery_code_used"));
     /// A new key signs access tokens.
     pub const SIGNING_KEY_ROTATED: Self = Self(Cow::Borrowed("signing_key_rotated"));
+    /// A new key was published and will sign.
+    pub const SIGNING_KEY_PUBLISHED: Self = Self(Cow::Borrowed("signing_key_published"));
+    /// A key verifies no more.
+    pub const SIGNING_KEY_RETIRED: Self = Self(Cow::Borrowed("signing_key_retired"));
+    /// A key of an application was made.
+    pub const API_KEY_CREATED: Self = Self(Cow::Borrowed("api_key_created"));
+    /// A key of an application was revoked.
+    pub const API_KEY_REVOKED: Self = Self(Cow::Borrowed("api_key_revoked"));
+    /// A key of an application that is known was refused: revoked, in a browser, or past its scopes.
+    pub const API_KEY_REFUSED: Self = Self(Cow::Borrowed("api_key_refused"));
     /// A mail was taken by the mail server.
     pub const MAIL_SENT: Self = Self(Cow::Borrowed("mail_sent"));
     /// A mail was given up: refused for good, too old, or what it carried had expired.

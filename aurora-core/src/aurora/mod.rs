@@ -3,6 +3,7 @@
 mod database;
 mod engine;
 mod hooks;
+mod keys;
 mod mail;
 mod maintain;
 mod open;
@@ -31,8 +32,8 @@ use crate::load::{Limiter, Limits};
 use crate::mail::{Mailer, Outbox, OutboxParts, Templates};
 use crate::policy::functions::{Answer, Value};
 use crate::policy::{Policies, PolicyErrors};
-use crate::session::token::{TokenKeys, TokenOptions, VerifyKey};
-use crate::session::{DatabaseSigningKeys, Sessions, SessionsParts};
+use crate::session::token::TokenOptions;
+use crate::session::{Sessions, SessionsParts};
 use crate::types::{Code, Error, Principal, Result, Secret, Timestamp};
 use crate::validate::BreachedPasswords;
 
@@ -61,8 +62,7 @@ pub struct Builder {
     policies: Option<(String, String)>,
     functions: Vec<PolicyFunction>,
     key: Option<Key>,
-    verify_keys: Vec<VerifyKey>,
-    shared_secret: Option<Secret>,
+    given: keys::Given,
     limits: Limits,
     guard: GuardOptions,
     breached: Option<Arc<dyn BreachedPasswords>>,
@@ -97,8 +97,7 @@ impl Aurora {
             policies: None,
             functions: Vec::new(),
             key: None,
-            verify_keys: Vec::new(),
-            shared_secret: None,
+            given: keys::Given::default(),
             limits: Limits::default(),
             guard: GuardOptions::default(),
             breached: None,
@@ -269,19 +268,6 @@ impl Builder {
         self
     }
 
-    /// Accepts access tokens of this key too, beside our own.
-    pub fn verify_key(mut self, key: VerifyKey) -> Self {
-        self.verify_keys.push(key);
-        self
-    }
-
-    /// Signs with HS256 and this secret instead of ES256: for services that know nothing else. Whoever can verify
-    /// can then sign, and clients cannot verify by themselves.
-    pub fn shared_secret(mut self, secret: Secret) -> Self {
-        self.shared_secret = Some(secret);
-        self
-    }
-
     /// Other limits than the defaults.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -393,13 +379,7 @@ impl Builder {
         let mut options = TokenOptions::new(settings.issuer());
         options.lifetime = settings.tokens.access_lifetime;
         options.longest = options.longest.max(options.lifetime);
-        let tokens = match &self.shared_secret {
-            Some(secret) => TokenKeys::with_shared_secret(secret, self.verify_keys, options)?,
-            None => {
-                let store = Arc::new(DatabaseSigningKeys::new(Arc::clone(&shared)));
-                TokenKeys::open(&keyring, store, self.verify_keys, options, &*clock).await?
-            }
-        };
+        let tokens = self.given.tokens(&keyring, &shared, (options, settings.profile), &*clock).await?;
         let passwords = hasher(&settings, &keyring, &entropy)?;
         let audit = self.audit.unwrap_or_else(|| Arc::new(DatabaseAudit::new(Arc::clone(&entropy))));
         let outbox = Outbox::new(OutboxParts {
@@ -443,11 +423,12 @@ impl Builder {
             hooks: self.taking_part.hooks,
         });
         let http = Http::new(auth.clone());
-        let jobs = Jobs::new(entropy);
+        let jobs = Jobs::new(Arc::clone(&entropy));
         jobs.start(outbox.task());
         if let Some(clearing) = auth.clearing()? {
             jobs.start(clearing);
         }
+        keys::start(&jobs, &auth, &shared, &clock, &*entropy)?;
         let database = store;
         Ok(Aurora(Arc::new(Inner { auth, http, guard, database, jobs, audit, clock, key_file })))
     }

@@ -41,6 +41,7 @@
 mod account;
 mod admin;
 mod anonymous;
+mod api_keys;
 mod clear;
 mod describe;
 mod devices;
@@ -66,6 +67,7 @@ mod service;
 mod sign_in;
 mod sign_out;
 mod sign_up;
+mod signing_keys;
 mod update;
 mod verify;
 mod verify_factor;
@@ -75,6 +77,7 @@ use std::sync::Arc;
 
 pub use account::{Account, IssuedSession};
 pub use admin::{Ban, GeneratedLink, LinkWish, UserPatch};
+pub use api_keys::NewApiKey;
 pub use factors::{ChallengedFactor, DeletedFactor, EnrolledFactor, FactorWish};
 pub use hook::SignUpHook;
 pub use hooks::{
@@ -89,8 +92,11 @@ pub use service::NewUser;
 pub use sign_in::Credentials;
 pub use sign_out::Scope;
 pub use sign_up::{SignUp, SignedUp};
+pub use signing_keys::SigningKeyInfo;
 pub use update::UserChange;
 pub use verify::Verified;
+
+pub(crate) use signing_keys::{JOB, LEASE, PERIOD, SigningKeyJob};
 
 use crate::audit::{Action, Actor, AuditSink, Record, deny};
 use crate::config::Settings;

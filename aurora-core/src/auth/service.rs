@@ -2,6 +2,7 @@ use std::net::IpAddr;
 
 use super::{Account, Auth, metadata};
 use crate::audit::{Action, Actor, Kind, Record};
+use crate::session::token::SigningKeyState;
 use crate::store::User;
 use crate::types::{Code, Error, RequestId, Result, Timestamp, UserId};
 use crate::validate::Email;
@@ -121,16 +122,18 @@ impl Auth {
         Ok(())
     }
 
-    /// Makes a new key that signs access tokens from now on, and answers its name (`kid`). Nobody is signed out: the
-    /// former keys verify, and stay in the JWKS, so that what they signed holds until it expires.
+    /// Makes a new key that signs access tokens from now on, and answers its name (`kid`): for the day on which the
+    /// former was stolen. Nobody is signed out: the former keys verify, and stay in the JWKS, so that what they signed
+    /// holds until it expires. On every other day [`prepare_signing_key`](Self::prepare_signing_key) spares verifiers
+    /// that keep the JWKS for ten minutes the look at a name they do not know.
     ///
-    /// Verifiers that cache the JWKS (ten minutes) look it up again for a name they do not know. Another process on
-    /// the same file learns of the key by [`Sessions::reload_keys`](crate::session::Sessions::reload_keys) or at its
-    /// next start, and refuses its tokens until then. [`Code::Configuration`] with a shared secret.
+    /// Another process learns of the key by the first token of it. [`Code::Configuration`] where the signing key was
+    /// given.
     pub async fn rotate_signing_key(&self) -> Result<String> {
         let sessions = &self.0.sessions;
         let mut transaction = self.database().begin().await?;
-        let kid = sessions.add_signing_key(&mut *transaction).await?;
+        let kid = sessions.add_signing_key(&mut *transaction, SigningKeyState::Active).await?;
+        self.demote_others(&mut *transaction, &kid).await?;
         let record = Record::security(self.now(), Actor::Service, Action::SIGNING_KEY_ROTATED).target(&kid);
         self.0.audit.write(&mut *transaction, record).await?;
         transaction.commit().await?;

@@ -1,8 +1,8 @@
 //! The command line for a host's own binary, since only the host knows its tables, functions and keys.
 //!
 //! 1. A command prints to standard output what it found and did, and fails with an error when a script should stop.
-//! 2. Nothing is changed by a command whose name does not say so: `check`, `plan` and `explain` only read.
-//! 3. No secret is printed.
+//! 2. Nothing is changed by a command whose name does not say so: `check`, `plan`, `explain` and `list` only read.
+//! 3. No secret is printed, but for the key that `keys create` makes, once.
 //!
 //! ```no_run
 //! # async fn start() -> aurora_core::types::Result<()> {
@@ -14,6 +14,7 @@
 
 mod commands;
 mod explain;
+mod keys;
 mod report;
 mod roles;
 

@@ -49,6 +49,10 @@ impl Settings {
             let what = format!("the site's address `{}` is not https", self.site_url);
             found.push(Weakness::new(what, "set `site_url` to the public https:// address"));
         }
+        if let Some(url) = self.api_url.as_ref().filter(|url| !url.starts_with("https://")) {
+            let what = format!("the API's address `{url}` is not https");
+            found.push(Weakness::new(what, "set `api_url` to its public https:// address, or leave it out"));
+        }
         if self.sign_ups.autoconfirm == Autoconfirm::On {
             found.push(Weakness::new(
                 "autoconfirm believes every address",
@@ -101,6 +105,19 @@ impl Settings {
                 found.push(Weakness::new(what, fix));
             }
         }
+        let absolute = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+        if self.api_url.as_ref().is_some_and(|url| !absolute(url)) {
+            found.push(Weakness::new(
+                "`api_url` is not an http or https address",
+                "write it as `https://api.example.com`",
+            ));
+        }
+        if tokens_rotate_too_often(self.tokens.rotate_every) {
+            found.push(Weakness::new(
+                "`tokens.rotate_every` is less than a day",
+                "set it to 90 days, or to None: a key is published for a quarter of an hour before it signs",
+            ));
+        }
         if !self.prefix.starts_with('/') || self.prefix.ends_with('/') {
             found.push(Weakness::new(
                 "`prefix` is not a path like /auth/v1",
@@ -141,6 +158,10 @@ impl Settings {
         }
         found
     }
+}
+
+fn tokens_rotate_too_often(every: Option<Duration>) -> bool {
+    every.is_some_and(|every| every < Duration::from_secs(86_400))
 }
 
 /// Why `secret` is too weak to sign or admit with; `None` if it is not.

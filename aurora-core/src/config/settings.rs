@@ -47,6 +47,9 @@ pub struct Tokens {
     /// How fresh a sign-in must be to change the password or the address without the current password.
     /// 10 minutes.
     pub recent_sign_in: Duration,
+    /// How often a new key of Aurora's own takes over signing. 90 days: nobody does by hand what no calendar asks for
+    /// (ASVS 13.3.4), and nobody notices. `None`: only when someone asks for it. Nothing where a key was given.
+    pub rotate_every: Option<Duration>,
 }
 
 impl Default for Tokens {
@@ -57,6 +60,7 @@ impl Default for Tokens {
             absolute_lifetime: Duration::from_secs(365 * 86_400),
             reuse_grace: Duration::from_secs(10),
             recent_sign_in: Duration::from_secs(10 * 60),
+            rotate_every: Some(Duration::from_secs(90 * 86_400)),
         }
     }
 }
@@ -191,9 +195,12 @@ pub struct ApiKeys {
 pub struct Settings {
     /// Where the service runs.
     pub profile: Profile,
-    /// The public address of the site, such as `https://app.example.com`: issuer of tokens, base of links. Never
-    /// taken from a request's headers.
+    /// The public address of the site, such as `https://app.example.com`: where links lead back to, and what mails
+    /// call the service. Never taken from a request's headers.
     pub site_url: String,
+    /// The public address of the API, where it is not the site's, as in a Supabase project: issuer of tokens, base of
+    /// links. `None`: the site's own.
+    pub api_url: Option<String>,
     /// Where the sign-in routes are mounted. `/auth/v1`, where Supabase's clients look.
     pub prefix: String,
     /// Lifetimes.
@@ -225,6 +232,7 @@ impl Settings {
         Self {
             profile: Profile::Production,
             site_url: site_url.into(),
+            api_url: None,
             prefix: "/auth/v1".to_owned(),
             tokens: Tokens::default(),
             sign_ups: SignUps::new(Autoconfirm::Off),
@@ -250,8 +258,13 @@ impl Settings {
         }
     }
 
-    /// The `iss` of access tokens: `site_url` and `prefix`, as Supabase composes it.
+    /// The public address of the API: `api_url`, or the site's own.
+    pub fn api_url(&self) -> &str {
+        self.api_url.as_deref().unwrap_or(&self.site_url)
+    }
+
+    /// The `iss` of access tokens and the base of links: the API's address and `prefix`, as Supabase composes it.
     pub fn issuer(&self) -> String {
-        format!("{}{}", self.site_url.trim_end_matches('/'), self.prefix)
+        format!("{}{}", self.api_url().trim_end_matches('/'), self.prefix)
     }
 }

@@ -11,7 +11,7 @@ use super::handlers::{Answer, ok};
 use super::mailed::come_back;
 use super::routes::Operation;
 use crate::auth::{Account, Ban, GeneratedLink, LinkWish, UserPatch};
-use crate::session::Client;
+use crate::session::{ApiScope, Client};
 use crate::types::{Code, Error, Result, Role, Secret, UserId};
 
 const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
@@ -120,7 +120,8 @@ impl Http {
     async fn only_service(&self, head: &Parts, client: &Client) -> Result<()> {
         match self.presented(&head.headers)? {
             Presented::Key(Role::Service, key) => {
-                self.record_service(key, head.uri.path(), client.address(), client.request()).await
+                let (path, from) = (head.uri.path(), client.address());
+                self.record_service(key, ApiScope::Auth, path, from, client.request()).await
             }
             Presented::Key(..) => Err(not_admin()),
             Presented::Token(token) => {

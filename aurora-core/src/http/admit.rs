@@ -12,6 +12,7 @@ use super::render::{ApiVersion, render};
 use super::{Http, Peer};
 use crate::load::client_address;
 use crate::observe::request_id;
+use crate::session::ApiScope;
 use crate::types::{Code, Error, Principal, RequestId, Result, Role, SessionId, Timestamp, UserId};
 
 /// The claims that most handlers ask for. `user_metadata` is not among them: the user writes it.
@@ -175,13 +176,14 @@ impl Http {
         let request = self.id_of(head, peer);
         let admitted = async {
             self.check_host(&head.uri, &head.headers)?;
+            self.look_at_keys(head, address, request).await?;
             // The origin is not asked for here: cookies sign no one in, so a foreign page has nothing to ride on.
             match self.presented(&head.headers)? {
                 Presented::Nothing | Presented::Key(Role::Anon | Role::Authenticated, _) => {
                     Ok(Principal::anonymous())
                 }
                 Presented::Key(Role::Service, key) => {
-                    self.record_service(key, head.uri.path(), address, request).await?;
+                    self.record_service(key, ApiScope::Data, head.uri.path(), address, request).await?;
                     Ok(Principal::service())
                 }
                 Presented::Token(token) => self.auth().sessions().admit(token).await.map_err(unauthorized),
@@ -225,7 +227,9 @@ impl Http {
     /// Reads `Authorization` and `apikey`. Where both are there, the former says who asks.
     pub(super) fn presented<'a>(&self, headers: &'a HeaderMap) -> Result<Presented<'a>> {
         let key = match single(headers, "apikey")? {
-            Some(text) if self.keys().any() => Some((self.keys().role(text).ok_or_else(unknown_key)?, text)),
+            Some(text) if self.has_keys() => {
+                Some((self.key_role(text, headers)?.ok_or_else(unknown_key)?, text))
+            }
             _ => None,
         };
         let Some(authorization) = single(headers, AUTHORIZATION.as_str())? else {
@@ -239,13 +243,13 @@ impl Http {
         if token.is_empty() {
             return Err(no_bearer());
         }
-        if let Some(role) = self.keys().role(token) {
+        if let Some(role) = self.key_role(token, headers)? {
             return Ok(Presented::Key(role, token));
         }
         if token.starts_with("sb_") {
             // The official client sends its application key as a bearer token, too. Without configured keys it
             // means as little as it does in `apikey`.
-            return if self.keys().any() { Err(unknown_key()) } else { Ok(Presented::Nothing) };
+            return if self.has_keys() { Err(unknown_key()) } else { Ok(Presented::Nothing) };
         }
         Ok(Presented::Token(token))
     }
@@ -269,7 +273,7 @@ fn unauthorized(error: Error) -> Error {
     }
 }
 
-fn unknown_key() -> Error {
+pub(super) fn unknown_key() -> Error {
     Error::new(Code::NoAuthorization, "Invalid API key")
 }
 

@@ -32,6 +32,7 @@ struct Inner {
     cors: Cors,
     reasons: Reasons,
     service_uses: ServiceUses,
+    refusals: ServiceUses,
 }
 
 impl fmt::Debug for Http {
@@ -48,7 +49,8 @@ impl Http {
     pub fn new(auth: Auth) -> Self {
         let (keys, cors) = (Keys::new(&auth.settings().api_keys), Cors::new(auth.settings()));
         let reasons = Reasons::of(auth.settings().profile);
-        Self(Arc::new(Inner { auth, keys, cors, reasons, service_uses: ServiceUses::default() }))
+        let (service_uses, refusals) = (ServiceUses::default(), ServiceUses::default());
+        Self(Arc::new(Inner { auth, keys, cors, reasons, service_uses, refusals }))
     }
 
     /// Where our routes are mounted.
@@ -83,6 +85,10 @@ impl Http {
 
     pub(super) fn service_uses(&self) -> &ServiceUses {
         &self.0.service_uses
+    }
+
+    pub(super) fn refusals(&self) -> &ServiceUses {
+        &self.0.refusals
     }
 
     /// Answers a request of ours, prefix included. Total: every failure is a response.

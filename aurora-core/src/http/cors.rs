@@ -19,18 +19,23 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PAT
 #[derive(Debug)]
 pub(super) struct Cors {
     allowed: Vec<Origin>,
-    /// The site's own origin, as it was configured: no header says what is ours.
-    site: Option<Origin>,
+    /// The site's own origin and the API's, as they were configured: no header says what is ours.
+    own: Vec<Origin>,
     /// In development the site is also whatever name this machine is called by.
     development: bool,
 }
 
 impl Cors {
     pub(super) fn new(settings: &Settings) -> Self {
-        let site = settings.site_url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        let origin =
+            |url: &str| url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/").parse::<Origin>().ok();
+        let (site, api) = (origin(&settings.site_url), origin(settings.api_url()));
+        let mut allowed = settings.cors_origins.clone();
+        // To a page of the site, an API at another address is across origins.
+        allowed.extend(site.clone().filter(|_| site != api));
         Self {
-            allowed: settings.cors_origins.clone(),
-            site: site.parse().ok(),
+            allowed,
+            own: site.into_iter().chain(api).collect(),
             development: settings.profile == Profile::Development,
         }
     }
@@ -86,12 +91,12 @@ impl Cors {
         let named = |origin: &Origin| {
             origin.as_str().split_once("://").is_some_and(|(_, named)| named.eq_ignore_ascii_case(host))
         };
-        if is_loopback(host) || self.allowed.iter().chain(&self.site).any(named) {
+        if is_loopback(host) || self.allowed.iter().chain(&self.own).any(named) {
             return Ok(());
         }
         Err(Error::new(
             Code::OriginNotAllowed,
-            "Development answers to names of this machine only: localhost, 127.0.0.1, [::1], or the host of `site_url`",
+            "Development answers to names of this machine only: localhost, 127.0.0.1, [::1], or the host of `site_url` or `api_url`",
         ))
     }
 
@@ -107,7 +112,7 @@ impl Cors {
         let own = origin
             .split_once("://")
             .is_some_and(|(_, authority)| host.is_some_and(|host| host.eq_ignore_ascii_case(authority)));
-        if self.allows(origin) || self.site.as_ref().is_some_and(same) || own {
+        if self.allows(origin) || self.own.iter().any(same) || own {
             return Ok(());
         }
         Err(refused())

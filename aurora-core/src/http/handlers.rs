@@ -35,6 +35,7 @@ impl Http {
         if !(route.operation == Operation::Token && grant == Some("refresh_token")) {
             self.auth().limiter().check(Bucket::Request, &address_key(client.address()))?;
         }
+        self.look_at_keys(head, client.address(), client.request()).await?;
         match route.operation {
             Operation::SignUp => self.sign_up(head, body, client).await,
             Operation::Token => self.token(grant, head, body, client).await,

@@ -46,6 +46,7 @@ mod admin;
 mod admit;
 mod body;
 mod call;
+mod client_keys;
 mod cors;
 mod ended;
 mod factors;

@@ -16,6 +16,8 @@
 //! 7. A token says which roles its user held when it was issued. What counts is what they hold now: changes are told
 //!    apart by the same question as ended sessions, within the same second, and what the roles give is laid over the
 //!    claims (`user_roles`, `user_permissions`). No token is believed about either.
+//! 8. What names an application is an opaque key, kept as a keyed hash, or a JWT of the project's own keys; whether an
+//!    opaque key was revoked is asked as rule 1 asks. It is never a token of a user, and no such token is one.
 //!
 //! A clock that steps back does not revive anything but tokens whose expiry it steps behind. A family forgets tokens
 //! that were used longer ago than its idle lifetime: presented again they are unknown, not replayed.
@@ -38,9 +40,11 @@
 //! # }
 //! ```
 
+mod api_keys;
 mod client;
 mod record;
 mod refresh;
+mod reload;
 mod revoked;
 mod roles;
 mod sessions;
@@ -48,12 +52,14 @@ mod signing_keys;
 mod step_up;
 pub mod token;
 
+pub use api_keys::{ApiKeyInfo, ApiKeyKind, ApiScope};
 pub use client::Client;
 pub use record::SessionInfo;
 pub use refresh::RefreshSecret;
 pub use sessions::{Sessions, SessionsParts};
 pub use signing_keys::DatabaseSigningKeys;
 
+pub(crate) use api_keys::{hash as api_key_hash, hint as api_key_hint, make as make_api_key};
 pub(crate) use refresh::{Decision, decide};
 pub(crate) use roles::{USER_PERMISSIONS, USER_ROLES};
 pub(crate) use sessions::{MOST_ROLES, MoreClaims, gone};

@@ -6,16 +6,19 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use moka::sync::Cache;
 
+use super::api_keys::ApiKeys;
+use super::reload::Reloads;
 use super::revoked::Revoked;
 use super::roles::{Seen, USER_ROLES};
-use super::token::{AccessClaims, TokenKeys};
+use super::token::{AccessClaims, ClientToken, TokenKeys, VerifiedToken};
 use super::{Client, RefreshSecret};
 use crate::config;
 use crate::crypto::Keyring;
 use crate::env::{Clock, Entropy, random};
 use crate::store::{Database, Session, Transaction, User};
 use crate::types::{
-    AuthenticationMethod, Code, Error, FamilyId, Principal, Result, RoleName, Secret, SessionId, Timestamp, UserId,
+    AuthenticationMethod, Code, Error, FamilyId, Principal, Result, Role, RoleName, Secret, SessionId, Timestamp,
+    UserId,
 };
 
 /// How many bytes of verified claims are remembered.
@@ -24,6 +27,8 @@ const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 const ENTRY_BYTES: usize = 256;
 /// What an address is at the most, in bytes.
 const LONGEST_EMAIL: usize = 254;
+/// How many JWTs that name an application are remembered: a project has two.
+const CLIENTS: u64 = 64;
 /// How often a sign-in also clears away what expired.
 const SWEEP: Duration = Duration::from_secs(3600);
 
@@ -53,6 +58,10 @@ struct Inner {
     revoked: Revoked,
     /// Tokens that verified, by their hash.
     seen: Cache<[u8; 32], Arc<Seen>>,
+    /// JWTs that name an application and verified.
+    clients: Cache<[u8; 32], ClientToken>,
+    api_keys: ApiKeys,
+    reloads: Reloads,
     swept: AtomicI64,
 }
 
@@ -100,7 +109,9 @@ impl Sessions {
             .weigher(|_, seen: &Arc<Seen>| u32::try_from(seen.weight() + ENTRY_BYTES).unwrap_or(u32::MAX))
             .time_to_live(parts.lifetimes.access_lifetime)
             .build();
-        Ok(Self(Arc::new(Inner { parts, revoked, seen, swept: AtomicI64::new(0) })))
+        let api_keys = ApiKeys::new(Arc::clone(&parts.database), parts.keyring.clone());
+        let (clients, reloads, swept) = (Cache::new(CLIENTS), Reloads::default(), AtomicI64::new(0));
+        Ok(Self(Arc::new(Inner { parts, revoked, seen, clients, api_keys, reloads, swept })))
     }
 
     /// Who an access token stands for, at this moment.
@@ -115,7 +126,7 @@ impl Sessions {
         let seen = match inner.seen.get(&key).filter(|seen| now < seen.expires_at) {
             Some(seen) => seen,
             None => {
-                let verified = inner.parts.tokens.verify(token, now)?;
+                let verified = self.verify(token, now).await?;
                 let seen = Arc::new(inner.revoked.roles.first_look(&verified)?);
                 inner.seen.insert(key, Arc::clone(&seen));
                 seen
@@ -153,12 +164,54 @@ impl Sessions {
         self.0.revoked.look(self.0.parts.clock.now()).await;
     }
 
+    async fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedToken> {
+        let tokens = &self.0.parts.tokens;
+        match tokens.verify(token, now) {
+            Err(_) if tokens.is_of_unknown_key(token) => {
+                self.look_for_key().await?;
+                tokens.verify(token, now)
+            }
+            verified => verified,
+        }
+    }
+
+    /// The role of the application that a JWT of the project's names; `None` for every other text.
+    pub(crate) fn client(&self, token: &str) -> Result<Option<Role>> {
+        let inner = &*self.0;
+        if !inner.parts.tokens.names_clients() {
+            return Ok(None);
+        }
+        let (now, key) = (inner.parts.clock.now(), fingerprint(token)?);
+        let known = inner.clients.get(&key).filter(|client| now < client.expires_at);
+        if known.is_none()
+            && let Some(client) = inner.parts.tokens.verify_client(token, now)
+        {
+            inner.clients.insert(key, client);
+            return Ok(Some(client.role));
+        }
+        Ok(known.map(|client| client.role))
+    }
+
+    /// Keys of applications.
+    pub(crate) fn api_keys(&self) -> &ApiKeys {
+        &self.0.api_keys
+    }
+
+    pub(super) fn reloads(&self) -> &Reloads {
+        &self.0.reloads
+    }
+
+    pub(super) fn forget_seen(&self) {
+        self.0.seen.invalidate_all();
+        self.0.clients.invalidate_all();
+    }
+
     /// Who an access token stood for when it was valid, for signing out with one that has expired meanwhile.
     pub(crate) async fn admit_expired(&self, token: &str) -> Result<Principal> {
         let inner = &*self.0;
         let now = inner.parts.clock.now();
         let just_valid = claimed_expiry(token).map_or(now, |exp| exp.minus(Duration::from_secs(1)).min(now));
-        let verified = inner.parts.tokens.verify(token, just_valid)?;
+        let verified = self.verify(token, just_valid).await?;
         inner.revoked.freshen(now).await?;
         if inner.revoked.contains(verified.session()) {
             return Err(gone());
@@ -170,7 +223,7 @@ impl Sessions {
     /// Reads the signing keys again, and verifies every token again: what a removed key signed ends now.
     pub async fn reload_keys(&self) -> Result<()> {
         self.0.parts.tokens.reload().await?;
-        self.0.seen.invalidate_all();
+        self.forget_seen();
         Ok(())
     }
 

@@ -40,10 +40,15 @@ impl SigningKeyStore for DatabaseSigningKeys {
 }
 
 impl Sessions {
-    /// Adds a signing key within `transaction` and answers its name. It signs after [`Sessions::reload_keys`].
-    pub(crate) async fn add_signing_key(&self, transaction: &mut dyn Transaction) -> Result<String> {
+    /// Adds a signing key within `transaction` and answers its name. It is known after [`Sessions::reload_keys`].
+    pub(crate) async fn add_signing_key(
+        &self,
+        transaction: &mut dyn Transaction,
+        state: SigningKeyState,
+    ) -> Result<String> {
         let parts = self.parts();
-        let row = row(parts.tokens.next_key(parts.clock.now()).await?);
+        let key = parts.tokens.next_key(parts.clock.now()).await?;
+        let row = row(SigningKeyRecord { state, ..key });
         if !transaction.insert_signing_key(&row).await? {
             return Err(Error::internal("a signing key of that number exists already"));
         }
@@ -60,6 +65,7 @@ fn row(key: SigningKeyRecord) -> SigningKeyRow {
         public_jwk: key.public_jwk,
         state: key.state.as_str().to_owned(),
         created_at: key.created,
+        changed_at: None,
     }
 }
 

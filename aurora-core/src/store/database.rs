@@ -3,8 +3,8 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use super::{
-    AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, ReadClearing, ReadFactors, ReadRoles, RefreshToken, Revocation,
-    Session, SigningKeyRow, User, WriteClearing, WriteFactors, WriteRoles,
+    AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, ReadClearing, ReadFactors, ReadKeys, ReadRoles, RefreshToken,
+    Revocation, Session, SigningKeyRow, User, WriteClearing, WriteFactors, WriteKeys, WriteRoles,
 };
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
@@ -27,7 +27,7 @@ pub trait Database: Send + Sync + Debug {
 
 /// Questions. "Not there" is `Ok(None)`.
 #[async_trait]
-pub trait Reader: ReadClearing + ReadFactors + ReadRoles + Send {
+pub trait Reader: ReadClearing + ReadFactors + ReadKeys + ReadRoles + Send {
     /// The user of that id, with identities and factors.
     async fn user(&mut self, id: UserId) -> Result<Option<User>>;
 
@@ -81,7 +81,7 @@ pub trait Reader: ReadClearing + ReadFactors + ReadRoles + Send {
 ///
 /// Dropped without [`commit`](Self::commit) it is rolled back, before anyone else's turn.
 #[async_trait]
-pub trait Transaction: Reader + WriteClearing + WriteFactors + WriteRoles {
+pub trait Transaction: Reader + WriteClearing + WriteFactors + WriteKeys + WriteRoles {
     /// Adds a user without identities. `false` if the address is taken; nothing changed then.
     async fn insert_user(&mut self, user: &User) -> Result<bool>;
 

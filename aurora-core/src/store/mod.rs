@@ -11,6 +11,7 @@
 mod clearing;
 mod database;
 mod factors;
+mod keys;
 mod postgres;
 mod records;
 mod roles;
@@ -20,6 +21,7 @@ mod writer;
 pub use clearing::{ReadClearing, WriteClearing};
 pub use database::{Database, HostTransaction, Reader, Transaction};
 pub use factors::{Factor, FactorChallenge, FactorRow, ReadFactors, WriteFactors};
+pub use keys::{ApiKeyRow, ReadKeys, WriteKeys};
 pub use postgres::{
     Bind, BoundTransaction, IdentityBy, Mode, PostgresDatabase, PostgresOptions, PostgresOwner, identity_sql,
     run_role_of, setup_sql,

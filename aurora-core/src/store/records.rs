@@ -219,6 +219,8 @@ pub struct SigningKeyRow {
     pub state: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it came into its state; `None` if it was made in it.
+    pub changed_at: Option<Timestamp>,
 }
 
 /// An audit record in its final shape.

@@ -64,6 +64,8 @@ ids! {
     FactorId, "factor id";
     /// A question for a code of a second factor.
     ChallengeId, "challenge id";
+    /// A key that names an application.
+    ApiKeyId, "key id";
     /// One request, named in every 5xx answer, span and audit record.
     RequestId, "request id";
 }

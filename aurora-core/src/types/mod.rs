@@ -15,7 +15,7 @@ mod timestamp;
 
 pub use assurance::{Assurance, AuthenticationMethod};
 pub use error::{Code, Error, PasswordFault, Result};
-pub use id::{ChallengeId, FactorId, FamilyId, RequestId, SessionId, TenantId, UserId};
+pub use id::{ApiKeyId, ChallengeId, FactorId, FamilyId, RequestId, SessionId, TenantId, UserId};
 pub use principal::{Principal, Role};
 pub use role_name::{Permission, RoleName};
 pub use secret::Secret;

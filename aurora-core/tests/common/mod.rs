@@ -65,11 +65,16 @@ pub struct Options {
     pub now: Timestamp,
     pub start_key: String,
     pub wrap: Option<Wrap>,
+    /// What signs instead of keys in the database.
+    pub given: Option<Given>,
     pub pool: PasswordPool,
 }
 
 /// Puts something before the database that sign-in sees.
 pub type Wrap = Box<dyn FnOnce(Arc<dyn Database>) -> Arc<dyn Database> + Send>;
+
+/// Makes the keys that were given.
+pub type Given = Box<dyn FnOnce(TokenOptions) -> TokenKeys + Send>;
 
 impl Default for Options {
     fn default() -> Self {
@@ -95,6 +100,7 @@ impl Default for Options {
             now: Timestamp::from_seconds(1_800_000_000),
             start_key: key_text(),
             wrap: None,
+            given: None,
             pool: PasswordPool::new(2, 512, Duration::from_secs(60)),
         }
     }
@@ -208,7 +214,10 @@ impl Fixture {
         let mut token_options = TokenOptions::new(options.settings.issuer());
         token_options.lifetime = options.settings.tokens.access_lifetime;
         let signing = Arc::new(DatabaseSigningKeys::new(Arc::clone(&shared)));
-        let tokens = TokenKeys::open(&keyring, signing, Vec::new(), token_options, &*clock).await.unwrap();
+        let tokens = match options.given {
+            Some(given) => given(token_options),
+            None => TokenKeys::open(&keyring, signing, Vec::new(), token_options, &*clock).await.unwrap(),
+        };
         let passwords = &options.settings.passwords;
         let params = PasswordParams::new(8_192, 5, 1).unwrap();
         assert_eq!(passwords.lanes, 1);

@@ -15,11 +15,12 @@ use settings::Settings;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let settings = Settings::from_environment()?;
-    let builder = Aurora::builder()
+    let here = format!("http://{}", settings.address);
+    let mut builder = Aurora::builder()
         .profile(Profile::Development)
         .database(Database::url(&settings.database_url)?)
         .key_file(&settings.key_file)
-        .site_url(format!("http://{}", settings.address))
+        .site_url(settings.site_url.clone().unwrap_or(here))
         .configure({
             let (confirm, service_key) = (settings.confirm_emails, settings.service_key.clone());
             move |chosen| {
@@ -39,6 +40,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
         .policies("policies.sql", include_str!("../policies.sql"))
         .routes(routes());
+    // What a Supabase project brings along; docs/guide/from-supabase.md.
+    if let Some(url) = &settings.api_url {
+        builder = builder.api_url(url);
+    }
+    if let Some(secret) = &settings.jwt_secret {
+        builder = builder.shared_secret(secret.as_str().into());
+    }
+    if let Some(keys) = &settings.jwt_keys {
+        builder = builder.jwt_keys(keys.as_str().into());
+    }
     let Some(aurora) = aurora_axum::cli::run(builder).await? else { return Ok(()) };
 
     let private = Router::new()

@@ -1,4 +1,5 @@
-//! What the environment may set: `PORT`, `DATA_DIR`, `DATABASE_URL`, `CONFIRM_EMAILS`, `SERVICE_KEY`.
+//! What the environment may set: `PORT`, `DATA_DIR`, `DATABASE_URL`, `CONFIRM_EMAILS`, `SERVICE_KEY`; and what a
+//! Supabase project brings: `API_URL`, `SITE_URL`, `JWT_SECRET`, `JWT_KEYS`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,14 @@ pub(crate) struct Settings {
     pub(crate) confirm_emails: bool,
     /// The key with which a service of yours administers users. None: nobody does.
     pub(crate) service_key: Option<String>,
+    /// Where the front end is, if not here.
+    pub(crate) site_url: Option<String>,
+    /// Where clients find this service, if the front end is elsewhere.
+    pub(crate) api_url: Option<String>,
+    /// A project's HS256 secret, which its `anon` and `service_role` keys are signed with.
+    pub(crate) jwt_secret: Option<String>,
+    /// A project's signing keys, as a JSON array of JWKs.
+    pub(crate) jwt_keys: Option<String>,
 }
 
 impl Settings {
@@ -34,6 +43,10 @@ impl Settings {
             key_file: data.join("aurora.key"),
             confirm_emails: variable("CONFIRM_EMAILS").is_some(),
             service_key: variable("SERVICE_KEY"),
+            site_url: variable("SITE_URL"),
+            api_url: variable("API_URL"),
+            jwt_secret: variable("JWT_SECRET"),
+            jwt_keys: variable("JWT_KEYS"),
         })
     }
 

@@ -21,6 +21,9 @@ pub struct VerifyKey {
     pub(super) point: Option<ParsedPublicKey>,
     /// None for a shared secret, which is nobody else's to see.
     pub(super) public: Option<Jwk>,
+    /// Whether what it signed may name an application: a key of the project's own, not of somebody whose users are
+    /// let in.
+    pub(super) clients: bool,
 }
 
 /// A public key's members, in the form that JWKS readers (auth-js, jose) take.
@@ -146,7 +149,7 @@ impl VerifyKey {
         jwk.alg = Some(name.to_owned());
         jwk.usage = Some("sig".to_owned());
         jwk.key_ops = vec!["verify".to_owned()];
-        Ok(Self { kid, algorithm, key, point: parsed, public: Some(jwk) })
+        Ok(Self { kid, algorithm, key, point: parsed, public: Some(jwk), clients: false })
     }
 }
 

@@ -6,12 +6,14 @@ use std::time::Duration;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use jsonwebtoken::{Algorithm, EncodingKey};
 
 use super::jwk::Jwk;
 use super::verify::MAX_TOKEN;
-use super::{AccessClaims, SigningKeyRecord, SigningKeyState, SigningKeyStore, VerifiedToken, VerifyKey};
-use crate::config::weak_secret;
+use super::{
+    AccessClaims, ClientToken, SigningKey, SigningKeyRecord, SigningKeyState, SigningKeyStore, VerifiedToken,
+    VerifyKey, client,
+};
 use crate::crypto::{Keyring, Purpose};
 use crate::env::Clock;
 use crate::types::{Code, Error, Result, Secret, Timestamp};
@@ -41,7 +43,7 @@ impl TokenOptions {
         }
     }
 
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         let wrong = |text: &'static str| Err(Error::new(Code::Configuration, text));
         if self.issuer.is_empty() {
             return wrong("tokens need an issuer: set the site's address");
@@ -70,7 +72,7 @@ struct Inner {
 
 enum Source {
     Sealed { keyring: Keyring, store: Arc<dyn SigningKeyStore> },
-    SharedSecret,
+    Given,
 }
 
 /// The keys at one moment.
@@ -78,10 +80,16 @@ pub(super) struct KeySet {
     signing_kid: String,
     algorithm: Algorithm,
     signing: EncodingKey,
-    pub(super) verify: HashMap<String, VerifyKey>,
+    verify: VerifySet,
+    jwks: String,
+}
+
+/// What verifies at one moment.
+#[derive(Default)]
+pub(super) struct VerifySet {
+    pub(super) keys: HashMap<String, VerifyKey>,
     /// The first part of a key's tokens, as we write it, and the key's name.
     headers: HashMap<String, String>,
-    jwks: String,
 }
 
 impl TokenKeys {
@@ -115,20 +123,20 @@ impl TokenKeys {
         configured: Vec<VerifyKey>,
         options: TokenOptions,
     ) -> Result<Self> {
+        Self::with_signing_key(SigningKey::shared_secret(secret)?, configured, options)
+    }
+
+    /// Signs with a key that was given, and keeps none of its own.
+    pub fn with_signing_key(
+        key: SigningKey,
+        configured: Vec<VerifyKey>,
+        options: TokenOptions,
+    ) -> Result<Self> {
         options.check()?;
-        if let Some(why) = weak_secret(secret.expose()) {
-            let text = format!("HS256 secret {why}: make one with `openssl rand -base64 48`");
-            return Err(Error::new(Code::Configuration, text));
-        }
-        let bytes = secret.expose().as_bytes();
-        let kid = "hs256".to_owned();
-        let key = DecodingKey::from_secret(bytes);
-        let ours =
-            VerifyKey { kid: kid.clone(), algorithm: Algorithm::HS256, key, point: None, public: None };
-        let set =
-            KeySet::build(kid, Algorithm::HS256, EncodingKey::from_secret(bytes), vec![ours], &configured)?;
+        let (kid, algorithm) = (key.verify.kid.clone(), key.verify.algorithm);
+        let set = KeySet::build(kid, algorithm, key.private, vec![key.verify], &configured)?;
         let set = RwLock::new(Arc::new(set));
-        Ok(Self(Arc::new(Inner { options, source: Source::SharedSecret, configured, set })))
+        Ok(Self(Arc::new(Inner { options, source: Source::Given, configured, set })))
     }
 
     /// A new token for `claims`. [`Code::ValidationFailed`] when the claims make it longer than the 8 KiB that
@@ -160,7 +168,38 @@ impl TokenKeys {
     /// Reads a token. [`Code::BadJwt`] for everything that is wrong with it; the cause is in the error's source,
     /// for the log.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedToken> {
-        super::verify::verify(token, &self.set(), &self.0.options, now)
+        super::verify::verify(token, &self.set().verify, &self.0.options, now)
+    }
+
+    /// The application that a JWT of the project's names; `None` for every other text.
+    pub(crate) fn verify_client(&self, token: &str, now: Timestamp) -> Option<ClientToken> {
+        client::verify(token, &self.set().verify, now)
+    }
+
+    /// Whether there is a key whose JWTs may name an application.
+    pub(crate) fn names_clients(&self) -> bool {
+        self.set().verify.keys.values().any(|key| key.clients)
+    }
+
+    /// Whether the token names a key that could be ours, and that is not known here.
+    pub(crate) fn is_of_unknown_key(&self, token: &str) -> bool {
+        if token.len() > MAX_TOKEN || !self.is_sealed() {
+            return false;
+        }
+        let header = token.split('.').next().and_then(|part| super::verify::read(part).ok());
+        let kid = header.filter(|header| header.alg == "ES256").and_then(|header| header.kid);
+        // Ours are thumbprints: 32 bytes in base64url.
+        kid.is_some_and(|kid| kid.len() == 43 && !self.knows(&kid))
+    }
+
+    /// Whether the keys lie in the database, and not in the configuration.
+    pub(crate) fn is_sealed(&self) -> bool {
+        matches!(self.0.source, Source::Sealed { .. })
+    }
+
+    /// The longest that a token lives which verifies here.
+    pub(crate) fn longest(&self) -> Duration {
+        self.0.options.longest
     }
 
     /// The public keys as a JWK set (RFC 7517): what `/.well-known/jwks.json` answers. Never a shared secret.
@@ -176,7 +215,7 @@ impl TokenKeys {
     /// Makes a new key that signs from now on; the former ones verify until they are removed from the store.
     /// [`Code::Configuration`] with a shared secret.
     pub async fn rotate(&self, clock: &dyn Clock) -> Result<()> {
-        let Source::Sealed { keyring, store } = &self.0.source else { return Err(shared_secret()) };
+        let Source::Sealed { keyring, store } = &self.0.source else { return Err(given()) };
         let records = add_key(keyring, &**store, clock.now()).await?;
         self.replace(KeySet::sealed(keyring, &records, &self.0.configured)?);
         Ok(())
@@ -184,21 +223,28 @@ impl TokenKeys {
 
     /// The key that would sign next, for whoever stores it in a transaction of their own and reloads.
     pub(crate) async fn next_key(&self, now: Timestamp) -> Result<SigningKeyRecord> {
-        let Source::Sealed { keyring, store } = &self.0.source else { return Err(shared_secret()) };
+        let Source::Sealed { keyring, store } = &self.0.source else { return Err(given()) };
         new_key(keyring, &store.load_all().await?, now)
     }
 
     /// Whether tokens of the key `kid` verify.
     pub(crate) fn knows(&self, kid: &str) -> bool {
-        self.set().verify.contains_key(kid)
+        self.set().verify.keys.contains_key(kid)
     }
 
     /// Reads the store again: keys that another process added are known from now on, removed ones no longer.
     pub async fn reload(&self) -> Result<()> {
-        let Source::Sealed { keyring, store } = &self.0.source else { return Ok(()) };
+        self.reload_anew().await.map(drop)
+    }
+
+    /// The same; answers whether a key that verified is gone.
+    pub(crate) async fn reload_anew(&self) -> Result<bool> {
+        let Source::Sealed { keyring, store } = &self.0.source else { return Ok(false) };
         let records = store.load_all().await?;
-        self.replace(KeySet::sealed(keyring, &records, &self.0.configured)?);
-        Ok(())
+        let set = KeySet::sealed(keyring, &records, &self.0.configured)?;
+        let lost = self.set().verify.keys.keys().any(|kid| !set.verify.keys.contains_key(kid));
+        self.replace(set);
+        Ok(lost)
     }
 
     fn set(&self) -> Arc<KeySet> {
@@ -215,7 +261,7 @@ impl fmt::Debug for TokenKeys {
         let set = self.set();
         f.debug_struct("TokenKeys")
             .field("signing", &set.signing_kid)
-            .field("keys", &set.verify.len())
+            .field("keys", &set.verify.keys.len())
             .finish()
     }
 }
@@ -227,7 +273,7 @@ impl KeySet {
             active.max_by_key(|record| record.id).ok_or_else(|| Error::internal("no signing key"))?;
         let mut ours = Vec::with_capacity(records.len());
         let mut private = None;
-        for record in records {
+        for record in records.iter().filter(|record| record.state != SigningKeyState::Retired) {
             let (pkcs8, verify) = unseal(keyring, record)?;
             if record.id == signing.id {
                 private = Some(EncodingKey::from_ec_der(pkcs8.expose()));
@@ -245,26 +291,32 @@ impl KeySet {
         ours: Vec<VerifyKey>,
         configured: &[VerifyKey],
     ) -> Result<Self> {
-        let (mut verify, mut headers) = (HashMap::new(), HashMap::new());
-        let mut public = Vec::new();
-        for key in ours.into_iter().chain(configured.iter().cloned()) {
-            public.extend(key.public.as_ref().map(Jwk::to_json).transpose()?);
+        let all: Vec<VerifyKey> = ours.into_iter().chain(configured.iter().cloned()).collect();
+        let public = all.iter().filter_map(|key| key.public.as_ref()).map(Jwk::to_json);
+        let jwks = format!(r#"{{"keys":[{}]}}"#, public.collect::<Result<Vec<_>>>()?.join(","));
+        Ok(Self { signing_kid, algorithm, signing, verify: VerifySet::new(all)?, jwks })
+    }
+}
+
+impl VerifySet {
+    pub(super) fn new(all: Vec<VerifyKey>) -> Result<Self> {
+        let mut set = Self::default();
+        for key in all {
             // A name that JSON would have to escape is left to be read.
             if key.kid.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte)) {
-                headers.insert(header(key.algorithm, &key.kid), key.kid.clone());
+                set.headers.insert(header(key.algorithm, &key.kid), key.kid.clone());
             }
-            if let Some(twice) = verify.insert(key.kid.clone(), key) {
+            if let Some(twice) = set.keys.insert(key.kid.clone(), key) {
                 let text = format!("two verification keys are named `{}`: rename one", twice.kid);
                 return Err(Error::new(Code::Configuration, text));
             }
         }
-        let jwks = format!(r#"{{"keys":[{}]}}"#, public.join(","));
-        Ok(Self { signing_kid, algorithm, signing, verify, headers, jwks })
+        Ok(set)
     }
 
     /// The key of a token whose header is, byte for byte, one that we would write.
     pub(super) fn by_header(&self, encoded: &str) -> Option<&VerifyKey> {
-        self.verify.get(self.headers.get(encoded)?)
+        self.keys.get(self.headers.get(encoded)?)
     }
 }
 
@@ -274,8 +326,8 @@ fn header(algorithm: Algorithm, kid: &str) -> String {
     URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{algorithm}","kid":"{kid}","typ":"JWT"}}"#))
 }
 
-fn shared_secret() -> Error {
-    Error::new(Code::Configuration, "a shared secret is rotated where it is configured")
+fn given() -> Error {
+    Error::new(Code::Configuration, "a signing key that was given is rotated where it is configured")
 }
 
 /// Makes a key, seals it, stores it, and reads the store again.

@@ -4,10 +4,11 @@
 //! 2. A key is found by `kid` in memory alone, among the keys that were configured or sealed. Nothing in a token
 //!    leads to a file, a query or a request: a header with any other member than `alg`, `kid` and `typ` is refused.
 //! 3. ES256 is the default; its private key lies in the database sealed under the key ring. The public half is
-//!    derived from it at start, so that nobody who writes to the database can add a key. HS256 only by
-//!    [`TokenKeys::with_shared_secret`].
+//!    derived from it at start, so that nobody who writes to the database can add a key. Another key signs where
+//!    one was given ([`SigningKey`]); HS256 only so.
 //! 4. A claim that is malformed is not taken as absent: `exp` and `iat` are integers or the token is refused.
-//! 5. Size is checked before anything is parsed, the signature before the payload is.
+//! 5. Size is checked before anything is parsed, the signature before the payload is. (A JWT that claims to name an
+//!    application is told from a user's by its claims; what they say counts after the signature.)
 //! 6. A token says who someone was when it was issued. Whether the session still lives is asked elsewhere
 //!    (`session`), on every request.
 //!
@@ -16,13 +17,20 @@
 //! [`Entropy`](crate::env::Entropy).
 
 mod claims;
+mod client;
 mod jwk;
 mod keys;
+mod private;
 mod store;
+mod verifier;
 mod verify;
 
 pub(crate) use claims::OWN_CLAIMS;
 pub use claims::{AccessClaims, VerifiedToken};
 pub use jwk::VerifyKey;
 pub use keys::{TokenKeys, TokenOptions};
+pub use private::{ProjectKeys, SigningKey};
 pub use store::{SigningKeyRecord, SigningKeyState, SigningKeyStore};
+pub use verifier::Verifier;
+
+pub(crate) use client::ClientToken;

@@ -2,27 +2,34 @@ use std::fmt::Debug;
 
 use crate::types::{BoxFuture, Result, Timestamp};
 
-/// Whether a key still signs.
+/// What a key does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SigningKeyState {
+    /// Published and verifies, so that everybody knows it when it signs.
+    Pending,
     /// May sign; of several the one with the highest id does.
     Active,
     /// Verifies what it signed before.
     VerifyOnly,
+    /// Does nothing; its private half is gone.
+    Retired,
 }
 
 impl SigningKeyState {
     /// The state's name in the database.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Pending => "pending",
             Self::Active => "active",
             Self::VerifyOnly => "verify_only",
+            Self::Retired => "retired",
         }
     }
 
     /// The state of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Active, Self::VerifyOnly].into_iter().find(|state| state.as_str() == name)
+        let all = [Self::Pending, Self::Active, Self::VerifyOnly, Self::Retired];
+        all.into_iter().find(|state| state.as_str() == name)
     }
 }
 
@@ -39,7 +46,7 @@ pub struct SigningKeyRecord {
     pub sealed: Vec<u8>,
     /// The public half as a JWK. For people to look at: verification derives its own from `sealed`.
     pub public_jwk: String,
-    /// Whether it still signs.
+    /// What it does.
     pub state: SigningKeyState,
     /// When it was made.
     pub created: Timestamp,

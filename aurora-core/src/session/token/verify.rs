@@ -8,7 +8,7 @@ use jsonwebtoken::Algorithm;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::claims::AUTHENTICATED;
-use super::keys::KeySet;
+use super::keys::VerifySet;
 use super::{TokenOptions, VerifiedToken, VerifyKey};
 use crate::session::{USER_PERMISSIONS, USER_ROLES};
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
@@ -20,11 +20,11 @@ pub(super) const MAX_TOKEN: usize = 8 * 1024;
 /// Every member that a header may have: one that names a key or a critical extension fails as unknown.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Header {
-    alg: String,
-    typ: String,
+pub(super) struct Header {
+    pub(super) alg: String,
+    pub(super) typ: String,
     #[serde(default, deserialize_with = "present")]
-    kid: Option<String>,
+    pub(super) kid: Option<String>,
 }
 
 /// What is read of a payload; every other member is only looked through for names that stand twice.
@@ -99,13 +99,15 @@ impl<'de> Visitor<'de> for PayloadVisitor {
 }
 
 /// A member that is there must have the right type: `null` is not "absent".
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(super) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
 pub(super) fn verify(
     token: &str,
-    keys: &KeySet,
+    keys: &VerifySet,
     options: &TokenOptions,
     now: Timestamp,
 ) -> Result<VerifiedToken> {
@@ -146,13 +148,13 @@ pub(super) fn verify(
     })
 }
 
-fn find<'a>(keys: &'a KeySet, header: &Header) -> Result<&'a VerifyKey> {
+fn find<'a>(keys: &'a VerifySet, header: &Header) -> Result<&'a VerifyKey> {
     if header.typ != "JWT" {
         return Err(refused("typ is not JWT"));
     }
-    let mut all = keys.verify.values();
+    let mut all = keys.keys.values();
     let key = match (&header.kid, all.next(), all.next()) {
-        (Some(kid), ..) => keys.verify.get(kid),
+        (Some(kid), ..) => keys.keys.get(kid),
         // Only where there is nothing to choose.
         (None, only, None) => only,
         (None, ..) => None,
@@ -199,7 +201,7 @@ fn check(claims: &Payload<'_>, options: &TokenOptions, now: Timestamp) -> Result
 }
 
 /// Serde would read a struct from an array as well.
-fn read(part: &str) -> Result<Header> {
+pub(super) fn read(part: &str) -> Result<Header> {
     let text = decode(part)?;
     if text.first() != Some(&b'{') {
         return Err(refused("not a JSON object"));
@@ -207,7 +209,7 @@ fn read(part: &str) -> Result<Header> {
     strict_json(&text).map_err(|error| refused("members").with_source(error.to_string()))
 }
 
-fn decode(part: &str) -> Result<Vec<u8>> {
+pub(super) fn decode(part: &str) -> Result<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| refused("not base64url"))
 }
 

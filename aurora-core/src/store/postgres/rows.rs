@@ -9,7 +9,7 @@ use crate::store::{
 };
 use crate::types::{ChallengeId, Error, FactorId, FamilyId, Result, SessionId, Timestamp, UserId};
 
-fn text(row: &PgRow, name: &str) -> Result<String> {
+pub(super) fn text(row: &PgRow, name: &str) -> Result<String> {
     row.try_get(name).map_err(failure)
 }
 
@@ -21,16 +21,16 @@ fn number(row: &PgRow, name: &str) -> Result<i64> {
     row.try_get(name).map_err(failure)
 }
 
-fn time(row: &PgRow, name: &str) -> Result<Timestamp> {
+pub(super) fn time(row: &PgRow, name: &str) -> Result<Timestamp> {
     row.try_get(name).map(|Moment(at)| at).map_err(failure)
 }
 
-fn optional_time(row: &PgRow, name: &str) -> Result<Option<Timestamp>> {
+pub(super) fn optional_time(row: &PgRow, name: &str) -> Result<Option<Timestamp>> {
     let at: Option<Moment> = row.try_get(name).map_err(failure)?;
     Ok(at.map(|Moment(at)| at))
 }
 
-fn id(row: &PgRow, name: &str) -> Result<[u8; 16]> {
+pub(super) fn id(row: &PgRow, name: &str) -> Result<[u8; 16]> {
     row.try_get(name).map(|Id(bytes)| bytes).map_err(failure)
 }
 
@@ -40,7 +40,7 @@ fn json(row: &PgRow, name: &str) -> Result<String> {
     Ok(value.to_string())
 }
 
-fn parsed<T: std::str::FromStr<Err = Error>>(text: String) -> Result<T> {
+pub(super) fn parsed<T: std::str::FromStr<Err = Error>>(text: String) -> Result<T> {
     // A row that we did not write: our failure, not the client's.
     text.parse().map_err(|error: Error| Error::internal(error))
 }
@@ -140,7 +140,7 @@ pub(super) fn owner(row: &PgRow) -> Result<UserId> {
     id(row, "user_id").map(UserId::from_bytes)
 }
 
-fn hash(row: &PgRow, name: &str) -> Result<[u8; 32]> {
+pub(super) fn hash(row: &PgRow, name: &str) -> Result<[u8; 32]> {
     let bytes: Vec<u8> = row.try_get(name).map_err(failure)?;
     bytes.try_into().map_err(|_| Error::internal("a hash of another length"))
 }
@@ -203,6 +203,7 @@ pub(super) fn signing_key(row: &PgRow) -> Result<SigningKeyRow> {
         public_jwk: text(row, "public_jwk")?,
         state: text(row, "state")?,
         created_at: time(row, "created_at")?,
+        changed_at: optional_time(row, "changed_at")?,
     })
 }
 

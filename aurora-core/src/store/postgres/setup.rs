@@ -19,6 +19,7 @@ const STEPS: &[Step] = &[
     Step { epoch: 1, text: include_str!("schema_0002.sql") },
     Step { epoch: 1, text: include_str!("schema_0003.sql") },
     Step { epoch: 1, text: include_str!("schema_0004.sql") },
+    Step { epoch: 1, text: include_str!("schema_0005.sql") },
     Step { epoch: 1, text: include_str!("schema_0006.sql") },
     Step { epoch: 1, text: include_str!("schema_0007.sql") },
 ];

@@ -1,6 +1,7 @@
 mod clearing;
 mod database;
 mod factors;
+mod keys;
 mod migrate;
 mod roles;
 mod rows;

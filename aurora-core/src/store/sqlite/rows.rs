@@ -10,7 +10,7 @@ use crate::types::{Error, Result, Timestamp};
 
 type Column<T> = Result<T>;
 
-fn text(row: &SqliteRow, name: &str) -> Column<String> {
+pub(super) fn text(row: &SqliteRow, name: &str) -> Column<String> {
     row.try_get(name).map_err(failure)
 }
 
@@ -22,16 +22,16 @@ fn number(row: &SqliteRow, name: &str) -> Column<i64> {
     row.try_get(name).map_err(failure)
 }
 
-fn time(row: &SqliteRow, name: &str) -> Column<Timestamp> {
+pub(super) fn time(row: &SqliteRow, name: &str) -> Column<Timestamp> {
     number(row, name).map(Timestamp::from_micros)
 }
 
-fn optional_time(row: &SqliteRow, name: &str) -> Column<Option<Timestamp>> {
+pub(super) fn optional_time(row: &SqliteRow, name: &str) -> Column<Option<Timestamp>> {
     let micros: Option<i64> = row.try_get(name).map_err(failure)?;
     Ok(micros.map(Timestamp::from_micros))
 }
 
-fn parsed<T: std::str::FromStr<Err = Error>>(text: String) -> Result<T> {
+pub(super) fn parsed<T: std::str::FromStr<Err = Error>>(text: String) -> Result<T> {
     // A row that we did not write: our failure, not the client's.
     text.parse().map_err(|error: Error| Error::internal(error))
 }
@@ -89,7 +89,7 @@ pub(super) fn refresh_token(row: &SqliteRow) -> Result<RefreshToken> {
     })
 }
 
-fn hash(row: &SqliteRow, name: &str) -> Result<[u8; 32]> {
+pub(super) fn hash(row: &SqliteRow, name: &str) -> Result<[u8; 32]> {
     let bytes: Vec<u8> = row.try_get(name).map_err(failure)?;
     bytes.try_into().map_err(|_| Error::internal("a hash of another length"))
 }
@@ -165,6 +165,7 @@ pub(super) fn signing_key(row: &SqliteRow) -> Result<SigningKeyRow> {
         public_jwk: text(row, "public_jwk")?,
         state: text(row, "state")?,
         created_at: time(row, "created_at")?,
+        changed_at: optional_time(row, "changed_at")?,
     })
 }
 

@@ -149,7 +149,8 @@ statements! {
     KEYS = "SELECT id, purpose, wrapped, created_at FROM aurora_keys ORDER BY id";
     INSERT_KEY = "INSERT INTO aurora_keys (id, purpose, wrapped, created_at) VALUES ($1, $2, $3, $4) \
         ON CONFLICT (id) DO NOTHING";
-    SIGNING_KEYS = "SELECT id, kid, algorithm, sealed, public_jwk, state, created_at FROM aurora_signing_keys ORDER BY id";
+    SIGNING_KEYS = "SELECT id, kid, algorithm, sealed, public_jwk, state, created_at, changed_at \
+        FROM aurora_signing_keys ORDER BY id";
     INSERT_SIGNING_KEY = "INSERT INTO aurora_signing_keys (id, kid, algorithm, sealed, public_jwk, state, created_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING";
     ROLES = "SELECT r.name, r.rank, r.created_at, (SELECT json_group_array(p.permission) \
@@ -168,6 +169,15 @@ statements! {
     REVOKE_ROLE = "DELETE FROM aurora_user_roles WHERE user_id = $1 AND role = $2";
     NOTE_ROLE_CHANGES = "UPDATE aurora_role_changes SET noted_at = $1 WHERE noted_at IS NULL";
     FORGET_ROLE_CHANGES = "DELETE FROM aurora_role_changes WHERE noted_at < $1";
+    CHANGE_SIGNING_KEY = "UPDATE aurora_signing_keys SET state = $3, changed_at = $4 WHERE id = $1 AND state = $2";
+    WIPE_SIGNING_KEY = "UPDATE aurora_signing_keys SET sealed = x'' WHERE id = $1";
+    API_KEYS = "SELECT id, kind, name, hint, hash, scopes, created_at, last_used_at, revoked_at FROM aurora_api_keys \
+        ORDER BY created_at, id";
+    INSERT_API_KEY = "INSERT INTO aurora_api_keys (id, kind, name, hint, hash, scopes, created_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    REVOKE_API_KEY = "UPDATE aurora_api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
+    USE_API_KEY = "UPDATE aurora_api_keys SET last_used_at = $2 \
+        WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)";
     CREATE_MIGRATIONS = "CREATE TABLE IF NOT EXISTS aurora_migrations (version INTEGER NOT NULL PRIMARY KEY, \
         applied_at INTEGER NOT NULL) STRICT";
     NEWEST_MIGRATION = "SELECT coalesce(max(version), 0) FROM aurora_migrations";

@@ -23,6 +23,7 @@
 
 mod factors;
 mod flows;
+mod keys;
 mod mailed;
 mod routes;
 mod strangers;
@@ -97,6 +98,7 @@ pub async fn conforms(served: &Served) -> Result<Vec<Exchange>> {
     mailed::all(&mut run).await?;
     routes::all(&mut run).await?;
     factors::all(&mut run).await?;
+    keys::all(&mut run).await?;
     Ok(run.seen)
 }
 

@@ -25,6 +25,7 @@
 
 mod clearing;
 mod factors;
+mod keys;
 mod races;
 mod records;
 mod roles;
@@ -87,6 +88,8 @@ checks! {
     factors::a_step_is_used_once,
     factors::a_recovery_code_is_used_once,
     factors::a_rewritten_session_has_one_token,
+    keys::an_api_key_is_noted_and_revoked_once,
+    keys::a_signing_key_changes_its_state_once,
 }
 
 /// Runs every check, and answers their names.

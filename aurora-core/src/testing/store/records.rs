@@ -294,6 +294,7 @@ pub(super) async fn keys_are_added_once(handles: &Handles) -> Result<()> {
         public_jwk: r#"{"kty":"EC", "b":1,"a":2}"#.to_owned(),
         state: "active".to_owned(),
         created_at: NOW,
+        changed_at: None,
     };
     let mut transaction = handles.first.begin().await?;
     is("a key", transaction.insert_key(&wrapped).await?)?;

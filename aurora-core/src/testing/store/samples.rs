@@ -9,7 +9,7 @@ use crate::types::{FamilyId, Result, SessionId, Timestamp, UserId};
 /// Later than any clock that ran before, with microseconds that no floating point keeps.
 pub(super) const NOW: Timestamp = Timestamp::from_micros(1_900_000_000_123_457);
 
-fn fresh() -> [u8; 16] {
+pub(super) fn fresh() -> [u8; 16] {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, Ordering::SeqCst).to_be_bytes();
     let process = std::process::id().to_be_bytes();

@@ -1,0 +1,63 @@
+//! Keys of applications, and what becomes of signing keys.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::types::{ApiKeyId, Result, Timestamp};
+
+/// A key that names an application, as stored.
+#[derive(Clone)]
+pub struct ApiKeyRow {
+    /// Which.
+    pub id: ApiKeyId,
+    /// `publishable` or `secret`.
+    pub kind: String,
+    /// What people call it.
+    pub name: String,
+    /// The first characters after its prefix, to recognise it by.
+    pub hint: String,
+    /// The keyed hash of its text.
+    pub hash: [u8; 32],
+    /// What it may do: names with a space between.
+    pub scopes: String,
+    /// Made.
+    pub created_at: Timestamp,
+    /// Last used, to the hour.
+    pub last_used_at: Option<Timestamp>,
+    /// Worthless since then.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Prints no hash.
+impl fmt::Debug for ApiKeyRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKeyRow").field("id", &self.id).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// Questions about keys of applications.
+#[async_trait]
+pub trait ReadKeys: Send {
+    /// Every key, revoked ones too, oldest first.
+    async fn api_keys(&mut self) -> Result<Vec<ApiKeyRow>>;
+}
+
+/// Changes of keys.
+#[async_trait]
+pub trait WriteKeys: Send {
+    /// Adds a key of an application.
+    async fn insert_api_key(&mut self, key: &ApiKeyRow) -> Result<()>;
+
+    /// Revokes a key. `false` if it is gone or was revoked.
+    async fn revoke_api_key(&mut self, id: ApiKeyId, now: Timestamp) -> Result<bool>;
+
+    /// Notes that a key was used, unless it was noted after `before`. `false` if it was, or the key is gone.
+    async fn note_api_key_use(&mut self, id: ApiKeyId, now: Timestamp, before: Timestamp) -> Result<bool>;
+
+    /// Moves a signing key from one state to another. `false` if it was not in `from`: somebody else was first.
+    async fn change_signing_key(&mut self, id: u32, from: &str, to: &str, now: Timestamp) -> Result<bool>;
+
+    /// Wipes the private half of a signing key.
+    async fn wipe_signing_key(&mut self, id: u32) -> Result<()>;
+}
