@@ -114,6 +114,8 @@ impl Action {
     pub const MAIL_SENT: Self = Self(Cow::Borrowed("mail_sent"));
     /// A mail was given up: refused for good, too old, or what it carried had expired.
     pub const MAIL_FAILED: Self = Self(Cow::Borrowed("mail_failed"));
+    /// A request by cookie was refused: a foreign page, or no token of its session.
+    pub const CSRF_REFUSED: Self = Self(Cow::Borrowed("csrf_refused"));
     /// A handle past every policy was taken.
     pub const UNGUARDED: Self = Self(Cow::Borrowed("unguarded_access"));
     /// Someone acted as another principal outside a request.

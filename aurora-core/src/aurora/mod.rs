@@ -6,6 +6,7 @@ mod mail;
 mod maintain;
 mod postgres;
 mod sqlite;
+mod token;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ use crate::load::{Limiter, Limits};
 use crate::mail::{Mailer, Outbox, OutboxParts, Templates};
 use crate::policy::functions::{Answer, Value};
 use crate::policy::{Policies, PolicyErrors};
-use crate::session::token::{TokenKeys, TokenOptions, VerifyKey};
+use crate::session::token::{TokenKeys, VerifyKey};
 use crate::session::{DatabaseSigningKeys, Sessions, SessionsParts};
 use crate::types::{Code, Error, Principal, Result, Secret, Timestamp};
 use crate::validate::BreachedPasswords;
@@ -384,9 +385,7 @@ impl Builder {
             Keyring::open(&*provider, &DatabaseKeys::new(keys), &*clock, Arc::clone(&entropy)).await?;
         let (store, owner) = opening.finish(&keyring).await?;
         let shared = store.shared();
-        let mut options = TokenOptions::new(settings.issuer());
-        options.lifetime = settings.tokens.access_lifetime;
-        options.longest = options.longest.max(options.lifetime);
+        let options = token::options(&settings);
         let tokens = match &self.shared_secret {
             Some(secret) => TokenKeys::with_shared_secret(secret, self.verify_keys, options)?,
             None => {

@@ -38,6 +38,7 @@
 mod account;
 mod admin;
 mod anonymous;
+mod cookie_session;
 mod describe;
 mod devices;
 mod hook;
@@ -63,6 +64,7 @@ use std::sync::Arc;
 
 pub use account::{Account, IssuedSession};
 pub use admin::{Ban, GeneratedLink, LinkWish, UserPatch};
+pub(crate) use cookie_session::Forgery;
 pub use hook::SignUpHook;
 pub use one_time::{Challenge, ComeBack, VerifyType};
 pub use otp::{OtpWish, Resend};

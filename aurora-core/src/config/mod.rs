@@ -5,11 +5,13 @@
 //! 3. [`Settings::weaknesses`] names everything that production refuses, each with its one-line fix.
 //! 4. Nothing here reads the environment or a file: the host hands values in.
 
+mod cookies;
 mod network;
 mod origin;
 mod production;
 mod settings;
 
+pub use cookies::CookieSessions;
 pub use network::Network;
 pub use origin::Origin;
 pub use production::{Weakness, weak_secret};

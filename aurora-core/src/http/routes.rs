@@ -40,6 +40,7 @@ pub(super) enum Operation {
     SingleSignOn,
     Mailbox,
     MailboxJson,
+    CsrfToken,
 }
 
 impl Route {
@@ -56,8 +57,8 @@ impl Route {
     /// Whether it wants a signed-in user. Every such route has a test in which it refuses.
     pub fn needs_user(&self) -> bool {
         use Operation::{
-            EndSession, LinkIdentity, ListSessions, ReadUser, Reauthenticate, SignOut, UnlinkIdentity,
-            UpdateUser,
+            CsrfToken, EndSession, LinkIdentity, ListSessions, ReadUser, Reauthenticate, SignOut,
+            UnlinkIdentity, UpdateUser,
         };
         matches!(
             self.operation,
@@ -69,6 +70,7 @@ impl Route {
                 | Reauthenticate
                 | LinkIdentity
                 | UnlinkIdentity
+                | CsrfToken
         )
     }
 
@@ -118,6 +120,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/user/identities/authorize", Operation::LinkIdentity),
     route("DELETE", "/user/identities/{id}", Operation::UnlinkIdentity),
     route("POST", "/sso", Operation::SingleSignOn),
+    route("GET", "/csrf", Operation::CsrfToken),
     route("GET", "/mailbox", Operation::Mailbox),
     route("GET", "/mailbox.json", Operation::MailboxJson),
 ];

@@ -232,7 +232,11 @@ impl Sessions {
             is_anonymous: false,
             issued_at: now,
         };
-        parts.tokens.issue(&claims).map(drop)
+        if parts.tokens.issue(&claims)?.expose().len() > parts.tokens.longest_written() {
+            let text = "`user_metadata` and `app_metadata` are too large for a token";
+            return Err(Error::new(Code::ValidationFailed, text));
+        }
+        Ok(())
     }
 
     pub(crate) fn parts(&self) -> &SessionsParts {

@@ -252,6 +252,9 @@ codes! {
     OverCapacity = "over_capacity", 503;
     /// The origin is not on the allow-list.
     OriginNotAllowed = "origin_not_allowed", 403;
+    /// A change that a cookie signs came without its session's token: read it from the cookie `__Host-aurora-csrf`,
+    /// or from `GET /csrf`, and send it as `X-CSRF-Token`.
+    CsrfTokenInvalid = "csrf_token_invalid", 403;
     /// A row policy or a missing grant refused the statement (PostgreSQL's 42501).
     InsufficientPrivilege = "42501", 403;
     /// A unique constraint was violated (PostgreSQL's 23505).
