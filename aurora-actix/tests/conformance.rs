@@ -57,6 +57,11 @@ mod on_axum {
         Ok((StatusCode::CREATED, Json(note)))
     }
 
+    async fn touch(db: Guarded, user: CurrentUser) -> Result<Json<Note>> {
+        let owner = user.id().to_string();
+        Ok(Json(db.query_as(INSERT).bind(owner).bind("touched").fetch_one().await?))
+    }
+
     async fn me(user: CurrentUser) -> Json<Me> {
         let claims = user.claims();
         Json(Me { id: user.id().to_string(), email: claims.email.clone(), aal: claims.aal.clone() })
@@ -77,6 +82,7 @@ mod on_axum {
     pub(crate) fn private() -> Router {
         Router::new()
             .route("/notes", get(list).post(create))
+            .route("/touch", get(touch))
             .route("/me", get(me))
             .route("/broken", get(broken))
             .route("/missing", get(missing))
@@ -110,6 +116,11 @@ mod on_actix {
         Ok(HttpResponse::Created().json(note))
     }
 
+    async fn touch(db: Guarded, user: CurrentUser) -> Result<Json<Note>> {
+        let owner = user.id().to_string();
+        Ok(Json(db.query_as(INSERT).bind(owner).bind("touched").fetch_one().await?))
+    }
+
     async fn me(user: CurrentUser) -> Json<Me> {
         let claims = user.claims();
         Json(Me { id: user.id().to_string(), email: claims.email.clone(), aal: claims.aal.clone() })
@@ -130,6 +141,7 @@ mod on_actix {
     pub(crate) fn private(app: &mut ServiceConfig) {
         app.route("/notes", web::get().to(list))
             .route("/notes", web::post().to(create))
+            .route("/touch", web::get().to(touch))
             .route("/me", web::get().to(me))
             .route("/broken", web::get().to(broken))
             .route("/missing", web::get().to(missing))
@@ -169,7 +181,7 @@ async fn aurora(database: Database, key_file: std::path::PathBuf) -> Aurora {
     let builder = builder.policies("policies.sql", http::POLICIES).key_file(key_file);
     let builder =
         builder.configure(|settings| settings.cors_origins.push("https://spa.example.com".parse().unwrap()));
-    builder.build().await.unwrap()
+    builder.cookie_sessions().build().await.unwrap()
 }
 
 /// Serves on a thread of its own, as a program would, until the process ends.
@@ -196,7 +208,7 @@ fn served(aurora: &Aurora, on_actix: bool) -> SocketAddr {
     address
 }
 
-/// attacks A08, J19, S05, S06, S08, V02, V04, asvs(V3.5.2, V4.1.4, V8.2.1)
+/// attacks A08, J19, S02, S04, S05, S06, S07, S08, V02, V03, V04, asvs(V3.3.1, V3.3.3, V3.5.1, V3.5.2, V3.5.3, V4.1.4, V8.2.1)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_adapter_answers_alike_on_every_database() {
     let mut all: Vec<(&str, Vec<Exchange>)> = Vec::new();

@@ -105,10 +105,13 @@ impl Http {
             Effect::Changes => self.cors().check_change(&head.uri, &head.headers)?,
         }
         let principal = self.auth().sessions().admit(token).await?;
-        if effect == Effect::Changes {
-            self.check_token(&head.headers, principal.session_id())?;
+        match effect {
+            Effect::Reads => Ok(Some(principal.to_read())),
+            Effect::Changes => {
+                self.check_token(&head.headers, principal.session_id())?;
+                Ok(Some(principal))
+            }
         }
-        Ok(Some(principal))
     }
 
     fn check_token(&self, headers: &HeaderMap, session: Option<SessionId>) -> Result<()> {

@@ -269,6 +269,8 @@ codes! {
     BadStatement = "42601", 500;
     /// The statement uses a construct that guarded SQL does not carry; the message names it (PostgreSQL's 0A000).
     StatementNotSupported = "0A000", 500;
+    /// A GET that a cookie signs only reads; ask with another method (PostgreSQL's 25006).
+    ReadOnlyTransaction = "25006", 403;
     /// The transaction failed earlier; roll back and start again (PostgreSQL's 25P02).
     TransactionPoisoned = "25P02", 500;
     /// The statement ran into its time or memory limit (PostgreSQL's 57014).
