@@ -5,7 +5,7 @@ mod page;
 mod settings;
 mod teams;
 
-use aurora_axum::config::Autoconfirm;
+use aurora_axum::config::{Autoconfirm, CookieSessions};
 use aurora_axum::{Aurora, Database, Migrations, Profile};
 use axum::Router;
 use axum::routing::get;
@@ -19,10 +19,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .profile(Profile::Development)
         .database(Database::url(&settings.database_url)?)
         .key_file(&settings.key_file)
-        .site_url(format!("http://{}", settings.address))
+        .site_url(settings.site_url.clone())
         .configure({
             let (confirm, service_key) = (settings.confirm_emails, settings.service_key.clone());
+            let (cookies, app) = (settings.cookie_sessions, settings.app_origin.clone());
+            let origin = app.as_deref().map(str::parse).transpose()?;
             move |chosen| {
+                if cookies {
+                    chosen.cookies = CookieSessions::On;
+                }
+                chosen.redirects.extend(app.map(|app| format!("{app}/**")));
+                chosen.cors_origins.extend(origin);
                 if confirm {
                     chosen.sign_ups.autoconfirm = Autoconfirm::Off;
                 }

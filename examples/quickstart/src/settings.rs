@@ -1,4 +1,5 @@
-//! What the environment may set: `PORT`, `DATA_DIR`, `DATABASE_URL`, `CONFIRM_EMAILS`, `SERVICE_KEY`.
+//! What the environment may set: `PORT`, `DATA_DIR`, `DATABASE_URL`, `SITE_URL`, `CONFIRM_EMAILS`, `SERVICE_KEY`,
+//! `APP_ORIGIN`, `COOKIE_SESSIONS`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -8,6 +9,12 @@ pub(crate) struct Settings {
     pub(crate) address: SocketAddr,
     pub(crate) database_url: String,
     pub(crate) key_file: PathBuf,
+    /// Its public address.
+    pub(crate) site_url: String,
+    /// A front end of another origin: its pages may call, and links in mails may lead there.
+    pub(crate) app_origin: Option<String>,
+    /// Whether a page may have its session in cookies.
+    pub(crate) cookie_sessions: bool,
     /// Whether a registration waits for its mail, which the mailbox page shows.
     pub(crate) confirm_emails: bool,
     /// The key with which a service of yours administers users. None: nobody does.
@@ -26,9 +33,13 @@ impl Settings {
         let data = PathBuf::from(variable("DATA_DIR").unwrap_or_else(|| "data".to_owned()));
         private_folder(&data)
             .map_err(|error| format!("cannot make DATA_DIR `{}`: {error}", data.display()))?;
+        // Development listens on loopback only.
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Ok(Self {
-            // Development listens on loopback only.
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            address,
+            site_url: variable("SITE_URL").unwrap_or_else(|| format!("http://{address}")),
+            app_origin: variable("APP_ORIGIN"),
+            cookie_sessions: variable("COOKIE_SESSIONS").is_some(),
             database_url: variable("DATABASE_URL")
                 .unwrap_or_else(|| format!("sqlite://{}", data.join("quickstart.db").display())),
             key_file: data.join("aurora.key"),
