@@ -119,7 +119,7 @@ impl Http {
                     let handled = self.handle(route, segment, &head, &body, &client);
                     contain(tracing::Instrument::instrument(handled, span.clone())).await
                 };
-                let (handled, cookies) = self.refuse_cookie(route, &head, &client, handled).await;
+                let (handled, cookies) = self.refuse_cookie(route, &head, &body, &client, handled).await;
                 let mut response = match &handled {
                     Ok(response) => response.clone(),
                     Err(error) => self.render(error, version, id),

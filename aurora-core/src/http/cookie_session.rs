@@ -211,6 +211,7 @@ impl Http {
         &self,
         route: &Route,
         head: &Parts,
+        body: &[u8],
         client: &Client,
         handled: Answer,
     ) -> (Answer, HeaderMap) {
@@ -226,8 +227,8 @@ impl Http {
                 | Code::SessionExpired
                 | Code::UserBanned
         );
-        let brought = |name| self.cookie(head, name).is_ok_and(|found| found.is_some());
-        if over && route.operation == Operation::Token && brought(Name::Refresh) {
+        let refreshes = route.operation == Operation::Token && body.is_empty();
+        if over && refreshes && self.cookie(head, Name::Refresh).is_ok_and(|found| found.is_some()) {
             clear(&mut headers);
         }
         (Err(self.record_forgery(head, client, error).await), headers)
