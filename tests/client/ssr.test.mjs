@@ -111,8 +111,9 @@ async function module_(path, response) {
   if (path === '/m/supabase.js') return response.end('export const createClient = window.supabase.createClient;');
   if (path === '/m/cookie.js') {
     const source = await readFile(require.resolve('cookie'), 'utf8');
-    const names = Object.keys(require('cookie')).map((name) => `export const ${name} = exports.${name};`);
-    return response.end(`const exports = {};\n${source}\n${names.join('\n')}`);
+    const names = Object.keys(require('cookie'));
+    const exported = names.map((name, n) => `const e${n} = exports.${name}; export { e${n} as ${name} };`);
+    return response.end(`const exports = {};\n((exports) => {\n${source}\n})(exports);\n${exported.join('\n')}`);
   }
   const folder = join(dirname(require.resolve('@supabase/ssr')), '..', 'module');
   const wanted = normalize(path.slice('/m/ssr/'.length));
