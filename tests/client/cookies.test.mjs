@@ -132,6 +132,20 @@ test('a page signs in, reads and changes by its cookies, and sees no token', asy
   assert.equal((await call(page, 'GET', '/notes')).status, 401);
 });
 
+test('on a developer’s machine the browser keeps them for each of its names, over plain HTTP', async (t) => {
+  const { port } = new URL(site);
+  for (const host of ['127.0.0.1', 'localhost']) {
+    const context = await browser.newContext();
+    t.after(() => context.close());
+    const page = await context.newPage();
+    await page.goto(`http://${host}:${port}`);
+    await signUp(page);
+    const kept = (await context.cookies(`http://${host}:${port}`)).map(({ name }) => name);
+    assert.deepEqual(kept.filter((name) => name.includes('aurora')).sort(), names, host);
+    assert.equal((await call(page, 'POST', '/notes', { body: { title: host, body: '' }, change: true })).status, 201);
+  }
+});
+
 // What a foreign page can have a browser send. Each comes back when the browser is done with it.
 const forms = {
   'a form': (page, url) =>
