@@ -62,7 +62,8 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// Who asks. Whoever sent no token is anonymous.
+    /// Who asks. Whoever sent no token and no cookie is anonymous; by GET a cookie only reads
+    /// ([`Principal::reads_only`]).
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
