@@ -72,6 +72,11 @@ mod on_axum {
         Json(note)
     }
 
+    async fn touch(db: Guarded, user: CurrentUser) -> Result<Json<Note>> {
+        let owner = user.id().to_string();
+        Ok(Json(db.query_as(INSERT).bind(owner).bind("touched").fetch_one().await?))
+    }
+
     async fn me(user: CurrentUser) -> Json<Me> {
         let claims = user.claims();
         Json(Me { id: user.id().to_string(), email: claims.email.clone(), aal: claims.aal.clone() })
@@ -101,6 +106,7 @@ mod on_axum {
         Router::new()
             .route("/notes", get(list).post(create))
             .route("/notes/{id}", get(read))
+            .route("/touch", get(touch))
             .route("/me", get(me))
             .route("/vault", get(vault))
             .route("/fresh", get(fresh))
@@ -140,6 +146,11 @@ mod on_actix {
         Json(note)
     }
 
+    async fn touch(db: Guarded, user: CurrentUser) -> Result<Json<Note>> {
+        let owner = user.id().to_string();
+        Ok(Json(db.query_as(INSERT).bind(owner).bind("touched").fetch_one().await?))
+    }
+
     async fn me(user: CurrentUser) -> Json<Me> {
         let claims = user.claims();
         Json(Me { id: user.id().to_string(), email: claims.email.clone(), aal: claims.aal.clone() })
@@ -169,6 +180,7 @@ mod on_actix {
         app.route("/notes", web::get().to(list))
             .route("/notes", web::post().to(create))
             .route("/notes/{id}", web::get().to(read))
+            .route("/touch", web::get().to(touch))
             .route("/me", web::get().to(me))
             .route("/vault", web::get().to(vault))
             .route("/fresh", web::get().to(fresh))
@@ -210,7 +222,7 @@ async fn aurora(database: Database, key_file: std::path::PathBuf) -> Aurora {
     let builder = builder.policies("policies.sql", http::POLICIES).key_file(key_file);
     let builder =
         builder.configure(|settings| settings.cors_origins.push("https://spa.example.com".parse().unwrap()));
-    builder.build().await.unwrap()
+    builder.cookie_sessions().build().await.unwrap()
 }
 
 /// Serves on a thread of its own, as a program would, until the process ends.
@@ -237,7 +249,8 @@ fn served(aurora: &Aurora, on_actix: bool) -> SocketAddr {
     address
 }
 
-/// attacks A02, A08, J18, J19, S05, S06, S08, V02, V04, asvs(V3.5.2, V4.1.4, V8.2.1, V8.2.2)
+/// attacks A02, A08, J18, J19, S02, S04, S05, S06, S07, S08, V02, V03, V04, asvs(V3.3.1, V3.3.3, V3.5.1, V3.5.2, V3.5.3,
+/// V4.1.4, V8.2.1, V8.2.2)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_adapter_answers_alike_on_every_database() {
     let mut all: Vec<(&str, Vec<Exchange>)> = Vec::new();

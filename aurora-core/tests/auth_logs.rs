@@ -6,7 +6,9 @@ mod common;
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 
-use common::{Fixture, PASSWORD, SERVICE_KEY};
+use aurora_core::config::CookieSessions;
+use common::{Fixture, Options, PASSWORD, SERVICE_KEY};
+use http::Request;
 use serde_json::{Value, json};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -57,12 +59,34 @@ impl Subscriber for Everything {
     fn exit(&self, _: &Id) {}
 }
 
+/// What a browser keeps: a sign-in in cookies, a read, a forged change.
+async fn cookies(fixture: &Fixture) -> Vec<String> {
+    let body = json!({ "email": "canary-address@example.com", "password": PASSWORD }).to_string();
+    let ask = Request::post("/auth/v1/token?grant_type=password")
+        .header("content-type", "application/json")
+        .header("sec-fetch-site", "same-origin")
+        .header("x-aurora-session", "cookie");
+    let reply = fixture.send(ask.body(body.into_bytes()).unwrap(), "192.0.2.1").await;
+    let lines = reply.headers.get_all("set-cookie").iter().map(|line| line.to_str().unwrap());
+    let pairs: Vec<&str> = lines.map(|line| line.split(';').next().unwrap()).collect();
+    assert_eq!(pairs.len(), 3);
+    for (method, path) in [("GET", "/user"), ("PUT", "/user"), ("POST", "/token?grant_type=refresh_token")] {
+        let ask = Request::builder().method(method).uri(format!("/auth/v1{path}"));
+        let ask = ask.header("cookie", pairs.join("; ")).header("sec-fetch-site", "same-origin");
+        fixture.send(ask.body(Vec::new()).unwrap(), "192.0.2.1").await;
+    }
+    pairs.iter().map(|pair| pair.split_once('=').unwrap().1.to_owned()).collect()
+}
+
 /// attack C08, asvs(V16.2.5, V16.3.4)
 #[tokio::test]
 async fn no_secret_in_any_line() {
     tracing::subscriber::set_global_default(Everything).unwrap();
-    let fixture = Fixture::new().await;
+    let mut options = Options::default();
+    options.settings.cookies = CookieSessions::On;
+    let fixture = Fixture::with(options).await;
     let session = fixture.sign_up("canary-address@example.com").await;
+    let in_cookies = cookies(&fixture).await;
     fixture.sign_in("canary-address@example.com", "canary-wrong-password").await;
     let other = fixture.sign_in("canary-address@example.com", PASSWORD).await;
     let refreshed = fixture.refresh(&session.refresh()).await;
@@ -89,7 +113,10 @@ async fn no_secret_in_any_line() {
         &session.refresh(),
         &refreshed.refresh(),
         "$argon2",
-    ] {
+    ]
+    .into_iter()
+    .chain(in_cookies.iter().map(String::as_str))
+    {
         let found = lines.lines().find(|line| line.contains(secret));
         assert!(found.is_none(), "{secret}: {found:?}");
     }

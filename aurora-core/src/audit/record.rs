@@ -150,6 +150,8 @@ impl Action {
     pub const ROLE_REVOKED: Self = Self(Cow::Borrowed("role_revoked"));
     /// A change of who holds which role was refused.
     pub const ROLE_CHANGE_FAILED: Self = Self(Cow::Borrowed("role_change_failed"));
+    /// A request by cookie was refused: a foreign page, or no token of its session.
+    pub const CSRF_REFUSED: Self = Self(Cow::Borrowed("csrf_refused"));
     /// A handle past every policy was taken.
     pub const UNGUARDED: Self = Self(Cow::Borrowed("unguarded_access"));
     /// Someone acted as another principal outside a request.

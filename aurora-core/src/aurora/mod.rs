@@ -10,6 +10,7 @@ mod open;
 mod postgres;
 mod routes;
 mod sqlite;
+mod token;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,6 @@ use crate::load::{Limiter, Limits};
 use crate::mail::{Mailer, Outbox, OutboxParts, Templates};
 use crate::policy::functions::{Answer, Value};
 use crate::policy::{Policies, PolicyErrors};
-use crate::session::token::TokenOptions;
 use crate::session::{Sessions, SessionsParts};
 use crate::types::{Code, Error, Principal, Result, Secret, Timestamp};
 use crate::validate::BreachedPasswords;
@@ -376,10 +376,8 @@ impl Builder {
             Keyring::open(&*provider, &DatabaseKeys::new(keys), &*clock, Arc::clone(&entropy)).await?;
         let (store, owner) = opening.finish(&keyring).await?;
         let shared = store.shared();
-        let mut options = TokenOptions::new(settings.issuer());
-        options.lifetime = settings.tokens.access_lifetime;
-        options.longest = options.longest.max(options.lifetime);
-        let tokens = self.given.tokens(&keyring, &shared, (options, settings.profile), &*clock).await?;
+        let options = (token::options(&settings), settings.profile);
+        let tokens = self.given.tokens(&keyring, &shared, options, &*clock).await?;
         let passwords = hasher(&settings, &keyring, &entropy)?;
         let audit = self.audit.unwrap_or_else(|| Arc::new(DatabaseAudit::new(Arc::clone(&entropy))));
         let outbox = Outbox::new(OutboxParts {

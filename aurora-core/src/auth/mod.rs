@@ -43,6 +43,7 @@ mod admin;
 mod anonymous;
 mod api_keys;
 mod clear;
+mod cookie_session;
 mod describe;
 mod devices;
 mod factors;
@@ -79,6 +80,7 @@ pub use account::{Account, IssuedSession};
 pub use admin::{Ban, GeneratedLink, LinkWish, UserPatch};
 pub use api_keys::NewApiKey;
 pub use factors::{ChallengedFactor, DeletedFactor, EnrolledFactor, FactorWish};
+pub(crate) use cookie_session::Forgery;
 pub use hook::SignUpHook;
 pub use hooks::{
     BeforeUserCreated, CustomClaims, HookError, Hooks, PasswordDecision, PasswordVerification,

@@ -5,12 +5,14 @@
 //! 3. [`Settings::weaknesses`] names everything that production refuses, each with its one-line fix.
 //! 4. Nothing here reads the environment or a file: the host hands values in.
 
+mod cookies;
 mod factors;
 mod network;
 mod origin;
 mod production;
 mod settings;
 
+pub use cookies::CookieSessions;
 pub use factors::Factors;
 pub use network::Network;
 pub use origin::Origin;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Factors, Network, Origin};
+use super::{CookieSessions, Factors, Network, Origin};
 use crate::types::Secret;
 
 /// Where the service runs.
@@ -218,6 +218,8 @@ pub struct Settings {
     pub redirects: Vec<String>,
     /// Application keys.
     pub api_keys: ApiKeys,
+    /// Sessions in cookies, for browser apps. Off by default.
+    pub cookies: CookieSessions,
     /// Origins whose pages may call across origins. None by default: same-origin pages need none.
     pub cors_origins: Vec<Origin>,
     /// Proxies whose forwarded headers are believed. None by default: the socket's address counts.
@@ -241,6 +243,7 @@ impl Settings {
             factors: Factors::default(),
             redirects: Vec::new(),
             api_keys: ApiKeys::default(),
+            cookies: CookieSessions::default(),
             cors_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             body_limit: 256 * 1024,

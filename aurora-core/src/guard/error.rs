@@ -8,6 +8,11 @@ use sqlx::error::{DatabaseError, ErrorKind};
 
 use crate::types::{Code, Error};
 
+/// What a principal that is here to read hears when it writes.
+pub(crate) fn reads_only() -> Error {
+    Error::new(Code::ReadOnlyTransaction, "A GET by cookie only reads; ask with another method")
+}
+
 /// The same failure for who asked through sqlx.
 pub(super) fn as_sqlx(error: Error) -> sqlx::Error {
     if error.code() == Code::NotFound {

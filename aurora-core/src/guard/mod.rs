@@ -33,6 +33,7 @@ mod sqlite;
 mod telling;
 mod transaction;
 
+pub(crate) use error::reads_only;
 pub use guarded::{Guard, Guarded, Unguarded};
 pub(crate) use json_row::{Asked, columns};
 pub use options::GuardOptions;

@@ -7,6 +7,7 @@ use http::{Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::csrf::Effect;
 use super::reason::Reasons;
 use super::render::{ApiVersion, render};
 use super::{Http, Peer};
@@ -64,7 +65,8 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// Who asks. Whoever sent no token is anonymous.
+    /// Who asks. Whoever sent no token and no cookie is anonymous; by GET a cookie only reads
+    /// ([`Principal::reads_only`]).
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
@@ -167,8 +169,9 @@ pub(super) enum Presented<'a> {
 impl Http {
     /// Asks who sends a request of the host's own routes.
     ///
-    /// No token: anonymous. A token that does not verify, has expired or whose session ended: 401, never
-    /// anonymous. Two `Authorization` headers: 400. A service key is recorded, once per key, address and minute,
+    /// No token and no cookie: anonymous. One that does not verify, has expired or whose session ended: 401, never
+    /// anonymous. A change by cookie that the site's own page did not ask for, or without its session's token: 403.
+    /// Two `Authorization` headers: 400. A service key is recorded, once per key, address and minute,
     /// before it opens anything.
     pub async fn admit(&self, head: &Parts, peer: Peer) -> Result<Admitted, Rejection> {
         let (version, reasons) = (ApiVersion::of(&head.headers), self.reasons());
@@ -177,10 +180,11 @@ impl Http {
         let admitted = async {
             self.check_host(&head.uri, &head.headers)?;
             self.look_at_keys(head, address, request).await?;
-            // The origin is not asked for here: cookies sign no one in, so a foreign page has nothing to ride on.
+            // The origin is asked for where a cookie says who asks: on anything else a foreign page cannot ride.
             match self.presented(&head.headers)? {
                 Presented::Nothing | Presented::Key(Role::Anon | Role::Authenticated, _) => {
-                    Ok(Principal::anonymous())
+                    let found = self.by_cookie(head, Effect::of(&head.method)).await.map_err(unauthorized)?;
+                    Ok(found.unwrap_or_else(Principal::anonymous))
                 }
                 Presented::Key(Role::Service, key) => {
                     self.record_service(key, ApiScope::Data, head.uri.path(), address, request).await?;
@@ -194,7 +198,10 @@ impl Http {
                 let at = self.auth().sessions().parts().clock.now();
                 Ok(Admitted { principal, request, address, at, version, reasons })
             }
-            Err(error) => Err(Rejection { error, request, version, reasons }),
+            Err(error) => {
+                let error = self.refuse_host_cookie(head, address, request, error).await;
+                Err(Rejection { error, request, version, reasons })
+            }
         }
     }
 
@@ -256,7 +263,7 @@ impl Http {
 }
 
 /// The header's value, if it is there once; a second one is refused, not chosen from.
-fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>> {
+pub(super) fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),

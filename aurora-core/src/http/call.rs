@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri};
 
 use super::cors::Cors;
+use super::csrf::Forgeries;
 use super::keys::Keys;
 use super::reason::Reasons;
 use super::render::{ApiVersion, empty_response, finish, render};
@@ -33,6 +34,7 @@ struct Inner {
     reasons: Reasons,
     service_uses: ServiceUses,
     refusals: ServiceUses,
+    forgeries: Forgeries,
 }
 
 impl fmt::Debug for Http {
@@ -50,7 +52,8 @@ impl Http {
         let (keys, cors) = (Keys::new(&auth.settings().api_keys), Cors::new(auth.settings()));
         let reasons = Reasons::of(auth.settings().profile);
         let (service_uses, refusals) = (ServiceUses::default(), ServiceUses::default());
-        Self(Arc::new(Inner { auth, keys, cors, reasons, service_uses, refusals }))
+        let forgeries = Forgeries::default();
+        Self(Arc::new(Inner { auth, keys, cors, reasons, service_uses, refusals, forgeries }))
     }
 
     /// Where our routes are mounted.
@@ -91,6 +94,14 @@ impl Http {
         &self.0.refusals
     }
 
+    pub(super) fn cors(&self) -> &Cors {
+        &self.0.cors
+    }
+
+    pub(super) fn forgeries(&self) -> &Forgeries {
+        &self.0.forgeries
+    }
+
     /// Answers a request of ours, prefix included. Total: every failure is a response.
     pub async fn call(&self, request: Request<Vec<u8>>, peer: Peer) -> Response<Vec<u8>> {
         let (head, body) = request.into_parts();
@@ -114,10 +125,12 @@ impl Http {
                     let handled = self.handle(route, segment, &head, &body, &client);
                     contain(tracing::Instrument::instrument(handled, span.clone())).await
                 };
-                let response = match &handled {
+                let (handled, cookies) = self.refuse_cookie(route, &head, &body, &client, handled).await;
+                let mut response = match &handled {
                     Ok(response) => response.clone(),
                     Err(error) => self.render(error, version, id),
                 };
+                response.headers_mut().extend(cookies);
                 record_outcome(&span, response.status(), None, handled.as_ref().err());
                 response
             }

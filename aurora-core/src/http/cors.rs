@@ -1,7 +1,8 @@
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HOST, HeaderMap, HeaderName, HeaderValue,
+    ORIGIN, VARY,
 };
 use http::uri::Authority;
 use http::{Method, Response, StatusCode, Uri};
@@ -15,7 +16,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
 );
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 
-/// Which pages may call from elsewhere. Never with cookies: no answer allows credentials.
+/// Which pages may call from elsewhere. With cookies only where sessions may be in them, and then no site but our own.
 #[derive(Debug)]
 pub(super) struct Cors {
     allowed: Vec<Origin>,
@@ -23,6 +24,8 @@ pub(super) struct Cors {
     own: Vec<Origin>,
     /// In development the site is also whatever name this machine is called by.
     development: bool,
+    /// Whether pages of allowed origins may send our cookies along.
+    credentials: bool,
 }
 
 impl Cors {
@@ -37,10 +40,11 @@ impl Cors {
             allowed,
             own: site.into_iter().chain(api).collect(),
             development: settings.profile == Profile::Development,
+            credentials: settings.cookies.is_on(),
         }
     }
 
-    fn allows(&self, origin: &str) -> bool {
+    pub(super) fn allows(&self, origin: &str) -> bool {
         self.allowed.iter().any(|allowed| allowed.as_str() == origin)
     }
 
@@ -59,6 +63,9 @@ impl Cors {
         }
         out.insert(ACCESS_CONTROL_ALLOW_ORIGIN, headers.get(ORIGIN).cloned()?);
         out.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+        if self.credentials {
+            out.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
         // A page of an allowed origin may send what it likes: none of our decisions rests on a header's absence.
         if let Some(asked) = headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
             out.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
@@ -67,8 +74,12 @@ impl Cors {
         Some(response)
     }
 
-    /// Lets a page of an allowed origin read the answer.
+    /// Lets a page of an allowed origin read the answer, and no cache give it to somebody else: unlike an answer to
+    /// `Authorization`, one to a cookie may be kept by whoever stands between (RFC 9111 s3.5).
     pub(super) fn decorate(&self, request: &HeaderMap, response: &mut HeaderMap) {
+        if self.credentials {
+            response.append(VARY, HeaderValue::from_static("cookie"));
+        }
         if self.allowed.is_empty() {
             return;
         }
@@ -77,6 +88,9 @@ impl Cors {
         if self.allows(origin) {
             response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, value.clone());
             response.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+            if self.credentials {
+                response.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            }
         }
     }
 
@@ -106,20 +120,25 @@ impl Cors {
             return Ok(());
         }
         let origin = one(headers, ORIGIN).ok_or_else(refused)?;
-        let same = |site: &Origin| site.as_str() == origin;
-        // Of this machine: `check_host` has refused every other name.
-        let host = host(uri, headers).filter(|host| self.development && is_loopback(host));
-        let own = origin
-            .split_once("://")
-            .is_some_and(|(_, authority)| host.is_some_and(|host| host.eq_ignore_ascii_case(authority)));
-        if self.allows(origin) || self.own.iter().any(same) || own {
+        if self.allows(origin) || self.is_own(origin, uri, headers) {
             return Ok(());
         }
         Err(refused())
     }
+
+    /// Whether `origin` is the site's own.
+    pub(super) fn is_own(&self, origin: &str, uri: &Uri, headers: &HeaderMap) -> bool {
+        let same = |site: &Origin| site.as_str() == origin;
+        // Of this machine: `check_host` has refused every other name.
+        let host = host(uri, headers).filter(|host| self.development && is_loopback(host));
+        let named = origin
+            .split_once("://")
+            .is_some_and(|(_, authority)| host.is_some_and(|host| host.eq_ignore_ascii_case(authority)));
+        self.own.iter().any(same) || named
+    }
 }
 
-fn refused() -> Error {
+pub(super) fn refused() -> Error {
     Error::new(Code::OriginNotAllowed, "This origin is not allowed")
 }
 

@@ -4,7 +4,8 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::admit::{Presented, no_bearer};
-use super::body::{PasswordBody, RefreshBody, SignUpBody, UserBody, parameter, read_json};
+use super::body::{PasswordBody, SignUpBody, UserBody, parameter, read_json};
+use super::csrf::Effect;
 use super::mailed::come_back;
 use super::render::{empty_response, json_response};
 use super::routes::Operation;
@@ -30,6 +31,7 @@ impl Http {
         }
         self.check_host(&head.uri, &head.headers)?;
         self.check_origin(head)?;
+        self.check_delivery(head)?;
         let grant = parameter(head.uri.query(), "grant_type")?;
         // A refresh has a limit of its own, which is told apart from a refusal.
         if !(route.operation == Operation::Token && grant == Some("refresh_token")) {
@@ -46,6 +48,7 @@ impl Http {
             Operation::UpdateUser => self.update_user(head, body, client).await,
             Operation::SignOut => self.sign_out(head, client).await,
             Operation::Settings => ok(self.auth().settings_json()),
+            Operation::CsrfToken => self.csrf_token(head).await,
             Operation::Health => ok(self.auth().health_json()),
             Operation::Keys => {
                 let mut response = json_response(StatusCode::OK, self.auth().jwks_json());
@@ -102,7 +105,9 @@ impl Http {
     pub(super) async fn signed_in(&self, head: &Parts) -> Result<Principal> {
         match self.presented(&head.headers)? {
             Presented::Token(token) => self.auth().sessions().admit(token).await,
-            Presented::Nothing | Presented::Key(..) => Err(no_bearer()),
+            Presented::Nothing | Presented::Key(..) => {
+                self.by_cookie(head, Effect::of(&head.method)).await?.ok_or_else(no_bearer)
+            }
         }
     }
 
@@ -111,7 +116,7 @@ impl Http {
         let body: SignUpBody = read_json(&head.headers, body)?;
         let data = body.data.map(|data| Value::Object(data).to_string());
         let Some(email) = address(body.email, body.phone.as_deref())? else {
-            return ok(self.auth().sign_in_anonymously(data, client).await?.to_json()?);
+            return self.give(head, &self.auth().sign_in_anonymously(data, client).await?, client).await;
         };
         let back = come_back(head, body.code_challenge, body.code_challenge_method)?;
         let password = body
@@ -119,7 +124,7 @@ impl Http {
             .filter(|password| !password.expose().is_empty())
             .ok_or_else(|| Error::new(Code::ValidationFailed, "Signup requires a valid password"))?;
         match self.auth().sign_up(SignUp { email, password, data, back }, client).await? {
-            SignedUp::Session(session) => ok(session.to_json()?),
+            SignedUp::Session(session) => self.give(head, &session, client).await,
             SignedUp::Pending(account) => ok(account.to_json()?),
         }
     }
@@ -132,16 +137,10 @@ impl Http {
                 let missing = || Error::new(Code::ValidationFailed, "missing email or phone");
                 let email = address(body.email, body.phone.as_deref())?.ok_or_else(missing)?;
                 let password = body.password.unwrap_or_else(|| Secret::new(String::new()));
-                ok(self.auth().sign_in(Credentials { email, password }, client).await?.to_json()?)
+                let session = self.auth().sign_in(Credentials { email, password }, client).await?;
+                self.give(head, &session, client).await
             }
-            Some("refresh_token") => {
-                let body: RefreshBody = read_json(&head.headers, body)?;
-                let token = body
-                    .refresh_token
-                    .filter(|token| !token.expose().is_empty())
-                    .ok_or_else(|| Error::new(Code::ValidationFailed, "refresh_token required"))?;
-                ok(self.auth().refresh(&token, client).await?.to_json()?)
-            }
+            Some("refresh_token") => self.refresh(head, body, client).await,
             Some("pkce") => self.exchange(head, body, client).await,
             Some("id_token") => Err(switched_off(Operation::Authorize)),
             Some("web3") => Err(Error::new(Code::Web3ProviderDisabled, "Web3 provider is disabled")),
@@ -170,7 +169,9 @@ impl Http {
             None | Some("") => Scope::default(),
             Some(scope) => scope.parse()?,
         };
-        let Presented::Token(token) = self.presented(&head.headers)? else { return Err(no_bearer()) };
+        let Presented::Token(token) = self.presented(&head.headers)? else {
+            return self.sign_out_by_cookie(head, scope, client).await;
+        };
         let sessions = self.auth().sessions();
         let (principal, scope) = match sessions.admit(token).await {
             Ok(principal) => (principal, scope),

@@ -54,7 +54,7 @@ impl Http {
     }
 
     pub(super) async fn reauthenticate(&self, head: &Parts, client: &Client) -> Answer {
-        let principal = self.signed_in(head).await?;
+        let principal = self.signed_in_to_change(head).await?;
         self.auth().send_nonce(&principal, client).await?;
         ok("{}".to_owned())
     }
@@ -76,7 +76,7 @@ impl Http {
             }
         };
         match verified {
-            Verified::Session(session) => ok(session.to_json()?),
+            Verified::Session(session) => self.give(head, &session, client).await,
             Verified::HalfChanged => ok(json!({ "msg": HALF, "code": "200" }).to_string()),
         }
     }
@@ -135,7 +135,7 @@ impl Http {
             return Err(Error::new(Code::ValidationFailed, sentence));
         };
         match self.auth().exchange(&code, &verifier, client).await? {
-            Verified::Session(session) => ok(session.to_json()?),
+            Verified::Session(session) => self.give(head, &session, client).await,
             Verified::HalfChanged => ok(json!({ "msg": HALF, "code": "200" }).to_string()),
         }
     }

@@ -6,6 +6,9 @@
 //! 1. [`Http::call`] is total: every failure is a response, a panic in a host's hook included.
 //! 2. A path is matched as it is written. `//token`, `/token/` and `/Token` are not our routes.
 //! 3. A token counts in one place only, the `Authorization` header, once. In a query it is ignored.
+//!    Where the settings put sessions in cookies, a request without that header is whose its cookie says; the two
+//!    never mix. What a cookie signs changes something only where the browser says that the site's own page asks,
+//!    and with the token of its session (`X-CSRF-Token`).
 //! 4. Application keys are matched by their hash, in constant time, and never parsed; whoever sends one is an
 //!    application, not a user.
 //!    The use of a service key is recorded before it opens anything, once per key, address and minute.
@@ -47,7 +50,10 @@ mod admit;
 mod body;
 mod call;
 mod client_keys;
+mod cookie_session;
+mod cookies;
 mod cors;
+mod csrf;
 mod ended;
 mod factors;
 mod handlers;

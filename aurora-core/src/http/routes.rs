@@ -48,6 +48,7 @@ pub(super) enum Operation {
     VerifyRecoveryCode,
     ListFactors,
     DeleteFactor,
+    CsrfToken,
 }
 
 impl Route {
@@ -64,7 +65,7 @@ impl Route {
     /// Whether it wants a signed-in user. Every such route has a test in which it refuses.
     pub fn needs_user(&self) -> bool {
         use Operation::{
-            ChallengeFactor, EndSession, EnrollFactor, GenerateRecoveryCodes, LinkIdentity, ListSessions,
+            ChallengeFactor, CsrfToken, EndSession, EnrollFactor, GenerateRecoveryCodes, LinkIdentity, ListSessions,
             ReadUser, Reauthenticate, RemoveFactor, SignOut, UnlinkIdentity, UpdateUser, VerifyFactor,
             VerifyRecoveryCode,
         };
@@ -84,6 +85,7 @@ impl Route {
                 | RemoveFactor
                 | GenerateRecoveryCodes
                 | VerifyRecoveryCode
+                | CsrfToken
         )
     }
 
@@ -142,6 +144,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/user/identities/authorize", Operation::LinkIdentity),
     route("DELETE", "/user/identities/{id}", Operation::UnlinkIdentity),
     route("POST", "/sso", Operation::SingleSignOn),
+    route("GET", "/csrf", Operation::CsrfToken),
     route("GET", "/mailbox", Operation::Mailbox),
     route("GET", "/mailbox.json", Operation::MailboxJson),
     route("POST", "/factors", Operation::EnrollFactor),

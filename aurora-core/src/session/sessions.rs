@@ -336,7 +336,11 @@ impl Sessions {
             is_anonymous: false,
             issued_at: now,
         };
-        parts.tokens.issue_with(&claims, &more.0).map(drop)
+        if parts.tokens.issue_with(&claims, &more.0)?.expose().len() > parts.tokens.longest_written() {
+            let text = "`user_metadata` and `app_metadata` are too large for a token";
+            return Err(Error::new(Code::ValidationFailed, text));
+        }
+        Ok(())
     }
 
     pub(crate) fn parts(&self) -> &SessionsParts {

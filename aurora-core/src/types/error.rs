@@ -291,6 +291,9 @@ codes! {
     OverCapacity = "over_capacity", 503;
     /// The origin is not on the allow-list.
     OriginNotAllowed = "origin_not_allowed", 403;
+    /// A change that a cookie signs came without its session's token: read it from the cookie `__Host-aurora-csrf`,
+    /// or from `GET /csrf`, and send it as `X-CSRF-Token`.
+    CsrfTokenInvalid = "csrf_token_invalid", 403;
     /// A row policy or a missing grant refused the statement (PostgreSQL's 42501).
     InsufficientPrivilege = "42501", 403;
     /// A unique constraint was violated (PostgreSQL's 23505).
@@ -305,6 +308,8 @@ codes! {
     BadStatement = "42601", 500;
     /// The statement uses a construct that guarded SQL does not carry; the message names it (PostgreSQL's 0A000).
     StatementNotSupported = "0A000", 500;
+    /// A GET that a cookie signs only reads; ask with another method (PostgreSQL's 25006).
+    ReadOnlyTransaction = "25006", 403;
     /// The transaction failed earlier; roll back and start again (PostgreSQL's 25P02).
     TransactionPoisoned = "25P02", 500;
     /// The statement ran into its time or memory limit (PostgreSQL's 57014).

@@ -34,6 +34,7 @@ impl Role {
 #[derive(Clone)]
 pub struct Principal(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     role: Role,
     user: Option<UserId>,
@@ -41,6 +42,7 @@ struct Inner {
     tenant: Option<TenantId>,
     /// A JSON object, as text.
     claims: Arc<str>,
+    reads_only: bool,
     /// What they say of roles, read when it is first asked for.
     held: OnceLock<Held>,
 }
@@ -93,14 +95,26 @@ impl Principal {
         merged.retain(|name, _| name != "sub" && name != "role");
         merged.extend(own.into_iter().filter(|(name, _)| name == "sub" || name == "role"));
         let claims = Arc::from(Value::Object(merged).to_string());
-        Some(Self::build(inner.role, inner.user, inner.session, inner.tenant.clone(), claims))
+        Some(Self(Arc::new(Inner { claims, ..Inner::clone(inner) })))
     }
 
     /// The same principal within a tenant.
     #[must_use]
     pub fn in_tenant(&self, tenant: TenantId) -> Self {
-        let inner = &self.0;
-        Self::build(inner.role, inner.user, inner.session, Some(tenant), Arc::clone(&inner.claims))
+        Self(Arc::new(Inner { tenant: Some(tenant), ..Inner::clone(&self.0) }))
+    }
+
+    /// The same principal where nothing may change: a guarded statement of theirs that writes is refused
+    /// ([`Code::ReadOnlyTransaction`](super::Code::ReadOnlyTransaction)). What a cookie stands for in a GET: any page
+    /// can have a browser send one.
+    #[must_use]
+    pub fn to_read(&self) -> Self {
+        Self(Arc::new(Inner { reads_only: true, ..Inner::clone(&self.0) }))
+    }
+
+    /// Whether it is here to read.
+    pub fn reads_only(&self) -> bool {
+        self.0.reads_only
     }
 
     fn build(
@@ -110,7 +124,7 @@ impl Principal {
         tenant: Option<TenantId>,
         claims: Arc<str>,
     ) -> Self {
-        Self(Arc::new(Inner { role, user, session, tenant, claims, held: OnceLock::new() }))
+        Self(Arc::new(Inner { role, user, session, tenant, claims, held: OnceLock::new(), reads_only: false }))
     }
 
     /// Whether the user holds that role of the service's own (`user_roles` of the claims). The service itself is no

@@ -213,6 +213,7 @@ impl Fixture {
         }
         let mut token_options = TokenOptions::new(options.settings.issuer());
         token_options.lifetime = options.settings.tokens.access_lifetime;
+        token_options.longest_written = options.settings.cookies.longest_token();
         let signing = Arc::new(DatabaseSigningKeys::new(Arc::clone(&shared)));
         let tokens = match options.given {
             Some(given) => given(token_options),

@@ -18,6 +18,7 @@ mod basics;
 mod claims;
 mod fixture;
 mod functions;
+mod reading;
 mod schema;
 mod semantics;
 mod streams;

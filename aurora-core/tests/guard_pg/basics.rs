@@ -206,3 +206,20 @@ async fn who_serves_sees_all_and_only_what_is_granted() {
     fixture.anon().query("INSERT INTO drops VALUES ('x')").execute().await.unwrap();
     assert_eq!(ids(&fixture.ann(), "SELECT count(*) FROM drops").await, [0]);
 }
+
+/// asvs(V3.5.3): a function that a SELECT calls writes nothing either where its caller is here to read.
+#[tokio::test]
+async fn a_function_writes_nothing_for_who_is_here_to_read() {
+    let schema = format!(
+        "{SCHEMA} CREATE FUNCTION drop_it() RETURNS bigint LANGUAGE plpgsql AS
+           'BEGIN INSERT INTO public.drops VALUES (''x''); RETURN 1; END';"
+    );
+    let fixture = Fixture::build(&schema, ROWS, POLICIES, Default::default(), 1).await.unwrap();
+    let ann = fixture.ann();
+    let reader = fixture.guard.guarded(ann.principal().to_read());
+    let refused = reader.query_as::<(i64,)>("SELECT drop_it()").fetch_one().await.unwrap_err();
+    assert_eq!(refused.code(), Code::ReadOnlyTransaction, "{refused:?}");
+    let refused = reader.query_as::<(i64,)>("SELECT drop_it()").fetch().next().await.unwrap().unwrap_err();
+    assert_eq!(refused.code(), Code::ReadOnlyTransaction, "{refused:?}");
+    assert_eq!(ids(&ann, "SELECT drop_it()").await, [1]);
+}

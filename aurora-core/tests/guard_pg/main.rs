@@ -10,6 +10,8 @@ mod fixture;
 mod forging;
 mod install;
 mod pooler;
+#[path = "../guard/reading.rs"]
+mod reading;
 #[path = "../guard/semantics.rs"]
 mod semantics;
 mod service;

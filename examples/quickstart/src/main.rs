@@ -5,7 +5,7 @@ mod page;
 mod settings;
 mod teams;
 
-use aurora_axum::config::Autoconfirm;
+use aurora_axum::config::{Autoconfirm, CookieSessions};
 use aurora_axum::{Aurora, Database, HostRoutes, Migrations, Profile};
 use axum::Router;
 use axum::routing::get;
@@ -15,15 +15,21 @@ use settings::Settings;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let settings = Settings::from_environment()?;
-    let here = format!("http://{}", settings.address);
     let mut builder = Aurora::builder()
         .profile(Profile::Development)
         .database(Database::url(&settings.database_url)?)
         .key_file(&settings.key_file)
-        .site_url(settings.site_url.clone().unwrap_or(here))
+        .site_url(settings.site_url.clone())
         .configure({
             let (confirm, service_key) = (settings.confirm_emails, settings.service_key.clone());
+            let (cookies, app) = (settings.cookie_sessions, settings.app_origin.clone());
+            let origin = app.as_deref().map(str::parse).transpose()?;
             move |chosen| {
+                if cookies {
+                    chosen.cookies = CookieSessions::On;
+                }
+                chosen.redirects.extend(app.map(|app| format!("{app}/**")));
+                chosen.cors_origins.extend(origin);
                 if confirm {
                     chosen.sign_ups.autoconfirm = Autoconfirm::Off;
                 }

@@ -1,5 +1,5 @@
-//! What the environment may set: `PORT`, `DATA_DIR`, `DATABASE_URL`, `CONFIRM_EMAILS`, `SERVICE_KEY`; and what a
-//! Supabase project brings: `API_URL`, `SITE_URL`, `JWT_SECRET`, `JWT_KEYS`.
+//! What the environment may set: `PORT`, `DATA_DIR`, `DATABASE_URL`, `SITE_URL`, `CONFIRM_EMAILS`, `SERVICE_KEY`,
+//! `APP_ORIGIN`, `COOKIE_SESSIONS`; and what a Supabase project brings: `API_URL`, `JWT_SECRET`, `JWT_KEYS`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -9,12 +9,16 @@ pub(crate) struct Settings {
     pub(crate) address: SocketAddr,
     pub(crate) database_url: String,
     pub(crate) key_file: PathBuf,
+    /// Its public address.
+    pub(crate) site_url: String,
+    /// A front end of another origin: its pages may call, and links in mails may lead there.
+    pub(crate) app_origin: Option<String>,
+    /// Whether a page may have its session in cookies.
+    pub(crate) cookie_sessions: bool,
     /// Whether a registration waits for its mail, which the mailbox page shows.
     pub(crate) confirm_emails: bool,
     /// The key with which a service of yours administers users. None: nobody does.
     pub(crate) service_key: Option<String>,
-    /// Where the front end is, if not here.
-    pub(crate) site_url: Option<String>,
     /// Where clients find this service, if the front end is elsewhere.
     pub(crate) api_url: Option<String>,
     /// A project's HS256 secret, which its `anon` and `service_role` keys are signed with.
@@ -35,15 +39,18 @@ impl Settings {
         let data = PathBuf::from(variable("DATA_DIR").unwrap_or_else(|| "data".to_owned()));
         private_folder(&data)
             .map_err(|error| format!("cannot make DATA_DIR `{}`: {error}", data.display()))?;
+        // Development listens on loopback only.
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Ok(Self {
-            // Development listens on loopback only.
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            address,
+            site_url: variable("SITE_URL").unwrap_or_else(|| format!("http://{address}")),
+            app_origin: variable("APP_ORIGIN"),
+            cookie_sessions: variable("COOKIE_SESSIONS").is_some(),
             database_url: variable("DATABASE_URL")
                 .unwrap_or_else(|| format!("sqlite://{}", data.join("quickstart.db").display())),
             key_file: data.join("aurora.key"),
             confirm_emails: variable("CONFIRM_EMAILS").is_some(),
             service_key: variable("SERVICE_KEY"),
-            site_url: variable("SITE_URL"),
             api_url: variable("API_URL"),
             jwt_secret: variable("JWT_SECRET"),
             jwt_keys: variable("JWT_KEYS"),

@@ -135,10 +135,14 @@ impl Actor {
 
     /// The text that runs, if wall one lets it through.
     pub(super) fn admit(&self, sql: &str) -> Result<wall::Admitted> {
-        match self.wall {
-            Wall::Stands => wall::admit(sql, self.principal.role()),
-            Wall::Taken => Ok(wall::unchecked(sql, self.principal.role())),
+        let admitted = match self.wall {
+            Wall::Stands => wall::admit(sql, self.principal.role())?,
+            Wall::Taken => wall::unchecked(sql, self.principal.role()),
+        };
+        if admitted.writes && self.principal.reads_only() {
+            return Err(crate::guard::reads_only());
         }
+        Ok(admitted)
     }
 
     /// A transaction as this principal. `limit` is what one statement may take.
@@ -149,6 +153,11 @@ impl Actor {
             Role::Service => SERVICE,
         };
         let claims = self.claims.get_or_init(|| claims(&self.principal));
+        // A function that a SELECT calls may write, too.
+        let mode = match mode {
+            Mode::ReadWrite if self.principal.reads_only() => Mode::ReadOnly,
+            mode => mode,
+        };
         let mut bind = Bind::new(role, claims, mode);
         bind.statement_timeout = Some(limit);
         bind.lock_timeout = Some(self.engine.options.statement_budget);

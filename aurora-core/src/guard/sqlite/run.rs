@@ -60,6 +60,15 @@ impl Actor {
         Caller { role, claims: Arc::clone(claims), known: *known }
     }
 
+    /// The text that runs, if it may.
+    fn rewrite(&self, caller: &Caller, sql: &str) -> Result<Arc<Rewritten>> {
+        let rewritten = self.engine.rewrite(caller.role, caller.known, sql)?;
+        if rewritten.writes && self.principal.reads_only() {
+            return Err(crate::guard::reads_only());
+        }
+        Ok(rewritten)
+    }
+
     /// The base tables the parser saw and those SQLite asked about, for the test that compares the two.
     pub(in crate::guard) async fn compare_readings(&self, sql: &str) -> Result<(Vec<String>, Vec<String>)> {
         let engine = self.engine();
@@ -121,7 +130,7 @@ async fn run_once(
 ) -> Result<(Vec<SqliteRow>, Done)> {
     let engine = actor.engine();
     let caller = actor.caller();
-    let rewritten = engine.rewrite(caller.role, caller.known, sql)?;
+    let rewritten = actor.rewrite(&caller, sql)?;
     let mut lease = engine.lease(&rewritten).await?;
     run_on(actor, &mut lease, &caller, &rewritten, arguments, one).await
 }
@@ -136,7 +145,7 @@ async fn run_in(
     let caller = actor.caller();
     let mut held = slot.hold().await?;
     let outcome = async {
-        let rewritten = actor.engine().rewrite(caller.role, caller.known, sql)?;
+        let rewritten = actor.rewrite(&caller, sql)?;
         let lease = held.lease(&rewritten)?;
         run_on(actor, lease, &caller, &rewritten, arguments, one).await
     }
@@ -181,8 +190,7 @@ pub(in crate::guard) fn steps<'a>(
 ) -> BoxStream<'a, Result<Step>> {
     async_stream::try_stream! {
         let engine = actor.engine();
-        let Caller { role, known, .. } = actor.caller();
-        let rewritten = engine.rewrite(role, known, &sql)?;
+        let rewritten = actor.rewrite(&actor.caller(), &sql)?;
         let held = match slot {
             Some(slot) => slot.hold().await?,
             None => Held::own(engine.lease(&rewritten).await?),

@@ -28,6 +28,9 @@ pub struct TokenOptions {
     pub lifetime: Duration,
     /// The longest `exp - iat` accepted, also of tokens that a configured key signed elsewhere. An hour.
     pub longest: Duration,
+    /// The longest token, in bytes, that metadata may come to when it is written. 8 KiB, as long as one that is read;
+    /// less where tokens travel in cookies.
+    pub longest_written: usize,
     /// By how much clocks may differ, at most a minute. None: this process issues and reads by one clock.
     pub leeway: Duration,
 }
@@ -39,6 +42,7 @@ impl TokenOptions {
             issuer: issuer.into(),
             lifetime: Duration::from_secs(15 * 60),
             longest: Duration::from_secs(60 * 60),
+            longest_written: MAX_TOKEN,
             leeway: Duration::ZERO,
         }
     }
@@ -225,6 +229,11 @@ impl TokenKeys {
     pub(crate) async fn next_key(&self, now: Timestamp) -> Result<SigningKeyRecord> {
         let Source::Sealed { keyring, store } = &self.0.source else { return Err(given()) };
         new_key(keyring, &store.load_all().await?, now)
+    }
+
+    /// The longest token that metadata may come to.
+    pub(crate) fn longest_written(&self) -> usize {
+        self.0.options.longest_written
     }
 
     /// Whether tokens of the key `kid` verify.

@@ -1,14 +1,15 @@
 //! The contract of an adapter as a suite of HTTP exchanges: every adapter serves the same routes over a real socket,
 //! and every adapter answers alike.
 //!
-//! An adapter's test serves, from an Aurora over [`SQLITE`] or [`POSTGRES`] with [`POLICIES`] and the origin
-//! `https://spa.example.com`, these routes:
+//! An adapter's test serves, from an Aurora over [`SQLITE`] or [`POSTGRES`] with [`POLICIES`], the origin
+//! `https://spa.example.com` and sessions in cookies, these routes:
 //!
 //! | route | |
 //! | --- | --- |
 //! | private `GET /notes` | the caller's notes as `[{"id", "title"}]`, by id |
 //! | private `POST /notes` | `{"title"}`, validated to hold 1 to 80 characters: the new note |
 //! | private `GET /notes/{id}` | `{"id", "title"}` by `Owned` |
+//! | private `GET /touch` | a GET that should not: it writes a note `touched` and answers with it |
 //! | private `GET /me` | `{"id", "email", "aal"}` of the current user |
 //! | private `GET /vault` | `[{"id", "title"}]` of the table `vault` |
 //! | private `GET /fresh` | `fresh`, if a second factor was used within 300 seconds |
@@ -21,6 +22,7 @@
 //! [`conforms`] asks everything, fails at the first answer that is not the contract's, and gives back what was
 //! answered without what differs from run to run, so that two adapters can be compared.
 
+mod cookies;
 mod factors;
 mod flows;
 mod keys;
@@ -99,6 +101,7 @@ pub async fn conforms(served: &Served) -> Result<Vec<Exchange>> {
     routes::all(&mut run).await?;
     factors::all(&mut run).await?;
     keys::all(&mut run).await?;
+    cookies::all(&mut run).await?;
     Ok(run.seen)
 }
 
@@ -108,6 +111,11 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// The own origin of a page of the service's.
+    fn origin(&self) -> String {
+        format!("http://{}", self.served.address)
+    }
+
     /// Sends a request, asks for this status, and keeps what was answered.
     async fn ask(&mut self, name: &str, ask: Ask, status: u16) -> Result<Answer> {
         let answer = ask.send(self.served.address).await?;

@@ -68,7 +68,7 @@ impl Exchange {
             if HEADERS.contains(&header.as_str()) {
                 headers
                     .entry(header.clone())
-                    .and_modify(|all| *all = format!("{all}, {value}"))
+                    .and_modify(|all| *all = format!("{all}, {}", placeholders(value)))
                     .or_insert_with(|| placeholders(value));
             }
         }
@@ -106,6 +106,7 @@ fn placeholders(text: &str) -> String {
         let patterns = [
             (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<jwt>"),
             (r"art_[\w-]+", "<refresh token>"),
+            (r"csrf_[\w-]{43}", "<csrf token>"),
             (r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", "<uuid>"),
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"),
         ];
