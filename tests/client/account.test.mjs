@@ -1,74 +1,14 @@
-// The account in the page: a forgotten password, a new password, a new address. Registrations wait for their mail here.
+// The account in the page: a new password, a new address, other devices. Registrations wait for their mail here.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   LOOKS, assertClean, assertUsable, heading, mail, openAccount, press, shoot, signIn, signOut, signUpByMail, someone, testNoTroubles,
-  told, typePassword, visit, warned,
+  told, visit, warned,
 } from './browser.mjs';
 import { address, password } from './support.mjs';
 
-const inside = (page) => heading(page, 'Notes').waitFor();
 const card = (page, title) => page.locator('.setting').filter({ has: heading(page, title) });
-
-async function forget(page, email) {
-  await press(page, 'Forgot your password?');
-  await page.getByLabel('E-mail', { exact: true }).fill(email);
-  await press(page, 'Send the mail');
-  await heading(page, 'Look into your mail').waitFor();
-}
-
-test('a forgotten password: the link leads to the form for a new one, and other devices are out', async (t) => {
-  const [page, phone] = [await visit(t), await visit(t)];
-  const ada = someone('ada');
-  await signUpByMail(phone, ada);
-  await page.getByLabel('E-mail', { exact: true }).fill(ada.email);
-  await press(page, 'Forgot your password?');
-  assert.equal(await page.getByLabel('E-mail', { exact: true }).inputValue(), ada.email, 'what was typed comes along');
-  await shoot(page, '30-forgot');
-  await press(page, 'Back to sign-in');
-  await forget(page, ada.email);
-  await page.getByText('If it has an account here').waitFor();
-  await page.goto((await mail(ada.email, 'recovery')).link);
-  await heading(page, 'Choose a new password').waitFor();
-  await assertClean(page);
-  assert.equal(await page.getByLabel('Account', { exact: true }).inputValue(), ada.email);
-  await page.reload();
-  await heading(page, 'Choose a new password').waitFor();
-  await page.getByLabel('New password').fill('abc');
-  await press(page, 'Save password');
-  await warned(page, 'Password should be');
-  await shoot(page, '31-new-password');
-  const next = password();
-  await page.getByLabel('New password').fill(next);
-  await press(page, 'Save password');
-  await inside(page);
-  await told(page, 'Your new password is saved');
-  await phone.reload();
-  await heading(phone, 'Sign in').waitFor();
-  await typePassword(phone, ada);
-  await warned(phone, 'Invalid login credentials');
-  await signIn(phone, { ...ada, password: next });
-});
-
-test('a forgotten password by code; nobody learns whether an address has an account', async (t) => {
-  const page = await visit(t);
-  await forget(page, address('nobody'));
-  const unknown = (await page.locator('#door-step').textContent()).replace(/nobody-\S+?com/, '');
-  await press(page, 'Back to sign-in');
-  const ada = someone('ada');
-  await signUpByMail(page, ada);
-  await signOut(page);
-  await forget(page, ada.email);
-  assert.equal((await page.locator('#door-step').textContent()).replace(/ada-\S+?com/, ''), unknown);
-  await page.getByLabel('Code').fill((await mail(ada.email, 'recovery')).code);
-  await press(page, 'Continue');
-  await heading(page, 'Choose a new password').waitFor();
-  await press(page, 'Keep the old one');
-  await inside(page);
-  await signOut(page);
-  await signIn(page, ada);
-});
 
 test('a new password wants the current one, or a code by mail', async (t) => {
   const page = await visit(t);
@@ -80,15 +20,15 @@ test('a new password wants the current one, or a code by mail', async (t) => {
   const form = card(page, 'Password');
   await form.getByLabel('Current password').fill('not the one it is');
   const next = password();
-  await form.getByLabel('New password').fill(next);
+  await form.getByLabel('New password', { exact: true }).fill(next);
   await form.getByRole('button', { name: 'Change password' }).click();
   await warned(page, 'The current password is not right');
   await shoot(page, '33-change-password');
   await form.getByLabel('Current password').fill(ada.password);
-  await form.getByLabel('New password').fill(ada.password);
+  await form.getByLabel('New password', { exact: true }).fill(ada.password);
   await form.getByRole('button', { name: 'Change password' }).click();
   await warned(page, 'This is your present password');
-  await form.getByLabel('New password').fill(next);
+  await form.getByLabel('New password', { exact: true }).fill(next);
   await form.getByRole('button', { name: 'Change password' }).click();
   await told(page, 'Your new password is saved');
 
@@ -96,7 +36,7 @@ test('a new password wants the current one, or a code by mail', async (t) => {
   await press(page, 'I have none, or forgot it');
   await told(page, 'A code is on its way');
   const last = password();
-  await form.getByLabel('New password').fill(last);
+  await form.getByLabel('New password', { exact: true }).fill(last);
   await form.getByLabel('Code from your mail').fill((await mail(ada.email, 'reauthentication')).code);
   await shoot(page, '34-change-password-by-mail');
   await form.getByRole('button', { name: 'Change password' }).click();
@@ -185,25 +125,24 @@ test('all other devices are signed out at once', async (t) => {
   await heading(phone, 'Sign in').waitFor();
 });
 
-for (const [name, look] of LOOKS) {
-  test(`the account fits, ${name}`, async (t) => {
-    const page = await visit(t, look);
-    const ada = someone('a-long-name-for-phones');
-    await signUpByMail(page, ada);
-    await openAccount(page);
-    await press(page, 'Change password');
+test('the account fits a phone and a desk, light and dark', async (t) => {
+  const page = await visit(t);
+  const ada = someone('a-long-name-for-phones');
+  await signUpByMail(page, ada);
+  await openAccount(page);
+  await press(page, 'Change address');
+  const form = card(page, 'E-mail address');
+  await form.getByLabel('New address').fill(address('next-long-name-here'));
+  await form.getByLabel('Current password').fill(ada.password);
+  await form.getByRole('button', { name: 'Change address' }).click();
+  await form.getByText('It becomes').waitFor();
+  await press(page, 'Change password');
+  for (const [name, look] of LOOKS) {
+    await page.setViewportSize(look.viewport ?? { width: 1180, height: 860 });
+    await page.emulateMedia({ colorScheme: look.colorScheme });
     await assertUsable(page);
     await shoot(page, `36-${name}-account`);
-    await press(page, 'Cancel');
-    await press(page, 'Change address');
-    const form = card(page, 'E-mail address');
-    await form.getByLabel('New address').fill(address('next-long-name-here'));
-    await form.getByLabel('Current password').fill(ada.password);
-    await form.getByRole('button', { name: 'Change address' }).click();
-    await form.getByText('It becomes').waitFor();
-    await assertUsable(page);
-    await shoot(page, `37-${name}-address-waits`);
-  });
-}
+  }
+});
 
 testNoTroubles();

@@ -231,7 +231,7 @@ test('a forgotten password with a second step: first its code, then the new pass
   await typeRecovery(page, codes[0]);
   await heading(page, 'Choose a new password').waitFor();
   const next = password();
-  await page.getByLabel('New password').fill(next);
+  await page.getByLabel('New password', { exact: true }).fill(next);
   await press(page, 'Save password');
   await inside(page);
   await signOut(page);
