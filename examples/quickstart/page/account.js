@@ -32,8 +32,8 @@ function paintFacts() {
   $('factor-state').textContent = on ? 'on' : 'off';
   $('factor-state').classList.toggle('off', !on);
   $('factor-hint').textContent = on
-    ? 'Whoever signs in needs your authenticator app beside the password.'
-    : 'An authenticator app on your phone shows a code that is asked for when you sign in. A stolen password opens nothing then.';
+    ? 'When you sign in, the code of your authenticator app is asked for as well.'
+    : 'Have the code of an authenticator app asked for as well when you sign in.';
   rest('address-slot', addressButtons);
   rest('password-slot', passwordButtons);
   rest('factor-slot', on ? offButtons : onButtons);

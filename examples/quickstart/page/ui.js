@@ -66,6 +66,8 @@ function patience(seconds) {
 /** Runs what a button or form does: one press at a time, and every failure is told. */
 export async function attempt(control, work) {
   if (control?.getAttribute('aria-busy') === 'true') return;
+  // What was said belongs to the press before.
+  if (control) quiet();
   control?.setAttribute('aria-busy', 'true');
   try {
     await work();
