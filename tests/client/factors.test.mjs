@@ -200,6 +200,35 @@ test('turning it off: the password alone signs in again', async (t) => {
   await signIn(page, ada);
 });
 
+test('where the sign-in or the code was some time ago, it is asked for again', async (t) => {
+  const page = await visit(t);
+  const ada = someone('ada');
+  await signUp(page, ada);
+  // The server's clock is not ours to turn: its answer of ten minutes later, once.
+  const later = (path, status, code) =>
+    page.route(`**${path}`, (route) => route.fulfill({ status, json: { code, message: 'later' } }), { times: 1 });
+  await openAccount(page);
+  await later('/auth/v1/factors', 400, 'reauthentication_needed');
+  await press(page, 'Turn on');
+  await page.getByLabel('Current password').fill('not the one it is');
+  await press(page, 'Continue');
+  await warned(page, 'The current password is not right');
+  await page.getByLabel('Current password').fill(ada.password);
+  await press(page, 'Continue');
+  await page.locator('.secret').waitFor();
+  const app = new Authenticator(await page.locator('.secret').textContent());
+  await confirm(page, await app.next());
+  await heading(page, 'Your recovery codes').waitFor();
+  await press(page, 'I have kept them');
+
+  await later('/auth/v1/factors/recovery-codes', 403, 'insufficient_aal');
+  await press(page, 'Make new recovery codes');
+  await page.getByRole('dialog').getByRole('button', { name: 'Make new ones' }).click();
+  await page.getByLabel('Code that the app shows').fill(await app.next());
+  await press(page, 'Continue');
+  await heading(page, 'Your recovery codes').waitFor();
+});
+
 test('begun and not finished: nothing is asked for, and it can be begun again', async (t) => {
   const page = await visit(t);
   const ada = someone('ada');

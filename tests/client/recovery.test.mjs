@@ -2,7 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assertClean, heading, mail, press, shoot, signIn, signOut, signUpByMail, someone, testNoTroubles, told, typePassword, visit, warned } from './browser.mjs';
+import {
+  assertClean, heading, mail, press, shoot, signIn, signOut, signUpByMail, someone, testNoTroubles, told, typePassword,
+  visit, warned,
+} from './browser.mjs';
 import { address, password } from './support.mjs';
 
 const inside = (page) => heading(page, 'Notes').waitFor();

@@ -118,7 +118,8 @@ function addressButtons() {
         await renew();
         await reload();
         close('address-slot');
-        say(user.new_email ? `Mails are on their way. Until they are answered your address stays ${user.email}.` : `Your address is now ${user.email}.`);
+        if (user.new_email) say(`Mails are on their way. Until they are answered your address stays ${user.email}.`);
+        else say(`Your address is now ${user.email}.`);
       });
     }),
   ];
@@ -302,7 +303,8 @@ async function showRecoveryCodes() {
   const text = codes.join('\n');
   onPress(part.querySelector('.copy-codes'), () => copy(text, list, 'Recovery codes'));
   onPress(part.querySelector('.download'), () => {
-    const where = URL.createObjectURL(new Blob([`Aurora Notes, recovery codes of ${session().user.email}\n\n${text}\n`], { type: 'text/plain' }));
+    const file = `Aurora Notes, recovery codes of ${session().user.email}\n\n${text}\n`;
+    const where = URL.createObjectURL(new Blob([file], { type: 'text/plain' }));
     const link = document.createElement('a');
     link.href = where;
     link.download = 'aurora-notes-recovery-codes.txt';

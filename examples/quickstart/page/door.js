@@ -23,10 +23,12 @@ export function isInside() {
 
 function kept() {
   try {
-    return JSON.parse(sessionStorage.getItem(STEP)) ?? { name: 'sign-in' };
+    const stored = JSON.parse(sessionStorage.getItem(STEP));
+    if (['create', 'code', 'recover', 'mail'].includes(stored?.name)) return stored;
   } catch {
-    return { name: 'sign-in' };
+    // Not ours.
   }
+  return { name: 'sign-in' };
 }
 
 function step() {

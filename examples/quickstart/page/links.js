@@ -99,7 +99,8 @@ async function exchange(id, code) {
   const mail = waiting().find((kept) => kept.id === id);
   if (!mail) {
     if (session()) return { done: 'You are signed in already.' };
-    throw new Failure(400, 'link_elsewhere', 'This link belongs to the browser that asked for the mail. Open it there, or type the code of the mail there.');
+    const words = 'This link belongs to the browser that asked for the mail. Open it there, or type the code of the mail there.';
+    throw new Failure(400, 'link_elsewhere', words);
   }
   const body = { auth_code: code, code_verifier: mail.verifier };
   const fresh = await send('/auth/v1/token?grant_type=pkce', { method: 'POST', body });

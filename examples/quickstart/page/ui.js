@@ -53,8 +53,10 @@ const WORDS = {
 
 function inWords(error) {
   if (error.code === 'over_request_rate_limit') return `Too many tries. Please wait ${patience(error.wait)}.`;
-  if (error.code === 'over_email_send_rate_limit') return `Enough mails for now. The next one can be sent in ${patience(error.wait)}.`;
-  return WORDS[error.code] ?? error.message;
+  if (error.code === 'over_email_send_rate_limit') {
+    return `Enough mails for now. The next one can be sent in ${patience(error.wait)}.`;
+  }
+  return Object.hasOwn(WORDS, error.code) ? WORDS[error.code] : error.message;
 }
 
 function patience(seconds) {
