@@ -1,4 +1,4 @@
-// A forgotten password in the page. Registrations wait for their mail here.
+// A forgotten password and an invitation in the page. Registrations wait for their mail here.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -6,7 +6,7 @@ import {
   assertClean, heading, mail, press, shoot, signIn, signOut, signUpByMail, someone, testNoTroubles, told, typePassword,
   visit, warned,
 } from './browser.mjs';
-import { address, password } from './support.mjs';
+import { address, http, password } from './support.mjs';
 
 const inside = (page) => heading(page, 'Notes').waitFor();
 
@@ -67,6 +67,25 @@ test('a forgotten password by code; nobody learns whether an address has an acco
   await inside(page);
   await signOut(page);
   await signIn(page, ada);
+});
+
+test('an invitation: its reader agrees, and chooses a password', async (t) => {
+  const email = address('guest');
+  const invited = await http('POST', '/auth/v1/invite', { token: process.env.SERVICE_KEY, body: { email } });
+  assert.equal(invited.status, 200);
+  const page = await visit(t);
+  await page.goto((await mail(email, 'invite')).link);
+  await page.locator('button').click();
+  await heading(page, 'Is this your account?').waitFor();
+  await assertClean(page);
+  await press(page, 'Yes, sign in');
+  await heading(page, 'Choose a password').waitFor();
+  const chosen = password();
+  await page.getByLabel('New password', { exact: true }).fill(chosen);
+  await press(page, 'Save password');
+  await inside(page);
+  await signOut(page);
+  await signIn(page, { email, password: chosen });
 });
 
 testNoTroubles();
