@@ -279,7 +279,14 @@ export async function proveFactor(id, code) {
 
 async function proveRecovery(code) {
   const body = { code: code.trim() };
-  keep(await call('/auth/v1/factors/recovery-codes/verify', { method: 'POST', body }), session().intent);
+  const given = await call('/auth/v1/factors/recovery-codes/verify', { method: 'POST', body }).catch((failure) => {
+    if (failure.code === 'mfa_verification_failed') {
+      failure.code = 'wrong_recovery_code';
+      failure.message = 'This recovery code is not right, or it was used before.';
+    }
+    throw failure;
+  });
+  keep(given, session().intent);
 }
 
 // ---- links -------------------------------------------------------------------------------------------------
