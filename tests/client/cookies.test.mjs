@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { launch, serve } from './browser.mjs';
+import { launch, serve } from './origins.mjs';
 import { address, password } from './support.mjs';
 
 // The site has a name with subdomains, so that a sibling can attack it: `*.localhost` is this machine (RFC 6761).

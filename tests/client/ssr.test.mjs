@@ -8,7 +8,7 @@ import { dirname, join, normalize } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createServerClient, parseCookieHeader, serializeCookieHeader } from '@supabase/ssr';
 import ws from 'ws';
-import { fields, launch, serve } from './browser.mjs';
+import { fields, launch, serve } from './origins.mjs';
 import { address, assertEnded, http, password, url } from './support.mjs';
 
 const app = process.env.APP_ORIGIN;

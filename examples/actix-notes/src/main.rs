@@ -14,12 +14,11 @@ use settings::Settings;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let settings = Settings::from_environment()?;
-    let here = format!("http://{}", settings.address);
     let mut builder = Aurora::builder()
         .profile(Profile::Development)
         .database(Database::url(&settings.database_url)?)
         .key_file(&settings.key_file)
-        .site_url(settings.site_url.clone().unwrap_or(here))
+        .site_url(settings.site_url.clone())
         .configure({
             let (confirm, service_key) = (settings.confirm_emails, settings.service_key.clone());
             move |chosen| {

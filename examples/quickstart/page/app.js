@@ -1,102 +1,13 @@
 // The page: everything shown is text, never markup, and every list is what the server lets this person see.
 
-import { call, forget, onSessionChange, session, signIn, signOut, signUp } from './session.js';
+import { clearAccount, paintAccount } from './account.js';
+import { closeDoor, followLink, focusFirst, isInside, openDoor, paintDoor } from './door.js';
+import { arrived } from './links.js';
+import { call, onSessionChange, reload, session, signOut } from './session.js';
+import { $, ask, attempt, copy, copyOf, day, onPress, onSubmit, quiet, say } from './ui.js';
 
-const $ = (id) => document.getElementById(id);
-const copyOf = (id) => $(id).content.firstElementChild.cloneNode(true);
-
-let creating = false; // the door shows "create an account" instead of "sign in"
 let teams = [];
 let shownUser = null;
-
-// ---- words for the reader ----------------------------------------------------------------------------------
-
-function say(text) {
-  $('alert').textContent = '';
-  $('status').textContent = text;
-}
-
-function complain(error) {
-  $('status').textContent = '';
-  $('alert').textContent = sentence(error.message);
-}
-
-function sentence(text) {
-  const words = String(text || 'Something went wrong.');
-  return words[0].toUpperCase() + words.slice(1);
-}
-
-function quiet() {
-  $('alert').textContent = '';
-  $('status').textContent = '';
-}
-
-// Runs what a button or form does: one press at a time, and every failure is told.
-async function attempt(control, work) {
-  if (control?.getAttribute('aria-busy') === 'true') return;
-  control?.setAttribute('aria-busy', 'true');
-  try {
-    await work();
-  } catch (error) {
-    complain(error);
-  } finally {
-    control?.removeAttribute('aria-busy');
-  }
-}
-
-function onSubmit(form, work) {
-  form.addEventListener('submit', (event) => {
-    event.preventDefault();
-    attempt(form, () => work(new FormData(form), form));
-  });
-}
-
-function ask(question, yes = 'Delete') {
-  const dialog = $('confirm');
-  $('confirm-text').textContent = question;
-  $('confirm-yes').textContent = yes;
-  dialog.returnValue = 'no';
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true });
-  });
-}
-
-// ---- the door ----------------------------------------------------------------------------------------------
-
-function paintDoor() {
-  document.title = creating ? 'Create an account · Aurora Notes' : 'Sign in · Aurora Notes';
-  $('door-title').textContent = creating ? 'Create an account' : 'Sign in';
-  $('door-submit').textContent = creating ? 'Create account' : 'Sign in';
-  $('door-question').textContent = creating ? 'Already have one?' : 'New here?';
-  $('door-switch').textContent = creating ? 'Sign in' : 'Create an account';
-  $('password').autocomplete = creating ? 'new-password' : 'current-password';
-}
-
-$('door-switch').addEventListener('click', () => {
-  creating = !creating;
-  quiet();
-  paintDoor();
-  $('email').focus();
-});
-
-onSubmit($('door-form'), async (data, form) => {
-  const { email, password } = Object.fromEntries(data);
-  await (creating ? signUp(email, password) : signIn(email, password));
-  form.reset();
-  creating = false;
-  await show();
-  say(`Signed in as ${session().user.email}.`);
-  $('note-title').focus();
-});
-
-$('sign-out').addEventListener('click', (event) =>
-  attempt(event.currentTarget, async () => {
-    await signOut();
-    say('Signed out.');
-    $('email').focus();
-  }),
-);
 
 // ---- notes -------------------------------------------------------------------------------------------------
 
@@ -256,76 +167,15 @@ onSubmit($('team-form'), async (data, form) => {
   say(`Team ${team.name} made.`);
 });
 
-// ---- account -----------------------------------------------------------------------------------------------
+// ---- who is it -----------------------------------------------------------------------------------------------
 
-$('copy-id').addEventListener('click', (event) =>
-  attempt(event.currentTarget, async () => {
-    try {
-      await navigator.clipboard.writeText($('my-id').textContent);
-      say('User id copied.');
-    } catch {
-      getSelection().selectAllChildren($('my-id'));
-      say('Your user id is selected: copy it from there.');
-    }
-  }),
-);
+onPress($('copy-id'), () => copy($('my-id').textContent, $('my-id'), 'User id'));
 
-async function paintSessions() {
-  const { sessions } = await call('/auth/v1/sessions');
-  $('session-list').replaceChildren(...sessions.map(sessionItem));
-}
-
-function sessionItem(entry) {
-  const item = copyOf('session-template');
-  const name = device(entry.device);
-  item.querySelector('strong').textContent = name;
-  item.querySelector('.badge').hidden = !entry.current;
-  const used = day(new Date(entry.last_used_at ?? entry.created_at));
-  item.querySelector('.hint').textContent = [entry.address, `last used ${used}`].filter(Boolean).join(' · ');
-  const button = item.querySelector('button');
-  button.setAttribute('aria-label', entry.current ? 'End this session' : `End the session of ${name}, last used ${used}`);
-  button.addEventListener('click', () =>
-    attempt(button, async () => {
-      await call(`/auth/v1/sessions/${entry.id}`, { method: 'DELETE' });
-      if (entry.current) {
-        forget();
-        say('Signed out.');
-        return;
-      }
-      await paintSessions();
-      say('Session ended.');
-      $('sessions-title').scrollIntoView({ block: 'nearest' });
-    }),
-  );
-  return item;
-}
-
-// A browser's name out of its user agent, as far as a person needs it to know their own devices.
-function device(agent) {
-  if (!agent) return 'Unknown device';
-  const browser = [
-    ['Edg/', 'Edge'],
-    ['OPR/', 'Opera'],
-    ['Firefox/', 'Firefox'],
-    ['Chrome/', 'Chrome'],
-    ['Safari/', 'Safari'],
-    ['curl/', 'curl'],
-  ].find(([mark]) => agent.includes(mark))?.[1];
-  const system = [
-    ['Android', 'Android'],
-    ['iPhone', 'iPhone'],
-    ['iPad', 'iPad'],
-    ['Windows', 'Windows'],
-    ['Mac OS', 'macOS'],
-    ['Linux', 'Linux'],
-  ].find(([mark]) => agent.includes(mark))?.[1];
-  if (browser && system) return `${browser} on ${system}`;
-  return browser ?? agent.split(' ')[0].slice(0, 40);
-}
-
-function day(when) {
-  return when.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
-}
+onPress($('sign-out'), async () => {
+  await signOut();
+  say('Signed out.');
+  focusFirst();
+});
 
 // ---- what is shown -----------------------------------------------------------------------------------------
 
@@ -333,28 +183,69 @@ async function show() {
   const now = session();
   const changed = (now?.user.id ?? null) !== shownUser;
   shownUser = now?.user.id ?? null;
-  $('door').hidden = now !== null;
-  $('board').hidden = now === null;
-  $('who').hidden = now === null;
   if (changed) {
     // Nothing of one person stays on the screen for the next.
-    for (const list of ['note-list', 'team-list', 'session-list']) $(list).replaceChildren();
+    for (const list of ['note-list', 'team-list', 'note-for']) $(list).replaceChildren();
+    for (const name of ['who-email', 'my-id']) $(name).textContent = '';
     $('note-form').reset();
+    clearAccount();
     teams = [];
   }
-  if (now === null) {
-    $('who-email').textContent = '';
-    $('my-id').textContent = '';
+  const inside = isInside();
+  $('door').hidden = inside;
+  $('views').hidden = !inside;
+  $('who').hidden = !inside;
+  if (!inside) {
+    $('board').hidden = true;
+    $('account').hidden = true;
+    if (location.hash === '#account') history.replaceState(null, '', location.pathname);
     paintDoor();
-    await paintPublicNotes();
+    if (now === null) await paintPublicNotes();
     return;
   }
-  document.title = 'Aurora Notes';
+  closeDoor();
   $('who-email').textContent = now.user.email;
   $('my-id').textContent = now.user.id;
-  await paintTeams();
-  await Promise.all([paintNotes(), paintSessions()]);
+  await showView();
 }
 
+const atAccount = () => location.hash === '#account';
+
+async function showView() {
+  const account = atAccount();
+  $('board').hidden = account;
+  $('account').hidden = !account;
+  for (const [id, here] of [['to-notes', !account], ['to-account', account]]) {
+    if (here) $(id).setAttribute('aria-current', 'page');
+    else $(id).removeAttribute('aria-current');
+  }
+  document.title = account ? 'Account · Aurora Notes' : 'Aurora Notes';
+  if (account) {
+    await paintAccount();
+  } else {
+    await paintTeams();
+    await paintNotes();
+  }
+}
+
+addEventListener('hashchange', () => {
+  const found = arrived();
+  if (found) {
+    followLink(found);
+    return;
+  }
+  if (!isInside() || !['', '#notes', '#account'].includes(location.hash)) return;
+  quiet();
+  attempt(null, async () => {
+    await showView();
+    $(atAccount() ? 'account-title' : 'notes-title').focus();
+  });
+});
+
+// First of all: what a link brought leaves the address bar.
+const found = arrived();
+openDoor(show);
 onSessionChange(() => attempt(null, show));
-attempt(null, show);
+if (found) followLink(found);
+else attempt(null, show);
+if (session()) reload().catch(() => {});
