@@ -97,8 +97,9 @@ impl Auth {
         let record = self.record(Actor::User(user.id), Action::RECOVERY_CODE_USED, client).target(user.id);
         let record = record.with("left", left).with("sessions_ended", ended.len());
         self.0.audit.write(&mut *transaction, record).await?;
+        let more = self.claims_of_raised(&mut *transaction, &user, &session, "recovery_code").await?;
         transaction.commit().await?;
-        Ok(Raised { user, session, secret, ended })
+        Ok(Raised { user, session, secret, ended, more })
     }
 
     async fn use_up(

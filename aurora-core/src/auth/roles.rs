@@ -69,7 +69,7 @@ impl Auth {
         }
         let permissions: Vec<&str> = row.permissions.iter().map(Permission::as_str).collect();
         let record = self
-            .of_service(Action::ROLE_DEFINED, reason)
+            .named_by_service(Action::ROLE_DEFINED, reason)
             .target(&row.name)
             .with("new", is_new)
             .with("rank", row.rank)
@@ -84,7 +84,7 @@ impl Auth {
         if !transaction.delete_role(role).await? {
             return Err(no_such_role());
         }
-        self.finish(transaction, self.of_service(Action::ROLE_DELETED, reason).target(role)).await
+        self.finish(transaction, self.named_by_service(Action::ROLE_DELETED, reason).target(role)).await
     }
 
     /// Gives a user a role. `false` if they held it already.
@@ -195,13 +195,13 @@ impl Auth {
         Ok(RoleRow { name: role.name, rank, permissions, created_at: self.now() })
     }
 
-    fn of_service(&self, action: Action, reason: &str) -> Record {
+    fn named_by_service(&self, action: Action, reason: &str) -> Record {
         Record::security(self.now(), Actor::Service, action).with("reason", reason)
     }
 
     fn record_of(&self, by: Granter<'_>, action: Action) -> Record {
         match by {
-            Granter::Service(reason) => self.of_service(action, reason),
+            Granter::Service(reason) => self.named_by_service(action, reason),
             Granter::User { principal, client } => self.record(Actor::of(principal), action, client),
         }
     }

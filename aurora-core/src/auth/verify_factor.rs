@@ -9,7 +9,7 @@ use crate::audit::{Action, Actor};
 use crate::crypto::TotpVerdict;
 use crate::load::{Bucket, address_key};
 use crate::mail::Kind;
-use crate::session::{Client, RefreshSecret};
+use crate::session::{Client, MoreClaims, RefreshSecret};
 use crate::store::{FactorChallenge, FactorRow, Session, Transaction, User};
 use crate::types::{ChallengeId, Code, Error, FactorId, Principal, Result, Secret, SessionId, Timestamp};
 
@@ -26,6 +26,7 @@ pub(super) struct Raised {
     pub(super) session: Session,
     pub(super) secret: RefreshSecret,
     pub(super) ended: Vec<SessionId>,
+    pub(super) more: MoreClaims,
 }
 
 /// What a code is shown for.
@@ -171,8 +172,9 @@ impl Auth {
             self.raise(&mut *transaction, &user, &mut session, ("totp", Some(factor.id))).await?;
         self.0.audit.write(&mut *transaction, record.with("sessions_ended", ended.len())).await?;
         let user = transaction.user(user.id).await?.ok_or_else(super::user_gone)?;
+        let more = self.claims_of_raised(&mut *transaction, &user, &session, "totp").await?;
         transaction.commit().await?;
-        Ok(Raised { user, session, secret, ended })
+        Ok(Raised { user, session, secret, ended, more })
     }
 
     /// A factor begins to count: others that never did go, and so does whatever was under way without it.
@@ -217,11 +219,23 @@ impl Auth {
         Ok((secret, ended))
     }
 
+    /// What the raised session's token says beside what every token says: asked before its transaction is committed.
+    pub(super) async fn claims_of_raised(
+        &self,
+        transaction: &mut dyn Transaction,
+        user: &User,
+        session: &Session,
+        method: &'static str,
+    ) -> Result<MoreClaims> {
+        let roles = transaction.roles_of(user.id).await?;
+        self.more_claims(user, session, &roles, method).await
+    }
+
     /// The raised session's tokens, after its transaction was committed.
     pub(super) fn issue_raised(&self, raised: Raised) -> Result<IssuedSession> {
         self.0.sessions.ended(&raised.ended);
         self.0.outbox.wake();
-        self.issue(raised.user, &raised.session, raised.secret.text(), self.now())
+        self.issue(raised.user, &raised.session, raised.secret.text(), self.now(), &raised.more)
     }
 }
 

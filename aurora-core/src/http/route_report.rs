@@ -45,6 +45,10 @@ impl Route {
             Operation::Verify | Operation::OpenLink | Operation::Press => &[Bucket::Request, Bucket::SignIn],
             // A new password costs a hash, a new address a mail.
             Operation::UpdateUser => &[Bucket::Request, Bucket::SignIn, Bucket::Mail, Bucket::MailTo],
+            Operation::EnrollFactor
+            | Operation::ChallengeFactor
+            | Operation::VerifyFactor
+            | Operation::VerifyRecoveryCode => &[Bucket::Request, Bucket::Factor],
             _ => &[Bucket::Request],
         }
     }
@@ -108,6 +112,7 @@ fn counted(bucket: Bucket, limits: &Limits) -> String {
         Bucket::Refresh => ("refresh", limits.refresh),
         Bucket::Mail => ("mail", limits.mail),
         Bucket::MailTo => ("mail_to", limits.mail_to),
+        Bucket::Factor => ("factor", limits.factor),
     };
     format!("{name} {quota}")
 }

@@ -48,7 +48,7 @@ struct Inner {
 }
 
 /// What the claims say of roles.
-#[derive(Default, serde::Deserialize)]
+#[derive(Clone, Default, serde::Deserialize)]
 #[serde(default)]
 struct Held {
     user_roles: Vec<String>,
