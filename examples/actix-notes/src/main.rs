@@ -6,7 +6,7 @@ mod settings;
 mod teams;
 
 use actix_web::web::{self, ServiceConfig};
-use aurora_actix::config::Autoconfirm;
+use aurora_actix::config::{Autoconfirm, CookieSessions};
 use aurora_actix::{Aurora, Database, HostRoutes, Migrations, Profile};
 
 use settings::Settings;
@@ -21,7 +21,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .site_url(settings.site_url.clone())
         .configure({
             let (confirm, service_key) = (settings.confirm_emails, settings.service_key.clone());
+            let (cookies, app) = (settings.cookie_sessions, settings.app_origin.clone());
+            let origin = app.as_deref().map(str::parse).transpose()?;
             move |chosen| {
+                if cookies {
+                    chosen.cookies = CookieSessions::On;
+                }
+                chosen.redirects.extend(app.map(|app| format!("{app}/**")));
+                chosen.cors_origins.extend(origin);
                 if confirm {
                     chosen.sign_ups.autoconfirm = Autoconfirm::Off;
                 }
