@@ -7,7 +7,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use aurora_core::load::Quota;
-use common::{Fixture, Options};
+use common::{Fixture, Options, PASSWORD};
 
 /// Samples a side: a leak of a tenth shows in the short run, one of a hundredth in the long one (`AURORA_LONG=1`).
 fn samples() -> usize {
@@ -16,7 +16,7 @@ fn samples() -> usize {
 
 /// attack P01: one body, and by a rank test one distribution of times.
 #[tokio::test(flavor = "multi_thread")]
-async fn unknown_banned_and_wrong_take_the_same_time() {
+async fn unknown_banned_unconfirmed_and_wrong_take_the_same_time() {
     let mut options = Options::in_production();
     options.limits.guesses = Quota::new(100_000, Duration::from_secs(60));
     options.limits.request = Quota::new(100_000, Duration::from_secs(60));
@@ -25,8 +25,11 @@ async fn unknown_banned_and_wrong_take_the_same_time() {
     fixture.sign_up("ann@example.com").await;
     let banned = fixture.sign_up("bob@example.com").await.user_id().parse().unwrap();
     fixture.auth.ban(banned, fixture.now().plus(Duration::from_secs(86_400))).await.unwrap();
+    fixture.sign_up("cid@example.com").await;
+    fixture.execute("UPDATE auth_users SET email_confirmed_at = NULL WHERE email = 'cid@example.com'").await;
+    assert_eq!(fixture.sign_in("cid@example.com", PASSWORD).await.code(), "email_not_confirmed");
     let wrong = "ann@example.com";
-    for other in ["eve@example.com", "bob@example.com"] {
+    for other in ["eve@example.com", "bob@example.com", "cid@example.com"] {
         // Noise of the machine passes by at the second or third attempt, or changes its sign; a leak is there every
         // time, in one direction.
         let mut seen: Vec<f64> = Vec::new();

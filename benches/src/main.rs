@@ -13,15 +13,18 @@
     reason = "a bench that fails should stop, and prints"
 )]
 
+mod adapters;
 mod admit;
 mod client;
 mod data;
 mod decision;
+mod flood;
 mod footprint;
 mod growth;
 mod guarded;
 mod measure;
 mod plot;
+mod refresh;
 mod relational;
 mod requests;
 mod serve;
@@ -36,6 +39,9 @@ const BENCHES: &[(&str, fn())] = &[
     ("policy-growth", || measure::pinned(growth::run())),
     ("admit", || measure::pinned(admit::run())),
     ("sign-in", || measure::free(sign_in::run())),
+    ("refresh", refresh::run),
+    ("adapters", || measure::pinned(adapters::run())),
+    ("flood", || measure::free(flood::run())),
     ("relational", relational::run),
     ("postgres", relational::over_bare),
     ("requests", || measure::pinned(requests::run())),

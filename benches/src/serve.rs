@@ -73,6 +73,7 @@ pub(crate) fn child() {
     runtime.block_on(async move {
         match kind.as_str() {
             "aurora" => aurora(Path::new(&folder)).await,
+            kind if crate::adapters::server(kind, Path::new(&folder)).await => {}
             kind if crate::relational::serve(kind, Path::new(&folder)).await => {}
             _ => bare(Path::new(&folder)).await,
         }

@@ -66,7 +66,7 @@ pub(crate) async fn run() {
     verdict("sign-in.p99", slow / quiet, 5.0, false, 0.0);
 }
 
-fn credentials() -> String {
+pub(crate) fn credentials() -> String {
     r#"{"email":"flood@example.com","password":"quiet harbour lamp 41"}"#.to_owned()
 }
 
@@ -109,7 +109,7 @@ async fn latencies(port: u16, token: &str, time: Duration) -> Vec<f64> {
     all
 }
 
-fn p99(values: &[f64]) -> f64 {
+pub(crate) fn p99(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() * 99 / 100]

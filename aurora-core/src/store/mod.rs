@@ -17,11 +17,11 @@ mod writer;
 
 pub use database::{Database, HostTransaction, Reader, Transaction};
 pub use factors::{Factor, FactorChallenge, FactorRow, ReadFactors, WriteFactors};
-pub(crate) use postgres::connect_options_of;
 pub use postgres::{
     Bind, BoundTransaction, IdentityBy, Mode, PostgresDatabase, PostgresOptions, PostgresOwner, identity_sql,
     run_role_of, setup_sql,
 };
+pub(crate) use postgres::{connect_options_of, within};
 pub use records::{
     AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, RefreshToken, Revocation, Session, SigningKeyRow,
     User,

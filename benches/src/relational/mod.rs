@@ -5,7 +5,7 @@
 
 mod bare;
 mod lists;
-mod pocketbase;
+pub(crate) mod pocketbase;
 mod postgres;
 mod posts;
 mod rows;
@@ -16,6 +16,7 @@ mod statement;
 mod world;
 
 pub(crate) use posts::server as serve;
+pub(crate) use server::{Postgres, run as script};
 
 use crate::measure;
 

@@ -23,7 +23,7 @@ const CONNECTIONS: usize = 10;
 const BLOCK: Duration = Duration::from_millis(1_500);
 /// Where one request takes longer than this, one block of as many as there are cores is enough, for either side.
 const LONG: Duration = Duration::from_secs(5);
-const PASSWORD: &str = "bench-password";
+pub(crate) const PASSWORD: &str = "bench-password";
 const ME: &str = "u00000000000042";
 
 /// What is asked: the path at PocketBase, the path at ours.
@@ -33,9 +33,9 @@ const QUESTIONS: [(&str, &str, &str); 2] = [
 ];
 
 /// PocketBase in a process of its own, stopped when dropped.
-struct PocketBase {
+pub(crate) struct PocketBase {
     child: Child,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Drop for PocketBase {
@@ -71,7 +71,7 @@ pub(super) async fn run(only: Option<&str>, one: Option<&str>) {
 }
 
 /// PocketBase's binary, or a plain word that it cannot be had.
-fn fetch() -> Option<PathBuf> {
+pub(crate) fn fetch() -> Option<PathBuf> {
     let executable = std::env::current_exe().unwrap();
     let folder = executable.parent().unwrap().parent().unwrap().join("peers");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers.sh");
@@ -134,7 +134,7 @@ async fn peer(binary: &Path, folder: &Path, rows: u32) -> String {
     token
 }
 
-async fn start(binary: &Path, folder: &Path) -> PocketBase {
+pub(crate) async fn start(binary: &Path, folder: &Path) -> PocketBase {
     let port = serve::free_port();
     let child = Command::new(binary)
         .arg("serve")
@@ -152,7 +152,7 @@ async fn start(binary: &Path, folder: &Path) -> PocketBase {
     server
 }
 
-async fn sign_in(port: u16, collection: &str, email: &str) -> String {
+pub(crate) async fn sign_in(port: u16, collection: &str, email: &str) -> String {
     let mut client = Client::connect(port).await;
     let path = format!("/api/collections/{collection}/auth-with-password");
     let body = json!({"identity": email, "password": PASSWORD}).to_string();
@@ -161,7 +161,7 @@ async fn sign_in(port: u16, collection: &str, email: &str) -> String {
     serde_json::from_str::<Value>(&body).unwrap()["token"].as_str().unwrap().to_owned()
 }
 
-async fn ask(client: &mut Client, method: &str, path: &str, token: &str, body: &Value) -> Value {
+pub(crate) async fn ask(client: &mut Client, method: &str, path: &str, token: &str, body: &Value) -> Value {
     let (status, answer) = match method {
         "GET" => client.get(path, token).await,
         _ => client.json(method, path, token, &body.to_string()).await,

@@ -17,13 +17,23 @@ const OWNER: &str = "aurora_bench_owner";
 const PASSWORD: &str = "owner-of-throw-away-databases";
 
 /// A server, stopped when dropped if the bench started it.
-pub(super) struct Postgres {
+pub(crate) struct Postgres {
     options: PgConnectOptions,
     own: Option<(PathBuf, Folder)>,
 }
 
 impl Postgres {
-    pub(super) fn start() -> Self {
+    /// Without fsync the disk's time, the same on both sides, hides nothing.
+    pub(crate) fn start() -> Self {
+        Self::started("off")
+    }
+
+    /// Where a commit is what is measured: it reaches the disk. A server from the environment has its own setting.
+    pub(crate) fn durable() -> Self {
+        Self::started("on")
+    }
+
+    fn started(fsync: &str) -> Self {
         #[expect(clippy::disallowed_methods, reason = "a bench takes its server from the environment")]
         let given = std::env::var("AURORA_TEST_POSTGRES");
         if let Ok(url) = given {
@@ -54,9 +64,8 @@ impl Postgres {
             "UTF8",
             "--no-sync",
         ]));
-        // Without fsync the disk's time, the same on both sides, hides nothing.
         let settings = format!(
-            "-p {port} -k {} -c fsync=off -c shared_buffers=256MB -c listen_addresses=127.0.0.1",
+            "-p {port} -k {} -c fsync={fsync} -c shared_buffers=256MB -c listen_addresses=127.0.0.1",
             folder.0.display()
         );
         let log = folder.0.join("log");
@@ -74,25 +83,25 @@ impl Postgres {
         Self { options: options.disable_statement_logging(), own: Some((programs, folder)) }
     }
 
-    pub(super) async fn superuser(&self, database: &str) -> PgConnection {
+    pub(crate) async fn superuser(&self, database: &str) -> PgConnection {
         self.options.clone().database(database).connect().await.expect("the throw-away server answers")
     }
 
     /// Options for a login role of the server.
-    pub(super) fn login(&self, database: &str, role: &str, password: &str) -> PgConnectOptions {
+    pub(crate) fn login(&self, database: &str, role: &str, password: &str) -> PgConnectOptions {
         self.options.clone().database(database).username(role).password(password)
     }
 
     /// A database of that name, empty.
-    pub(super) async fn database(&self, name: &str, owner: &str) {
+    pub(crate) async fn database(&self, name: &str, owner: &str) {
         let mut connection = self.superuser("postgres").await;
         run(&mut connection, &format!("DROP DATABASE IF EXISTS {name}")).await;
         run(&mut connection, &format!("CREATE DATABASE {name} OWNER {owner}")).await;
         connection.close().await.unwrap();
     }
 
-    /// A database with Aurora's schema: its owner, and how the run role gets there.
-    pub(super) async fn aurora(&self, name: &str, identity: IdentityBy) -> (PostgresOwner, PostgresDatabase) {
+    /// An empty database: its owner's URL.
+    pub(crate) async fn owned(&self, name: &str) -> String {
         let mut connection = self.superuser("postgres").await;
         let role = format!(
             "DO $$ BEGIN CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD '{PASSWORD}';
@@ -101,8 +110,12 @@ impl Postgres {
         run(&mut connection, &role).await;
         self.database(name, OWNER).await;
         let (host, port) = (self.options.get_host(), self.options.get_port());
-        let url = format!("postgres://{OWNER}:{PASSWORD}@{host}:{port}/{name}?sslmode=disable");
-        let owner = PostgresOwner::open(&url).await.unwrap();
+        format!("postgres://{OWNER}:{PASSWORD}@{host}:{port}/{name}?sslmode=disable")
+    }
+
+    /// A database with Aurora's schema: its owner, and how the run role gets there.
+    pub(crate) async fn aurora(&self, name: &str, identity: IdentityBy) -> (PostgresOwner, PostgresDatabase) {
+        let owner = PostgresOwner::open(&self.owned(name).await).await.unwrap();
         owner.migrate(SystemClock.now()).await.unwrap();
         if identity == IdentityBy::Settings {
             run(&mut self.superuser(name).await, identity_sql(identity)).await;
@@ -126,7 +139,7 @@ impl Drop for Postgres {
     }
 }
 
-pub(super) async fn run(connection: &mut PgConnection, text: &str) {
+pub(crate) async fn run(connection: &mut PgConnection, text: &str) {
     let done = sqlx::raw_sql(AssertSqlSafe(text.to_owned())).execute(connection).await;
     done.unwrap_or_else(|error| panic!("{error}\n{text}"));
 }

@@ -92,7 +92,10 @@ pub(super) fn is_stale_plan(error: &sqlx::Error) -> bool {
     })
 }
 
-/// A failure of a statement of ours.
-pub(super) fn internal(error: sqlx::Error) -> Error {
-    Error::internal(error.to_string())
+/// A failure of a statement of ours: the server is away, or it is our mistake.
+pub(super) fn statement_of_ours(error: sqlx::Error) -> Error {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) => Error::overloaded(5).with_source(error.to_string()),
+        other => Error::internal(other.to_string()),
+    }
 }

@@ -1,5 +1,7 @@
 //! How a guarded statement runs on PostgreSQL: at once, in a transaction, or as a stream.
 
+use std::time::Duration;
+
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use sqlx::postgres::{PgArguments, PgConnection, PgQueryResult, PgRow};
@@ -7,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Either, Executor as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::store::Mode;
+use crate::store::{Mode, within};
 use crate::types::{Code, Error, Result};
 
 use super::super::query::Done;
@@ -18,6 +20,8 @@ use super::wall::Admitted;
 
 /// Steps of a stream that are read ahead of who asks for them.
 const ROWS_AHEAD: usize = 16;
+/// How long after its budget nobody waits for a statement any more.
+const UNHEARD: Duration = Duration::from_secs(2);
 
 /// Either kind of step a statement takes, as sqlx has it.
 pub(super) type Step = Either<PgQueryResult, PgRow>;
@@ -33,7 +37,8 @@ impl Actor {
     ) -> Result<(Vec<PgRow>, Done)> {
         let Some(slot) = slot else {
             let admitted = self.admit(sql)?;
-            let mut transaction = self.begin(Mode::ReadWrite, self.engine().options.statement_budget).await?;
+            let budget = self.engine().options.statement_budget;
+            let mut transaction = self.begin(mode_of(&admitted), budget).await?;
             // Left by an error or dropped, it is rolled back before anybody else gets the connection.
             let ran = self.run_on(transaction.connection()?, admitted, arguments, one).await?;
             transaction.commit().await?;
@@ -58,7 +63,9 @@ impl Actor {
     ) -> Result<(Vec<PgRow>, Done)> {
         let query = sqlx::query_with(AssertSqlSafe(admitted.sql), arguments);
         let (mut rows, mut affected) = (Vec::new(), 0);
-        let outcome = async {
+        // The server ends it after its budget; a server that is not heard any more ends nothing.
+        let limit = self.engine().options.statement_budget + UNHEARD;
+        let outcome = within(limit, async {
             if one && !admitted.writes {
                 rows.extend(connection.fetch_optional(query).await?);
                 return Ok(());
@@ -71,7 +78,7 @@ impl Actor {
                 }
             }
             Ok(())
-        }
+        })
         .await;
         match outcome {
             // PostgreSQL counts the rows of a SELECT as well.
@@ -84,7 +91,7 @@ impl Actor {
     async fn failed(&self, connection: &mut PgConnection, failure: sqlx::Error) -> Error {
         if error::is_stale_plan(&failure) {
             // Should this fail, the next try meets the stale plan again.
-            let _ = connection.clear_cached_statements().await;
+            let _ = within(UNHEARD, connection.clear_cached_statements()).await;
         }
         error::engine(self.engine(), failure)
     }
@@ -126,7 +133,7 @@ impl Actor {
                     let options = &self.engine().options;
                     // A write's rows are read when it has ended; a read's while it runs.
                     let limit = if admitted.writes { options.statement_budget } else { options.longest_stream };
-                    Held::own(self.begin(Mode::ReadWrite, limit).await?)
+                    Held::own(self.begin(mode_of(&admitted), limit).await?)
                 }
             };
             let (to, mut read) = mpsc::channel(ROWS_AHEAD);
@@ -149,6 +156,11 @@ impl Actor {
         }
         .boxed()
     }
+}
+
+/// A read's functions may write, too, unless the server is a standby.
+fn mode_of(admitted: &Admitted) -> Mode {
+    if admitted.writes { Mode::ReadWrite } else { Mode::AsItMay }
 }
 
 /// Runs a statement within the time of a stream. A read's steps go to `to`; a write's come back at its end, when it

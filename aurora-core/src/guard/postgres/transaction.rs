@@ -9,12 +9,15 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::store::{BoundTransaction, Mode};
+use crate::store::{BoundTransaction, Mode, within};
 use crate::types::Result;
 
 use super::super::transaction::{aborted, ended};
 use super::engine::Actor;
 use super::error;
+
+/// How long a setting may take.
+const SETTING: Duration = Duration::from_secs(5);
 
 /// A write transaction.
 #[derive(Debug)]
@@ -164,7 +167,7 @@ impl Held {
     async fn limit(&mut self, limit: Duration) -> Result<()> {
         let millis = limit.as_millis().clamp(1, 2_147_483_647);
         let set = sqlx::raw_sql(AssertSqlSafe(format!("SET LOCAL statement_timeout = {millis}")));
-        set.execute(self.connection()?).await.map_err(error::internal)?;
+        within(SETTING, set.execute(self.connection()?)).await.map_err(error::statement_of_ours)?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! A transaction as somebody: role and claims, which its [`Proof`] keeps from being forged.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
@@ -10,11 +11,29 @@ use super::failure;
 use super::proof::{Begun, Proof, is_gone};
 use crate::types::{Code, Error, Result};
 
+/// How long the messages that begin a transaction may take: they wait for no lock.
+const BEGINNING: Duration = Duration::from_secs(5);
+/// How long a commit may take: a disk that is slow, and a deferred constraint.
+const ENDING: Duration = Duration::from_secs(15);
+
+/// A line that was cut without a word is not waited for: the server's own limits do not reach who cannot hear it.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = sqlx::Result<T>>,
+) -> sqlx::Result<T> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(done) => done,
+        Err(_elapsed) => Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())),
+    }
+}
+
 /// What a transaction may do, and what it sees of those beside it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
     /// Reads and writes; each statement sees what was committed before it (READ COMMITTED).
     ReadWrite,
+    /// The same where the server writes; reads alone where it is a standby.
+    AsItMay,
     /// Reads; each statement sees what was committed before it.
     ReadOnly,
     /// Reads; all statements see the same moment (REPEATABLE READ).
@@ -40,6 +59,7 @@ impl Mode {
     pub(super) fn level(self) -> &'static str {
         match self {
             Self::ReadWrite => "READ COMMITTED READ WRITE",
+            Self::AsItMay => "READ COMMITTED",
             Self::ReadOnly => "READ COMMITTED READ ONLY",
             Self::Snapshot => "REPEATABLE READ READ ONLY",
         }
@@ -82,7 +102,7 @@ impl BoundTransaction {
             let connection = lease.connection()?;
             let bound =
                 this.proof.bind(connection, &this.begun, &who, &search_path, connections.are_pooled());
-            if let Err(error) = bound.await {
+            if let Err(error) = within(BEGINNING, bound).await {
                 // Nobody knows why it failed here, where nothing of the caller's ran: the next one gets another.
                 if let Some(lease) = this.lease.take() {
                     lease.discard();
@@ -99,7 +119,7 @@ impl BoundTransaction {
         let begun = tokio::spawn(async move {
             let mut this = Self::open(&connections, Proof::None, None, mode).await?;
             let path = sqlx::raw_sql("SET LOCAL search_path = pg_catalog, pg_temp");
-            path.execute(this.connection()?).await.map_err(failure)?;
+            within(BEGINNING, path.execute(this.connection()?)).await.map_err(failure)?;
             Ok(this)
         });
         begun.await.map_err(Error::internal)?
@@ -113,11 +133,12 @@ impl BoundTransaction {
     ) -> Result<Self> {
         let mut lease = connections.lease(proof.cleaning()).await?;
         let pooled = connections.are_pooled();
-        let begun = match proof.begin(lease.connection()?, who, mode, pooled).await {
+        let begun = match within(BEGINNING, proof.begin(lease.connection()?, who, mode, pooled)).await {
             Ok(begun) => begun,
             // The server restarted, or something between closed an idle connection. Nothing was done yet.
             Err(error) if is_gone(&error) && lease.renew().await? => {
-                proof.begin(lease.connection()?, who, mode, pooled).await.map_err(failure)?
+                let again = proof.begin(lease.connection()?, who, mode, pooled);
+                within(BEGINNING, again).await.map_err(failure)?
             }
             Err(error) => {
                 lease.discard();
@@ -128,7 +149,8 @@ impl BoundTransaction {
             begun
         } else {
             lease.replace().await?;
-            proof.begin(lease.connection()?, who, mode, pooled).await.map_err(failure)?
+            let again = proof.begin(lease.connection()?, who, mode, pooled);
+            within(BEGINNING, again).await.map_err(failure)?
         };
         if !begun.clean {
             lease.discard();
@@ -149,7 +171,7 @@ impl BoundTransaction {
     pub(super) async fn rebind(&mut self, role: &str, claims: &str, search_path: &str) -> Result<()> {
         let Some(lease) = &mut self.lease else { return Err(ended()) };
         let rebound = self.proof.rebind(lease.connection()?, &self.begun, (role, claims), search_path);
-        rebound.await.map_err(failure)
+        within(BEGINNING, rebound).await.map_err(failure)
     }
 
     /// Makes it durable.
@@ -170,7 +192,7 @@ impl BoundTransaction {
     /// message.
     async fn end(&mut self, sql: &'static str, steps: usize) -> sqlx::Result<()> {
         let Some(mut lease) = self.lease.take() else { return Err(sqlx::Error::WorkerCrashed) };
-        match lease.end(sql, steps).await {
+        match within(ENDING, lease.end(sql, steps)).await {
             Ok(true) => lease.give_back(),
             // It ended; what it left in its session did not.
             Ok(false) => lease.discard(),

@@ -28,6 +28,8 @@ pub(super) const HOST_CLAIMS: &str = r#"{"role":"service_role"}"#;
 /// How long a store's statement may take, and wait for a lock.
 const STORE_STATEMENT: Duration = Duration::from_secs(10);
 const STORE_LOCK: Duration = Duration::from_secs(5);
+/// After so long nobody waits for a store's statement: the server had its time to say that it was too slow.
+pub(super) const STATEMENT: Duration = Duration::from_secs(12);
 
 /// How a [`PostgresDatabase`] is opened.
 #[derive(Clone, Debug)]
@@ -295,7 +297,7 @@ pub(super) fn connect_options(url: &str) -> Result<(PgConnectOptions, bool)> {
 }
 
 /// At start, a server that is away is a wrong configuration: say which.
-fn unreachable(error: Error) -> Error {
+pub(super) fn unreachable(error: Error) -> Error {
     let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
     Error::new(Code::Configuration, format!("cannot connect to the database: {cause}")).with_source(error)
 }

@@ -13,6 +13,7 @@ mod setup;
 mod statements;
 mod transaction;
 
+pub(crate) use bind::within;
 pub use bind::{Bind, BoundTransaction, Mode};
 pub(crate) use database::connect_options_of;
 pub use database::{PostgresDatabase, PostgresOptions, run_role_of};
@@ -46,6 +47,8 @@ pub(crate) fn failure(error: sqlx::Error) -> Error {
         }
         // Read-only (a standby took over), out of room or connections, shutting down, starting, gone.
         "25006" | "25P03" => later(5, error),
+        // BEGIN .. READ WRITE on a standby: nothing else of ours asks for what a server has not.
+        "0A000" => later(5, error),
         code if code.starts_with("53") || code.starts_with("57P") || code.starts_with("08") => {
             later(5, error)
         }

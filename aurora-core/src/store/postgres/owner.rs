@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 use super::bind::{BoundTransaction, Mode};
 use super::check::{self, Vulnerable, quote};
 use super::connections::Connections;
-use super::database::{IdentityBlocks, connect_options};
+use super::database::{IdentityBlocks, connect_options, unreachable};
 use super::transaction::{PostgresReader, PostgresWrite};
 use super::{failure, setup};
 use crate::store::{Database, Reader, Transaction};
@@ -28,7 +28,7 @@ impl PostgresOwner {
     pub async fn open(url: &str) -> Result<Self> {
         let (options, pooled) = connect_options(url)?;
         let this = Self { connections: Connections::new(options, 2, DEADLINE, pooled) };
-        let mut transaction = this.begin().await?;
+        let mut transaction = this.begin().await.map_err(unreachable)?;
         check::server(check::version(transaction.connection()?).await?, Vulnerable::Warn)?;
         transaction.commit().await?;
         Ok(this)

@@ -5,9 +5,9 @@ use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow, Postgres};
 use sqlx::query::Query;
 
-use super::bind::BoundTransaction;
+use super::bind::{BoundTransaction, within};
 use super::codec::{Id, Moment};
-use super::database::{HOST_CLAIMS, HOST_ROLE, STORE_CLAIMS, STORE_PATH, STORE_ROLE};
+use super::database::{HOST_CLAIMS, HOST_ROLE, STATEMENT, STORE_CLAIMS, STORE_PATH, STORE_ROLE};
 use super::{failure, rows, statements};
 use crate::store::{
     AuditRow, HostTransaction, Identity, KeyRow, OneTimeToken, OutboxRow, Reader, RefreshToken, Revocation,
@@ -37,15 +37,15 @@ pub(super) struct PostgresWrite {
 pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
 pub(super) async fn one(connection: &mut PgConnection, query: Statement<'_>) -> Result<Option<PgRow>> {
-    query.fetch_optional(connection).await.map_err(failure)
+    within(STATEMENT, query.fetch_optional(connection)).await.map_err(failure)
 }
 
 async fn all(connection: &mut PgConnection, query: Statement<'_>) -> Result<Vec<PgRow>> {
-    query.fetch_all(connection).await.map_err(failure)
+    within(STATEMENT, query.fetch_all(connection)).await.map_err(failure)
 }
 
 pub(super) async fn run(connection: &mut PgConnection, query: Statement<'_>) -> Result<u64> {
-    Ok(query.execute(connection).await.map_err(failure)?.rows_affected())
+    Ok(within(STATEMENT, query.execute(connection)).await.map_err(failure)?.rows_affected())
 }
 
 async fn user(connection: &mut PgConnection, query: Statement<'_>) -> Result<Option<User>> {
