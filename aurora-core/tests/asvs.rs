@@ -151,11 +151,12 @@ fn cryptography_is_called_where_the_inventory_says() {
 }
 
 /// asvs(V11.4.1): no hash function that is broken is named anywhere but in the format of breached passwords' lists,
-/// where it hides nothing and proves nothing.
+/// where it hides nothing and proves nothing, and within HMAC in the codes of authenticator apps, which it does not
+/// break (RFC 6194 s3.3).
 #[test]
 fn no_broken_hash_function_is_named() {
     for (file, code) in sources() {
-        if file.ends_with("validate/breached/mod.rs") {
+        if file.ends_with("validate/breached/mod.rs") || file.ends_with("crypto/totp.rs") {
             continue;
         }
         let code = code.to_ascii_lowercase();

@@ -70,6 +70,16 @@ impl TotpSeed {
         Secret::new(BASE32_NOPAD.encode(&*self.0))
     }
 
+    /// The seed as apps read it:
+    /// <https://github.com/google/google-authenticator/wiki/Key-Uri-Format>.
+    pub fn uri(&self, issuer: &str, account: &str) -> Secret {
+        let (issuer, account, secret) = (escaped(issuer), escaped(account), self.text());
+        Secret::new(format!(
+            "otpauth://totp/{issuer}:{account}?algorithm=SHA1&digits={DIGITS}&issuer={issuer}&period={STEP}&secret={}",
+            secret.expose()
+        ))
+    }
+
     /// The code of that moment.
     pub fn code(&self, at: Timestamp) -> Secret {
         Secret::new(digits(self.number(step_of(at)), DIGITS))
@@ -122,6 +132,13 @@ fn step_of(at: Timestamp) -> i64 {
 fn digits(number: u32, count: usize) -> String {
     let all = format!("{number:010}");
     all.get(all.len().saturating_sub(count)..).unwrap_or_default().to_owned()
+}
+
+/// RFC 3986 s2.3: a plus for a space, as forms have it, is a plus to an app.
+fn escaped(text: &str) -> String {
+    let kept = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let each = |byte: u8| if kept(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(each).collect()
 }
 
 #[cfg(test)]
@@ -191,5 +208,22 @@ mod tests {
         assert!(TotpSeed::parse(&"MZXW6===".into()).is_none() && TotpSeed::from_bytes(&[1; 19]).is_none());
         assert_eq!(format!("{seed:?}"), "TotpSeed(..)");
         assert_eq!(rfc().text().expose(), "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
+    }
+
+    #[test]
+    fn the_address_of_a_seed_is_read_by_apps() {
+        let uri = rfc().uri("Ann & Söhne: Shop", "ann+1@example.com");
+        let url = url::Url::parse(uri.expose()).unwrap();
+        assert_eq!((url.scheme(), url.host_str()), ("otpauth", Some("totp")));
+        assert_eq!(url.path(), "/Ann%20%26%20S%C3%B6hne%3A%20Shop:ann%2B1%40example.com");
+        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        let find =
+            |name: &str| pairs.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
+        assert_eq!(find("issuer"), Some("Ann & Söhne: Shop"));
+        assert_eq!(find("secret"), Some("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"));
+        assert_eq!(
+            (find("algorithm"), find("digits"), find("period")),
+            (Some("SHA1"), Some("6"), Some("30"))
+        );
     }
 }
