@@ -41,7 +41,13 @@ pub(super) fn parsers() -> [Command; 2] {
         .arg(flag("now", "Lets it sign at once, when the former key is not safe any more"));
     let retire = Command::new("retire")
         .about("Ends a key that verifies or waits; running services refuse its tokens within a minute")
-        .arg(Arg::new("kid").value_name("KID").required(true).help("As `signing-keys list` shows it"));
+        .arg(
+            Arg::new("kid")
+                .value_name("KID")
+                .required(true)
+                .allow_hyphen_values(true)
+                .help("As `signing-keys list` shows it"),
+        );
     let signing = Command::new("signing-keys")
         .about("The keys that sign access tokens, where Aurora makes them")
         .subcommand_required(true)
