@@ -1,4 +1,4 @@
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgGroup, ArgMatches, Command};
 
 use super::print;
 use crate::auth::{Granter, UserRole};
@@ -17,14 +17,8 @@ pub(super) fn parser() -> Command {
         command
             .arg(role())
             .arg(Arg::new("email").long("email").value_name("ADDRESS").help("The user with that address"))
-            .arg(
-                Arg::new("user")
-                    .long("user")
-                    .value_name("UUID")
-                    .help("The user with that id")
-                    .conflicts_with("email")
-                    .required_unless_present("email"),
-            )
+            .arg(Arg::new("user").long("user").value_name("UUID").help("The user with that id"))
+            .group(ArgGroup::new("whom").args(["email", "user"]).required(true))
     };
     let create = Command::new("create")
         .about("Makes a role, or gives one that is there this rank and these permissions")

@@ -198,7 +198,7 @@ statements! {
         FROM aurora.role_permissions p WHERE p.role = r.name), '[]')::text AS permissions \
         FROM aurora.roles r ORDER BY r.name COLLATE \"C\"";
     ROLES_OF = "SELECT role FROM aurora.user_roles WHERE user_id = $1 ORDER BY role COLLATE \"C\"";
-    HOLDERS = "SELECT user_id FROM aurora.user_roles WHERE role = $1 AND ($2 IS NULL OR user_id > $2) \
+    HOLDERS = "SELECT user_id FROM aurora.user_roles WHERE role = $1 AND ($2::uuid IS NULL OR user_id > $2) \
         ORDER BY user_id LIMIT 1000";
     ROLE_CHANGES = "SELECT sequence, user_id FROM aurora.role_changes WHERE sequence > $1 \
         ORDER BY sequence LIMIT 10000";
