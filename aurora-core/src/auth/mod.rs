@@ -79,8 +79,8 @@ use std::sync::Arc;
 pub use account::{Account, IssuedSession};
 pub use admin::{Ban, GeneratedLink, LinkWish, UserPatch};
 pub use api_keys::NewApiKey;
-pub use factors::{ChallengedFactor, DeletedFactor, EnrolledFactor, FactorWish};
 pub(crate) use cookie_session::Forgery;
+pub use factors::{ChallengedFactor, DeletedFactor, EnrolledFactor, FactorWish};
 pub use hook::SignUpHook;
 pub use hooks::{
     BeforeUserCreated, CustomClaims, HookError, Hooks, PasswordDecision, PasswordVerification,

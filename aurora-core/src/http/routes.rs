@@ -65,9 +65,9 @@ impl Route {
     /// Whether it wants a signed-in user. Every such route has a test in which it refuses.
     pub fn needs_user(&self) -> bool {
         use Operation::{
-            ChallengeFactor, CsrfToken, EndSession, EnrollFactor, GenerateRecoveryCodes, LinkIdentity, ListSessions,
-            ReadUser, Reauthenticate, RemoveFactor, SignOut, UnlinkIdentity, UpdateUser, VerifyFactor,
-            VerifyRecoveryCode,
+            ChallengeFactor, CsrfToken, EndSession, EnrollFactor, GenerateRecoveryCodes, LinkIdentity,
+            ListSessions, ReadUser, Reauthenticate, RemoveFactor, SignOut, UnlinkIdentity, UpdateUser,
+            VerifyFactor, VerifyRecoveryCode,
         };
         matches!(
             self.operation,

@@ -17,8 +17,8 @@ use crate::crypto::Keyring;
 use crate::env::{Clock, Entropy, random};
 use crate::store::{Database, Session, Transaction, User};
 use crate::types::{
-    AuthenticationMethod, Code, Error, FamilyId, Principal, Result, Role, RoleName, Secret, SessionId, Timestamp,
-    UserId,
+    AuthenticationMethod, Code, Error, FamilyId, Principal, Result, Role, RoleName, Secret, SessionId,
+    Timestamp, UserId,
 };
 
 /// How many bytes of verified claims are remembered.

@@ -3,8 +3,9 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use super::{
-    AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, ReadClearing, ReadFactors, ReadKeys, ReadRoles, RefreshToken,
-    Revocation, Session, SigningKeyRow, User, WriteClearing, WriteFactors, WriteKeys, WriteRoles,
+    AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, ReadClearing, ReadFactors, ReadKeys, ReadRoles,
+    RefreshToken, Revocation, Session, SigningKeyRow, User, WriteClearing, WriteFactors, WriteKeys,
+    WriteRoles,
 };
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;

@@ -124,7 +124,15 @@ impl Principal {
         tenant: Option<TenantId>,
         claims: Arc<str>,
     ) -> Self {
-        Self(Arc::new(Inner { role, user, session, tenant, claims, held: OnceLock::new(), reads_only: false }))
+        Self(Arc::new(Inner {
+            role,
+            user,
+            session,
+            tenant,
+            claims,
+            held: OnceLock::new(),
+            reads_only: false,
+        }))
     }
 
     /// Whether the user holds that role of the service's own (`user_roles` of the claims). The service itself is no

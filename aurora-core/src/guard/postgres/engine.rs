@@ -84,7 +84,8 @@ impl Engine {
 /// Wall one and the policy file rely on how strings are read.
 async fn read_as_written(connection: &mut sqlx::postgres::PgConnection) -> Result<()> {
     let query = sqlx::query_scalar("SELECT current_setting('standard_conforming_strings')");
-    let read: String = query.persistent(false).fetch_one(connection).await.map_err(super::error::statement_of_ours)?;
+    let read: String =
+        query.persistent(false).fetch_one(connection).await.map_err(super::error::statement_of_ours)?;
     if read == "on" {
         return Ok(());
     }

@@ -4,8 +4,14 @@ use super::{failure, statements};
 use crate::types::{Code, Error, Result, Timestamp};
 
 /// Aurora's own schema, in its own table: a host's `_sqlx_migrations` never sees it. A shipped step is never edited.
-const STEPS: &[&str] =
-    &[include_str!("schema_0001.sql"), include_str!("schema_0002.sql"), include_str!("schema_0003.sql"), include_str!("schema_0004.sql"), include_str!("schema_0005.sql"), include_str!("schema_0006.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema_0001.sql"),
+    include_str!("schema_0002.sql"),
+    include_str!("schema_0003.sql"),
+    include_str!("schema_0004.sql"),
+    include_str!("schema_0005.sql"),
+    include_str!("schema_0006.sql"),
+];
 
 /// Brings the schema up to date within the caller's write transaction, so that two processes that start at once
 /// take turns and a kill leaves the old schema or the new one.
