@@ -109,10 +109,11 @@ async fn compare(name: &str, [commit, again]: [Side<'_>; 2], aurora: &Aurora) {
     }
     let sessions = Rc::new(RefCell::new(sessions));
     let from = From::new([127, 0, 0, 1].into(), RequestId::from_bytes([7; 16]));
+    let aurora = aurora.clone();
     let ours: Side<'_> = (
         "aurora",
         Box::new(move |n| {
-            let (sessions, from) = (Rc::clone(&sessions), from.clone());
+            let (sessions, from, aurora) = (Rc::clone(&sessions), from.clone(), aurora.clone());
             Box::pin(async move {
                 for _ in 0..n {
                     let token: Secret = sessions.borrow_mut().pop_front().unwrap();
