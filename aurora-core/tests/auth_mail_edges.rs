@@ -84,8 +84,8 @@ async fn autoconfirm_is_for_registrations_alone() {
 async fn at_an_address_the_newest_code_is_good_alone() {
     let fixture = lone().await;
     let mut asked = Vec::new();
+    // All of them within one moment of the clock: the last one is the newest all the same.
     for name in ["eve", "eva", "ann"] {
-        fixture.advance(1);
         let session = confirmed(&fixture, &format!("{name}@example.com")).await;
         fixture.send_mails().await;
         let before = fixture.mailbox.mails();

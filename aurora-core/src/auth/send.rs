@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::one_time::{ComeBack, Minted, Pending, Purpose};
 use super::{Auth, redirect};
 use crate::audit::{Action, Actor, Record};
@@ -89,6 +91,11 @@ impl Auth {
         let challenge = back.challenge.as_ref().filter(|_| !change);
         let mut minted = self.mint(user, purpose, to, challenge, pending)?;
         minted.row.tries = tries;
+        // Newer than whatever waits at the address, also where another process's clock is ahead or ours was set back.
+        let newest = transaction.newest_token_at(to, purpose.sharing_a_code()).await?;
+        if let Some(newest) = newest.filter(|newest| *newest >= now) {
+            minted.row.created_at = newest.plus(Duration::from_micros(1));
+        }
         transaction.insert_token(&minted.row).await?;
         Ok(minted)
     }
