@@ -1,6 +1,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::reauthenticate::not_a_nonce;
 use super::{Auth, qr, session_of, user_gone, user_of};
 use crate::audit::{Action, Actor, Record};
 use crate::crypto::{Purpose as KeyPurpose, TotpSeed};
@@ -101,6 +102,14 @@ pub(super) enum Stopped {
     Failed(Error),
 }
 
+/// What an enrolment rests on.
+enum Enrolment {
+    /// The user had no factor: what a new password wants was asked for, and a nonce of it goes with the enrolment.
+    First(Option<UserId>),
+    /// They had one, whose session it has to be.
+    Raised,
+}
+
 impl From<Error> for Stopped {
     fn from(error: Error) -> Self {
         Self::Failed(error)
@@ -124,13 +133,17 @@ impl Auth {
         let name = named("friendly_name", wish.name)?;
         let issuer = named("issuer", wish.issuer)?;
         let user = self.database().read().await?.user(user_of(principal)?).await?.ok_or_else(user_gone)?;
-        if !user.has_factor() && !self.0.settings.factors.enroll_in_any_session {
-            let evidence = (wish.current_password.as_ref(), wish.nonce.as_ref());
-            self.reauthenticate(principal, &user, evidence, client).await?;
+        let mut evidence = Enrolment::Raised;
+        if !user.has_factor() {
+            evidence = Enrolment::First(None);
+            if !self.0.settings.factors.enroll_in_any_session {
+                let given = (wish.current_password.as_ref(), wish.nonce.as_ref());
+                evidence = Enrolment::First(self.reauthenticate(principal, &user, given, client).await?);
+            }
         }
         let seed = TotpSeed::generate(&*self.0.sessions.parts().entropy)?;
         let id = FactorId::from_random(self.random()?);
-        let enrolled = self.enrol(principal, id, &name, &seed, client).await;
+        let enrolled = self.enrol(principal, (id, &name, &seed), evidence, client).await;
         let account = self.told(enrolled, principal, Some(id), client).await?;
         let issuer = if issuer.is_empty() { self.host() } else { issuer };
         let uri = seed.uri(&issuer, &account);
@@ -141,15 +154,22 @@ impl Auth {
     async fn enrol(
         &self,
         principal: &Principal,
-        id: FactorId,
-        name: &str,
-        seed: &TotpSeed,
+        (id, name, seed): (FactorId, &str, &TotpSeed),
+        evidence: Enrolment,
         client: &Client,
     ) -> Result<String, Stopped> {
         let (now, settings) = (self.now(), &self.0.settings.factors);
         let mut transaction = self.database().begin().await?;
         let (user, session) = self.present(&mut *transaction, principal).await?;
-        if user.has_factor() && !is_raised(&session) {
+        match evidence {
+            Enrolment::First(Some(nonce)) if !transaction.delete_token(nonce).await? => {
+                return Err(Stopped::Denied("wrong nonce", not_a_nonce()));
+            }
+            // The factor that stood in for other evidence went meanwhile.
+            Enrolment::Raised if !user.has_factor() => return Err(Error::overloaded(1).into()),
+            _ => {}
+        }
+        if user.has_factor() && !asks_raised(principal, &session) {
             let denial = Error::new(Code::InsufficientAal, "AAL2 required to enroll a new factor");
             return Err(Stopped::Denied("needs aal2", denial));
         }
@@ -254,7 +274,7 @@ impl Auth {
         let mut transaction = self.database().begin().await?;
         let (user, session) = self.present(&mut *transaction, principal).await?;
         let found = own(&user, factor)?;
-        if found.is_verified() && !is_raised(&session) {
+        if found.is_verified() && !asks_raised(principal, &session) {
             let denial = Error::new(Code::InsufficientAal, "AAL2 required to unenroll verified factor")
                 .with_status(StatusCode::UNPROCESSABLE_ENTITY);
             return Err(Stopped::Denied("needs aal2", denial));
@@ -398,6 +418,12 @@ fn seed_context(id: &FactorId) -> [&[u8]; 3] {
 /// Whether a second factor raised the session.
 pub(super) fn is_raised(session: &Session) -> bool {
     session.aal == Assurance::Aal2.as_str()
+}
+
+/// Whether a second factor raised the session, and who asks holds a token of after that: one that was stolen before
+/// rises with nobody's code.
+pub(super) fn asks_raised(principal: &Principal, session: &Session) -> bool {
+    is_raised(session) && principal.assurance() == Assurance::Aal2
 }
 
 /// The user's own factor.

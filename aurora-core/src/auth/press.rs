@@ -55,6 +55,8 @@ impl Auth {
         } else {
             (wanted, Pending::default())
         };
+        // Off the list first: what was guessed at is kept with its link when its user's tokens go.
+        transaction.delete_token(row.id).await?;
         let ended = self.confirmed(&mut *transaction, &mut user, purpose, now).await?;
         user.updated_at = self.now();
         transaction.update_user(&user).await?;

@@ -1,8 +1,8 @@
 use data_encoding::BASE32_NOPAD;
 
-use super::factors::{Stopped, is_raised};
+use super::factors::{Stopped, asks_raised};
 use super::verify_factor::Raised;
-use super::{Auth, IssuedSession, user_of};
+use super::{Auth, IssuedSession, session_of};
 use crate::audit::{Action, Actor};
 use crate::crypto::Purpose as KeyPurpose;
 use crate::env::random;
@@ -37,7 +37,7 @@ impl Auth {
         let mut transaction = self.database().begin().await?;
         let (user, session) = self.present(&mut *transaction, principal).await?;
         let recent = self.0.settings.tokens.recent_sign_in;
-        let used = Evidence::of(&session)?.factor_used_at().filter(|_| is_raised(&session));
+        let used = Evidence::of(&session)?.factor_used_at().filter(|_| asks_raised(principal, &session));
         if !user.has_factor() || used.is_none_or(|used| now.since(used) > recent) {
             let sentence = "Recovery codes want a second factor that was verified just now";
             let denial = Error::new(Code::InsufficientAal, sentence).with_max_age(recent.as_secs());
@@ -70,7 +70,9 @@ impl Auth {
     ) -> Result<IssuedSession> {
         self.0.limiter.check(Bucket::Factor, &address_key(client.address()))?;
         let mut key = b"recovery code\0".to_vec();
-        key.extend_from_slice(user_of(principal)?.as_bytes());
+        // By session: 80 bits fall to nobody's guesses, and a stranger who has the password must not use up its
+        // owner's.
+        key.extend_from_slice(session_of(principal)?.as_bytes());
         let guess = self.0.limiter.guess(&key)?;
         let raised = self.recovered(principal, code, client).await;
         let raised = self.told(raised, principal, None, client).await?;

@@ -151,6 +151,10 @@ impl Auth {
         role: &RoleName,
     ) -> Result<Option<&'static str>> {
         let Granter::User { principal, .. } = by else { return Ok(None) };
+        if principal.reads_only() {
+            let sentence = "A request that only reads cannot give or take a role";
+            return Err(Error::new(Code::ReadOnlyTransaction, sentence));
+        }
         let granter = match (principal.role(), principal.user_id()) {
             (Role::Service, _) => return Ok(None),
             (Role::Authenticated, Some(granter)) => granter,

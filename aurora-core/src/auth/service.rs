@@ -77,7 +77,9 @@ impl Auth {
     /// [`Code::EmailExists`] if it is taken meanwhile.
     pub async fn confirm_new_email(&self, user: UserId, email: &Email) -> Result<()> {
         let now = self.now();
-        self.change(user, Action::USER_MODIFIED, Ends::Links, |user| {
+        let found = self.database().read().await?.user(user).await?;
+        let ends = if found.is_some_and(|user| user.is_anonymous) { Ends::Sessions } else { Ends::Links };
+        self.change(user, Action::USER_MODIFIED, ends, |user| {
             let waiting = user.new_email.take_if(|waiting| waiting == email);
             user.email = Some(waiting.ok_or_else(|| {
                 Error::new(Code::NotFound, "This address does not wait for its confirmation")

@@ -1,4 +1,4 @@
-use super::factors::is_raised;
+use super::factors::{asks_raised, is_raised};
 use super::one_time::ComeBack;
 use super::reauthenticate::not_a_nonce;
 use super::{Account, Auth, invalid_credentials, metadata, user_gone, user_of};
@@ -119,7 +119,10 @@ impl Auth {
             None => None,
         };
         let recent = self.0.settings.tokens.recent_sign_in;
-        if session.is_some_and(|session| self.now().since(session.authenticated_at) <= recent) {
+        // A second factor made the session's sign-in recent for the tokens that came of it, and for none of before.
+        let counts = |session: &Session| !is_raised(session) || asks_raised(principal, session);
+        let is_recent = |session: &Session| self.now().since(session.authenticated_at) <= recent;
+        if session.is_some_and(|session| counts(&session) && is_recent(&session)) {
             return Ok(None);
         }
         let denial = Error::new(
@@ -138,7 +141,7 @@ impl Auth {
             Some(id) => self.database().read().await?.session(id).await?,
             None => None,
         };
-        if needs_factor(user, session.as_ref()) {
+        if needs_factor(principal, user, session.as_ref()) {
             return Err(self.refuse_change(user, "needs aal2", needs_aal2(), client).await);
         }
         Ok(())
@@ -264,7 +267,8 @@ impl Auth {
         if user.is_banned(self.now()) || (asks.is_none() && principal.session_id().is_some()) {
             return Ok(Some(("session ended", gone())));
         }
-        if (changed.email.is_some() || changed.hash.is_some()) && needs_factor(user, asks.as_ref()) {
+        if (changed.email.is_some() || changed.hash.is_some()) && needs_factor(principal, user, asks.as_ref())
+        {
             return Ok(Some(("needs aal2", needs_aal2())));
         }
         Ok(None)
@@ -298,8 +302,8 @@ impl Auth {
 }
 
 /// Whether the user has a second factor that the session which asks was not raised by.
-fn needs_factor(user: &User, asks: Option<&Session>) -> bool {
-    user.has_factor() && asks.is_some_and(|session| !is_raised(session))
+fn needs_factor(principal: &Principal, user: &User, asks: Option<&Session>) -> bool {
+    user.has_factor() && asks.is_some_and(|session| !asks_raised(principal, session))
 }
 
 fn needs_aal2() -> Error {

@@ -164,10 +164,14 @@ impl Auth {
         if pending.mailbox_proved && proof == Proof::MailAndVerifier {
             super::press::late(&mut user, &mut pending);
         }
+        let mut ended = Vec::new();
         let agreed = match purpose {
             Purpose::EmailChangeCurrent | Purpose::EmailChangeNew => {
                 match self.agree(&mut *transaction, &mut user, &token, purpose, &pending).await? {
-                    Agreed::Both => true,
+                    Agreed::Both(left) => {
+                        ended = left;
+                        true
+                    }
                     Agreed::One => {
                         return self.half_changed(transaction, &user, purpose, client).await;
                     }
@@ -181,19 +185,18 @@ impl Auth {
             drop(transaction);
             return Err(self.refuse_token("another address", Some(&token), expired(), client).await);
         }
-        self.enter_by_mail(transaction, user, purpose, first.then_some(pending), client).await
+        self.enter_by_mail(transaction, user, (purpose, ended), first.then_some(pending), client).await
     }
 
     async fn enter_by_mail(
         &self,
         mut transaction: Box<dyn Transaction>,
         mut user: User,
-        purpose: Purpose,
+        (purpose, mut ended): (Purpose, Vec<SessionId>),
         first: Option<Pending>,
         client: &Client,
     ) -> Result<Verified> {
         let now = self.now();
-        let mut ended = Vec::new();
         let is_first = first.is_some();
         if let Some(pending) = first {
             ended = self.confirmed(&mut *transaction, &mut user, purpose, pending).await?;
@@ -289,14 +292,16 @@ impl Auth {
             self.notify(transaction, message, user).await?;
         }
         user.email_change_sent_at = None;
+        let mut ended = Vec::new();
         if user.is_anonymous {
-            // Set by whoever asked for the address, who need not be who reads its mail.
+            // Set and held by whoever asked for the address, who need not be who reads its mail.
             user.password = None;
+            ended = transaction.end_sessions_of(user.id, None, self.now()).await?;
         }
         self.identify(transaction, user).await?;
         user.contested_at = None;
         user.email_confirmed_at = Some(self.now());
-        Ok(Agreed::Both)
+        Ok(Agreed::Both(ended))
     }
 
     async fn half_changed(
@@ -338,7 +343,8 @@ enum Proof {
 }
 
 enum Agreed {
-    Both,
+    /// And these sessions ended.
+    Both(Vec<SessionId>),
     One,
     No,
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::factors::{Stopped, is_raised, own};
+use super::factors::{Stopped, asks_raised, is_raised, own};
 use super::one_time::Purpose;
 use super::{Auth, IssuedSession, user_of};
 use crate::audit::{Action, Actor};
@@ -85,7 +85,7 @@ impl Auth {
         let now = self.now();
         let (user, session) = self.present(transaction, principal).await?;
         let listed = own(&user, factor)?;
-        if !listed.is_verified() && user.has_factor() && !is_raised(&session) {
+        if !listed.is_verified() && user.has_factor() && !asks_raised(principal, &session) {
             let denial = Error::new(Code::InsufficientAal, "AAL2 required to enroll a new factor");
             return Err(Stopped::Denied("needs aal2", denial));
         }

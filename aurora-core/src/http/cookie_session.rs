@@ -50,7 +50,21 @@ impl Http {
         {
             self.auth().sign_out(&former, Scope::Local, client).await?;
         }
-        self.give_cookies(session)
+        let given = self.give_cookies(session);
+        if given.is_err() {
+            // Nobody would hold it.
+            let nobody = Principal::user_of_session(session.account.id(), session.id);
+            self.auth().sign_out(&nobody, Scope::Local, client).await?;
+        }
+        given
+    }
+
+    /// A session that a second factor raised: in cookies to whoever has it in cookies, asked for or not.
+    pub(super) async fn give_raised(&self, head: &Parts, session: &IssuedSession, client: &Client) -> Answer {
+        if self.cookie(head, Name::Access)?.is_some() {
+            return self.give_cookies(session);
+        }
+        self.give(head, session, client).await
     }
 
     fn give_cookies(&self, session: &IssuedSession) -> Answer {
@@ -164,12 +178,17 @@ impl Http {
             Some(token) => self.auth().sessions().admit(token).await.map(Some),
             None => Ok(None),
         };
+        let mut scope = scope;
         let principal = match (admitted, refresh) {
             (Ok(Some(principal)), _) => Some(principal),
             (Err(error), _) if error.code() != Code::BadJwt && error.code() != Code::SessionNotFound => {
                 return Err(error);
             }
-            (_, Some(refresh)) => self.auth().holder(&refresh).await?,
+            (_, Some(refresh)) => {
+                // Used or not: it ends its own session and no other, as an expired token does.
+                scope = Scope::Local;
+                self.auth().holder(&refresh).await?
+            }
             (_, None) => None,
         };
         let mut response = empty_response(StatusCode::NO_CONTENT);

@@ -59,7 +59,8 @@ impl Http {
                     .parse()
                     .map_err(|_| Error::new(Code::ValidationFailed, "`challenge_id` must be a UUID"))?;
                 let (factor, code) = (factor(segment)?, wanted(body.code)?);
-                ok(auth.verify_factor(&principal, factor, challenge, &code, client).await?.to_json()?)
+                let raised = auth.verify_factor(&principal, factor, challenge, &code, client).await?;
+                self.give_raised(head, &raised, client).await
             }
             Operation::RemoveFactor => {
                 let factor = factor(segment)?;
@@ -74,7 +75,8 @@ impl Http {
             Operation::VerifyRecoveryCode => {
                 let body: RecoveryBody = read_json(&head.headers, body)?;
                 let code = wanted(body.code)?;
-                ok(auth.verify_recovery_code(&principal, &code, client).await?.to_json()?)
+                let raised = auth.verify_recovery_code(&principal, &code, client).await?;
+                self.give_raised(head, &raised, client).await
             }
             _ => Err(Error::internal("no operation of factors")),
         }

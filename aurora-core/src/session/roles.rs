@@ -59,6 +59,11 @@ impl Seen {
         self.principal.claims().len() + self.token.len()
     }
 
+    /// Whether it names roles that are there.
+    pub(super) fn claims_roles(&self) -> bool {
+        !self.roles.is_empty()
+    }
+
     /// Whose it is.
     pub(super) fn user(&self) -> UserId {
         self.user

@@ -127,7 +127,10 @@ impl Sessions {
             Some(seen) => seen,
             None => {
                 let verified = self.verify(token, now).await?;
-                let seen = Arc::new(inner.revoked.roles.first_look(&verified)?);
+                let seen = inner.revoked.roles.first_look(&verified)?;
+                // Whoever signed it: the table says who holds what, and no claim.
+                let seen =
+                    Arc::new(if seen.claims_roles() { self.corrected(&seen, true).await? } else { seen });
                 inner.seen.insert(key, Arc::clone(&seen));
                 seen
             }
@@ -139,17 +142,17 @@ impl Sessions {
         if inner.revoked.roles.is_current(&seen) {
             return Ok(seen.principal.clone());
         }
-        let seen = Arc::new(self.corrected(&seen).await?);
+        let seen = Arc::new(self.corrected(&seen, false).await?);
         inner.seen.insert(key, Arc::clone(&seen));
         Ok(seen.principal.clone())
     }
 
     /// Whom a token stands for, with the roles that they hold now.
-    async fn corrected(&self, seen: &Seen) -> Result<Seen> {
+    async fn corrected(&self, seen: &Seen, ask: bool) -> Result<Seen> {
         let revoked = &self.0.revoked;
         // Before the roles are read: a change that comes meanwhile is looked at again.
         let as_of = revoked.roles.sequence();
-        let read = if revoked.roles.has_to_ask(seen) {
+        let read = if ask || revoked.roles.has_to_ask(seen) {
             // Roles that cannot be read are not guessed.
             let read = revoked.roles_of(seen.user()).await;
             Some(read.map_err(|error| Error::overloaded(1).with_source(error))?)

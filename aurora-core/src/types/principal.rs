@@ -95,7 +95,7 @@ impl Principal {
         merged.retain(|name, _| name != "sub" && name != "role");
         merged.extend(own.into_iter().filter(|(name, _)| name == "sub" || name == "role"));
         let claims = Arc::from(Value::Object(merged).to_string());
-        Some(Self(Arc::new(Inner { claims, ..Inner::clone(inner) })))
+        Some(Self(Arc::new(Inner { claims, held: OnceLock::new(), ..Inner::clone(inner) })))
     }
 
     /// The same principal within a tenant.

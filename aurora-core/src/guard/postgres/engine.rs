@@ -156,7 +156,7 @@ impl Actor {
         let claims = self.claims.get_or_init(|| claims(&self.principal));
         // A function that a SELECT calls may write, too.
         let mode = match mode {
-            Mode::ReadWrite if self.principal.reads_only() => Mode::ReadOnly,
+            Mode::ReadWrite | Mode::AsItMay if self.principal.reads_only() => Mode::ReadOnly,
             mode => mode,
         };
         let mut bind = Bind::new(role, claims, mode);
