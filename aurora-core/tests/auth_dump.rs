@@ -1,6 +1,6 @@
 //! A copy of the database opens no door: every value of every table and every text of the journal is tried as each
 //! kind of credential (promise 3).
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
 
 mod common;
 #[path = "common/totp.rs"]

@@ -637,7 +637,7 @@ async fn recovery_codes_are_good_once() {
 async fn a_factor_takes_along_what_it_raised() {
     let fixture = fixture().await;
     let ann = with_factor(&fixture, "ann@example.com").await;
-    let (second, secret, here) = add(&fixture, &ann.token, "tablet").await;
+    let (second, _, here) = add(&fixture, &ann.token, "tablet").await;
     generate(&fixture, &here.access()).await;
     // Another device, by the first factor; this one was raised by the second last.
     let weak = fixture.sign_in("ann@example.com", PASSWORD).await;
@@ -660,10 +660,8 @@ async fn a_factor_takes_along_what_it_raised() {
     );
     assert_eq!(fixture.count("SELECT count(*) FROM auth_mfa_recovery_codes").await, 0);
     assert_eq!(fallen.json["user"].get("factors"), None);
-    let code = now_code(&fixture, &secret);
     let path = format!("/factors/{second}/challenge");
     refused(&post(&fixture, &path, &fallen.access(), json!({})).await, 404, "mfa_factor_not_found");
-    assert!(!code.is_empty());
 }
 
 #[tokio::test]

@@ -7,11 +7,11 @@ pub(crate) fn code_at(secret: &str, seconds: i64) -> String {
     let (mut bytes, mut held, mut bits) = (Vec::new(), 0_u32, 0);
     for character in secret.bytes() {
         let value = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".iter().position(|known| *known == character).unwrap();
-        held = held << 5 | u32::try_from(value).unwrap();
+        held = (held << 5) | u32::try_from(value).unwrap();
         bits += 5;
         if bits >= 8 {
             bits -= 8;
-            bytes.push(u8::try_from(held >> bits & 0xff).unwrap());
+            bytes.push(u8::try_from((held >> bits) & 0xff).unwrap());
         }
     }
     by_key(&bytes, seconds)
