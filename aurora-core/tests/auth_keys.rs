@@ -443,7 +443,14 @@ async fn a_revoked_key_is_refused_in_every_process_within_a_second() {
     let rows = here.audit().await;
     let of = |action: &str| rows.iter().filter(|row| row.action == action).count();
     assert_eq!((of("api_key_created"), of("api_key_revoked")), (2, 2));
-    assert!(rows.iter().any(|row| row.action == "api_key_refused" && row.payload["reason"] == "revoked"));
+    let refused: Vec<_> = rows.iter().filter(|row| row.action == "api_key_refused").collect();
+    assert!(refused.iter().any(|row| row.payload["reason"] == "revoked"));
+    // The publishable one is everybody's: whoever sends it on writes nothing.
+    let listed = here.auth.api_keys().await.unwrap();
+    let secret = listed.iter().find(|key| key.kind == ApiKeyKind::Secret).unwrap().id.to_string();
+    let publishable = listed.iter().find(|key| key.kind == ApiKeyKind::Publishable).unwrap().id.to_string();
+    let of_target = |id: &str| refused.iter().filter(|row| row.target.as_deref() == Some(id)).count();
+    assert_eq!((of_target(&secret), of_target(&publishable)), (2, 0), "one per process");
     let missing = here.auth.revoke_api_key("7f3e2f4e-7b8e-4f52-9a59-0d6f6b6f2a11".parse().unwrap()).await;
     assert_eq!(missing.unwrap_err().code(), Code::NotFound);
 }

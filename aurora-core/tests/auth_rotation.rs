@@ -5,11 +5,12 @@ mod common;
 #[path = "common/project.rs"]
 mod project;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use aurora_core::auth::{Granter, UserRole};
 use aurora_core::env::ManualClock;
 use aurora_core::session::token::{SigningKeyState, Verifier};
 use aurora_core::store::{Database, Reader, Transaction};
@@ -171,6 +172,93 @@ async fn unknown_names_of_keys_cost_little() {
     assert!(reads as u128 <= most, "{reads} reads");
 }
 
+/// Where readers wait, or fail.
+#[derive(Debug, Default)]
+struct Gate {
+    /// The next reader waits until it is let through.
+    next: AtomicBool,
+    waits: AtomicBool,
+    through: tokio::sync::Notify,
+    fails: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Gated(Arc<dyn Database>, Arc<Gate>);
+
+#[async_trait]
+impl Database for Gated {
+    async fn read(&self) -> Result<Box<dyn Reader>> {
+        if self.1.fails.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            return Err(aurora_core::types::Error::new(Code::UnexpectedFailure, "away"));
+        }
+        if self.1.next.swap(false, Ordering::SeqCst) {
+            self.1.waits.store(true, Ordering::SeqCst);
+            self.1.through.notified().await;
+        }
+        self.0.read().await
+    }
+
+    async fn begin(&self) -> Result<Box<dyn Transaction>> {
+        self.0.begin().await
+    }
+}
+
+async fn gated() -> (Fixture, Arc<Gate>) {
+    let gate = Arc::new(Gate::default());
+    let inner = Arc::clone(&gate);
+    let wrap: common::Wrap = Box::new(|database| Arc::new(Gated(database, inner)));
+    (Fixture::with(Options { wrap: Some(wrap), ..Options::default() }).await, gate)
+}
+
+/// attack J16: a request that verified a token before its key was retired, and ends afterwards, keeps nothing of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_under_way_keeps_no_token_of_a_retired_key() {
+    let (fixture, gate) = gated().await;
+    let session = fixture.sign_up("ann@example.com").await;
+    let (stolen, token) = (kid(&session), session.access());
+    let other = fixture.sign_up("bob@example.com").await.access();
+    let role = UserRole { name: "editor".parse().unwrap(), rank: 1, permissions: Default::default() };
+    fixture.auth.define_role(role, "test").await.unwrap();
+    let user = session.user_id().parse().unwrap();
+    fixture.auth.grant_role(Granter::Service("test"), user, &"editor".parse().unwrap()).await.unwrap();
+    fixture.auth.rotate_signing_key().await.unwrap();
+    // So that the next reader is the one that asks for the roles, with the token verified.
+    fixture.auth.sessions().admit(&other).await.unwrap();
+    gate.next.store(true, Ordering::SeqCst);
+    let running = tokio::spawn({
+        let (fixture, token) = (fixture.clone(), token.clone());
+        async move { fixture.auth.sessions().admit(&token).await }
+    });
+    while !gate.waits.load(Ordering::SeqCst) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    fixture.auth.retire_signing_key(&stolen).await.unwrap();
+    gate.through.notify_one();
+    assert!(running.await.unwrap().unwrap().has_role("editor"), "it was verified before");
+    assert_eq!(fixture.auth.sessions().admit(&token).await.unwrap_err().code(), Code::BadJwt);
+}
+
+/// Whoever waits for a look at the keys that fails is told to come again, not that the token is a bad one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_that_fails_signs_nobody_out() {
+    let (fixture, gate) = gated().await;
+    let claims = part(&fixture.sign_up("ann@example.com").await.access(), 1);
+    let header = json!({ "alg": "ES256", "kid": "k".repeat(43), "typ": "JWT" });
+    let token = hs256(&header, &claims, b"x");
+    gate.fails.store(true, Ordering::SeqCst);
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let (fixture, token) = (fixture.clone(), token.clone());
+        running.spawn(async move { fixture.auth.sessions().admit(&token).await.unwrap_err().code() });
+    }
+    while let Some(code) = running.join_next().await {
+        assert_eq!(code.unwrap(), Code::OverCapacity);
+    }
+    gate.fails.store(false, Ordering::SeqCst);
+    assert_eq!(fixture.auth.sessions().admit(&token).await.unwrap_err().code(), Code::BadJwt, "it is one");
+}
+
 /// attack R03: refreshes from both sides while the key changes again and again: nobody is signed out, nothing is 5xx.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rotation_amid_a_flood_of_refreshes_loses_nobody() {
@@ -262,6 +350,11 @@ async fn a_stolen_key_is_retired_by_hand() {
     assert_eq!(fixture.user(&session.access()).await.code(), "bad_jwt");
     let again = fixture.refresh(&session.refresh()).await;
     assert_eq!((again.status.as_u16(), kid(&again)), (200, new.clone()), "nobody is signed out");
+    // One that waited when the other was stolen never signs, and another may be made.
+    let waited = fixture.auth.prepare_signing_key().await.unwrap();
+    let new = fixture.auth.rotate_signing_key().await.unwrap();
+    assert!(!published(&fixture).await.contains(&waited));
+    assert_eq!(fixture.count("SELECT count(*) FROM aurora_signing_keys WHERE state = 'pending'").await, 0);
     let unknown = fixture.auth.retire_signing_key("nobody's").await.unwrap_err();
     assert_eq!(unknown.code(), Code::NotFound);
     // One that waits may be given up, too; another takes its place.
@@ -269,10 +362,11 @@ async fn a_stolen_key_is_retired_by_hand() {
     fixture.auth.retire_signing_key(&waiting).await.unwrap();
     fixture.advance(2 * PUBLISHED);
     assert_eq!(fixture.auth.advance_signing_keys().await.unwrap(), 0);
-    assert_eq!(published(&fixture).await, [new]);
-    let wanted =
-        ["signing_key_rotated", "signing_key_retired", "signing_key_published", "signing_key_retired"];
-    assert_eq!(actions(&fixture).await, wanted);
+    assert_eq!(published(&fixture).await.last(), Some(&new));
+    let wanted = "rotated retired published retired rotated published retired";
+    let events = actions(&fixture).await;
+    let events: Vec<&str> = events.iter().map(|action| &action["signing_key_".len()..]).collect();
+    assert_eq!(events.join(" "), wanted);
 }
 
 /// Another service verifies by the key set alone: no database, and therefore no revocation before `exp`.
@@ -350,7 +444,12 @@ async fn a_verifier_looks_for_new_keys_and_does_not_hammer() {
         "sub": "7f3e2f4e-7b8e-4f52-9a59-0d6f6b6f2a11", "session_id": "7f3e2f4e-7b8e-4f52-9a59-0d6f6b6f2a12",
         "iat": 1_800_000_000, "exp": 1_800_000_900,
     });
-    let good = project::es256(&json!({ "alg": "ES256", "kid": "project-ec", "typ": "JWT" }), &claims);
+    let header = json!({ "alg": "ES256", "kid": "project-ec", "typ": "JWT" });
+    let good = project::es256(&header, &claims);
+    let mut more = claims.clone();
+    more["user_permissions"] = json!(["notes.delete"]);
+    more["user_roles"] = json!(["editor"]);
+    let says_what_it_may = project::es256(&header, &more);
     let count = || fetched.swap(0, Ordering::SeqCst);
     for _ in 0..5 {
         assert_eq!(verifier.verify(&good).await.unwrap_err().code(), Code::OverCapacity);
@@ -379,6 +478,9 @@ async fn a_verifier_looks_for_new_keys_and_does_not_hammer() {
     tokio::time::advance(Duration::from_secs(30)).await;
     verifier.verify(&good).await.unwrap();
     assert_eq!(count(), 1);
+    let principal = verifier.verify(&says_what_it_may).await.unwrap();
+    assert!(principal.has_role("editor") && !principal.has_permission("notes.delete"));
+    assert!(!principal.claims().contains("user_permissions"));
     // It goes on with the last set for an hour.
     text.lock().unwrap().clear();
     tokio::time::advance(Duration::from_secs(3_500)).await;

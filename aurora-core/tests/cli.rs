@@ -519,6 +519,10 @@ async fn keys_are_made_listed_and_ended() {
         assert_eq!(host.ran(POLICIES, &["signing-keys", "rotate"]), published, "one at a time");
         assert!(host.ran(POLICIES, &["signing-keys", "list"]).contains("pending since"));
         assert!(host.ran(POLICIES, &["signing-keys", "rotate", "--now"]).contains("signs from now on"));
+        let rotated = host.ran(POLICIES, &["signing-keys", "list"]);
+        let ends = |what: &str| rotated.lines().filter(|line| line.contains(what)).count();
+        let counts = (ends("pending since"), ends("retired since"), ends("active since"));
+        assert_eq!(counts, (0, 1, 1), "the one that waited never signs: {rotated}");
         host.ran(POLICIES, &["signing-keys", "retire", &kid]);
         let ended = host.ran(POLICIES, &["signing-keys", "list"]);
         assert!(

@@ -126,7 +126,7 @@ impl Auth {
 
     /// Makes a new key that signs access tokens from now on, and answers its name (`kid`): for the day on which the
     /// former was stolen. Nobody is signed out: the former keys verify, and stay in the JWKS, so that what they signed
-    /// holds until it expires. On every other day [`prepare_signing_key`](Self::prepare_signing_key) spares verifiers
+    /// holds until it expires. A key that waits to sign is retired. On every other day [`prepare_signing_key`](Self::prepare_signing_key) spares verifiers
     /// that keep the JWKS for ten minutes the look at a name they do not know.
     ///
     /// Another process learns of the key by the first token of it. [`Code::Configuration`] where the signing key was
@@ -135,7 +135,7 @@ impl Auth {
         let sessions = &self.0.sessions;
         let mut transaction = self.database().begin().await?;
         let kid = sessions.add_signing_key(&mut *transaction, SigningKeyState::Active).await?;
-        self.demote_others(&mut *transaction, &kid).await?;
+        self.make_way(&mut *transaction, &kid).await?;
         let record = Record::security(self.now(), Actor::Service, Action::SIGNING_KEY_ROTATED).target(&kid);
         self.0.audit.write(&mut *transaction, record).await?;
         transaction.commit().await?;

@@ -60,22 +60,29 @@ fn state(row: &SigningKeyRow) -> Option<SigningKeyState> {
     SigningKeyState::parse(&row.state)
 }
 
+/// The keys that will sign one day. One that was made before the key that signs never does.
+fn waiting(rows: &[SigningKeyRow]) -> impl Iterator<Item = &SigningKeyRow> {
+    let of = move |wanted: SigningKeyState| rows.iter().filter(move |row| state(row) == Some(wanted));
+    let signing = of(SigningKeyState::Active).map(|row| row.id).max();
+    of(SigningKeyState::Pending).filter(move |row| signing.is_none_or(|signing| signing < row.id))
+}
+
 /// What is due at `now`. A clock that stepped back makes nothing due.
 fn plan(rows: &[SigningKeyRow], times: Times, now: Timestamp) -> Vec<Step> {
     use SigningKeyState::{Active, Pending, VerifyOnly};
     let of = |wanted: SigningKeyState| rows.iter().filter(move |row| state(row) == Some(wanted));
     let old = |row: &SigningKeyRow, age: Duration| since(row).plus(age) <= now;
-    let ready = of(Pending).filter(|row| old(row, PUBLISHED)).max_by_key(|row| row.id);
     let signing = of(Active).max_by_key(|row| row.id);
     let mut steps = Vec::new();
-    // A key that was made earlier never takes over from a later one.
-    let next = ready.filter(|ready| signing.is_none_or(|signing| signing.id < ready.id));
+    let next = waiting(rows).filter(|row| old(row, PUBLISHED)).max_by_key(|row| row.id);
     steps.extend(next.map(|row| Step::Promote(row.id)));
     let newest = next.or(signing).map(|row| row.id);
     steps.extend(of(Active).filter(|row| Some(row.id) != newest).map(|row| Step::Demote(row.id)));
+    let passed = of(Pending).filter(|row| newest.is_some_and(|newest| row.id < newest));
+    steps.extend(passed.map(|row| Step::Retire(row.id)));
     steps.extend(of(VerifyOnly).filter(|row| old(row, times.kept)).map(|row| Step::Retire(row.id)));
     let tired = signing.zip(times.every).is_some_and(|(row, every)| old(row, every));
-    if tired && of(Pending).next().is_none() {
+    if tired && waiting(rows).next().is_none() {
         steps.push(Step::Make);
     }
     steps
@@ -107,7 +114,7 @@ impl Auth {
     pub async fn prepare_signing_key(&self) -> Result<String> {
         let mut transaction = self.database().begin().await?;
         let rows = transaction.signing_keys().await?;
-        if let Some(row) = rows.iter().rev().find(|row| state(row) == Some(SigningKeyState::Pending)) {
+        if let Some(row) = waiting(&rows).max_by_key(|row| row.id) {
             return Ok(row.kid.clone());
         }
         let kid = self.publish(&mut *transaction).await?;
@@ -153,7 +160,14 @@ impl Auth {
         let rows = transaction.signing_keys().await?;
         let mut done = 0;
         for step in plan(&rows, times, now) {
-            done += usize::from(self.take(&mut *transaction, &rows, step).await?);
+            let taken = self.take(&mut *transaction, &rows, step).await?;
+            if !taken && matches!(step, Step::Promote(_)) {
+                // Another process was first. What was planned beside it would leave no key that signs.
+                drop(transaction);
+                self.0.sessions.refresh_keys().await?;
+                return Ok(0);
+            }
+            done += usize::from(taken);
         }
         transaction.commit().await?;
         self.0.sessions.refresh_keys().await?;
@@ -210,8 +224,14 @@ impl Auth {
         transaction.change_signing_key(row.id, &row.state, verifies, self.now()).await
     }
 
-    /// Every key that signed but `kid` verifies from now on.
-    pub(super) async fn demote_others(&self, transaction: &mut dyn Transaction, kid: &str) -> Result<()> {
+    /// Every key that signed but `kid` verifies from now on, and one that waited to sign is retired: it was made
+    /// before, perhaps where the former was stolen.
+    pub(super) async fn make_way(&self, transaction: &mut dyn Transaction, kid: &str) -> Result<()> {
+        let rows = transaction.signing_keys().await?;
+        for row in rows.iter().filter(|row| state(row) == Some(SigningKeyState::Pending)) {
+            self.retire(transaction, row).await?;
+        }
+        // Again: one of them may have come to sign meanwhile.
         let rows = transaction.signing_keys().await?;
         for row in rows.iter().filter(|row| state(row) == Some(SigningKeyState::Active) && row.kid != kid) {
             self.demote(transaction, row).await?;
@@ -288,8 +308,12 @@ mod tests {
         assert_eq!(at(&after, 1000 + 4500), [Step::Retire(1)]);
         // Of several that sign, as an older release left them, the newest does.
         assert_eq!(at(&[row(1, Active, 0), row(2, Active, 0)], 10), [Step::Demote(1)]);
-        // One that was made before the one that signs never takes over.
-        assert_eq!(at(&[row(1, Pending, 0), row(2, Active, 0)], 5_000), []);
+        // One that was made before the one that signs never takes over, and keeps no later one from being made.
+        let passed = [row(1, Pending, 0), row(2, Active, 0)];
+        assert_eq!(at(&passed, 10), [Step::Retire(1)]);
+        assert_eq!(at(&passed, 90 * DAY), [Step::Retire(1), Step::Make]);
+        let two = [row(1, Active, 0), row(2, Pending, 0), row(3, Pending, 0)];
+        assert_eq!(at(&two, 900), [Step::Promote(3), Step::Demote(1), Step::Retire(2)]);
         let off = Times { every: None, ..times };
         assert_eq!(plan(&[row(1, Active, 0)], off, Timestamp::from_seconds(4_000_000_000)), []);
     }

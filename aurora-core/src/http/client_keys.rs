@@ -9,7 +9,7 @@ use http::request::Parts;
 
 use super::Http;
 use super::admit::unknown_key;
-use crate::session::ApiScope;
+use crate::session::{ApiKeyKind, ApiScope};
 use crate::types::{ApiKeyId, Code, Error, RequestId, Result, Role};
 
 /// What every key of Supabase's newer kinds begins with, and what a secret one does.
@@ -40,7 +40,7 @@ fn opaque(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 
 impl Http {
     /// Before anything is decided on a key: what is known of the opaque ones is not older than half a second. Notes
-    /// their use, and records those that are known and refused.
+    /// their use, and records secret ones that are known and refused.
     pub(super) async fn look_at_keys(&self, head: &Parts, address: IpAddr, request: RequestId) -> Result<()> {
         let (mut seen, browser) = (None, is_browser(&head.headers));
         for text in opaque(&head.headers) {
@@ -59,6 +59,8 @@ impl Http {
                 return Err(in_browser());
             }
             match known {
+                // Everybody has a publishable one, and an old page of the host's goes on to send it.
+                Some(known) if known.revoked && known.kind == ApiKeyKind::Publishable => {}
                 Some(known) if known.revoked => {
                     self.record_refused(text, id, "revoked", (head.uri.path(), address, request)).await?;
                 }

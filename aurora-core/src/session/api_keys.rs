@@ -190,6 +190,21 @@ pub(crate) struct ApiKeys {
 struct Picture {
     keys: Arc<HashMap<[u8; 32], KnownKey>>,
     taken: Option<Instant>,
+    /// Counts the changes that were made here.
+    changes: u64,
+}
+
+impl Picture {
+    /// One that was asked for before a change is not fresh, however new it is.
+    fn put(&mut self, keys: HashMap<[u8; 32], KnownKey>, taken: Instant, changes: u64) {
+        self.keys = Arc::new(keys);
+        self.taken = (self.changes == changes).then_some(taken);
+    }
+
+    fn forget(&mut self) {
+        self.taken = None;
+        self.changes = self.changes.wrapping_add(1);
+    }
 }
 
 impl fmt::Debug for ApiKeys {
@@ -247,19 +262,20 @@ impl ApiKeys {
 
     /// What was changed here is seen here at once.
     pub(crate) fn forget(&self) {
-        self.picture.write().unwrap_or_else(PoisonError::into_inner).taken = None;
+        self.picture.write().unwrap_or_else(PoisonError::into_inner).forget();
     }
 
     async fn fetch(&self) -> Result<()> {
         let taken = Instant::now();
+        let changes = self.picture.read().unwrap_or_else(PoisonError::into_inner).changes;
         let rows = self.database.read().await?.api_keys().await?;
         let known = rows.into_iter().map(|row| {
             let hash = row.hash;
             let ApiKeyInfo { id, kind, scopes, last_used_at, revoked_at, .. } = ApiKeyInfo::of(row)?;
             Ok((hash, KnownKey { id, kind, scopes, revoked: revoked_at.is_some(), last_used_at }))
         });
-        let keys = Arc::new(known.collect::<Result<HashMap<_, _>>>()?);
-        *self.picture.write().unwrap_or_else(PoisonError::into_inner) = Picture { keys, taken: Some(taken) };
+        let keys = known.collect::<Result<HashMap<_, _>>>()?;
+        self.picture.write().unwrap_or_else(PoisonError::into_inner).put(keys, taken, changes);
         Ok(())
     }
 
@@ -294,6 +310,19 @@ impl ApiKeys {
 mod tests {
     use super::*;
     use crate::env::SystemEntropy;
+
+    #[test]
+    fn an_answer_from_before_a_change_is_not_fresh() {
+        let mut picture = Picture::default();
+        picture.put(HashMap::new(), Instant::now(), picture.changes);
+        assert!(picture.taken.is_some());
+        let asked = picture.changes;
+        picture.forget();
+        picture.put(HashMap::new(), Instant::now(), asked);
+        assert!(picture.taken.is_none());
+        picture.put(HashMap::new(), Instant::now(), picture.changes);
+        assert!(picture.taken.is_some());
+    }
 
     #[test]
     fn a_key_has_its_form_and_a_typing_error_has_not() {

@@ -56,10 +56,10 @@ pub struct SessionsParts {
 struct Inner {
     parts: SessionsParts,
     revoked: Revoked,
-    /// Tokens that verified, by their hash.
-    seen: Cache<[u8; 32], Arc<Seen>>,
-    /// JWTs that name an application and verified.
-    clients: Cache<[u8; 32], ClientToken>,
+    /// Tokens that verified, by their hash, and [`TokenKeys::losses`] before they did.
+    seen: Cache<[u8; 32], (u64, Arc<Seen>)>,
+    /// JWTs that name an application and verified, likewise.
+    clients: Cache<[u8; 32], (u64, ClientToken)>,
     api_keys: ApiKeys,
     reloads: Reloads,
     swept: AtomicI64,
@@ -106,7 +106,9 @@ impl Sessions {
         let revoked = Revoked::load(Arc::clone(&parts.database), keep, parts.clock.now()).await?;
         let seen = Cache::builder()
             .max_capacity(CACHE_BYTES)
-            .weigher(|_, seen: &Arc<Seen>| u32::try_from(seen.weight() + ENTRY_BYTES).unwrap_or(u32::MAX))
+            .weigher(|_, (_, seen): &(u64, Arc<Seen>)| {
+                u32::try_from(seen.weight() + ENTRY_BYTES).unwrap_or(u32::MAX)
+            })
             .time_to_live(parts.lifetimes.access_lifetime)
             .build();
         let api_keys = ApiKeys::new(Arc::clone(&parts.database), parts.keyring.clone());
@@ -123,15 +125,18 @@ impl Sessions {
         let now = inner.parts.clock.now();
         inner.revoked.freshen(now).await?;
         let key = fingerprint(token)?;
-        let seen = match inner.seen.get(&key).filter(|seen| now < seen.expires_at) {
-            Some(seen) => seen,
+        // Before the token is verified: if a key goes meanwhile, what is kept of it here is not used again.
+        let losses = inner.parts.tokens.losses();
+        let known = inner.seen.get(&key).filter(|(as_of, seen)| *as_of == losses && now < seen.expires_at);
+        let seen = match known {
+            Some((_, seen)) => seen,
             None => {
                 let verified = self.verify(token, now).await?;
                 let seen = inner.revoked.roles.first_look(&verified)?;
                 // Whoever signed it: the table says who holds what, and no claim.
                 let seen =
                     Arc::new(if seen.claims_roles() { self.corrected(&seen, true).await? } else { seen });
-                inner.seen.insert(key, Arc::clone(&seen));
+                inner.seen.insert(key, (losses, Arc::clone(&seen)));
                 seen
             }
         };
@@ -143,7 +148,7 @@ impl Sessions {
             return Ok(seen.principal.clone());
         }
         let seen = Arc::new(self.corrected(&seen, false).await?);
-        inner.seen.insert(key, Arc::clone(&seen));
+        inner.seen.insert(key, (losses, Arc::clone(&seen)));
         Ok(seen.principal.clone())
     }
 
@@ -185,14 +190,16 @@ impl Sessions {
             return Ok(None);
         }
         let (now, key) = (inner.parts.clock.now(), fingerprint(token)?);
-        let known = inner.clients.get(&key).filter(|client| now < client.expires_at);
+        let losses = inner.parts.tokens.losses();
+        let known =
+            inner.clients.get(&key).filter(|(as_of, client)| *as_of == losses && now < client.expires_at);
         if known.is_none()
             && let Some(client) = inner.parts.tokens.verify_client(token, now)
         {
-            inner.clients.insert(key, client);
+            inner.clients.insert(key, (losses, client));
             return Ok(Some(client.role));
         }
-        Ok(known.map(|client| client.role))
+        Ok(known.map(|(_, client)| client.role))
     }
 
     /// Keys of applications.

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey};
+use tokio::sync::Mutex;
 
 use super::jwk::Jwk;
 use super::verify::MAX_TOKEN;
@@ -72,6 +74,10 @@ struct Inner {
     /// Keys that were configured beside our own.
     configured: Vec<VerifyKey>,
     set: RwLock<Arc<KeySet>>,
+    /// Held from reading the store to replacing the set: an older answer never replaces a newer one.
+    turn: Mutex<()>,
+    /// Counts the sets that lacked a key of the one before.
+    losses: AtomicU64,
 }
 
 enum Source {
@@ -112,9 +118,9 @@ impl TokenKeys {
         if !records.iter().any(|record| record.state == SigningKeyState::Active) {
             records = add_key(keyring, &*store, clock.now()).await?;
         }
-        let set = RwLock::new(Arc::new(KeySet::sealed(keyring, &records, &configured)?));
+        let set = KeySet::sealed(keyring, &records, &configured)?;
         let source = Source::Sealed { keyring: keyring.clone(), store };
-        Ok(Self(Arc::new(Inner { options, source, configured, set })))
+        Ok(Self::of(options, source, configured, set))
     }
 
     /// HS256 with a secret that whoever verifies must hold too, and whoever holds it can sign: for Supabase
@@ -139,8 +145,12 @@ impl TokenKeys {
         options.check()?;
         let (kid, algorithm) = (key.verify.kid.clone(), key.verify.algorithm);
         let set = KeySet::build(kid, algorithm, key.private, vec![key.verify], &configured)?;
-        let set = RwLock::new(Arc::new(set));
-        Ok(Self(Arc::new(Inner { options, source: Source::Given, configured, set })))
+        Ok(Self::of(options, Source::Given, configured, set))
+    }
+
+    fn of(options: TokenOptions, source: Source, configured: Vec<VerifyKey>, set: KeySet) -> Self {
+        let (set, turn, losses) = (RwLock::new(Arc::new(set)), Mutex::default(), AtomicU64::new(0));
+        Self(Arc::new(Inner { options, source, configured, set, turn, losses }))
     }
 
     /// A new token for `claims`. [`Code::ValidationFailed`] when the claims make it longer than the 8 KiB that
@@ -220,6 +230,7 @@ impl TokenKeys {
     /// [`Code::Configuration`] with a shared secret.
     pub async fn rotate(&self, clock: &dyn Clock) -> Result<()> {
         let Source::Sealed { keyring, store } = &self.0.source else { return Err(given()) };
+        let _turn = self.0.turn.lock().await;
         let records = add_key(keyring, &**store, clock.now()).await?;
         self.replace(KeySet::sealed(keyring, &records, &self.0.configured)?);
         Ok(())
@@ -249,19 +260,30 @@ impl TokenKeys {
     /// The same; answers whether a key that verified is gone.
     pub(crate) async fn reload_anew(&self) -> Result<bool> {
         let Source::Sealed { keyring, store } = &self.0.source else { return Ok(false) };
+        let _turn = self.0.turn.lock().await;
         let records = store.load_all().await?;
-        let set = KeySet::sealed(keyring, &records, &self.0.configured)?;
-        let lost = self.set().verify.keys.keys().any(|kid| !set.verify.keys.contains_key(kid));
-        self.replace(set);
-        Ok(lost)
+        Ok(self.replace(KeySet::sealed(keyring, &records, &self.0.configured)?))
+    }
+
+    /// A number that grows when a key is gone: what verified before is to be verified again. Asked before verifying,
+    /// and whenever the answer is used again.
+    pub(crate) fn losses(&self) -> u64 {
+        self.0.losses.load(Ordering::Acquire)
     }
 
     fn set(&self) -> Arc<KeySet> {
         Arc::clone(&self.0.set.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn replace(&self, set: KeySet) {
+    /// Answers whether a key that verified is gone.
+    fn replace(&self, set: KeySet) -> bool {
+        let lost = self.set().verify.keys.keys().any(|kid| !set.verify.keys.contains_key(kid));
         *self.0.set.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(set);
+        if lost {
+            // After the set: whoever reads the new number verifies by the new set.
+            self.0.losses.fetch_add(1, Ordering::AcqRel);
+        }
+        lost
     }
 }
 

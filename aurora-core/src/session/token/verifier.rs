@@ -10,6 +10,7 @@ use super::keys::VerifySet;
 use super::verify::{read, verify};
 use super::{TokenOptions, VerifyKey};
 use crate::env::Clock;
+use crate::session::USER_PERMISSIONS;
 use crate::types::{BoxFuture, Code, Error, Principal, Result};
 use crate::validate::strict_json;
 
@@ -93,7 +94,7 @@ impl Verifier {
         self
     }
 
-    /// Whom the token names: a user with its claims.
+    /// Whom the token names: a user with its claims, but for `user_permissions`: no token says them.
     ///
     /// [`Code::BadJwt`] for everything that is wrong with it; [`Code::OverCapacity`] when the key set cannot be had and
     /// the last one is an hour old.
@@ -107,7 +108,11 @@ impl Verifier {
             },
             None => check(&*self.renew(token).await?),
         }?;
-        Ok(Principal::signed_in(verified.user(), verified.session(), Arc::clone(verified.claims())))
+        let claims = match verified.roles() {
+            None => Arc::clone(verified.claims()),
+            Some(_) => without_permissions(verified.claims())?,
+        };
+        Ok(Principal::signed_in(verified.user(), verified.session(), claims))
     }
 
     /// Fetches the set, unless that was tried lately. Those who come meanwhile wait for its answer.
@@ -144,6 +149,16 @@ impl Verifier {
     fn set(&self) -> Option<(Arc<VerifySet>, Instant)> {
         self.kept.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// What roles give is never a token's to say, whoever signed it.
+fn without_permissions(claims: &Arc<str>) -> Result<Arc<str>> {
+    let mut members: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(claims).map_err(Error::internal)?;
+    if members.remove(USER_PERMISSIONS).is_none() {
+        return Ok(Arc::clone(claims));
+    }
+    Ok(Arc::from(serde_json::Value::Object(members).to_string()))
 }
 
 /// Whether the token names a key of the set, or none at all: then another set would not help.

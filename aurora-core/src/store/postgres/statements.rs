@@ -211,8 +211,10 @@ statements! {
     GRANT_ROLE = "INSERT INTO aurora.user_roles (user_id, role, granted_by, granted_at) VALUES ($1, $2, $3, $4) \
         ON CONFLICT (user_id, role) DO NOTHING";
     REVOKE_ROLE = "DELETE FROM aurora.user_roles WHERE user_id = $1 AND role = $2";
-    NOTE_ROLE_CHANGES = "UPDATE aurora.role_changes SET noted_at = $1 WHERE noted_at IS NULL";
-    FORGET_ROLE_CHANGES = "DELETE FROM aurora.role_changes WHERE noted_at < $1";
+    NOTE_ROLE_CHANGES = "UPDATE aurora.role_changes SET noted_at = $1 WHERE sequence IN (SELECT sequence \
+        FROM aurora.role_changes WHERE noted_at IS NULL FOR UPDATE SKIP LOCKED)";
+    FORGET_ROLE_CHANGES = "DELETE FROM aurora.role_changes WHERE sequence IN (SELECT sequence \
+        FROM aurora.role_changes WHERE noted_at < $1 FOR UPDATE SKIP LOCKED)";
     CHANGE_SIGNING_KEY = "UPDATE aurora.signing_keys SET state = $3, changed_at = $4 WHERE id = $1 AND state = $2";
     WIPE_SIGNING_KEY = "UPDATE aurora.signing_keys SET sealed = '' WHERE id = $1";
     API_KEYS = "SELECT id, kind, name, hint, hash, scopes, created_at, last_used_at, revoked_at FROM aurora.api_keys \
