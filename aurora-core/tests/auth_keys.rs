@@ -1,5 +1,12 @@
 //! Keys that are given, keys that name an application, and the API at an address of its own.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests"
+)]
 
 mod common;
 #[path = "common/project.rs"]
@@ -522,7 +529,8 @@ async fn a_copy_of_the_database_holds_no_key() {
         let text = key.expose();
         let random = &text[info.kind.prefix().len()..][..22];
         let hash = digest(&SHA256, text.as_bytes());
-        assert!(!holds(text.as_bytes()) && !holds(random.as_bytes()) && !holds(random[4..].as_bytes()));
+        let random = random.as_bytes();
+        assert!(!holds(text.as_bytes()) && !holds(random) && !holds(&random[4..]));
         assert!(
             !holds(hash.as_ref()) && !holds(encode(hash.as_ref()).as_bytes()),
             "nor a hash without a key"

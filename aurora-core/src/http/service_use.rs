@@ -16,16 +16,19 @@ const EACH: Duration = Duration::from_secs(60);
 /// More callers than any service has; beyond, records are written that would not be needed.
 const MOST: usize = 4_096;
 
-/// When a service key was last recorded, by its hash and the sender it came from: whose /64 is one.
+/// A key's hash and the sender it came from: whose /64 is one.
+type Caller = ([u8; 32], [u8; 9]);
+
+/// When a service key was last recorded.
 #[derive(Debug, Default)]
-pub(super) struct ServiceUses(std::sync::Mutex<HashMap<([u8; 32], [u8; 9]), Last>>);
+pub(super) struct ServiceUses(std::sync::Mutex<HashMap<Caller, Last>>);
 
 /// Locked while the record is written: only those who wait for the same one wait.
 type Last = Arc<Mutex<Option<Timestamp>>>;
 
 impl Http {
-    /// Records that a service key is used, before it is, and for what it may be used. Those who come at the same time wait for the record: nobody
-    /// is let in on one that is not committed.
+    /// Records that a service key is used, before it is, and for what it may be used. Those who come at the same
+    /// time wait for the record: nobody is let in on one that is not committed.
     pub(super) async fn record_service(
         &self,
         key: &str,
@@ -60,7 +63,7 @@ impl ServiceUses {
         Ok(())
     }
 
-    fn last(&self, key: ([u8; 32], [u8; 9]), now: Timestamp) -> Last {
+    fn last(&self, key: Caller, now: Timestamp) -> Last {
         let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(last) = uses.get(&key) {
             return Arc::clone(last);
