@@ -3,8 +3,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::sync::{Mutex, watch};
+use tokio::time::{Instant, timeout_at};
 
 use super::roles::RolePicture;
 use crate::store::Database;
@@ -12,6 +12,8 @@ use crate::types::{Error, Result, RoleName, SessionId, Timestamp, UserId};
 
 /// How old the picture of ended sessions may be before a request looks for what other processes ended.
 const FRESH: Duration = Duration::from_millis(500);
+/// How long requests wait for that answer, from when it was asked for. It is read on behind them.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// How old it may get while the database does not answer. Then nobody is let in on a token alone.
 const STALE: Duration = Duration::from_secs(10);
 /// The rows of one answer.
@@ -28,8 +30,38 @@ pub(super) struct Revoked {
     asked: AtomicU64,
     /// The last sequence number seen.
     sequence: Mutex<i64>,
+    /// The last look that a request asked for.
+    look: std::sync::Mutex<Option<Look>>,
     /// What changed of roles, asked for on the same occasions.
     pub(super) roles: RolePicture,
+}
+
+/// A look at the database that requests wait for together.
+#[derive(Clone, Debug)]
+struct Look {
+    /// Until when requests wait for it, while the picture is not stale.
+    patience: Instant,
+    answer: watch::Receiver<Option<std::result::Result<(), Arc<Error>>>>,
+}
+
+impl Look {
+    /// Whether it ended without an answer of the database's.
+    fn failed(&self) -> bool {
+        !matches!(*self.answer.borrow(), Some(Ok(())))
+    }
+
+    /// Whether it answered, or ended with the runtime that it ran on.
+    fn is_over(&self) -> bool {
+        self.answer.borrow().is_some() || self.answer.has_changed().is_err()
+    }
+
+    async fn answer(&mut self) -> Result<()> {
+        match self.answer.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(Err(error))) => Err(Error::overloaded(1).with_source(Arc::clone(error))),
+            Ok(_) => Ok(()),
+            Err(ended) => Err(Error::overloaded(1).with_source(ended.clone())),
+        }
+    }
 }
 
 impl Revoked {
@@ -42,6 +74,7 @@ impl Revoked {
             origin: Instant::now(),
             asked: AtomicU64::new(0),
             sequence: Mutex::new(0),
+            look: std::sync::Mutex::default(),
             roles: RolePicture::default(),
         };
         let mut sequence = revoked.sequence.lock().await;
@@ -64,23 +97,46 @@ impl Revoked {
         self.origin.elapsed().saturating_sub(Duration::from_millis(self.asked.load(Ordering::Acquire)))
     }
 
-    /// Makes sure that the picture is fresh. One request asks, those that come meanwhile wait for its answer.
-    pub(super) async fn freshen(&self, now: Timestamp) -> Result<()> {
+    /// Makes sure that the picture is fresh. One look serves all who come meanwhile. Of a database that is slow nobody
+    /// waits for more than a moment while the picture is not stale.
+    pub(super) async fn freshen(self: &Arc<Self>, now: Timestamp) -> Result<()> {
         if self.age() < FRESH {
             return Ok(());
         }
-        let mut sequence = self.sequence.lock().await;
-        if self.age() < FRESH {
+        let mut look = self.looking(now);
+        let error = match timeout_at(look.patience, look.answer()).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => Some(error),
+            Err(_elapsed) => None,
+        };
+        if self.age() < STALE {
+            tracing::warn!(error = ?error, "ended sessions could not be read yet; going on with what is known");
             return Ok(());
         }
-        match self.fetch(&mut sequence, now).await {
-            Ok(()) => Ok(()),
-            Err(error) if self.age() < STALE => {
-                tracing::warn!(error = ?error, "ended sessions could not be read; going on with what is known");
-                Ok(())
-            }
-            Err(error) => Err(Error::overloaded(1).with_source(error)),
+        error.map_or(Ok(()), Err)?;
+        look.answer().await
+    }
+
+    /// The look that is under way, or a new one: in a task of its own, so that no request takes it along when it ends.
+    fn looking(self: &Arc<Self>, now: Timestamp) -> Look {
+        let mut last = self.look.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(look) = last.as_ref().filter(|look| !look.is_over()) {
+            return look.clone();
         }
+        // After one that failed, nobody waits for the next.
+        let failed = last.as_ref().is_some_and(Look::failed);
+        let patience = Instant::now() + if failed { Duration::ZERO } else { PATIENCE };
+        let (told, answer) = watch::channel(None);
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut sequence = this.sequence.lock().await;
+            let read = this.fetch(&mut sequence, now).await.map_err(Arc::new);
+            drop(sequence);
+            told.send_replace(Some(read));
+        });
+        let look = Look { patience, answer };
+        *last = Some(look.clone());
+        look
     }
 
     /// Looks at once, for what this process changed itself. What does not answer is looked for by the next request.

@@ -55,7 +55,7 @@ pub struct SessionsParts {
 
 struct Inner {
     parts: SessionsParts,
-    revoked: Revoked,
+    revoked: Arc<Revoked>,
     /// Tokens that verified, by their hash, and [`TokenKeys::losses`] before they did.
     seen: Cache<[u8; 32], (u64, Arc<Seen>)>,
     /// JWTs that name an application and verified, likewise.
@@ -103,7 +103,7 @@ impl Sessions {
     pub async fn open(parts: SessionsParts) -> Result<Self> {
         // Twice the lifetime and an hour: longer than any token that verifies.
         let keep = parts.lifetimes.access_lifetime.saturating_mul(2) + Duration::from_secs(3600);
-        let revoked = Revoked::load(Arc::clone(&parts.database), keep, parts.clock.now()).await?;
+        let revoked = Arc::new(Revoked::load(Arc::clone(&parts.database), keep, parts.clock.now()).await?);
         let seen = Cache::builder()
             .max_capacity(CACHE_BYTES)
             .weigher(|_, (_, seen): &(u64, Arc<Seen>)| {

@@ -194,7 +194,7 @@ fn spell(statement: &str) -> String {
         ("aurora_role_changes", "aurora.role_changes"),
         ("aurora_signing_keys", "aurora.signing_keys"),
         ("aurora_api_keys", "aurora.api_keys"),
-        ("ORDER BY rowid", "ORDER BY ctid"),
+        ("ORDER BY rowid", "ORDER BY xmin::text::bigint, cmin::text::bigint, ctid"),
     ];
     NAMES.iter().fold(statement.to_owned(), |text, (from, to)| text.replace(from, to))
 }
