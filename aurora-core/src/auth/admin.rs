@@ -144,6 +144,10 @@ impl Auth {
         let mut user = found.ok_or_else(unknown)?;
         let mut changed = Vec::new();
         if let Some(email) = email.filter(|email| user.email.as_ref() != Some(email)) {
+            if user.email_confirmed_at.is_none() && user.contested_at.take().is_some() {
+                // Nobody knows whose it is.
+                user.password = None;
+            }
             user.email = Some(email);
             user.new_email = None;
             // As in Supabase: what the service writes is believed.

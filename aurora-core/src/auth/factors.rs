@@ -316,15 +316,22 @@ impl Auth {
             if is_last {
                 transaction.put_recovery_codes(user.id, &[], self.now()).await?;
             }
-            for mut session in transaction.sessions_of(user.id).await? {
-                if !is_raised(&session) || !(is_last || Evidence::of(&session)?.names(factor.id)) {
-                    continue;
+            loop {
+                let before = ended.len();
+                for mut session in transaction.sessions_of(user.id).await? {
+                    if !is_raised(&session) || !(is_last || Evidence::of(&session)?.names(factor.id)) {
+                        continue;
+                    }
+                    if asks.is_some_and(|asks| asks.id == session.id) {
+                        let which = (!is_last).then_some(factor.id);
+                        self.0.sessions.step_down(transaction, &mut session, which).await?;
+                    } else if transaction.end_session(session.id, self.now()).await? {
+                        ended.push(session.id);
+                    }
                 }
-                if asks.is_some_and(|asks| asks.id == session.id) {
-                    let which = (!is_last).then_some(factor.id);
-                    self.0.sessions.step_down(transaction, &mut session, which).await?;
-                } else if transaction.end_session(session.id, self.now()).await? {
-                    ended.push(session.id);
+                // The newest are listed: behind those that ended there may be more.
+                if ended.len() == before {
+                    break;
                 }
             }
             self.notify_of_factor(transaction, Kind::FactorRemoved, user).await?;

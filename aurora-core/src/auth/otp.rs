@@ -66,6 +66,7 @@ impl Auth {
     /// tells who is registered.
     async fn would_be_created(&self, email: &Email, data: &str, client: &Client) -> Result<bool> {
         let user = self.new_user(email.clone(), None, data.to_owned(), false)?;
+        self.0.sessions.check_metadata(&user.app_metadata, data)?;
         match self.ask_of_creation(&user, Some(client), "otp").await {
             Ok(()) => Ok(true),
             Err(error) if error.code() == Code::RefusedByHook => Ok(false),
@@ -81,7 +82,6 @@ impl Auth {
         client: &Client,
     ) -> Result<()> {
         let mut user = self.new_user(email.clone(), None, data.clone(), false)?;
-        self.0.sessions.check_metadata(&user.app_metadata, &data)?;
         let mut transaction = self.database().begin().await?;
         if !self.insert(&mut *transaction, &user).await? {
             // Registered in this moment by another request: that one's mail is on its way.
@@ -145,7 +145,7 @@ impl Auth {
             Resend::EmailChange => {
                 let left = self.left_to_agree(&mut *transaction, &user).await?;
                 let new = user.new_email.clone().filter(|_| left != Some(Purpose::EmailChangeCurrent));
-                if new.is_some_and(|new| !self.may_mail(&new)) {
+                if new.is_some_and(|new| !self.may_mail_again(&new)) {
                     drop(transaction);
                     let record = record.with("reason", "the new address got enough mails");
                     return self.send_nothing(purpose, email, &back, record).await;

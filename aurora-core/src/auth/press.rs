@@ -14,7 +14,7 @@ pub enum Pressed {
     Verified(Verified),
     /// The address is confirmed, and nobody is signed in: the link carries a challenge, and this is what whoever has
     /// its verifier exchanges.
-    Exchange(String),
+    Exchange(Secret),
 }
 
 impl Auth {
@@ -47,7 +47,7 @@ impl Auth {
         }
         let code = self.exchange_code(token.expose());
         if user.email_confirmed_at.is_some() {
-            return Ok(Pressed::Exchange(code));
+            return Ok(Pressed::Exchange(Secret::new(code)));
         }
         let wanted = self.unseal(&row)?;
         let (now, waiting) = if user.contested_at.is_some() {
@@ -67,7 +67,7 @@ impl Auth {
         self.0.audit.write(&mut *transaction, record).await?;
         transaction.commit().await?;
         self.0.sessions.ended(&ended);
-        Ok(Pressed::Exchange(code))
+        Ok(Pressed::Exchange(Secret::new(code)))
     }
 }
 

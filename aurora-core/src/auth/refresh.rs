@@ -15,7 +15,16 @@ impl Auth {
     /// [`Code::RefreshTokenNotFound`], [`Code::RefreshTokenAlreadyUsed`] and [`Code::SessionExpired`] end the
     /// client's session; overload and limits are [`Code::OverCapacity`], after which it tries again.
     pub async fn refresh(&self, token: &Secret, client: &Client) -> Result<IssuedSession> {
-        self.0.limiter.check(Bucket::Refresh, &address_key(client.address()))?;
+        self.count_refresh(client)?;
+        self.refresh_counted(token, client).await
+    }
+
+    pub(crate) fn count_refresh(&self, client: &Client) -> Result<()> {
+        self.0.limiter.check(Bucket::Refresh, &address_key(client.address()))
+    }
+
+    /// [`refresh`](Self::refresh) after [`count_refresh`](Self::count_refresh).
+    pub(crate) async fn refresh_counted(&self, token: &Secret, client: &Client) -> Result<IssuedSession> {
         let Some(secret) = RefreshSecret::parse(token) else { return Err(not_found()) };
         let parts = self.0.sessions.parts();
         let hash = secret.hash(&parts.keyring);

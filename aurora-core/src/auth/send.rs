@@ -30,9 +30,10 @@ impl Auth {
         limiter.check(Bucket::MailTo, to.as_str().as_bytes()).map_err(limited)
     }
 
-    /// Whether that recipient may get one more, counted.
-    pub(super) fn may_mail(&self, to: &Email) -> bool {
-        self.0.limiter.check(Bucket::MailTo, to.as_str().as_bytes()).is_ok()
+    /// Whether the new address of somebody may get one more, for whom their present one asks. Counted apart from what
+    /// is asked for with the new one: whoever asks there would learn whether a change to it waits.
+    pub(super) fn may_mail_again(&self, new: &Email) -> bool {
+        self.0.limiter.check(Bucket::MailTo, format!("change {new}").as_bytes()).is_ok()
     }
 
     /// Writes a token and its mail. The user's row is the caller's to write.

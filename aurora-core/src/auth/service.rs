@@ -126,8 +126,9 @@ impl Auth {
 
     /// Makes a new key that signs access tokens from now on, and answers its name (`kid`): for the day on which the
     /// former was stolen. Nobody is signed out: the former keys verify, and stay in the JWKS, so that what they signed
-    /// holds until it expires. A key that waits to sign is retired. On every other day [`prepare_signing_key`](Self::prepare_signing_key) spares verifiers
-    /// that keep the JWKS for ten minutes the look at a name they do not know.
+    /// holds until it expires. A key that waits to sign is retired. On every other day
+    /// [`prepare_signing_key`](Self::prepare_signing_key) spares verifiers that keep the JWKS for ten minutes the look
+    /// at a name they do not know.
     ///
     /// Another process learns of the key by the first token of it. [`Code::Configuration`] where the signing key was
     /// given.
@@ -158,9 +159,10 @@ impl Auth {
         // Of one who was deleted but for the row, nothing comes back.
         let found = transaction.user(id).await?.filter(|user| user.deleted_at.is_none());
         let Some(mut user) = found else { return Err(unknown()) };
+        let address = user.email.clone();
         edit(&mut user)?;
         user.updated_at = now;
-        if ends == Ends::Links {
+        if user.email != address {
             self.identify(&mut *transaction, &mut user).await?;
         }
         let mut ended = Vec::new();

@@ -66,6 +66,12 @@ impl Auth {
             let evidence = (change.current_password.as_ref(), change.nonce.as_ref());
             nonce = self.reauthenticate(principal, &before, evidence, client).await?;
         }
+        if let Some(email) = email.as_ref().filter(|_| before.email.is_none()) {
+            // Somebody unknown registers with it.
+            let registered =
+                User { email: Some(email.clone()), user_metadata: user_metadata.clone(), ..before.clone() };
+            self.may_be_created(&registered, Some(client), "upgrade").await?;
+        }
         let hash = match change.password {
             Some(password) => Some(self.new_hash(&before, password, email.as_ref(), client).await?),
             None => None,

@@ -146,7 +146,12 @@ impl Auth {
             factor.failures += 1;
             factor.failed_at = Some(now);
             transaction.update_factor(&factor).await?;
+            // Once per row of wrong codes: whoever sends them knows the password.
+            if factor.failures == FREE && factor.verified_at.is_some() {
+                self.notify_of_factor(&mut *transaction, Kind::FactorGuessed, &user).await?;
+            }
             transaction.commit().await?;
+            self.0.outbox.wake();
             let reason = if verdict == TotpVerdict::Used { "used code" } else { "wrong code" };
             return Err(Stopped::Denied(reason, failed()));
         };
@@ -209,10 +214,17 @@ impl Auth {
         (method, factor): (&'static str, Option<FactorId>),
     ) -> Result<(RefreshSecret, Vec<SessionId>)> {
         let mut ended = Vec::new();
-        for other in transaction.sessions_of(user.id).await? {
-            let goes = other.id != session.id && !is_raised(&other);
-            if goes && transaction.end_session(other.id, self.now()).await? {
-                ended.push(other.id);
+        loop {
+            let before = ended.len();
+            for other in transaction.sessions_of(user.id).await? {
+                let goes = other.id != session.id && !is_raised(&other);
+                if goes && transaction.end_session(other.id, self.now()).await? {
+                    ended.push(other.id);
+                }
+            }
+            // The newest are listed: behind those that ended there may be more.
+            if ended.len() == before {
+                break;
             }
         }
         let secret = self.0.sessions.step_up(transaction, session, method, factor).await?;

@@ -111,7 +111,7 @@ impl Http {
                 ok(link_json(&auth.generate_link(&email, body.wish()?, back).await?)?)
             }
             Operation::ListFactors => ok(auth.account(user()?).await?.factors_json()),
-            Operation::DeleteFactor => self.delete_factor(segment).await,
+            Operation::DeleteFactor => self.delete_factor(&auth, segment).await,
             _ => Err(Error::internal("no operation of the service's")),
         }
     }

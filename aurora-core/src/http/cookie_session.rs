@@ -159,10 +159,12 @@ impl Http {
             || Error::new(Code::RefreshTokenNotFound, "Invalid Refresh Token: Refresh Token Not Found");
         let token = self.refresh_cookie(head)?.ok_or_else(missing)?;
         self.cors().check_change(&head.uri, &head.headers)?;
+        // Before anything is looked up.
+        self.auth().count_refresh(client)?;
         // A used token counts as well: its session's pages may ask for the newest again.
         let holder = self.auth().holder(&token).await?.ok_or_else(missing)?;
         self.check_token(&head.headers, holder.session_id())?;
-        self.give_cookies(&self.auth().refresh(&token, client).await?)
+        self.give_cookies(&self.auth().refresh_counted(&token, client).await?)
     }
 
     /// `/logout` without `Authorization`. Whoever holds the cookies may end what they open, an access token that has

@@ -8,6 +8,7 @@ use http::{Method, Uri};
 use subtle::ConstantTimeEq as _;
 
 use super::cors::{Cors, refused};
+use crate::load::address_key;
 use crate::types::{Code, Error, Result, Secret, Timestamp};
 
 pub(super) const TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
@@ -92,14 +93,15 @@ const EACH: Duration = Duration::from_secs(60);
 /// More addresses than attack at a time; beyond, records are written that would not be needed.
 const MOST: usize = 4_096;
 
-/// When a forged request was last recorded, by the address that it came from.
+/// When a forged request was last recorded, by the address that it came from: whose /64 is one.
 #[derive(Debug, Default)]
-pub(super) struct Forgeries(Mutex<HashMap<IpAddr, Timestamp>>);
+pub(super) struct Forgeries(Mutex<HashMap<[u8; 9], Timestamp>>);
 
 impl Forgeries {
     /// Whether this is the first from there within a minute.
     pub(super) fn is_new(&self, address: IpAddr, now: Timestamp) -> bool {
         let recent = |at: &Timestamp| *at <= now && now.since(*at) < EACH;
+        let address = address_key(address);
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.get(&address).is_some_and(recent) {
             return false;

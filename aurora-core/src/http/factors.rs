@@ -7,7 +7,7 @@ use super::Http;
 use super::body::read_json;
 use super::handlers::{Answer, ok};
 use super::routes::Operation;
-use crate::auth::FactorWish;
+use crate::auth::{Auth, FactorWish};
 use crate::session::Client;
 use crate::types::{Code, Error, FactorId, Result, Secret, UserId};
 
@@ -83,11 +83,11 @@ impl Http {
     }
 
     /// DELETE `/admin/users/{id}/factors/{id}`.
-    pub(super) async fn delete_factor(&self, segments: Option<&str>) -> Answer {
+    pub(super) async fn delete_factor(&self, auth: &Auth, segments: Option<&str>) -> Answer {
         let (user, id) = segments.and_then(|both| both.split_once("/factors/")).unwrap_or_default();
         let user: UserId =
             user.parse().map_err(|_| Error::new(Code::ValidationFailed, "user_id must be an UUID"))?;
-        ok(self.auth().delete_factor(user, factor(Some(id))?).await?.to_json())
+        ok(auth.delete_factor(user, factor(Some(id))?).await?.to_json())
     }
 }
 

@@ -31,12 +31,12 @@ impl Http {
         }
         self.check_host(&head.uri, &head.headers)?;
         self.check_origin(head)?;
-        self.check_delivery(head)?;
         let grant = parameter(head.uri.query(), "grant_type")?;
         // A refresh has a limit of its own, which is told apart from a refusal.
         if !(route.operation == Operation::Token && grant == Some("refresh_token")) {
             self.auth().limiter().check(Bucket::Request, &address_key(client.address()))?;
         }
+        self.check_delivery(head)?;
         self.look_at_keys(head, client.address(), client.request()).await?;
         match route.operation {
             Operation::SignUp => self.sign_up(head, body, client).await,

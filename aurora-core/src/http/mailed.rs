@@ -115,7 +115,7 @@ impl Http {
         };
         match pressed {
             // Worth nothing without the verifier.
-            Ok((_, Pressed::Exchange(code))) => see_other(&with_query(&to, &[("code", &code)])),
+            Ok((_, Pressed::Exchange(code))) => see_other(&with_query(&to, &[("code", code.expose())])),
             Ok((kind, Pressed::Verified(Verified::Session(session)))) => {
                 see_other(&signed_in(&to, kind, &session))
             }

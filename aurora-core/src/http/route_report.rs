@@ -48,6 +48,8 @@ impl Route {
             Operation::EnrollFactor
             | Operation::ChallengeFactor
             | Operation::VerifyFactor
+            | Operation::RemoveFactor
+            | Operation::GenerateRecoveryCodes
             | Operation::VerifyRecoveryCode => &[Bucket::Request, Bucket::Factor],
             _ => &[Bucket::Request],
         }

@@ -83,6 +83,20 @@ fn words(kind: Kind) -> (&'static str, &'static [Block]) {
                 ),
             ],
         ),
+        Kind::FactorGuessed => (
+            "Somebody guesses at your second factor",
+            &[
+                Say(
+                    "Somebody who signed in with the password of your account at\n{{ site }}\nshowed wrong codes of \
+                     your second factor, the last on {{ time }}. They did not get in.",
+                ),
+                Say("If it was you, wait a moment before the next code, or use a recovery code."),
+                Say(
+                    "If it was not you, somebody knows your password: change it now, on a device that is signed in, \
+                     or with a recovery code.",
+                ),
+            ],
+        ),
         Kind::NewDevice => (
             "A new sign-in to your account",
             &[

@@ -1,7 +1,8 @@
 //! Where the host's own code takes part in a flow.
 //!
-//! 1. A hook has a time limit, and a panic in it is a failure of one request: nothing of the flow was committed, no
-//!    lock of Aurora's is held meanwhile, the process goes on.
+//! 1. A hook has a time limit, and a panic in it is a failure of one request: nothing of the flow was committed, the
+//!    process goes on. `custom_claims` runs in the transaction of its sign-in, which on SQLite holds the writer: it
+//!    is to be quick. The others run before one begins.
 //! 2. What a hook says to the client it says by [`HookError::refuse`]; of any other failure the client learns that
 //!    there was one.
 //! 3. A hook that fails refuses. None is skipped because it is down.
@@ -53,7 +54,7 @@ pub struct UserCreation {
     pub account: Account,
     /// Who asks; `None` where the service itself does, by an invitation or a link.
     pub client: Option<Client>,
-    /// By `signup`, `otp`, `anonymous`, `invite` or `link`.
+    /// By `signup`, `otp`, `anonymous`, `invite` or `link`; by `upgrade` where somebody anonymous gives an address.
     pub way: &'static str,
 }
 
