@@ -133,3 +133,27 @@ async fn the_limits_that_are_listed_hold() {
     }
     println!("{tried} routes, each with one limit used up");
 }
+
+/// asvs(V2.4.1): the same for what is asked with a second factor, by somebody who is signed in.
+#[tokio::test]
+async fn the_limit_of_factors_holds() {
+    let mut options = Options::default();
+    options.limits.factor = Quota::new(0, Duration::from_secs(60));
+    let fixture = Fixture::with(options).await;
+    let ann = fixture.sign_up("ann@example.com").await;
+    let mut tried = 0;
+    for route in Http::ROUTES.iter().filter(|route| route.access() == Access::User) {
+        let path = route.path().replace("{id}", "00000000-0000-4000-8000-000000000000");
+        if path == "/logout" {
+            continue;
+        }
+        let body = json!({ "factor_type": "totp", "challenge_id": "00000000-0000-4000-8000-000000000000", "code": "000000" });
+        let body = if ["POST", "PUT"].contains(&route.method()) { body } else { Value::Null };
+        let reply = fixture.call(route.method(), &path, Some(&ann.access()), body).await;
+        let limited = route.buckets().contains(&Bucket::Factor);
+        assert_eq!(reply.status == 429, limited, "{}: {}", name(route), reply.text);
+        tried += usize::from(limited);
+    }
+    assert_eq!(tried, 6);
+    println!("{tried} routes of factors with their limit used up");
+}
