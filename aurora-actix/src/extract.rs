@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
@@ -5,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::web::{Bytes, Json};
+use actix_web::web::{Bytes, Json, Path};
 use actix_web::{FromRequest, HttpRequest};
 use aurora_core::guard::{self, Load};
 use aurora_core::http::{Claims, Current, Unread, read_json, tell_invalid};
@@ -118,7 +119,9 @@ impl<T: Load + 'static> FromRequest for Owned<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Extracted<Self> {
         let db = Guarded::from_request(request, payload);
-        let id = request.match_info().get(T::PARAMETER).map(str::to_owned);
+        // As `web::Path` decodes it: in one handler both name the same row.
+        let named = Path::<HashMap<String, String>>::from_request(request, payload).into_inner();
+        let id = named.ok().and_then(|mut named| named.remove(T::PARAMETER));
         Box::pin(async move { Ok(Self(db.await?.owned(id.as_deref()).await?)) })
     }
 }

@@ -55,7 +55,11 @@ impl Secured {
 
     /// Adds data that all handlers share (`app_data`). Routes that are added here are public.
     pub fn configure(mut self, beside: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> Self {
-        self.beside = Arc::new(beside);
+        let before = std::mem::replace(&mut self.beside, Arc::new(|_| {}));
+        self.beside = Arc::new(move |app| {
+            before(app);
+            beside(app);
+        });
         self
     }
 

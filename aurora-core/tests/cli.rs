@@ -332,7 +332,7 @@ fn explained(host: &Host) {
 #[test]
 fn what_is_no_command_says_what_there_is() {
     let host = Host::on_sqlite();
-    let help = host.ran(POLICIES, &["policy"]);
+    let help = host.fails(POLICIES, &["policy"], "which of these?");
     for word in ["check", "plan", "apply", "explain"] {
         assert!(help.contains(word), "{help}");
     }
@@ -484,6 +484,7 @@ fn routes_are_listed_with_what_stands_before_them() {
 #[tokio::test]
 async fn keys_are_made_listed_and_ended() {
     for host in [Host::on_sqlite(), Host::on_postgres().await] {
+        host.run(POLICIES, &[]);
         assert_eq!(host.ran(POLICIES, &["keys", "list"]), "no key was made here\n");
         let made =
             host.ran(POLICIES, &["keys", "create", "--secret", "--name", "nightly", "--scope", "data"]);
@@ -530,4 +531,37 @@ async fn keys_are_made_listed_and_ended() {
             "{ended}"
         );
     }
+}
+
+/// What only looks changes nothing: no file is made, no policy installed, no migration run.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_looks_changes_nothing() {
+    let empty = Host::on_sqlite();
+    for arguments in [
+        &["keys", "list"] as &[&str],
+        &["signing-keys", "list"],
+        &["roles", "list"],
+        &["policy", "explain", "--table", "notes", "--row", "{}"],
+    ] {
+        empty.fails(POLICIES, arguments, "there is no database");
+    }
+    let left: Vec<_> =
+        std::fs::read_dir(&empty.folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["policies.sql"], "nothing was made");
+
+    let host = Host::on_postgres().await;
+    host.fails(POLICIES, &["roles", "list"], "");
+    assert_eq!(host.run(POLICIES, &[]).end, "serves");
+    let (loose, _) = added("CREATE POLICY \"all of them\" ON notes FOR SELECT USING (true);");
+    host.fails(
+        &loose,
+        &["policy", "explain", "--table", "notes", "--row", "{}"],
+        "does not have the policies",
+    );
+    let plan = host.run(&loose, &["policy", "plan"]);
+    assert!(plan.text.contains("all of them"), "it is not installed: {}", plan.text);
+    assert!(host.ran(POLICIES, &["roles", "list"]).is_empty());
+    // A group without its command is no success of a script.
+    host.fails(POLICIES, &["policy"], "which of these?");
+    host.fails(POLICIES, &["keys"], "which of these?");
 }

@@ -31,6 +31,8 @@ pub(super) struct Postgres {
     pub(super) migrate: Option<String>,
     pub(super) options: PostgresOptions,
     pub(super) accept_vulnerable: bool,
+    /// Whether the owner, where it is known, sets up what is missing.
+    pub(super) installs: bool,
 }
 
 #[derive(Clone)]
@@ -102,6 +104,7 @@ impl Database {
             migrate: None,
             options: PostgresOptions::default(),
             accept_vulnerable: false,
+            installs: true,
         })))
     }
 

@@ -8,6 +8,7 @@ mod mail;
 mod maintain;
 mod open;
 mod postgres;
+mod reading;
 mod routes;
 mod sqlite;
 mod token;
@@ -73,6 +74,8 @@ pub struct Builder {
     audit: Option<Arc<dyn AuditSink>>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    /// Nothing is made, migrated, installed or done beside what is asked.
+    reads: bool,
 }
 
 type Change = Box<dyn FnOnce(&mut Settings) + Send>;
@@ -108,6 +111,7 @@ impl Aurora {
             audit: None,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
+            reads: false,
         }
     }
 
@@ -370,7 +374,7 @@ impl Builder {
         };
         let keys = opening.keys();
         let first_start = keys.read().await?.keys().await?.is_empty();
-        let may_create = first_start && settings.profile == Profile::Development;
+        let may_create = first_start && settings.profile == Profile::Development && !self.reads;
         let (provider, key_file) = open_key(key, may_create, &entropy)?;
         let keyring =
             Keyring::open(&*provider, &DatabaseKeys::new(keys), &*clock, Arc::clone(&entropy)).await?;
@@ -422,11 +426,13 @@ impl Builder {
         });
         let http = Http::new(auth.clone());
         let jobs = Jobs::new(Arc::clone(&entropy));
-        jobs.start(outbox.task());
-        if let Some(clearing) = auth.clearing()? {
-            jobs.start(clearing);
+        if !self.reads {
+            jobs.start(outbox.task());
+            if let Some(clearing) = auth.clearing()? {
+                jobs.start(clearing);
+            }
+            keys::start(&jobs, &auth, &shared, &clock, &*entropy)?;
         }
-        keys::start(&jobs, &auth, &shared, &clock, &*entropy)?;
         let database = store;
         Ok(Aurora(Arc::new(Inner { auth, http, guard, database, jobs, audit, clock, key_file })))
     }

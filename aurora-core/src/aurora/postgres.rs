@@ -17,6 +17,7 @@ const HOST_LOCK: &str = "SELECT pg_catalog.pg_advisory_xact_lock(107114611208802
 pub(super) struct Opening {
     state: State,
     options: PostgresOptions,
+    installs: bool,
 }
 
 enum State {
@@ -41,7 +42,9 @@ impl Opening {
             (Run::Url(url), None) if profile == Profile::Development => {
                 let alone = PostgresOwner::open(&url).await?;
                 if alone.is_owner().await? {
-                    alone.migrate(clock.now()).await?;
+                    if place.installs {
+                        alone.migrate(clock.now()).await?;
+                    }
                     State::OwnerAlone(alone)
                 } else {
                     alone.close().await;
@@ -57,7 +60,7 @@ impl Opening {
                 State::Run { database: PostgresDatabase::of_pool(&pool, &options).await?, owner }
             }
         };
-        Ok(Self { state, options })
+        Ok(Self { state, options, installs: place.installs })
     }
 
     /// The host's migrations, as the owner. Without one they are the DBA's, as the schema is.
@@ -112,7 +115,14 @@ impl Opening {
             }
             (Err(error), _) => return Err(error),
         }
-        Ok((database, owner))
+        match owner {
+            // Whoever only looks installs no policies.
+            Some(owner) if !self.installs => {
+                owner.close().await;
+                Ok((database, None))
+            }
+            owner => Ok((database, owner)),
+        }
     }
 
     fn owner(&self) -> Option<&PostgresOwner> {

@@ -5,9 +5,10 @@ use crate::types::{Code, Error, Result, UserId};
 use crate::validate::Email;
 
 impl Auth {
-    /// The user with this address.
-    pub(crate) async fn user_id(&self, email: &Email) -> Result<Option<UserId>> {
-        Ok(self.database().read().await?.user_by_email(email).await?.map(|user| user.id))
+    /// The user with this address, and whether its owner confirmed it.
+    pub(crate) async fn user_id(&self, email: &Email) -> Result<Option<(UserId, bool)>> {
+        let user = self.database().read().await?.user_by_email(email).await?;
+        Ok(user.map(|user| (user.id, user.email_confirmed_at.is_some())))
     }
 
     /// Opens a session for a user without asking for a password: for the testing room.

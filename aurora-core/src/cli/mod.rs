@@ -1,7 +1,9 @@
 //! The command line for a host's own binary, since only the host knows its tables, functions and keys.
 //!
 //! 1. A command prints to standard output what it found and did, and fails with an error when a script should stop.
-//! 2. Nothing is changed by a command whose name does not say so: `check`, `plan`, `explain` and `list` only read.
+//! 2. Nothing is changed by a command whose name does not say so: `check`, `plan`, `explain`, `list` and `show` only
+//!    read. They run no migrations of the host's, install no policies and make no file; what Aurora keeps on SQLite is
+//!    brought up to date.
 //! 3. No secret is printed, but for the key that `keys create` makes, once.
 //!
 //! ```no_run
@@ -50,7 +52,8 @@ pub async fn run_with(
     match commands::parser().try_get_matches_from(&arguments) {
         Ok(matches) => commands::run(builder, &matches).await.map(|()| None),
         Err(problem) if problem.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            print(&problem.to_string()).map(|()| None)
+            print(&problem.to_string())?;
+            Err(Error::new(Code::ValidationFailed, "which of these?"))
         }
         Err(problem) if problem.use_stderr() => {
             let text = problem.to_string();

@@ -55,6 +55,7 @@ pub(super) fn parser() -> Command {
 pub(super) async fn run(builder: Builder, matches: &ArgMatches) -> Result<()> {
     // What is wrong with the words is told before a database is opened.
     let wish = Wish::of(matches)?;
+    let builder = if matches!(wish, Wish::List | Wish::Show(_)) { builder.to_read()? } else { builder };
     let aurora = builder.build().await?;
     let outcome = wish.done(&aurora).await;
     aurora.close().await;
@@ -163,8 +164,17 @@ async fn found(aurora: &Aurora, whom: Whom) -> Result<UserId> {
     match whom {
         Whom::User(user) => Ok(user),
         Whom::Email(email) => {
-            let user = aurora.auth().user_id(&email).await?;
-            user.ok_or_else(|| Error::new(Code::UserNotFound, "no user has that address"))
+            let (user, confirmed) = aurora
+                .auth()
+                .user_id(&email)
+                .await?
+                .ok_or_else(|| Error::new(Code::UserNotFound, "no user has that address"))?;
+            if !confirmed {
+                let text =
+                    "nobody has confirmed that address, so it may be anybody's; name the user by --user ID";
+                return Err(Error::new(Code::EmailNotConfirmed, format!("{text} ({user})")));
+            }
+            Ok(user)
         }
     }
 }

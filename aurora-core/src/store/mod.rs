@@ -33,4 +33,5 @@ pub use records::{
 };
 pub use roles::{ReadRoles, RoleChange, RoleRow, WriteRoles};
 pub use sqlite::SqliteDatabase;
+pub(crate) use sqlite::sqlite_file;
 pub use writer::{WriterLock, WriterPermit};

@@ -42,7 +42,7 @@ impl TestClient {
         };
         let user = match auth.create_user(new).await {
             Ok(account) => account.id(),
-            Err(error) if error.code() == Code::EmailExists => auth.user_id(&email).await?.ok_or(error)?,
+            Err(error) if error.code() == Code::EmailExists => auth.user_id(&email).await?.ok_or(error)?.0,
             Err(error) => return Err(error),
         };
         let client = Client::new(IpAddr::V4(Ipv4Addr::LOCALHOST), RequestId::from_bytes([0; 16]));

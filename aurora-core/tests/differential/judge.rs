@@ -104,9 +104,14 @@ pub(crate) async fn differs(
 }
 
 /// Whether both refuse the same statement, and which row they came upon first is all that tells them apart: over the
-/// same rows in another order PostgreSQL answers as SQLite does. A heap lies in the order of its writes, a table
-/// WITHOUT ROWID in that of its keys.
-async fn another_row_first(postgres: &mut Postgres, case: &Case, one: &Answer, other: &Answer) -> bool {
+/// same rows in another order PostgreSQL answers as the other does. A heap lies in the order of its writes and of the
+/// room that others left, a table WITHOUT ROWID in that of its keys.
+pub(crate) async fn another_row_first(
+    postgres: &mut Postgres,
+    case: &Case,
+    one: &Answer,
+    other: &Answer,
+) -> bool {
     let failed = |answer: &Answer| answer.outcomes.iter().position(|one| matches!(one, Outcome::Failed(..)));
     if failed(one).is_none() || failed(one) != failed(other) {
         return false;

@@ -245,11 +245,20 @@ impl Third<'_> {
     }
 
     /// How it differs.
-    async fn differs(&mut self, case: &Case, one: &Answer, counts: &mut Counts) -> Option<String> {
+    async fn differs(
+        &mut self,
+        postgres: &mut Postgres,
+        case: &Case,
+        one: &Answer,
+        counts: &mut Counts,
+    ) -> Option<String> {
         let installed = self.installed.as_ref()?;
         let own = self.place.ask(installed, &case.world, &case.who, &case.script).await;
         counts.feature("Aurora's engine on PostgreSQL", 1);
         let how = answer::difference(one, &own)?;
+        if judge::another_row_first(postgres, case, one, &own).await {
+            return None;
+        }
         let (theirs, ours) = (answer::show(one, one), answer::show(&own, one));
         println!("-- PostgreSQL:\n{theirs}-- Aurora on PostgreSQL:\n{ours}");
         Some(format!("installed: {}", how.replace("SQLite", "Aurora on PostgreSQL")))
@@ -299,7 +308,7 @@ async fn cases(
             if let Some(how) = judge::differs(postgres, &case, &one, &other).await {
                 return Some((case, how));
             }
-            if let Some(how) = third.differs(&case, &one, counts).await {
+            if let Some(how) = third.differs(postgres, &case, &one, counts).await {
                 return Some((case, how));
             }
         }
@@ -320,7 +329,7 @@ async fn cases(
         if let Some(how) = judge::differs(postgres, &case, &one, &other).await {
             return Some((case, how));
         }
-        if let Some(how) = third.differs(&case, &one, counts).await {
+        if let Some(how) = third.differs(postgres, &case, &one, counts).await {
             return Some((case, how));
         }
     }
@@ -351,7 +360,7 @@ async fn erring_cases(
         if let Some(how) = judge::differs(postgres, &case, &one, &other).await {
             return Some((case, how));
         }
-        if let Some(how) = third.differs(&case, &one, counts).await {
+        if let Some(how) = third.differs(postgres, &case, &one, counts).await {
             return Some((case, how));
         }
     }

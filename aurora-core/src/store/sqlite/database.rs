@@ -121,7 +121,8 @@ fn pool(size: u32) -> SqlitePoolOptions {
         })
 }
 
-fn file(url: &str) -> Result<PathBuf> {
+/// The file that a URL names.
+pub(crate) fn file(url: &str) -> Result<PathBuf> {
     let text = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).unwrap_or(url);
     let path = text.split_once('?').map_or(text, |(path, _)| path);
     if path.is_empty() || path.contains(":memory:") {

@@ -9,6 +9,7 @@ mod statements;
 mod transaction;
 
 pub use database::SqliteDatabase;
+pub(crate) use database::file as sqlite_file;
 
 use crate::types::{Code, Error};
 

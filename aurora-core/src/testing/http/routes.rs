@@ -119,6 +119,12 @@ async fn owned(run: &mut Run<'_>) -> Result<()> {
         run.refused("a note of Ann's, to Bob", Ask::get(&path).bearer(&bob).dated(), 404, "not_found");
     let theirs = theirs.await?;
     expect("nobody can tell which", theirs.body == missing.body)?;
+    let id = note.get("id").map(Value::to_string).unwrap_or_default();
+    for same in [format!("%2B{id}"), id.bytes().map(|digit| format!("%{digit:02X}")).collect()] {
+        let ask = Ask::get(&format!("/notes/{same}")).bearer(&ann);
+        let read = run.ask(&format!("the same id, written {same}"), ask, 200).await?;
+        expect("it is the same note", read.member("/title")? == "Ann's own")?;
+    }
     for shape in ["x", "1.0", "-", "%20", "99999999999999999999", "1%00", "0x1", "%ff"] {
         let ask = Ask::get(&format!("/notes/{shape}")).bearer(&bob).dated();
         let none = run.refused(&format!("no id: {shape}"), ask, 404, "not_found").await?;
