@@ -27,8 +27,10 @@
 //!
 //! 1. What is not declared public is behind the lock: routes, nested routers, services, fallbacks, every method, and
 //!    paths that do not exist (401 without a token, so that nobody maps them). [`Secured`] has no `.route()`.
-//! 2. A public route and a private one with the same path and method do not start. A public `/{*path}` takes only
-//!    what no other route takes. A public fallback takes unknown paths out of the lock: it was declared public.
+//! 2. A public route and a private one with the same path and method do not start. `any` names no method, it
+//!    takes those that are left: of a private `any` beside a public `get` on one path, GET and HEAD are the public
+//!    handler's. A public `/{*path}` takes only what no other route takes. A public fallback takes unknown paths
+//!    out of the lock: it was declared public.
 //! 3. Our own routes (`/auth/v1`) and CORS preflights are answered before any of the host's.
 //! 4. In a public route [`Guarded`] and [`Caller`] are anonymous without a token; a token that is wrong is 401.
 //! 5. Every error of a handler, and a panic in one, is answered in core's shape with the request's id.

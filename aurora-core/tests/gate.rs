@@ -114,7 +114,7 @@ async fn production_says_what_is_weak_and_how_to_mend_it() {
         "{no_mailer}"
     );
     let none = refused(Aurora::builder().site_url("https://app.example.com")).await;
-    assert_eq!(none, "no database is set; add .database(Database::url(\"sqlite://data/app.db\")?)");
+    assert_eq!(none, "no database is set; add .database(Database::url(\"sqlite://app.db\")?)");
     production(&place).build().await.expect("the sound one starts");
 }
 

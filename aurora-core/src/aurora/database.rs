@@ -11,7 +11,7 @@ use crate::types::{Code, Error, Result};
 /// ```no_run
 /// use aurora_core::Database;
 /// # fn main() -> aurora_core::types::Result<()> {
-/// let embedded = Database::url("sqlite://data/app.db")?;
+/// let embedded = Database::url("sqlite://app.db")?;
 /// let server = Database::url("postgres://app_run:..@db/app")?.migrate_url("postgres://app_owner:..@db/app")?;
 /// # Ok(())
 /// # }
@@ -42,7 +42,7 @@ pub(super) enum Run {
 }
 
 impl Database {
-    /// From a URL: `sqlite://data/app.db`, `sqlite:/absolute/app.db`, or `postgres://role:password@host/app`.
+    /// From a URL: `sqlite://app.db`, `sqlite:/absolute/app.db`, or `postgres://role:password@host/app`.
     ///
     /// A PostgreSQL URL names the run role, which owns nothing; the owner's stands in
     /// [`migrate_url`](Self::migrate_url). In development one URL is enough, the owner's (`NOSUPERUSER CREATEROLE`

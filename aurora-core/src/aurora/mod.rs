@@ -339,7 +339,7 @@ impl Builder {
         settings.profile = self.profile;
         let missing = |what: &str, fix: &str| Error::new(Code::Configuration, format!("{what}; {fix}"));
         let database = self.database.ok_or_else(|| {
-            missing("no database is set", "add .database(Database::url(\"sqlite://data/app.db\")?)")
+            missing("no database is set", "add .database(Database::url(\"sqlite://app.db\")?)")
         })?;
         let (file, text) = self.policies.unwrap_or_default();
         let policies = read_policies(&file, &text, self.functions)

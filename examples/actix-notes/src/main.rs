@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                     chosen.sign_ups.autoconfirm = Autoconfirm::Off;
                 }
                 if let Some(key) = service_key {
-                    // What the page sends as its application's key; everyone may know it.
+                    // With a key, any other `apikey` is refused. Clients send this one; everyone may know it.
                     chosen.api_keys.anon.push("sb_publishable_quickstart".into());
                     chosen.api_keys.service.push(key.into());
                 }
@@ -73,7 +73,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let app = aurora_actix::secure(&aurora, private).public(public);
 
-    settings.greet();
+    settings.greet("Aurora notes, an API without a page");
     aurora_actix::serve(app, settings.address).await?;
     Ok(())
 }

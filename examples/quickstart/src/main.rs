@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                     chosen.sign_ups.autoconfirm = Autoconfirm::Off;
                 }
                 if let Some(key) = service_key {
-                    // What the page sends as its application's key; everyone may know it.
+                    // With a key, any other `apikey` is refused. Clients send this one; everyone may know it.
                     chosen.api_keys.anon.push("sb_publishable_quickstart".into());
                     chosen.api_keys.service.push(key.into());
                 }
@@ -66,14 +66,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let public = page::routes().route("/public/notes", get(notes::list));
     let app = aurora_axum::secure(&aurora, private).public(public);
 
-    settings.greet();
+    settings.greet("Aurora notes");
     aurora_axum::serve(app, settings.address).await?;
     Ok(())
 }
 
 /// What `aurora routes` lists beside Aurora's own, and what a test may go over.
 fn routes() -> HostRoutes {
-    HostRoutes::new()
+    let api = HostRoutes::new()
         .private("GET", "/notes")
         .private("POST", "/notes")
         .private("GET", "/notes/{id}")
@@ -83,5 +83,6 @@ fn routes() -> HostRoutes {
         .private("POST", "/teams")
         .private("GET", "/teams/{id}/members")
         .private("POST", "/teams/{id}/members")
-        .public("GET", "/public/notes")
+        .public("GET", "/public/notes");
+    page::paths().fold(api, |routes, path| routes.public("GET", path))
 }

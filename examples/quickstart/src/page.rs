@@ -13,22 +13,31 @@ const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src '
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// The page and what it loads.
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The page and what it loads: path, media type, text.
+const FILES: &[(&str, &str, &str)] = &[
+    ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
+    ("/app.css", "text/css; charset=utf-8", include_str!("../page/app.css")),
+    ("/app.js", SCRIPT, include_str!("../page/app.js")),
+    ("/account.js", SCRIPT, include_str!("../page/account.js")),
+    ("/door.js", SCRIPT, include_str!("../page/door.js")),
+    ("/links.js", SCRIPT, include_str!("../page/links.js")),
+    ("/session.js", SCRIPT, include_str!("../page/session.js")),
+    ("/ui.js", SCRIPT, include_str!("../page/ui.js")),
+    ("/icon.svg", "image/svg+xml", include_str!("../page/icon.svg")),
+];
+
+/// A route for each of them.
 pub(crate) fn routes() -> Router {
-    Router::new()
-        .route("/", file("text/html; charset=utf-8", include_str!("../page/index.html")))
-        .route("/app.css", file("text/css; charset=utf-8", include_str!("../page/app.css")))
-        .route("/app.js", script(include_str!("../page/app.js")))
-        .route("/account.js", script(include_str!("../page/account.js")))
-        .route("/door.js", script(include_str!("../page/door.js")))
-        .route("/links.js", script(include_str!("../page/links.js")))
-        .route("/session.js", script(include_str!("../page/session.js")))
-        .route("/ui.js", script(include_str!("../page/ui.js")))
-        .route("/icon.svg", file("image/svg+xml", include_str!("../page/icon.svg")))
+    FILES
+        .iter()
+        .fold(Router::new(), |router, &(path, media_type, text)| router.route(path, file(media_type, text)))
 }
 
-fn script(text: &'static str) -> axum::routing::MethodRouter {
-    file("text/javascript; charset=utf-8", text)
+/// Their paths.
+pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
+    FILES.iter().map(|&(path, ..)| path)
 }
 
 fn file(media_type: &'static str, text: &'static str) -> axum::routing::MethodRouter {

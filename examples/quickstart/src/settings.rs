@@ -57,11 +57,11 @@ impl Settings {
         })
     }
 
-    /// Says where the app is and what to try first.
+    /// Says what the app is, where it is and what to try first.
     #[expect(clippy::print_stdout, reason = "the greeting is for the person who starts the app")]
-    pub(crate) fn greet(&self) {
+    pub(crate) fn greet(&self, what: &str) {
         let url = format!("http://{}", self.address);
-        println!("Aurora notes: {url}");
+        println!("{what}: {url}");
         println!("Keys are in {}, outside the database.", self.key_file.display());
         println!("Mails that it would send: {url}/auth/v1/mailbox");
         println!();

@@ -32,8 +32,8 @@ pub struct SqliteDatabase {
 }
 
 impl SqliteDatabase {
-    /// Opens the file that `url` names (`sqlite://data/app.db`, `sqlite:app.db` or a path), creates it if it does
-    /// not exist, and brings Aurora's own tables up to date.
+    /// Opens the file that `url` names (`sqlite://app.db`, `sqlite:/absolute/app.db` or a path), creates it if
+    /// it does not exist, though not its folder, and brings Aurora's own tables up to date.
     pub async fn open(url: &str, clock: &dyn Clock) -> Result<Self> {
         let path = file(url)?;
         create_private(&path)?;
@@ -99,7 +99,13 @@ fn create_private(path: &Path) -> Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            let sentence = format!("cannot create the database `{}`: {error}", path.display());
+            let fix = match path.parent() {
+                Some(folder) if error.kind() == std::io::ErrorKind::NotFound => {
+                    format!("; make the folder `{}` first", folder.display())
+                }
+                _ => String::new(),
+            };
+            let sentence = format!("cannot create the database `{}`: {error}{fix}", path.display());
             Err(Error::new(Code::Configuration, sentence).with_source(error))
         }
         _ => Ok(()),
@@ -129,7 +135,7 @@ pub(crate) fn file(url: &str) -> Result<PathBuf> {
         return Err(Error::new(
             Code::Configuration,
             format!(
-                "`{url}` names no file; write sqlite://data/app.db (an in-memory database has no second reader)"
+                "`{url}` names no file; write sqlite://app.db (an in-memory database has no second reader)"
             ),
         ));
     }
@@ -204,6 +210,16 @@ mod tests {
                 file.display()
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_missing_folder_is_named() {
+        let folder = scratch("folder").with_file_name("none");
+        let path = folder.join("app.db");
+        let refused = SqliteDatabase::open(path.to_str().unwrap(), &SystemClock).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Configuration);
+        let fix = format!("; make the folder `{}` first", folder.display());
+        assert!(refused.message().ends_with(&fix), "{refused}");
     }
 
     #[tokio::test]
