@@ -113,6 +113,25 @@ impl Place {
         Answer { outcomes, content }
     }
 
+    /// The world with its rows in the order in which they lie here: some took the room that others left.
+    pub(crate) async fn as_it_lies(&mut self, world: &World) -> World {
+        let mut placed = Vec::new();
+        for (table, row) in &world.rows {
+            let of = &world.tables[*table];
+            let literal = |at: usize| row[at].literal(of.columns[at].of, Engine::Postgres);
+            let key: Vec<String> =
+                of.key.iter().map(|at| format!("{} = {}", of.columns[*at].name, literal(*at))).collect();
+            let place = format!("SELECT ctid::text FROM {} WHERE {}", of.name, key.join(" AND "));
+            let place: String =
+                sqlx::query_scalar(AssertSqlSafe(place)).fetch_one(&mut self.plain).await.unwrap();
+            let (block, offset) = place.trim_matches(['(', ')']).split_once(',').unwrap();
+            let at: (u32, u32) = (block.parse().unwrap(), offset.parse().unwrap());
+            placed.push((*table, at, row.clone()));
+        }
+        placed.sort_by_key(|(table, at, _)| (*table, *at));
+        World { rows: placed.into_iter().map(|(table, _, row)| (table, row)).collect(), ..world.clone() }
+    }
+
     pub(crate) async fn close(self) {
         self.plain.close().await.unwrap();
         self.owner.close().await;

@@ -106,12 +106,7 @@ pub(crate) async fn differs(
 /// Whether both refuse the same statement, and which row they came upon first is all that tells them apart: over the
 /// same rows in another order PostgreSQL answers as the other does. A heap lies in the order of its writes and of the
 /// room that others left, a table WITHOUT ROWID in that of its keys.
-pub(crate) async fn another_row_first(
-    postgres: &mut Postgres,
-    case: &Case,
-    one: &Answer,
-    other: &Answer,
-) -> bool {
+async fn another_row_first(postgres: &mut Postgres, case: &Case, one: &Answer, other: &Answer) -> bool {
     let failed = |answer: &Answer| answer.outcomes.iter().position(|one| matches!(one, Outcome::Failed(..)));
     if failed(one).is_none() || failed(one) != failed(other) {
         return false;
@@ -122,14 +117,27 @@ pub(crate) async fn another_row_first(
         of.key.iter().map(|at| row[*at].literal(of.columns[*at].of, Engine::Postgres)).collect::<Vec<_>>()
     });
     let turned: Vec<_> = case.world.rows.iter().rev().cloned().collect();
-    let mut alike = false;
     for rows in [by_key, turned] {
         let mut ordered = case.clone();
         ordered.world.rows = rows;
-        if postgres.open(&ordered.world).await.is_ok() {
-            let answer = postgres.ask(&ordered.world, &ordered.who, &ordered.script).await;
-            alike |= answer::difference(&answer, other).is_none();
+        if is_so_in_order(postgres, case, &ordered, other).await {
+            return true;
         }
+    }
+    false
+}
+
+/// Whether PostgreSQL answers so over the same rows in another order.
+pub(crate) async fn is_so_in_order(
+    postgres: &mut Postgres,
+    case: &Case,
+    ordered: &Case,
+    other: &Answer,
+) -> bool {
+    let mut alike = false;
+    if postgres.open(&ordered.world).await.is_ok() {
+        let answer = postgres.ask(&ordered.world, &ordered.who, &ordered.script).await;
+        alike = answer::difference(&answer, other).is_none();
     }
     postgres.open(&case.world).await.expect("it was open before");
     alike
