@@ -8,16 +8,16 @@ use crate::types::{Code, Error, Result};
 impl Builder {
     /// Builds without making, migrating or installing anything of the host's, and without jobs: what a command does
     /// that only looks. On SQLite Aurora's own tables are brought up to date all the same.
-    pub(crate) fn to_read(mut self) -> Result<Self> {
+    pub(crate) fn reading(mut self) -> Result<Self> {
         self.migrations = None;
-        self.database = self.database.map(Database::to_read).transpose()?;
+        self.database = self.database.map(Database::reading).transpose()?;
         self.reads = true;
         Ok(self)
     }
 }
 
 impl Database {
-    fn to_read(mut self) -> Result<Self> {
+    fn reading(mut self) -> Result<Self> {
         match &mut self.0 {
             Place::Sqlite { url } => {
                 let file = sqlite_file(url)?;

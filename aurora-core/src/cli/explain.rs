@@ -46,7 +46,7 @@ pub(super) async fn run(builder: Builder, options: &ArgMatches) -> Result<()> {
         command: command(text("command").unwrap_or_default()),
         principal: principal(text("user"), text("claims"))?,
     };
-    let aurora = builder.to_read()?.build().await?;
+    let aurora = builder.reading()?.build().await?;
     let schema = aurora.guard().schema();
     let columns = columns(schema, &question.table)?;
     let rows = match text("key") {

@@ -60,7 +60,7 @@ pub(super) async fn run(builder: Builder, matches: &ArgMatches, signing: bool) -
     let Some((command, options)) = matches.subcommand() else {
         return Err(Error::new(Code::ValidationFailed, "no such command"));
     };
-    let builder = if command == "list" { builder.to_read()? } else { builder };
+    let builder = if command == "list" { builder.reading()? } else { builder };
     let aurora = builder.build().await?;
     let said = if signing {
         signing_keys(&aurora, command, options).await

@@ -55,7 +55,7 @@ pub(super) fn parser() -> Command {
 pub(super) async fn run(builder: Builder, matches: &ArgMatches) -> Result<()> {
     // What is wrong with the words is told before a database is opened.
     let wish = Wish::of(matches)?;
-    let builder = if matches!(wish, Wish::List | Wish::Show(_)) { builder.to_read()? } else { builder };
+    let builder = if matches!(wish, Wish::List | Wish::Show(_)) { builder.reading()? } else { builder };
     let aurora = builder.build().await?;
     let outcome = wish.done(&aurora).await;
     aurora.close().await;
