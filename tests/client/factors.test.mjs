@@ -164,26 +164,3 @@ test('admin.mfa: listFactors and deleteFactor', async () => {
   const { supabase } = await device(ann);
   assert.deepEqual(await levels(supabase), ['aal1', 'aal1', ['password']]);
 });
-
-test('mfa.recoveryCodes, which the client calls an experiment: generate and verify', async () => {
-  const open = () =>
-    createClient(url, 'sb_publishable_quickstart', {
-      auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false, experimental: { recoveryCodes: true } },
-      realtime: { transport: ws },
-    });
-  const ann = await protectedPerson('codes');
-  const first = open();
-  assert.equal((await first.auth.signInWithPassword(ann)).error, null);
-  const factor = { factorId: ann.factor, code: await ann.next() };
-  assert.equal((await first.auth.mfa.challengeAndVerify(factor)).error, null);
-  const made = await first.auth.mfa.recoveryCodes.generate();
-  assert.equal(made.error, null);
-  assert.equal(new Set(made.data.codes).size, 10);
-  const second = open();
-  assert.equal((await second.auth.signInWithPassword(ann)).error, null);
-  const [code] = made.data.codes;
-  assert.equal((await second.auth.mfa.recoveryCodes.verify({ code: code.toLowerCase() })).error, null);
-  assert.deepEqual(await levels(second), ['aal2', 'aal2', ['recovery_code', 'password']]);
-  const again = await second.auth.mfa.recoveryCodes.verify({ code });
-  assert.deepEqual([again.error.status, again.error.code], [422, 'mfa_verification_failed']);
-});
