@@ -224,6 +224,22 @@ test('generateLink refuses what it cannot make, and whoever is not the service',
   }
 });
 
+test('signInWithPassword tells of a password that nobody could choose today', async () => {
+  const email = address('weak');
+  // bcrypt of `password1`, as it came along with the users of another service.
+  const password_hash = '$2b$04$abcdefghijklmnopqrstuuG0dn23TmsW2CgnJryKiUOtvqgeAPA.2';
+  const made = await service().auth.admin.createUser({ email, password_hash, email_confirm: true });
+  assert.equal(made.error, null);
+  const { data, error } = await client().auth.signInWithPassword({ email, password: 'password1' });
+  assert.equal(error, null);
+  assert.deepEqual(data.weakPassword.reasons, ['characters', 'pwned']);
+  assert.match(data.weakPassword.message, /^Password is too easy to guess/);
+  await assertAlive(data.session.access_token);
+  const strong = await person('strong');
+  const { data: told } = await client().auth.signInWithPassword({ email: strong.email, password: strong.password });
+  assert.equal(told.weakPassword, undefined);
+});
+
 test('mfa.recoveryCodes, which the client calls an experiment: generate and verify', async () => {
   const open = () =>
     createClient(url, 'sb_publishable_quickstart', {
