@@ -549,3 +549,55 @@ async fn what_the_service_does_is_recorded_with_its_request() {
     let last = fixture.audit().await.pop().unwrap();
     assert_eq!((last.action.as_str(), last.request), ("user_deleted", None));
 }
+
+/// Development may fix an address's code for the tests of a front end. It is a code like any other: for what was asked
+/// for, at its address, once; and nobody else's is the same.
+#[tokio::test]
+async fn a_fixed_code_is_its_addresss_alone() {
+    const CODE: &str = "424242";
+    let mut options = options();
+    options.settings.mails.test_codes = vec![("ann@example.com".to_owned(), CODE.to_owned())];
+    let fixture = Fixture::with(options).await;
+    // Known to everybody who reads the settings, it opens nothing that was not asked for.
+    for kind in ["signup", "email", "recovery", "magiclink"] {
+        assert_eq!(by_code(&fixture, kind, "ann@example.com", CODE).await.code(), "otp_expired", "{kind}");
+    }
+    for email in ["ann@example.com", "bob@example.com"] {
+        assert_eq!(fixture.sign_up(email).await.status, 200);
+    }
+    let (ann, bob) = (
+        mail(&fixture, Kind::Confirmation, "ann@example.com").await,
+        mail(&fixture, Kind::Confirmation, "bob@example.com").await,
+    );
+    assert_eq!(ann.code.as_deref(), Some(CODE));
+    assert_ne!(bob.code.as_deref(), Some(CODE));
+    for (kind, email, code) in [
+        ("signup", "bob@example.com", CODE),
+        ("recovery", "ann@example.com", CODE),
+        ("signup", "ann@example.com", "424243"),
+    ] {
+        let refused = by_code(&fixture, kind, email, code).await;
+        assert_eq!((refused.status.as_u16(), refused.code()), (403, "otp_expired"), "{kind} {email} {code}");
+    }
+    let session = by_code(&fixture, "signup", "Ann@Example.com", CODE).await;
+    assert_eq!((session.status.as_u16(), &session.json["user"]["email"]), (200, &json!("ann@example.com")));
+    assert_eq!(fixture.user(&session.access()).await.status, 200);
+    assert_eq!(by_code(&fixture, "signup", "ann@example.com", CODE).await.code(), "otp_expired");
+    let code = bob.code.as_deref().unwrap();
+    assert_eq!(by_code(&fixture, "signup", "bob@example.com", code).await.status, 200);
+    // Asked for again, and for something else: the same one, and good again. The links beside it stay drawn by chance.
+    let mut links = vec![token(&ann)];
+    for (kind, path) in [("magiclink", "/otp"), ("recovery", "/recover"), ("magiclink", "/otp")] {
+        fixture.advance(61);
+        fixture.send_mails().await;
+        let before = fixture.mailbox.mails();
+        assert_eq!(post(&fixture, path, json!({ "email": "ann@example.com" })).await.status, 200);
+        let sent = mail_since(&fixture, &before, "ann@example.com").await;
+        assert_eq!(sent.code.as_deref(), Some(CODE), "{path}");
+        assert_eq!(by_code(&fixture, kind, "ann@example.com", CODE).await.status, 200, "{path}");
+        links.push(token(&sent));
+    }
+    links.sort();
+    links.dedup();
+    assert_eq!(links.len(), 4);
+}

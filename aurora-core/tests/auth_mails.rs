@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::mailed::{
     SITE, VERIFIER, by_code, by_link, by_service, confirmed, exchange, fragment, location, mail, mails_to,
-    newer, open, options, parameter, post, press, token,
+    newer, open, options, parameter, post, press, token, with,
 };
 use common::{ANON_KEY, Fixture, PASSWORD};
 use http::Request;
@@ -735,14 +735,19 @@ async fn mails_are_counted_alike_for_known_and_unknown() {
     assert_eq!(seen[1], ["", "", "over_email_send_rate_limit"]);
 }
 
+/// Status, code and sentence are those of Supabase's server where these are switched off.
 #[tokio::test]
 async fn what_is_switched_off_says_so() {
     let fixture = fixture().await;
     let session = confirmed(&fixture, "ann@example.com").await;
     let access = session.access();
-    for (method, path, token, body, status, code) in [
-        ("POST", "/sso", None, json!({ "domain": "example.com" }), 404, "saml_provider_disabled"),
-        ("POST", "/token?grant_type=web3", None, json!({}), 422, "web3_provider_disabled"),
+    const LINKING: &str = "Manual linking is disabled";
+    const PROVIDER: &str = "Unsupported provider: provider is not enabled";
+    const SAML: &str = "SAML 2.0 is disabled";
+    const WEB3: &str = "Web3 provider is disabled";
+    for (method, path, token, body, status, code, sentence) in [
+        ("POST", "/sso", None, json!({ "domain": "example.com" }), 404, "saml_provider_disabled", SAML),
+        ("POST", "/token?grant_type=web3", None, json!({}), 422, "web3_provider_disabled", WEB3),
         (
             "GET",
             "/user/identities/authorize?provider=github",
@@ -750,11 +755,88 @@ async fn what_is_switched_off_says_so() {
             Value::Null,
             404,
             "manual_linking_disabled",
+            LINKING,
         ),
-        ("DELETE", "/user/identities/x", Some(&access), Value::Null, 404, "manual_linking_disabled"),
-        ("POST", "/otp", None, json!({ "phone": "+4712345678" }), 400, "validation_failed"),
+        ("DELETE", "/user/identities/x", Some(&access), Value::Null, 404, "manual_linking_disabled", LINKING),
+        (
+            "POST",
+            "/token?grant_type=id_token",
+            None,
+            json!({ "provider": "google", "id_token": "e30.e30.AA" }),
+            400,
+            "provider_disabled",
+            PROVIDER,
+        ),
+        (
+            "GET",
+            "/authorize?provider=github&redirect_to=http%3A%2F%2F127.0.0.1%3A8080%2F",
+            None,
+            Value::Null,
+            400,
+            "provider_disabled",
+            PROVIDER,
+        ),
     ] {
         let reply = fixture.call(method, path, token.map(String::as_str), body).await;
-        assert_eq!((reply.status.as_u16(), reply.code()), (status, code), "{method} {path}: {}", reply.text);
+        let said = (reply.status.as_u16(), reply.code(), reply.json["message"].as_str().unwrap_or_default());
+        assert_eq!(said, (status, code, sentence), "{method} {path}: {}", reply.text);
     }
+    // Nobody is sent on to where a link asks for.
+    let plain = Request::get("/auth/v1/authorize?provider=github&redirect_to=https://evil.example.com");
+    let reply = fixture.send(plain.body(Vec::new()).unwrap(), "192.0.2.1").await;
+    assert_eq!((reply.status.as_u16(), reply.headers.get("location")), (400, None), "{}", reply.text);
+    assert_eq!(reply.headers["x-sb-error-code"], "provider_disabled");
+}
+
+/// As Supabase's server answers; it asks no switch at `/verify`, where no code was sent to any number.
+#[tokio::test]
+async fn phone_numbers_are_answered_as_where_they_are_switched_off() {
+    const OFF: &str = "phone_provider_disabled";
+    const OTP: &str = "Unsupported phone provider";
+    const LOGINS: &str = "Phone logins are disabled";
+    let fixture = fixture().await;
+    let session = confirmed(&fixture, "ann@example.com").await;
+    let access = session.access();
+    let phone = json!({ "phone": "+4712345678" });
+    let (secret, sms) = (json!({ "password": PASSWORD }), json!({ "type": "sms" }));
+    let code = with(sms.clone(), json!({ "token": "123456" }));
+    let refusals = [
+        ("POST", "/signup", None, &secret, 400, OFF, "Phone signups are disabled"),
+        ("POST", "/token?grant_type=password", None, &secret, 422, OFF, LOGINS),
+        ("POST", "/otp", None, &json!({ "channel": "sms" }), 400, OFF, OTP),
+        ("POST", "/resend", None, &sms, 400, OFF, LOGINS),
+        ("POST", "/verify", None, &code, 403, "otp_expired", "Token has expired or is invalid"),
+        ("PUT", "/user", Some(&access), &json!({ "email": "new@example.com" }), 400, OFF, OTP),
+    ];
+    for (method, path, token, body, status, code, sentence) in refusals {
+        let body = with(body.clone(), phone.clone());
+        let reply = fixture.call(method, path, token.map(String::as_str), body).await;
+        let said = (reply.status.as_u16(), reply.code(), reply.json["message"].as_str().unwrap_or_default());
+        assert_eq!(said, (status, code, sentence), "{method} {path}: {}", reply.text);
+    }
+    let ann = format!("/admin/users/{}", session.user_id());
+    for (method, path) in [("POST", "/admin/users"), ("PUT", ann.as_str())] {
+        let reply = by_service(&fixture, method, path, phone.clone()).await;
+        assert_eq!((reply.status.as_u16(), reply.code()), (400, OFF), "{method} {path}: {}", reply.text);
+    }
+    // With an address beside it, it is not clear who is meant.
+    for (path, end) in [
+        ("/signup", " on signup."),
+        ("/token?grant_type=password", " on login."),
+        ("/otp", ""),
+        ("/resend", "."),
+        ("/verify", " on verify"),
+    ] {
+        let both = with(phone.clone(), json!({ "email": "ann@example.com", "password": PASSWORD }));
+        let reply = post(&fixture, path, with(both, code.clone())).await;
+        assert_eq!((reply.status.as_u16(), reply.code()), (400, "validation_failed"), "{}", reply.text);
+        let sentence = format!("Only an email address or phone number should be provided{end}");
+        assert_eq!(reply.json["message"], sentence, "{path}");
+    }
+    // An empty one is none, as clients send it; nothing was changed or sent for the others.
+    let empty = json!({ "email": "ann@example.com", "phone": "", "password": PASSWORD });
+    assert_eq!(post(&fixture, "/token?grant_type=password", empty).await.status, 200);
+    let user = fixture.user(&access).await;
+    assert_eq!((&user.json["phone"], &user.json["email"]), (&json!(""), &json!("ann@example.com")));
+    assert_eq!(mails_to(&fixture, "new@example.com").await, 0);
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aurora_core::auth::NewUser;
+use aurora_core::config::CookieSessions;
 use aurora_core::types::{BoxFuture, Error, Result};
 use aurora_core::validate::{
     BreachedPasswords, HashPrefix, HashSuffix, NewPassword, OfflineList, RangeApi, is_breached,
@@ -400,31 +401,58 @@ async fn a_source_that_fails_is_logged_and_closes_nothing() {
     }
 }
 
-/// asvs(V6.2.10): who has a password that nobody could choose today signs in with it, and is asked for no other.
+/// asvs(V6.2.10): who has a password that nobody could choose today signs in with it, and is told what is wrong with it,
+/// in tokens' answers and in cookies'. The host's source is not asked, and nothing of it is written down.
 #[tokio::test]
 async fn passwords_from_before_go_on() {
-    let fixture = Fixture::new().await;
-    let new = NewUser {
-        email: "old@example.com".parse().unwrap(),
-        password_hash: Some(bcrypt::hash("password1", 4).unwrap()),
-        confirmed: true,
-        user_metadata: None,
-        app_metadata: None,
-    };
-    fixture.auth.create_user(new).await.unwrap();
-    for _ in 0..2 {
-        let reply = fixture.sign_in("old@example.com", "password1").await;
-        assert_eq!(
-            (reply.status.as_u16(), &reply.json["weak_password"]),
-            (200, &Value::Null),
-            "{}",
-            reply.text
-        );
-        fixture.advance(5 * 365 * 86_400);
+    let source = Arc::new(Broken(AtomicUsize::new(0), How::Fails));
+    let mut options = Options { breached: Some(source.clone()), ..Options::default() };
+    options.settings.cookies = CookieSessions::On;
+    let fixture = Fixture::with(options).await;
+    let both = format!("{GUESSED} {PWNED}");
+    for (name, password, reasons, message) in [
+        ("old", "password1", &["characters", "pwned"][..], both.as_str()),
+        ("ann", "abc", &["length"], LENGTH),
+        ("maria", "Maria-2031", &["characters"], WORDS),
+        ("bob", "quiet harbour lamp 41", &[], ""),
+    ] {
+        let email = format!("{name}@example.com");
+        let new = NewUser {
+            email: email.parse().unwrap(),
+            password_hash: Some(bcrypt::hash(password, 4).unwrap()),
+            confirmed: true,
+            user_metadata: None,
+            app_metadata: None,
+        };
+        fixture.auth.create_user(new).await.unwrap();
+        let expected =
+            if reasons.is_empty() { Value::Null } else { json!({ "message": message, "reasons": reasons }) };
+        // Under the hash that was brought along, and under one of today's.
+        for _ in 0..2 {
+            let reply = fixture.sign_in(&email, password).await;
+            assert_eq!((reply.status.as_u16(), &reply.json["weak_password"]), (200, &expected), "{name}");
+            let refreshed = fixture.refresh(&reply.refresh()).await;
+            assert_eq!((refreshed.status.as_u16(), refreshed.json.get("weak_password")), (200, None));
+            fixture.advance(5 * 365 * 86_400);
+        }
+        let body = json!({ "email": email, "password": password }).to_string().into_bytes();
+        let by_cookie = http::Request::post("/auth/v1/token?grant_type=password")
+            .header("host", "127.0.0.1:8080")
+            .header("origin", "http://127.0.0.1:8080")
+            .header("sec-fetch-site", "same-origin")
+            .header("x-aurora-session", "cookie")
+            .header("content-type", "application/json");
+        let reply = fixture.send(by_cookie.body(body).unwrap(), "192.0.2.1").await;
+        assert_eq!((reply.status.as_u16(), &reply.json["weak_password"]), (200, &expected), "{}", reply.text);
+        assert!(reply.json.get("access_token").is_none() && reply.headers.contains_key("set-cookie"));
+        let wrong = fixture.sign_in(&email, "12345678").await;
+        assert_eq!((wrong.code(), wrong.json.get("weak_password")), ("invalid_credentials", None));
     }
+    assert_eq!(source.0.load(Ordering::SeqCst), 0);
+    assert!(fixture.audit().await.iter().all(|row| row.payload.get("weak").is_none()));
     let session = fixture.sign_in("old@example.com", "password1").await;
     let again = set(&fixture, &session.access(), "password1").await;
-    assert_refused(&again, &["characters", "pwned"], &format!("{GUESSED} {PWNED}"), "chosen anew");
+    assert_refused(&again, &["characters", "pwned"], &both, "chosen anew");
 }
 
 /// What the host chooses: a score, words, a length; and production's gate on a score that does not exist.

@@ -1,7 +1,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::store::User;
-use crate::types::{Error, Result, Secret, SessionId, Timestamp, UserId};
+use crate::types::{Error, PasswordFault, Result, Secret, SessionId, Timestamp, UserId};
 use crate::validate::Email;
 
 /// A user as the outside sees them: no hash, no internals.
@@ -143,13 +143,25 @@ pub struct IssuedSession {
     pub issued_at: Timestamp,
     /// Whose.
     pub account: Account,
+    /// Opened with a password that nobody could choose today: what is wrong with it.
+    pub weak_password: Option<WeakPassword>,
+}
+
+/// What today's rules have against a password that somebody signed in with. It is theirs all the same; a front end
+/// may ask them for a better one.
+#[derive(Clone, Debug)]
+pub struct WeakPassword {
+    /// In Supabase's words; at least one.
+    pub faults: Vec<PasswordFault>,
+    /// The same as sentences.
+    pub message: String,
 }
 
 impl IssuedSession {
     /// The session in Supabase's shape. Holds both tokens.
     pub fn to_json(&self) -> Result<String> {
         let expires_in = self.expires_at.as_seconds() - self.issued_at.as_seconds();
-        let session = json!({
+        let mut session = json!({
             "access_token": self.access_token.expose(),
             "token_type": "bearer",
             "expires_in": expires_in,
@@ -157,6 +169,11 @@ impl IssuedSession {
             "refresh_token": self.refresh_token.expose(),
             "user": self.account.members()?,
         });
+        if let (Some(weak), Value::Object(members)) = (&self.weak_password, &mut session) {
+            let reasons: Vec<&str> = weak.faults.iter().map(|fault| fault.as_str()).collect();
+            let weak = json!({ "message": weak.message, "reasons": reasons });
+            members.insert("weak_password".to_owned(), weak);
+        }
         Ok(session.to_string())
     }
 }

@@ -76,7 +76,7 @@ mod verify_factor;
 use std::fmt;
 use std::sync::Arc;
 
-pub use account::{Account, IssuedSession};
+pub use account::{Account, IssuedSession, WeakPassword};
 pub use admin::{Ban, GeneratedLink, LinkWish, UserPatch};
 pub use api_keys::NewApiKey;
 pub(crate) use cookie_session::Forgery;

@@ -1,7 +1,10 @@
-use super::Auth;
+use super::{Auth, WeakPassword};
 use crate::audit::Record;
 use crate::types::{Code, Error, PasswordFault, Result, Secret};
 use crate::validate::{BreachedPasswords, Email, NewPassword, OfflineList, PasswordJudge, is_breached};
+
+/// A password that is long enough, and what it is made of, if that is too easy to guess.
+pub(super) type Judged = (Option<&'static str>, NewPassword);
 
 const BREACHED: &str = "Password is known to be weak and easy to guess, please choose a different one.";
 
@@ -26,24 +29,24 @@ impl Auth {
     }
 
     async fn judged(&self, password: Secret, emails: &[&Email]) -> Result<NewPassword> {
+        let judge = self.judgement(password, emails)?;
+        let password = accepted(self.0.passwords.run(judge).await?).await?;
+        // Nobody else is asked about a password that is refused already.
+        if self.is_breached_elsewhere(&password).await {
+            return Err(Error::weak_password(vec![PasswordFault::Pwned], BREACHED));
+        }
+        Ok(password)
+    }
+
+    /// The work of judging a password that is long enough: for the pool of hashing.
+    pub(super) fn judgement(
+        &self,
+        password: Secret,
+        emails: &[&Email],
+    ) -> Result<impl FnOnce() -> Judged + Send + use<>> {
         let password = NewPassword::parse(password, self.0.settings.passwords.shortest)?;
         let judge = self.password_judge(emails);
-        let judged = self.0.passwords.run(move || (judge.fault(&password), password)).await?;
-        let (fault, password) = judged;
-        let mut faults = Vec::new();
-        let mut sentences = Vec::new();
-        if let Some(sentence) = fault {
-            faults.push(PasswordFault::Characters);
-            sentences.push(sentence);
-        }
-        // Nobody else is asked about a password that is refused already.
-        if is_breached(&password, &OfflineList).await?
-            || (faults.is_empty() && self.is_breached_elsewhere(&password).await)
-        {
-            faults.push(PasswordFault::Pwned);
-            sentences.push(BREACHED);
-        }
-        if faults.is_empty() { Ok(password) } else { Err(Error::weak_password(faults, sentences.join(" "))) }
+        Ok(move || (judge.fault(&password), password))
     }
 
     fn password_judge(&self, emails: &[&Email]) -> PasswordJudge {
@@ -84,4 +87,30 @@ impl Auth {
             }
         }
     }
+}
+
+/// What today's rules have against a password that is somebody's. The host's source is not asked: the sign-in would
+/// wait for it, and be told to a service elsewhere.
+pub(super) async fn weakness(judged: Result<Judged>) -> Option<WeakPassword> {
+    let refused = match judged {
+        Ok(judged) => accepted(judged).await.err()?,
+        Err(error) => error,
+    };
+    let faults = refused.password_faults().to_vec();
+    (!faults.is_empty()).then(|| WeakPassword { faults, message: refused.message().to_owned() })
+}
+
+/// The password, if nothing that is known here speaks against it.
+async fn accepted((fault, password): Judged) -> Result<NewPassword> {
+    let mut faults = Vec::new();
+    let mut sentences = Vec::new();
+    if let Some(sentence) = fault {
+        faults.push(PasswordFault::Characters);
+        sentences.push(sentence);
+    }
+    if is_breached(&password, &OfflineList).await? {
+        faults.push(PasswordFault::Pwned);
+        sentences.push(BREACHED);
+    }
+    if faults.is_empty() { Ok(password) } else { Err(Error::weak_password(faults, sentences.join(" "))) }
 }

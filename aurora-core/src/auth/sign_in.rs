@@ -1,3 +1,4 @@
+use super::passwords::weakness;
 use super::{Auth, IssuedSession, banned, invalid_credentials};
 use crate::audit::{Action, Actor};
 use crate::crypto::Verdict;
@@ -30,14 +31,20 @@ impl Auth {
         let found = self.database().read().await?.user_by_email(&email).await?;
         let guess = self.guess(&email, found.as_ref(), client).await?;
         let stored = found.as_ref().and_then(|user| user.password.as_deref());
-        let (guess, verdict) = self.checked(guess, &password, stored).await?;
+        let judge = self.judgement(password.clone(), &[&email]);
+        let looked = self.0.passwords.verify_and(&password, stored, move || judge.map(|judge| judge()));
+        let (guess, (verdict, judged)) = self.checked(guess, looked).await?;
         let (mut user, mut rehashed) = self.judge(found, verdict, &password, client).await?;
         guess.succeeded();
+        let weak_password = match judged {
+            Some(judged) => weakness(judged).await,
+            None => None,
+        };
         // Another sign-in may have rehashed the password meanwhile, or its owner changed it: then what was proved
         // is about a hash that is gone, and is proved again.
         for _ in 0..3 {
             if let Some(session) = self.enter(&user, rehashed, client).await? {
-                return Ok(session);
+                return Ok(IssuedSession { weak_password, ..session });
             }
             let current = self.database().read().await?.user_by_email(&email).await?;
             (user, rehashed) = self.prove(current, &password, client).await?;
@@ -59,14 +66,13 @@ impl Auth {
 
     /// Looks at a password whose guess was paid for. Turned away by an overload, it was not looked at, and the guess
     /// is given back; any later failure leaves it paid.
-    pub(super) async fn checked(
+    pub(super) async fn checked<T>(
         &self,
         guess: Guess,
-        password: &Secret,
-        stored: Option<&str>,
-    ) -> Result<(Guess, Verdict)> {
-        match self.0.passwords.verify(password, stored).await {
-            Ok(verdict) => Ok((guess, verdict)),
+        looked: impl Future<Output = Result<T>>,
+    ) -> Result<(Guess, T)> {
+        match looked.await {
+            Ok(found) => Ok((guess, found)),
             Err(error) => {
                 if error.code() == Code::OverCapacity {
                     guess.refund();

@@ -307,6 +307,14 @@ impl Auth {
     ) -> Result<IssuedSession> {
         let (access_token, expires_at) = self.0.sessions.issue(&user, session, now, more)?;
         let account = Account::new(user);
-        Ok(IssuedSession { id: session.id, access_token, refresh_token, expires_at, issued_at: now, account })
+        Ok(IssuedSession {
+            id: session.id,
+            access_token,
+            refresh_token,
+            expires_at,
+            issued_at: now,
+            account,
+            weak_password: None,
+        })
     }
 }

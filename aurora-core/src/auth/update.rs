@@ -109,7 +109,8 @@ impl Auth {
             // Keyed by the session: whoever stole a token guesses at its own expense, not at the account's.
             let key = principal.session_id().map_or(*user.id.as_bytes(), |session| *session.as_bytes());
             let guess = self.0.limiter.guess(&key)?;
-            let (guess, verdict) = self.checked(guess, current, user.password.as_deref()).await?;
+            let looked = self.0.passwords.verify(current, user.password.as_deref());
+            let (guess, verdict) = self.checked(guess, looked).await?;
             if let Verdict::Match { .. } = verdict {
                 guess.succeeded();
                 return Ok(None);

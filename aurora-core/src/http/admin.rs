@@ -9,6 +9,7 @@ use super::admit::{Presented, no_bearer};
 use super::body::{decoded, read_json};
 use super::handlers::{Answer, ok};
 use super::mailed::come_back;
+use super::phone::{Asks, without_phone};
 use super::routes::Operation;
 use crate::auth::{Account, Ban, GeneratedLink, LinkWish, UserPatch};
 use crate::session::{ApiScope, Client};
@@ -153,9 +154,7 @@ impl Http {
 
 impl AdminUserBody {
     fn patch(self) -> Result<UserPatch> {
-        if self.phone.is_some_and(|phone| !phone.is_empty()) {
-            return Err(Error::new(Code::ValidationFailed, "Phone sign-in is not supported"));
-        }
+        without_phone(self.phone.as_deref(), Asks::Change)?;
         if self.role.is_some_and(|role| !matches!(role.as_str(), "" | "authenticated")) {
             return Err(Error::new(Code::ValidationFailed, "`role` must be authenticated"));
         }

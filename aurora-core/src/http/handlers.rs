@@ -7,6 +7,7 @@ use super::admit::{Presented, no_bearer};
 use super::body::{PasswordBody, SignUpBody, UserBody, parameter, read_json};
 use super::csrf::Effect;
 use super::mailed::come_back;
+use super::phone::{Asks, address};
 use super::render::{empty_response, json_response};
 use super::routes::Operation;
 use super::{Http, Route};
@@ -115,7 +116,7 @@ impl Http {
         self.presented(&head.headers)?;
         let body: SignUpBody = read_json(&head.headers, body)?;
         let data = body.data.map(|data| Value::Object(data).to_string());
-        let Some(email) = address(body.email, body.phone.as_deref())? else {
+        let Some(email) = address(body.email, body.phone.as_deref(), Asks::SignUp)? else {
             return self.give(head, &self.auth().sign_in_anonymously(data, client).await?, client).await;
         };
         let back = come_back(head, body.code_challenge, body.code_challenge_method)?;
@@ -135,7 +136,7 @@ impl Http {
                 self.presented(&head.headers)?;
                 let body: PasswordBody = read_json(&head.headers, body)?;
                 let missing = || Error::new(Code::ValidationFailed, "missing email or phone");
-                let email = address(body.email, body.phone.as_deref())?.ok_or_else(missing)?;
+                let email = address(body.email, body.phone.as_deref(), Asks::SignIn)?.ok_or_else(missing)?;
                 let password = body.password.unwrap_or_else(|| Secret::new(String::new()));
                 let session = self.auth().sign_in(Credentials { email, password }, client).await?;
                 self.give(head, &session, client).await
@@ -151,7 +152,7 @@ impl Http {
     async fn update_user(&self, head: &Parts, body: &[u8], client: &Client) -> Answer {
         let principal = self.signed_in(head).await?;
         let body: UserBody = read_json(&head.headers, body)?;
-        let email = address(body.email, body.phone.as_deref())?;
+        let email = address(body.email, body.phone.as_deref(), Asks::Change)?;
         let data = body.data.map(|data| Value::Object(data).to_string());
         let change = UserChange {
             email,
@@ -185,14 +186,6 @@ impl Http {
         self.auth().sign_out(&principal, scope, client).await?;
         Ok(empty_response(StatusCode::NO_CONTENT))
     }
-}
-
-/// The e-mail address of a body, if it names one. Phone numbers are not served.
-pub(super) fn address(email: Option<String>, phone: Option<&str>) -> Result<Option<String>> {
-    if phone.is_some_and(|phone| !phone.is_empty()) {
-        return Err(Error::new(Code::ValidationFailed, "Phone sign-in is not supported"));
-    }
-    Ok(email.filter(|email| !email.is_empty()))
 }
 
 pub(super) fn ok(json: String) -> Answer {

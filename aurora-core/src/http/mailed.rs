@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::Http;
 use super::body::{OtpBody, PkceBody, RecoverBody, ResendBody, VerifyBody, decoded, form, read_json};
-use super::handlers::{Answer, address, ok};
+use super::handlers::{Answer, ok};
+use super::phone::{Asks, address};
 use super::render::empty_response;
 use super::verify_page;
 use crate::auth::{Challenge, ComeBack, IssuedSession, OtpWish, Pressed, Verified, VerifyType};
@@ -22,7 +23,7 @@ impl Http {
     pub(super) async fn recover(&self, head: &Parts, body: &[u8], client: &Client) -> Answer {
         self.presented(&head.headers)?;
         let body: RecoverBody = read_json(&head.headers, body)?;
-        let email = wanted(address(body.email, None)?)?;
+        let email = wanted(address(body.email, None, Asks::Otp)?)?;
         let back = come_back(head, body.code_challenge, body.code_challenge_method)?;
         self.auth().recover(&email, back, client).await?;
         ok("{}".to_owned())
@@ -32,7 +33,7 @@ impl Http {
     pub(super) async fn otp(&self, head: &Parts, body: &[u8], client: &Client) -> Answer {
         self.presented(&head.headers)?;
         let body: OtpBody = read_json(&head.headers, body)?;
-        let email = wanted(address(body.email, body.phone.as_deref())?)?;
+        let email = wanted(address(body.email, body.phone.as_deref(), Asks::Otp)?)?;
         let wish = OtpWish {
             email,
             create_user: body.create_user.unwrap_or(true),
@@ -46,8 +47,9 @@ impl Http {
     pub(super) async fn resend(&self, head: &Parts, body: &[u8], client: &Client) -> Answer {
         self.presented(&head.headers)?;
         let body: ResendBody = read_json(&head.headers, body)?;
+        let email = address(body.email, body.phone.as_deref(), Asks::Resend)?;
         let what = body.kind.unwrap_or_default().parse()?;
-        let email = wanted(address(body.email, body.phone.as_deref())?)?;
+        let email = wanted(email)?;
         let back = come_back(head, body.code_challenge, body.code_challenge_method)?;
         self.auth().resend(what, &email, back, client).await?;
         ok("{}".to_owned())
@@ -63,14 +65,12 @@ impl Http {
     pub(super) async fn verify(&self, head: &Parts, body: &[u8], client: &Client) -> Answer {
         self.presented(&head.headers)?;
         let body: VerifyBody = read_json(&head.headers, body)?;
+        let email = address(body.email, body.phone.as_deref(), Asks::Verify)?;
         let kind: VerifyType = body.kind.unwrap_or_default().parse()?;
         let present = |text: &Secret| !text.expose().is_empty();
         let verified = match (body.token_hash.filter(present), body.token.filter(present)) {
             (Some(token), _) => self.auth().verify_link(&token, kind, client).await?,
-            (None, Some(code)) => {
-                let email = wanted(address(body.email, body.phone.as_deref())?)?;
-                self.auth().verify_code(&email, &code, kind, client).await?
-            }
+            (None, Some(code)) => self.auth().verify_code(&wanted(email)?, &code, kind, client).await?,
             (None, None) => {
                 return Err(Error::new(Code::ValidationFailed, "Verify requires a token or a token hash"));
             }

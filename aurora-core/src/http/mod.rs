@@ -63,6 +63,7 @@ mod limits;
 mod mailbox;
 mod mailed;
 mod peer;
+mod phone;
 mod reason;
 mod render;
 mod route_report;

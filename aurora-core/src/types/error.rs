@@ -273,6 +273,8 @@ codes! {
     SignupDisabled = "signup_disabled", 422;
     /// The e-mail provider is switched off.
     EmailProviderDisabled = "email_provider_disabled", 422;
+    /// Phone numbers are switched off.
+    PhoneProviderDisabled = "phone_provider_disabled", 400;
     /// Anonymous sign-ins are switched off.
     AnonymousProviderDisabled = "anonymous_provider_disabled", 422;
     /// Not supported (yet) by this server.

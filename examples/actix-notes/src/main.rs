@@ -22,11 +22,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .configure({
             let (confirm, service_key) = (settings.confirm_emails, settings.service_key.clone());
             let (cookies, app) = (settings.cookie_sessions, settings.app_origin.clone());
+            let anonymous = settings.anonymous;
             let origin = app.as_deref().map(str::parse).transpose()?;
             move |chosen| {
                 if cookies {
                     chosen.cookies = CookieSessions::On;
                 }
+                chosen.sign_ups.anonymous = anonymous;
                 chosen.redirects.extend(app.map(|app| format!("{app}/**")));
                 chosen.cors_origins.extend(origin);
                 if confirm {

@@ -1,5 +1,6 @@
 //! What the environment may set: `PORT`, `DATA_DIR`, `DATABASE_URL`, `SITE_URL`, `CONFIRM_EMAILS`, `SERVICE_KEY`,
-//! `APP_ORIGIN`, `COOKIE_SESSIONS`; and what a Supabase project brings: `API_URL`, `JWT_SECRET`, `JWT_KEYS`.
+//! `APP_ORIGIN`, `COOKIE_SESSIONS`, `ANONYMOUS`; and what a Supabase project brings: `API_URL`, `JWT_SECRET`,
+//! `JWT_KEYS`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ pub(crate) struct Settings {
     pub(crate) cookie_sessions: bool,
     /// Whether a registration waits for its mail, which the mailbox page shows.
     pub(crate) confirm_emails: bool,
+    /// Whether somebody may sign in whom nobody knows.
+    pub(crate) anonymous: bool,
     /// The key with which a service of yours administers users. None: nobody does.
     pub(crate) service_key: Option<String>,
     /// Where clients find this service, if the front end is elsewhere.
@@ -50,6 +53,7 @@ impl Settings {
                 .unwrap_or_else(|| format!("sqlite://{}", data.join("quickstart.db").display())),
             key_file: data.join("aurora.key"),
             confirm_emails: variable("CONFIRM_EMAILS").is_some(),
+            anonymous: variable("ANONYMOUS").is_some(),
             service_key: variable("SERVICE_KEY"),
             api_url: variable("API_URL"),
             jwt_secret: variable("JWT_SECRET"),

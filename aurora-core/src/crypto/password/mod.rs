@@ -4,6 +4,7 @@ mod params;
 mod pool;
 mod stored;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use argon2::Block;
@@ -95,12 +96,29 @@ impl PasswordHasher {
     /// `Code::OverCapacity` when the queue is full or the deadline over; `Code::ValidationFailed` over 1024
     /// bytes ([`NewPassword::bounded`]).
     pub async fn verify(&self, password: &Secret, stored: Option<&str>) -> Result<Verdict> {
+        Ok(self.verify_and(password, stored, || ()).await?.0)
+    }
+
+    /// The same, with `more` work about the password in the same turn, if it is the right one. A panic in it leaves
+    /// the verdict as it is, and no result.
+    pub async fn verify_and<T: Send + 'static>(
+        &self,
+        password: &Secret,
+        stored: Option<&str>,
+        more: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<(Verdict, Option<T>)> {
         NewPassword::bounded(password)?;
         let password = password.clone();
         let stored = self.unsealed(stored.unwrap_or_default());
         let stored = Stored::parse(&stored, &self.0.engine.params);
         let engine = Arc::clone(&self.0.engine);
-        self.0.pool.run(move |memory| engine.verify(password.expose().as_bytes(), &stored, memory)).await
+        let look = move |memory: &mut Vec<_>| {
+            let verdict = engine.verify(password.expose().as_bytes(), &stored, memory);
+            let right = matches!(verdict, Verdict::Match { .. });
+            let more = right.then(|| catch_unwind(AssertUnwindSafe(more)).ok()).flatten();
+            (verdict, more)
+        };
+        self.0.pool.run(look).await
     }
 
     /// Runs other work about a password within the pool's bounds: at its priority, no more of it at a time than
