@@ -557,7 +557,7 @@ async fn the_service_keeps_its_users() {
     );
 }
 
-/// asvs(V8.2.1)
+/// asvs(V8.2.1, V16.3.2)
 #[tokio::test]
 async fn nobody_else_administers() {
     let fixture = fixture().await;
@@ -580,6 +580,31 @@ async fn nobody_else_administers() {
     println!("{tried} routes of the service's, each refused to a user, a visitor and nobody");
     assert_eq!(tried, 9);
     assert_eq!(fixture.count("SELECT count(*) FROM auth_users").await, 1);
+    // Who tried is recorded: once as a user and once as a visitor, per address and minute.
+    let refused = async || {
+        let rows = fixture.audit().await.into_iter().filter(|row| row.action == "admin_refused");
+        rows.map(|row| (row.actor, row.kind, row.payload, row.request.is_some())).collect::<Vec<_>>()
+    };
+    let first = json!({ "address": "192.0.2.1", "route": "/auth/v1/invite" });
+    let record = |actor: &str| (actor.to_owned(), "security".to_owned(), first.clone(), true);
+    assert_eq!(refused().await, [record(&session.user_id()), record("anonymous")]);
+    let ask = async |from: &str, token: Option<&str>| {
+        let reply = fixture.call_from(from, "GET", "/admin/users?page=1", token, Value::Null).await;
+        assert_eq!(reply.code(), "not_admin");
+        refused().await.len()
+    };
+    assert_eq!(ask("192.0.2.1", Some(&session.access())).await, 2);
+    assert_eq!(ask("192.0.2.8", Some(&session.access())).await, 3, "from elsewhere");
+    fixture.advance(60);
+    assert_eq!(ask("192.0.2.1", None).await, 4, "a minute later");
+    assert!(!format!("{:?}", refused().await).contains("page"), "no query stands in a record");
+    // A forged token is nobody's, and makes no record; where none can be written, nobody gets past either.
+    let forged = fixture.call("GET", "/admin/users", Some("not.a.token"), Value::Null).await;
+    assert_eq!((forged.status.as_u16(), forged.code(), refused().await.len()), (403, "bad_jwt", 4));
+    fixture.execute("ALTER TABLE aurora_audit RENAME TO gone").await;
+    let user =
+        fixture.call_from("192.0.2.9", "GET", "/admin/users", Some(&session.access()), Value::Null).await;
+    assert_eq!((user.status.as_u16(), user.code()), (500, "unexpected_failure"));
 }
 
 #[tokio::test]

@@ -2,17 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod common;
+#[path = "common/dropped.rs"]
+mod dropped;
 
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use aurora_core::auth::{Account, ComeBack, Credentials, SignUp, SignUpHook};
 use aurora_core::store::HostTransaction;
 use aurora_core::types::{BoxFuture, Code, Error, Result};
 use common::{Fixture, Options, PASSWORD};
+use dropped::dropped_at;
 use serde_json::Value;
 
 const SCHEMA: &str = "
@@ -238,23 +238,6 @@ async fn flows_dropped_at_any_poll_leave_before_or_after() {
     let sessions = fixture.count("SELECT count(*) FROM auth_sessions").await;
     let begun = "SELECT count(*) FROM aurora_audit WHERE action IN ('user_signedup', 'login')";
     assert_eq!(sessions, fixture.count(begun).await);
-}
-
-/// Polls `work` so many times, a moment apart, and drops it. Whether it was still unfinished.
-async fn dropped_at<T>(polls: u32, work: impl Future<Output = T>) -> bool {
-    let mut work = pin!(work);
-    for _ in 0..polls {
-        let polled = tokio::task::block_in_place(|| {
-            let mut context = Context::from_waker(Waker::noop());
-            let polled = work.as_mut().poll(&mut context);
-            std::thread::sleep(Duration::from_micros(200));
-            polled
-        });
-        if polled.is_ready() {
-            return false;
-        }
-    }
-    true
 }
 
 /// A trigger that changes its own row would fire itself without end, were recursion on.

@@ -473,6 +473,25 @@ fn routes_are_listed_with_what_stands_before_them() {
     assert_eq!(of("GET", "/auth/v1/user")["access"], "user");
     assert_eq!(of("GET", "/auth/v1/admin/users")["access"], "service");
     assert_eq!(of("POST", "/auth/v1/signup")["access"], "public");
+    // What a second factor is asked for, and nowhere else.
+    let factor = |line: &serde_json::Value| line["factor"].as_str().map(str::to_owned);
+    let asking: std::collections::BTreeMap<String, String> = json
+        .iter()
+        .filter(|line| line["owner"] == "aurora")
+        .filter_map(|line| {
+            let path = line["path"].as_str().unwrap().strip_prefix("/auth/v1").unwrap();
+            Some((format!("{} {path}", line["method"].as_str().unwrap()), factor(line)?))
+        })
+        .collect();
+    let wanted = [
+        ("PUT /user", "aal2 if enrolled"),
+        ("POST /factors", "aal2 if enrolled"),
+        ("POST /factors/{id}/verify", "aal2 if enrolled"),
+        ("DELETE /factors/{id}", "aal2 if enrolled"),
+        ("POST /factors/recovery-codes", "aal2 within 600 s"),
+    ];
+    assert_eq!(asking, wanted.map(|(route, factor)| (route.to_owned(), factor.to_owned())).into());
+    assert!(table.contains("aal2 within 600 s"), "{table}");
     let notes = of("DELETE", "/notes/{id}");
     assert_eq!((&notes["owner"], &notes["access"]), (&"host".into(), &"user or service".into()));
     assert_eq!((&notes["factor"], &notes["body_limit"]), (&"aal2".into(), &2_097_152.into()));

@@ -104,8 +104,6 @@ impl Action {
     pub const TOKEN_REFRESHED: Self = Self(Cow::Borrowed("token_refreshed"));
     /// A family of refresh tokens was revoked, because one of them was replayed or its session had expired.
     pub const TOKEN_REVOKED: Self = Self(Cow::Borrowed("token_revoked"));
-    /// A refresh was refused.
-    pub const TOKEN_REFRESH_FAILED: Self = Self(Cow::Borrowed("token_refresh_failed"));
     /// One of the user's own sessions was ended from another.
     pub const SESSION_REVOKED: Self = Self(Cow::Borrowed("session_revoked"));
     /// A second factor was enrolled; it does not count before its first code.
@@ -136,6 +134,8 @@ impl Action {
     pub const API_KEY_REVOKED: Self = Self(Cow::Borrowed("api_key_revoked"));
     /// A key of an application that is known was refused: revoked, in a browser, or past its scopes.
     pub const API_KEY_REFUSED: Self = Self(Cow::Borrowed("api_key_refused"));
+    /// Somebody who is not the service asked for what is the service's alone.
+    pub const ADMIN_REFUSED: Self = Self(Cow::Borrowed("admin_refused"));
     /// A mail was taken by the mail server.
     pub const MAIL_SENT: Self = Self(Cow::Borrowed("mail_sent"));
     /// A mail was given up: refused for good, too old, or what it carried had expired.

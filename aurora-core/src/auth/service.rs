@@ -2,9 +2,10 @@ use std::net::IpAddr;
 
 use super::{Account, Auth, metadata};
 use crate::audit::{Action, Actor, Kind, Record};
+use crate::session::Client;
 use crate::session::token::SigningKeyState;
 use crate::store::User;
-use crate::types::{Code, Error, RequestId, Result, Timestamp, UserId};
+use crate::types::{Code, Error, Principal, RequestId, Result, Timestamp, UserId};
 use crate::validate::Email;
 
 /// A user whom the service adds itself: from another system, with the hash it had there.
@@ -202,6 +203,23 @@ impl Auth {
             .with("reason", "service key")
             .with("route", path)
             .with("address", address);
+        let mut transaction = self.database().begin().await?;
+        self.0.audit.write(&mut *transaction, record).await?;
+        transaction.commit().await
+    }
+
+    /// Records that somebody else asked for what is the service's alone. `path` is without its query.
+    pub(crate) async fn record_refused_admin(
+        &self,
+        principal: Option<&Principal>,
+        path: &str,
+        client: &Client,
+    ) -> Result<()> {
+        let actor = principal.map_or(Actor::Anonymous, Actor::of);
+        let mut record = self.record(actor, Action::ADMIN_REFUSED, client).with("route", path);
+        if let Some(session) = principal.and_then(Principal::session_id) {
+            record = record.target(session);
+        }
         let mut transaction = self.database().begin().await?;
         self.0.audit.write(&mut *transaction, record).await?;
         transaction.commit().await

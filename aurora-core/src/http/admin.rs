@@ -13,7 +13,7 @@ use super::phone::{Asks, without_phone};
 use super::routes::Operation;
 use crate::auth::{Account, Ban, GeneratedLink, LinkWish, UserPatch};
 use crate::session::{ApiScope, Client};
-use crate::types::{Code, Error, Result, Role, Secret, UserId};
+use crate::types::{Code, Error, Principal, Result, Role, Secret, UserId};
 
 const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
 const PAGE: i64 = 50;
@@ -124,12 +124,25 @@ impl Http {
                 let (path, from) = (head.uri.path(), client.address());
                 self.record_service(key, ApiScope::Auth, path, from, client.request()).await
             }
-            Presented::Key(..) => Err(not_admin()),
+            Presented::Key(..) => Err(self.refuse_admin(None, head, client).await),
             Presented::Token(token) => {
-                self.auth().sessions().admit(token).await?;
-                Err(not_admin())
+                let principal = self.auth().sessions().admit(token).await?;
+                Err(self.refuse_admin(Some(&principal), head, client).await)
             }
             Presented::Nothing => Err(no_bearer()),
+        }
+    }
+
+    /// Records who tried, once for users and once for others per address and minute: the record that everybody may
+    /// cause is no flood.
+    async fn refuse_admin(&self, principal: Option<&Principal>, head: &Parts, client: &Client) -> Error {
+        let now = self.auth().sessions().parts().clock.now();
+        // Beside the hashes of keys, none of which is this.
+        let whose = [u8::from(principal.is_some()); 32];
+        let write = self.auth().record_refused_admin(principal, head.uri.path(), client);
+        match self.refusals().once((whose, client.address()), now, write).await {
+            Ok(()) => not_admin(),
+            Err(error) => error,
         }
     }
 

@@ -34,6 +34,21 @@ impl Route {
         }
     }
 
+    /// What it asks of a user's second factor, beside the session; `None` where it asks for none.
+    fn factor(&self, settings: &Settings) -> Option<String> {
+        match self.operation {
+            // Of whoever has one: an address or a password, another factor, one that counts.
+            Operation::UpdateUser
+            | Operation::EnrollFactor
+            | Operation::VerifyFactor
+            | Operation::RemoveFactor => Some("aal2 if enrolled".to_owned()),
+            Operation::GenerateRecoveryCodes => {
+                Some(format!("aal2 within {} s", settings.tokens.recent_sign_in.as_secs()))
+            }
+            _ => None,
+        }
+    }
+
     /// What counts its requests. A refresh is counted apart, so that no flood of others signs anyone out.
     pub fn buckets(&self) -> &'static [Bucket] {
         match self.operation {
@@ -65,7 +80,7 @@ impl RouteReport {
             method: route.method(),
             path: format!("{}{}", settings.prefix, route.path()),
             access: route.access(),
-            factor: none(),
+            factor: route.factor(settings).unwrap_or_else(none),
             limit: route
                 .buckets()
                 .iter()

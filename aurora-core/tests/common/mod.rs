@@ -27,7 +27,7 @@ use aurora_core::config::{Profile, Settings};
 use aurora_core::crypto::{
     DatabaseKeys, KeyTextProvider, Keyring, PasswordHasher, PasswordParams, PasswordPool,
 };
-use aurora_core::env::{Clock, ManualClock, SystemEntropy};
+use aurora_core::env::{Clock, Entropy, ManualClock, SystemEntropy};
 use aurora_core::http::{Http, Peer};
 use aurora_core::jobs::Wake;
 use aurora_core::load::{Limiter, Limits, Quota};
@@ -68,6 +68,7 @@ pub struct Options {
     /// What signs instead of keys in the database.
     pub given: Option<Given>,
     pub pool: PasswordPool,
+    pub entropy: Arc<dyn Entropy>,
 }
 
 /// Puts something before the database that sign-in sees.
@@ -102,6 +103,7 @@ impl Default for Options {
             wrap: None,
             given: None,
             pool: PasswordPool::new(2, 512, Duration::from_secs(60)),
+            entropy: Arc::new(SystemEntropy),
         }
     }
 }
@@ -193,7 +195,7 @@ impl Fixture {
     }
 
     pub async fn on(options: Options, clock: Arc<ManualClock>) -> Self {
-        let entropy = Arc::new(SystemEntropy);
+        let entropy = options.entropy;
         let opening = Engine::open(&options.path, &*clock).await;
         let database = opening.engine;
         let schema = if on_postgres() { options.postgres_schema } else { options.schema };
