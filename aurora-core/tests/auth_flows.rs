@@ -83,8 +83,8 @@ async fn sign_up_is_refused_with_its_reason() {
         (
             json!({ "phone": "+4912345", "password": PASSWORD }),
             400,
-            "validation_failed",
-            "Phone sign-in is not supported",
+            "phone_provider_disabled",
+            "Phone signups are disabled",
         ),
         (
             json!({ "email": "bob@example.com", "password": PASSWORD, "data": [] }),

@@ -88,7 +88,7 @@ fn words(kind: Kind) -> (&'static str, &'static [Block]) {
             &[
                 Say(
                     "Somebody who signed in with the password of your account at\n{{ site }}\nshowed wrong codes of \
-                     your second factor, the last on {{ time }}. They did not get in.",
+                     your second factor, the last on {{ time }}.\nThey did not get in.",
                 ),
                 Say("If it was you, wait a moment before the next code, or use a recovery code."),
                 Say(
