@@ -1,4 +1,4 @@
-// The quickstart's own API: who sees which row, and what the answers look like.
+// The API of the quickstart and of actix-notes: who sees which row, and what the answers look like.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -124,9 +124,9 @@ test('a title is text, whatever it says', async () => {
   assert.equal((await as(ada, 'GET', `/notes/${json.id}`)).json.title, title);
 });
 
-test('the three printed curl lines work as they are', { skip: !process.env.QUICKSTART_OUTPUT && 'no output of the quickstart at hand' }, () => {
+test('the three printed curl lines work as they are', { skip: !process.env.QUICKSTART_OUTPUT && 'no output of the server at hand' }, () => {
   const output = readFileSync(process.env.QUICKSTART_OUTPUT, 'utf8');
-  assert.match(output, new RegExp(`^Aurora notes: ${url}$`, 'm'));
+  assert.match(output, new RegExp(`^Aurora notes(, an API without a page)?: ${url}$`, 'm'));
   const lines = output.split('\n').filter((line) => /curl -s/.test(line));
   assert.equal(lines.length, 3);
   const shown = execFileSync('sh', ['-euc', lines.join('\necho\n')], { encoding: 'utf8' }).trim().split('\n').filter(Boolean);
