@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
@@ -120,8 +119,9 @@ impl<T: Load + 'static> FromRequest for Owned<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Extracted<Self> {
         let db = Guarded::from_request(request, payload);
         // As `web::Path` decodes it: in one handler both name the same row.
-        let named = Path::<HashMap<String, String>>::from_request(request, payload).into_inner();
-        let id = named.ok().and_then(|mut named| named.remove(T::PARAMETER));
+        let at = request.match_info().iter().position(|(name, _)| name == T::PARAMETER);
+        let values = Path::<Vec<String>>::from_request(request, payload).into_inner();
+        let id = at.zip(values.ok()).and_then(|(at, values)| values.into_iter().nth(at));
         Box::pin(async move { Ok(Self(db.await?.owned(id.as_deref()).await?)) })
     }
 }
