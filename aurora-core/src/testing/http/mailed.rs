@@ -1,14 +1,13 @@
-//! Aurora's own routes that mails lead to.
+//! Aurora's own routes that mails lead to, without a mail, and those that are switched off.
 
 use serde_json::json;
 
+use super::letters::CHALLENGE;
 use super::wire::Ask;
 use super::{Run, expect};
 use crate::types::Result;
 
 const PASSWORD: &str = "correct horse battery";
-/// RFC 7636, appendix B.
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 pub(super) async fn all(run: &mut Run<'_>) -> Result<()> {
     let right = json!({"email": "ann@example.com", "password": PASSWORD});
@@ -36,5 +35,26 @@ pub(super) async fn all(run: &mut Run<'_>) -> Result<()> {
     let exchange = json!({"auth_code": "none", "code_verifier": CHALLENGE});
     let ask = Ask::post("/auth/v1/token?grant_type=pkce", &exchange).dated();
     run.refused("a code that is none", ask, 404, "flow_state_not_found").await?;
-    Ok(())
+    switched_off(run, &token).await
+}
+
+/// What is not there answers as Supabase does where it is switched off.
+async fn switched_off(run: &mut Run<'_>, token: &str) -> Result<()> {
+    let authorize = Ask::get("/auth/v1/authorize?provider=github").dated();
+    run.refused("a provider", authorize, 400, "provider_disabled").await?;
+    let sso = Ask::post("/auth/v1/sso", &json!({"domain": "example.com"})).dated();
+    run.refused("single sign-on", sso, 404, "saml_provider_disabled").await?;
+    for (name, ask) in [
+        ("another identity", Ask::get("/auth/v1/user/identities/authorize?provider=github")),
+        (
+            "one identity less",
+            Ask::new("DELETE", "/auth/v1/user/identities/00000000-0000-4000-8000-000000000000"),
+        ),
+    ] {
+        let nobody = format!("{name}, of nobody");
+        run.refused(&nobody, ask.clone().dated(), 401, "no_authorization").await?;
+        run.refused(name, ask.bearer(token).dated(), 404, "manual_linking_disabled").await?;
+    }
+    let anonymous = Ask::post("/auth/v1/signup", &json!({})).dated();
+    run.refused("no anonymous sign-in", anonymous, 422, "anonymous_provider_disabled").await.map(drop)
 }

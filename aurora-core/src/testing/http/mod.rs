@@ -21,24 +21,36 @@
 //!
 //! [`conforms`] asks everything, fails at the first answer that is not the contract's, and gives back what was
 //! answered without what differs from run to run, so that two adapters can be compared.
+//!
+//! A second service confirms no address by itself and knows a key of the service's ([`by_mail`], [`roomy`]); of the
+//! host's routes it serves whichever. [`conforms_by_mail`] takes the mails from its mailbox, and asks what a reader of
+//! mails and an administrator ask. [`uncovered`] says which route of Aurora's was forgotten in both.
 
+mod admin;
 mod cookies;
+mod coverage;
 mod factors;
 mod flows;
 mod keys;
+mod letters;
 mod mailed;
 mod routes;
+mod sign_in_by_mail;
 mod strangers;
 mod told;
 mod wire;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+pub use coverage::uncovered;
 pub use strangers::refuses_strangers;
 pub use told::Exchange;
 
 use crate::Aurora;
+use crate::config::{Autoconfirm, Settings};
 use crate::http::HostRoutes;
+use crate::load::{Limits, Quota};
 use crate::types::{Error, Result};
 use wire::{Answer, Ask};
 
@@ -76,6 +88,26 @@ pub fn routes() -> HostRoutes {
     routes.private("POST", "/notes").public("GET", "/open").public("GET", "/public")
 }
 
+const SPA: &str = "https://spa.example.com";
+const SERVICE_KEY: &str = "sb_secret_of_the_suite_alone_1aB7";
+
+/// What a service is set to that [`conforms_by_mail`] asks, beside development's defaults.
+pub fn by_mail(settings: &mut Settings) {
+    settings.sign_ups.autoconfirm = Autoconfirm::Off;
+    settings.sign_ups.anonymous = true;
+    settings.redirects.push(format!("{SPA}/**"));
+    settings.api_keys.service.push(SERVICE_KEY.into());
+}
+
+/// Limits that one address, from which the whole suite comes, does not use up.
+pub fn roomy() -> Limits {
+    let roomy = Quota::new(10_000, Duration::from_secs(60));
+    let mut limits = Limits::default();
+    (limits.sign_up, limits.sign_in, limits.guesses) = (roomy, roomy, roomy);
+    (limits.mail, limits.mail_to, limits.factor) = (roomy, roomy, roomy);
+    limits
+}
+
 /// A service under test.
 #[derive(Clone, Debug)]
 pub struct Served {
@@ -90,7 +122,7 @@ pub struct Served {
 /// # Errors
 /// The first exchange that is not as the contract has it, by its name.
 pub async fn conforms(served: &Served) -> Result<Vec<Exchange>> {
-    let mut run = Run { served, seen: Vec::new() };
+    let mut run = Run::new(served);
     expect("each declared route is asked for", refuses_strangers(served.address, &routes()).await? == 9)?;
     for wrong in [HostRoutes::new().private("GET", "/open"), HostRoutes::new().public("GET", "/notes")] {
         let seen = refuses_strangers(served.address, &wrong).await.is_err();
@@ -105,12 +137,29 @@ pub async fn conforms(served: &Served) -> Result<Vec<Exchange>> {
     Ok(run.seen)
 }
 
+/// Asks what mails lead to, and what the service's own key opens, of a service that is set [`by_mail`].
+///
+/// # Errors
+/// The first exchange that is not as the contract has it, by its name.
+pub async fn conforms_by_mail(served: &Served) -> Result<Vec<Exchange>> {
+    let mut run = Run::new(served);
+    sign_in_by_mail::all(&mut run).await?;
+    admin::all(&mut run).await?;
+    Ok(run.seen)
+}
+
 struct Run<'a> {
     served: &'a Served,
     seen: Vec<Exchange>,
+    /// Mails that were read.
+    read: Vec<String>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(served: &'a Served) -> Self {
+        Self { served, seen: Vec::new(), read: Vec::new() }
+    }
+
     /// The own origin of a page of the service's.
     fn origin(&self) -> String {
         format!("http://{}", self.served.address)
@@ -118,13 +167,14 @@ impl Run<'_> {
 
     /// Sends a request, asks for this status, and keeps what was answered.
     async fn ask(&mut self, name: &str, ask: Ask, status: u16) -> Result<Answer> {
+        let route = coverage::route(ask.method(), ask.path(), &self.served.aurora.settings().prefix);
         let answer = ask.send(self.served.address).await?;
         if answer.status != status {
             let text = String::from_utf8_lossy(&answer.body);
             let text = format!("{name}: {} and not {status}: {text}", answer.status);
             return Err(Error::internal(text));
         }
-        self.seen.push(Exchange::new(name, &answer));
+        self.seen.push(Exchange::new(name, route, &answer));
         Ok(answer)
     }
 

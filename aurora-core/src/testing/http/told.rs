@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::wire::Answer;
 
 /// Headers that a client relies on.
-const HEADERS: [&str; 18] = [
+const HEADERS: [&str; 23] = [
     "access-control-allow-credentials",
     "access-control-allow-headers",
     "access-control-allow-methods",
@@ -18,20 +18,25 @@ const HEADERS: [&str; 18] = [
     "access-control-max-age",
     "allow",
     "cache-control",
+    "content-security-policy",
     "content-type",
+    "link",
     "location",
+    "referrer-policy",
     "retry-after",
     "set-cookie",
     "vary",
     "www-authenticate",
     "x-aurora-reason",
     "x-content-type-options",
+    "x-robots-tag",
     "x-sb-error-code",
     "x-supabase-api-version",
+    "x-total-count",
 ];
 
 /// Members whose value is another one each time.
-const CHANGING: [&str; 12] = [
+const CHANGING: [&str; 14] = [
     "expires_at",
     "iat",
     "exp",
@@ -44,6 +49,8 @@ const CHANGING: [&str; 12] = [
     "secret",
     "uri",
     "codes",
+    "email_otp",
+    "hashed_token",
 ];
 
 /// One exchange: what was asked for, and what was answered.
@@ -51,6 +58,8 @@ const CHANGING: [&str; 12] = [
 pub struct Exchange {
     /// What was asked for.
     pub name: String,
+    /// The route of Aurora's that it went to, as `POST /verify`.
+    pub route: Option<String>,
     /// The status.
     pub status: u16,
     /// The headers that a client relies on.
@@ -62,7 +71,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(name: &str, answer: &Answer) -> Self {
+    pub(super) fn new(name: &str, route: Option<String>, answer: &Answer) -> Self {
         let mut headers: BTreeMap<String, String> = BTreeMap::new();
         for (header, value) in &answer.headers {
             if HEADERS.contains(&header.as_str()) {
@@ -80,7 +89,7 @@ impl Exchange {
             Err(_) => placeholders(&String::from_utf8_lossy(&answer.body)),
         };
         let has_request_id = answer.header("x-request-id").is_some();
-        Self { name: name.to_owned(), status: answer.status, headers, has_request_id, body }
+        Self { name: name.to_owned(), route, status: answer.status, headers, has_request_id, body }
     }
 }
 
@@ -109,6 +118,10 @@ fn placeholders(text: &str) -> String {
             (r"csrf_[\w-]{43}", "<csrf token>"),
             (r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", "<uuid>"),
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"),
+            (r"\b[0-9a-f]{32}\b", "<id>"),
+            (r"expires_at=\d+", "expires_at=<time>"),
+            (r"(token=|code=|value=\x22)(pkce_)?[\w-]{43}", "${1}${2}<link token>"),
+            (r"\b\d{6}\b", "<code>"),
         ];
         patterns.into_iter().filter_map(|(pattern, name)| Some((Regex::new(pattern).ok()?, name))).collect()
     });

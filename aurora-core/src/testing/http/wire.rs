@@ -62,6 +62,15 @@ impl Ask {
         self.with("x-supabase-api-version", "2024-01-01")
     }
 
+    pub(super) fn method(&self) -> &'static str {
+        self.method
+    }
+
+    /// The path without its query.
+    pub(super) fn path(&self) -> &str {
+        self.path.split('?').next().unwrap_or_default()
+    }
+
     pub(super) async fn send(self, address: SocketAddr) -> Result<Answer> {
         let exchange = async {
             let mut socket = TcpStream::connect(address).await?;
