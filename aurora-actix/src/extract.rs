@@ -121,7 +121,7 @@ impl<T: Load + 'static> FromRequest for Owned<T> {
         // As `web::Path` decodes it: in one handler both name the same row.
         let at = request.match_info().iter().position(|(name, _)| name == T::PARAMETER);
         let values = Path::<Vec<String>>::from_request(request, payload).into_inner();
-        let id = at.zip(values.ok()).and_then(|(at, values)| values.into_iter().nth(at));
+        let id = at.zip(values.ok()).and_then(|(at, values)| values.into_inner().into_iter().nth(at));
         Box::pin(async move { Ok(Self(db.await?.owned(id.as_deref()).await?)) })
     }
 }
