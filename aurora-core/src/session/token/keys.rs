@@ -116,7 +116,7 @@ impl TokenKeys {
         options.check()?;
         let mut records = store.load_all().await?;
         if !records.iter().any(|record| record.state == SigningKeyState::Active) {
-            records = add_key(keyring, &*store, clock.now()).await?;
+            records = add_key(keyring, &*store, &records, clock.now()).await?;
         }
         let set = KeySet::sealed(keyring, &records, &configured)?;
         let source = Source::Sealed { keyring: keyring.clone(), store };
@@ -231,7 +231,7 @@ impl TokenKeys {
     pub async fn rotate(&self, clock: &dyn Clock) -> Result<()> {
         let Source::Sealed { keyring, store } = &self.0.source else { return Err(given()) };
         let _turn = self.0.turn.lock().await;
-        let records = add_key(keyring, &**store, clock.now()).await?;
+        let records = add_key(keyring, &**store, &store.load_all().await?, clock.now()).await?;
         self.replace(KeySet::sealed(keyring, &records, &self.0.configured)?);
         Ok(())
     }
@@ -361,13 +361,15 @@ fn given() -> Error {
     Error::new(Code::Configuration, "a signing key that was given is rotated where it is configured")
 }
 
-/// Makes a key, seals it, stores it, and reads the store again.
+/// Makes a key beside those that are known, seals it, stores it, and reads the store again.
 async fn add_key(
     keyring: &Keyring,
     store: &dyn SigningKeyStore,
+    known: &[SigningKeyRecord],
     now: Timestamp,
 ) -> Result<Vec<SigningKeyRecord>> {
-    let record = new_key(keyring, &store.load_all().await?, now)?;
+    // Its number follows from what its caller decided by: a process that was faster has that number.
+    let record = new_key(keyring, known, now)?;
     let id = record.id;
     let inserted = store.insert(record).await;
     let records = store.load_all().await?;
