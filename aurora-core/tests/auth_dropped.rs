@@ -251,8 +251,12 @@ async fn a_role_that_is_dropped_at_any_poll_is_given_once() {
             if grant().await { drops.before += 1 } else { drops.after += 1 }
         }
         assert_eq!(recorded(&fixture, "role_granted").await, records + 1, "dropped at poll {polls}");
-        let now = fixture.auth.sessions().admit(&ann.access()).await.unwrap();
-        assert!(now.has_role("editor"), "dropped at poll {polls}");
+        // Where the drop came before this process looked, it looks within a second.
+        let begun = std::time::Instant::now();
+        while !fixture.auth.sessions().admit(&ann.access()).await.unwrap().has_role("editor") {
+            assert!(begun.elapsed() < Duration::from_secs(2), "dropped at poll {polls}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         assert!(fixture.auth.revoke_role(Granter::Service("test"), id, &editor).await.unwrap());
         drops.seen(unfinished);
     }

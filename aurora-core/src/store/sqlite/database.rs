@@ -48,11 +48,10 @@ impl SqliteDatabase {
             .pragma("recursive_triggers", "OFF")
             // sqlx logs statements, and a slow one with its text.
             .disable_statement_logging();
-        let writers =
-            pool(1).connect_with(options.clone().create_if_missing(true)).await.map_err(|error| {
-                let sentence = format!("cannot open the database `{}`: {error}", path.display());
-                Error::new(Code::Configuration, sentence).with_source(error)
-            })?;
+        let writers = first(&options).await.map_err(|error| {
+            let sentence = format!("cannot open the database `{}`: {error}", path.display());
+            Error::new(Code::Configuration, sentence).with_source(error)
+        })?;
         let readers = pool(4).connect_lazy_with(options.pragma("query_only", "ON"));
         let lock = WriterLock::new(TURN);
         let database = Self { path: path.into(), readers, writers, lock };
@@ -109,6 +108,22 @@ fn create_private(path: &Path) -> Result<()> {
             Err(Error::new(Code::Configuration, sentence).with_source(error))
         }
         _ => Ok(()),
+    }
+}
+
+/// The first connection. Where several processes open a new file at once, one of them switches its journal, and SQLite
+/// does not wait for that.
+async fn first(options: &SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let opened = pool(1).connect_with(options.clone().create_if_missing(true)).await;
+        let busy = |error: &sqlx::Error| {
+            error.as_database_error().is_some_and(|one| one.code().as_deref() == Some("5"))
+        };
+        if !opened.as_ref().is_err_and(busy) || begun.elapsed() > BUSY {
+            return opened;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
