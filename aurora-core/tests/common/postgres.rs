@@ -10,7 +10,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::str::FromStr as _;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
@@ -39,6 +39,29 @@ pub async fn run(connection: &mut PgConnection, text: &str) {
     });
 }
 
+/// Drops the databases of test programs that have ended: hundreds of them would fill a small disk. Their names hold
+/// the program's process id. Once in each program.
+pub async fn sweep(connection: &mut PgConnection) {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if DONE.swap(true, Ordering::SeqCst) || !std::path::Path::new("/proc/self").exists() {
+        return;
+    }
+    let names: Vec<(String,)> =
+        sqlx::query_as("SELECT datname::text FROM pg_database WHERE NOT datistemplate")
+            .fetch_all(&mut *connection)
+            .await
+            .unwrap();
+    for (name,) in names {
+        let process = ["aurora_", "guard_", "differential_"].iter().find_map(|kind| name.strip_prefix(kind));
+        let process = process.and_then(|rest| rest.split('_').find_map(|part| part.parse::<u32>().ok()));
+        if process.is_some_and(|id| !std::path::Path::new(&format!("/proc/{id}")).exists()) {
+            // Another program may be at the same.
+            let text = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+            let _ = sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *connection).await;
+        }
+    }
+}
+
 /// An empty database, owned by [`OWNER`].
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -54,6 +77,7 @@ impl Place {
 
     pub async fn named(name: String) -> Self {
         let mut connection = superuser("postgres").await;
+        sweep(&mut connection).await;
         let owner = format!(
             "DO $$ BEGIN CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD '{OWNER_PASSWORD}'; \
              EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"

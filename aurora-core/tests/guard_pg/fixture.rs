@@ -113,6 +113,7 @@ impl Place {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("guard_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
         let mut connection = superuser("postgres").await;
+        crate::postgres::sweep(&mut connection).await;
         let role = format!(
             "SELECT pg_advisory_lock(4711); DO $$ BEGIN CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD '{PASSWORD}';
              EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"

@@ -10,6 +10,8 @@ mod fixture;
 mod forging;
 mod install;
 mod pooler;
+#[path = "../common/postgres.rs"]
+mod postgres;
 #[path = "../guard/reading.rs"]
 mod reading;
 #[path = "../guard/semantics.rs"]
