@@ -1,32 +1,21 @@
+use std::any::{Any, TypeId};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, HeaderMap};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use http::request::Parts;
 use http::{Response, StatusCode};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::client_keys::APIKEY;
 use super::csrf::Effect;
 use super::reason::Reasons;
 use super::render::{ApiVersion, render};
 use super::{Http, Peer};
 use crate::load::client_address;
 use crate::observe::request_id;
-use crate::session::ApiScope;
-use crate::types::{Code, Error, Principal, RequestId, Result, Role, SessionId, Timestamp, UserId};
-
-/// The claims that most handlers ask for. `user_metadata` is not among them: the user writes it.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Claims {
-    /// The address; empty when there is none.
-    pub email: String,
-    /// Signed in without an address.
-    pub is_anonymous: bool,
-    /// `aal2` after a second factor.
-    pub aal: String,
-}
+use crate::session::{ApiScope, Fingerprint};
+use crate::types::{Claims, Code, Error, Principal, RequestId, Result, Role, SessionId, Timestamp, UserId};
 
 /// A signed-in user, with the claims of their token read as `C`.
 #[derive(Clone, Debug)]
@@ -96,16 +85,21 @@ impl Admitted {
     }
 
     /// The signed-in user and their session, with the claims of their token read as `C`.
-    pub fn current<C: DeserializeOwned>(&self) -> Result<Current<C>> {
+    pub fn current<C: DeserializeOwned + 'static>(&self) -> Result<Current<C>> {
         let (user, session) = self.user().map_err(Rejection::into_error)?;
-        let claims = serde_json::from_str(self.principal.claims()).map_err(Error::internal)?;
+        let usual = (TypeId::of::<C>() == TypeId::of::<Claims>()).then(|| self.principal.usual_claims());
+        let usual = usual.flatten().cloned().map(|claims| (Box::new(claims) as Box<dyn Any>).downcast::<C>());
+        let claims = match usual {
+            Some(Ok(claims)) => *claims,
+            _ => serde_json::from_str(self.principal.claims()).map_err(Error::internal)?,
+        };
         Ok(Current { user, session, claims })
     }
 
     /// As [`current`](Self::current), if a second factor was used within `max_age`; else
     /// [`Code::InsufficientAal`], whose `step_up` tells a front end what to ask for. By the token alone: after a new
     /// verification the new token says so.
-    pub fn fresh<C: DeserializeOwned>(&self, max_age: Duration) -> Result<Current<C>> {
+    pub fn fresh<C: DeserializeOwned + 'static>(&self, max_age: Duration) -> Result<Current<C>> {
         let current = self.current()?;
         match self.principal.factor_used_at() {
             Some(used) if self.at.since(used) <= max_age => Ok(current),
@@ -163,7 +157,7 @@ pub(super) enum Presented<'a> {
     /// An application key that is ours: its role and its text.
     Key(Role, &'a str),
     /// A bearer token that is no key.
-    Token(&'a str),
+    Token(&'a str, Fingerprint),
 }
 
 impl Http {
@@ -174,23 +168,29 @@ impl Http {
     /// Two `Authorization` headers: 400. A service key is recorded, once per key, address and minute,
     /// before it opens anything.
     pub async fn admit(&self, head: &Parts, peer: Peer) -> Result<Admitted, Rejection> {
+        // What few requests need stands in boxes, so that all others do not carry it.
         let (version, reasons) = (ApiVersion::of(&head.headers), self.reasons());
         let address = self.client_address(peer, &head.headers);
         let request = self.id_of(head, peer);
         let admitted = async {
             self.check_host(&head.uri, &head.headers)?;
-            self.look_at_keys(head, address, request).await?;
+            if self.shows_keys(&head.headers) {
+                Box::pin(self.look_at_keys(head, address, request)).await?;
+            }
             // The origin is asked for where a cookie says who asks: on anything else a foreign page cannot ride.
             match self.presented(&head.headers)? {
                 Presented::Nothing | Presented::Key(Role::Anon | Role::Authenticated, _) => {
-                    let found = self.by_cookie(head, Effect::of(&head.method)).await.map_err(unauthorized)?;
-                    Ok(found.unwrap_or_else(Principal::anonymous))
+                    let found = Box::pin(self.by_cookie(head, Effect::of(&head.method))).await;
+                    Ok(found.map_err(unauthorized)?.unwrap_or_else(Principal::anonymous))
                 }
                 Presented::Key(Role::Service, key) => {
-                    self.record_service(key, ApiScope::Data, head.uri.path(), address, request).await?;
+                    let path = head.uri.path();
+                    Box::pin(self.record_service(key, ApiScope::Data, path, address, request)).await?;
                     Ok(Principal::service())
                 }
-                Presented::Token(token) => self.auth().sessions().admit(token).await.map_err(unauthorized),
+                Presented::Token(token, fingerprint) => {
+                    self.auth().sessions().admit_as(token, &fingerprint).await.map_err(unauthorized)
+                }
             }
         };
         match admitted.await {
@@ -199,7 +199,7 @@ impl Http {
                 Ok(Admitted { principal, request, address, at, version, reasons })
             }
             Err(error) => {
-                let error = self.refuse_host_cookie(head, address, request, error).await;
+                let error = Box::pin(self.refuse_host_cookie(head, address, request, error)).await;
                 Err(Rejection { error, request, version, reasons })
             }
         }
@@ -224,7 +224,7 @@ impl Http {
     /// The id in these headers, or a fresh one.
     pub(super) fn written_id(&self, headers: &HeaderMap) -> RequestId {
         let entropy = &self.auth().sessions().parts().entropy;
-        request_id(headers, &**entropy).unwrap_or(RequestId::from_bytes([0; 16]))
+        request_id(headers, &self.request_ids().drawn(&**entropy)).unwrap_or(RequestId::from_bytes([0; 16]))
     }
 
     pub(super) fn client_address(&self, peer: Peer, headers: &HeaderMap) -> IpAddr {
@@ -233,13 +233,14 @@ impl Http {
 
     /// Reads `Authorization` and `apikey`. Where both are there, the former says who asks.
     pub(super) fn presented<'a>(&self, headers: &'a HeaderMap) -> Result<Presented<'a>> {
-        let key = match single(headers, "apikey")? {
+        let key = match single(headers, &APIKEY)? {
             Some(text) if self.has_keys() => {
-                Some((self.key_role(text, headers)?.ok_or_else(unknown_key)?, text))
+                let role = self.key_role(text, &Fingerprint::of(text), headers)?;
+                Some((role.ok_or_else(unknown_key)?, text))
             }
             _ => None,
         };
-        let Some(authorization) = single(headers, AUTHORIZATION.as_str())? else {
+        let Some(authorization) = single(headers, &AUTHORIZATION)? else {
             return Ok(key.map_or(Presented::Nothing, |(role, text)| Presented::Key(role, text)));
         };
         // RFC 9110 s11.1: the scheme is case-insensitive.
@@ -250,7 +251,8 @@ impl Http {
         if token.is_empty() {
             return Err(no_bearer());
         }
-        if let Some(role) = self.key_role(token, headers)? {
+        let fingerprint = Fingerprint::of(token);
+        if let Some(role) = self.key_role(token, &fingerprint, headers)? {
             return Ok(Presented::Key(role, token));
         }
         if token.starts_with("sb_") {
@@ -258,12 +260,12 @@ impl Http {
             // means as little as it does in `apikey`.
             return if self.has_keys() { Err(unknown_key()) } else { Ok(Presented::Nothing) };
         }
-        Ok(Presented::Token(token))
+        Ok(Presented::Token(token, fingerprint))
     }
 }
 
 /// The header's value, if it is there once; a second one is refused, not chosen from.
-pub(super) fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>> {
+pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),

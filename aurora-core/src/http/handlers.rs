@@ -105,7 +105,7 @@ impl Http {
     /// The user behind the request's token.
     pub(super) async fn signed_in(&self, head: &Parts) -> Result<Principal> {
         match self.presented(&head.headers)? {
-            Presented::Token(token) => self.auth().sessions().admit(token).await,
+            Presented::Token(token, _) => self.auth().sessions().admit(token).await,
             Presented::Nothing | Presented::Key(..) => {
                 self.by_cookie(head, Effect::of(&head.method)).await?.ok_or_else(no_bearer)
             }
@@ -170,7 +170,7 @@ impl Http {
             None | Some("") => Scope::default(),
             Some(scope) => scope.parse()?,
         };
-        let Presented::Token(token) = self.presented(&head.headers)? else {
+        let Presented::Token(token, _) = self.presented(&head.headers)? else {
             return self.sign_out_by_cookie(head, scope, client).await;
         };
         let sessions = self.auth().sessions();

@@ -66,12 +66,14 @@ mod peer;
 mod phone;
 mod reason;
 mod render;
+mod request_ids;
 mod route_report;
 mod routes;
 mod service_use;
 mod verify_page;
 
-pub use admit::{Admitted, Claims, Current, Rejection};
+pub use crate::types::Claims;
+pub use admit::{Admitted, Current, Rejection};
 pub use body::{read_json, tell_invalid};
 pub use call::{Http, contain};
 pub use ended::interrupted;

@@ -62,5 +62,5 @@ pub use signing_keys::DatabaseSigningKeys;
 pub(crate) use api_keys::{hash as api_key_hash, hint as api_key_hint, make as make_api_key};
 pub(crate) use refresh::{Decision, decide};
 pub(crate) use roles::{USER_PERMISSIONS, USER_ROLES};
-pub(crate) use sessions::{MOST_ROLES, MoreClaims, gone};
+pub(crate) use sessions::{Fingerprint, MOST_ROLES, MoreClaims, gone};
 pub(crate) use step_up::Evidence;

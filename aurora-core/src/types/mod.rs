@@ -16,7 +16,7 @@ mod timestamp;
 pub use assurance::{Assurance, AuthenticationMethod};
 pub use error::{Code, Error, PasswordFault, Result};
 pub use id::{ApiKeyId, ChallengeId, FactorId, FamilyId, RequestId, SessionId, TenantId, UserId};
-pub use principal::{Principal, Role};
+pub use principal::{Claims, Principal, Role};
 pub use role_name::{Permission, RoleName};
 pub use secret::Secret;
 pub use timestamp::Timestamp;
