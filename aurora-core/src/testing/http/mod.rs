@@ -39,6 +39,7 @@ mod routes;
 mod sign_in_by_mail;
 mod strangers;
 mod told;
+mod undeclared;
 mod wire;
 
 use std::net::SocketAddr;
@@ -47,6 +48,7 @@ use std::time::Duration;
 pub use coverage::uncovered;
 pub use strangers::refuses_strangers;
 pub use told::Exchange;
+pub use undeclared::undeclared;
 
 use crate::Aurora;
 use crate::config::{Autoconfirm, Settings};
