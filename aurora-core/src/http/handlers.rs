@@ -82,7 +82,10 @@ impl Http {
             | Operation::ChallengeFactor
             | Operation::VerifyFactor
             | Operation::RemoveFactor
+            | Operation::ReadRecoveryCodes
             | Operation::GenerateRecoveryCodes
+            | Operation::RegenerateRecoveryCodes
+            | Operation::RemoveRecoveryCodes
             | Operation::VerifyRecoveryCode => {
                 self.factors(route.operation, segment, head, body, client).await
             }
