@@ -97,7 +97,7 @@ test('signInWithOAuth makes a link that leads to no provider', async () => {
   const response = await fetch(link, { redirect: 'manual' });
   const body = await response.json();
   assert.deepEqual([response.status, response.headers.get('location')], [400, null]);
-  assert.deepEqual([body.error_code, body.msg], ['provider_disabled', 'Unsupported provider: provider is not enabled']);
+  assert.deepEqual([body.error_code, body.msg], ['validation_failed', 'Unsupported provider: provider is not enabled']);
 });
 
 test('signInWithIdToken, signInWithSSO and signInWithWeb3 are switched off', async () => {
