@@ -37,18 +37,18 @@ mod letters;
 mod mailed;
 mod routes;
 mod sign_in_by_mail;
+mod sources;
 mod strangers;
 mod told;
-mod undeclared;
 mod wire;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use coverage::uncovered;
+pub use sources::undeclared;
 pub use strangers::refuses_strangers;
 pub use told::Exchange;
-pub use undeclared::undeclared;
 
 use crate::Aurora;
 use crate::config::{Autoconfirm, Settings};
