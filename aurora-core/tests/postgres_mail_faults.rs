@@ -1,6 +1,7 @@
 //! Registration by mail under a PostgreSQL that is killed: nobody is lost, no mail is, and no code is good twice.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
@@ -12,7 +13,7 @@
 mod cluster;
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,7 +25,7 @@ use aurora_core::config::{Autoconfirm, Profile};
 use aurora_core::load::{Limits, Quota};
 use aurora_core::mail::{Kind, MailError, Mailer, Rendered};
 use aurora_core::session::Client;
-use aurora_core::types::{BoxFuture, Code, RequestId, Result, Secret};
+use aurora_core::types::{BoxFuture, Code, RequestId, Result, Secret, Timestamp};
 use aurora_core::{Aurora, Database};
 use cluster::Cluster;
 
@@ -32,13 +33,13 @@ const PASSWORD: &str = "quiet harbour lamp 41";
 /// For how long a mail may be under way: one that was taken when the server died is tried again later.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-/// The codes of all mails that were sent, by their reader, in the order of their coming.
+/// The codes of all mails that were sent, by their reader, with when they were asked for.
 #[derive(Clone, Default, Debug)]
-struct Letters(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
+struct Letters(Arc<Mutex<BTreeMap<String, BTreeSet<(Timestamp, String)>>>>);
 
 impl Letters {
-    fn to(&self, email: &str) -> Vec<String> {
-        self.0.lock().unwrap().get(email).cloned().unwrap_or_default()
+    fn newest(&self, email: &str) -> Option<String> {
+        self.0.lock().unwrap().get(email)?.last().map(|(_, code)| code.clone())
     }
 }
 
@@ -46,7 +47,12 @@ impl Mailer for Letters {
     fn send<'a>(&'a self, mail: &'a Rendered) -> BoxFuture<'a, std::result::Result<(), MailError>> {
         if mail.kind == Kind::Confirmation {
             let code = mail.code.clone().unwrap();
-            self.0.lock().unwrap().entry(mail.to.as_str().to_owned()).or_default().push(code);
+            self.0
+                .lock()
+                .unwrap()
+                .entry(mail.to.as_str().to_owned())
+                .or_default()
+                .insert((mail.created_at, code));
         }
         Box::pin(async { Ok(()) })
     }
@@ -116,11 +122,12 @@ async fn register(aurora: &Aurora, letters: &Letters, tally: &Tally, email: &str
     assert!(matches!(signed_up.unwrap(), SignedUp::Pending(_)), "{email}");
 
     let began = Instant::now();
-    let mut unsure = false;
+    let (mut unsure, mut tried) = (false, BTreeSet::new());
     let used = loop {
-        assert!(began.elapsed() < PATIENCE, "{email}: no mail with a good code, of {:?}", letters.to(email));
-        // Whoever was registered twice, the first time unheard, has two mails; the newest code is good alone.
-        let Some(code) = letters.to(email).pop() else {
+        assert!(began.elapsed() < PATIENCE, "{email}: no mail with a good code, of {tried:?}");
+        // Whoever was registered twice, the first time unheard, has two mails; the newest code is good alone. A wrong
+        // one is counted, so that none is tried twice.
+        let Some(code) = letters.newest(email).filter(|code| tried.insert(code.clone())) else {
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
@@ -140,7 +147,6 @@ async fn register(aurora: &Aurora, letters: &Letters, tally: &Tally, email: &str
             tally.unheard.fetch_add(1, Ordering::SeqCst);
             break code;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
     };
     tally.redeemed.fetch_add(1, Ordering::SeqCst);
     let again = || async { auth.verify_code(email, &used, VerifyType::Signup, &client()).await };
