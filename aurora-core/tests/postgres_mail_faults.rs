@@ -33,9 +33,12 @@ const PASSWORD: &str = "quiet harbour lamp 41";
 /// For how long a mail may be under way: one that was taken when the server died is tried again later.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-/// The codes of all mails that were sent, by their reader, with when they were asked for.
+/// Codes, and when they were asked for.
+type Codes = BTreeSet<(Timestamp, String)>;
+
+/// The codes of all mails that were sent, by their reader.
 #[derive(Clone, Default, Debug)]
-struct Letters(Arc<Mutex<BTreeMap<String, BTreeSet<(Timestamp, String)>>>>);
+struct Letters(Arc<Mutex<BTreeMap<String, Codes>>>);
 
 impl Letters {
     fn newest(&self, email: &str) -> Option<String> {
