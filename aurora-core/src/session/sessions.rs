@@ -17,8 +17,8 @@ use crate::crypto::Keyring;
 use crate::env::{Clock, Entropy, random};
 use crate::store::{Database, Session, Transaction, User};
 use crate::types::{
-    AuthenticationMethod, Code, Error, FamilyId, Principal, Result, Role, RoleName, Secret, SessionId,
-    Timestamp, UserId,
+    AuthenticationMethod, Code, Error, FamilyId, Principal, RECOVERY_CODE, Result, Role, RoleName, Secret,
+    SessionId, Timestamp, UserId,
 };
 
 /// How many bytes of verified claims are remembered.
@@ -343,7 +343,7 @@ impl Sessions {
     pub(crate) fn check_claims(&self, app: &str, user: &str, more: &MoreClaims) -> Result<()> {
         let parts = &self.0.parts;
         let now = parts.clock.now();
-        let method = AuthenticationMethod { method: "recovery_code".to_owned(), at: now };
+        let method = AuthenticationMethod { method: RECOVERY_CODE.to_owned(), at: now };
         let claims = AccessClaims {
             user: UserId::from_bytes([0; 16]),
             session: SessionId::from_bytes([0; 16]),

@@ -21,7 +21,7 @@ pub use role_name::{Permission, RoleName};
 pub use secret::Secret;
 pub use timestamp::Timestamp;
 
-pub(crate) use assurance::is_second_factor;
+pub(crate) use assurance::{RECOVERY_CODE, is_second_factor};
 
 /// A boxed, sendable future: what a dyn-safe trait returns.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn std::future::Future<Output = T> + Send + 'a>>;
