@@ -29,12 +29,12 @@ impl Auth {
         let parts = self.0.sessions.parts();
         let hash = secret.hash(&parts.keyring);
         // Without the writer's turn: garbage must not queue up before it.
-        if self.database().read().await?.refresh_token(&hash).await?.is_none() {
-            tracing::info!("a refresh token that does not exist was presented");
-            return Err(not_found());
+        let database = self.database();
+        if database.has_one_writer() && database.read().await?.refresh_token(&hash).await?.is_none() {
+            return Err(unknown());
         }
-        let mut transaction = self.database().begin().await?;
-        let Some(found) = transaction.refresh_token(&hash).await? else { return Err(not_found()) };
+        let mut transaction = database.begin().await?;
+        let Some(found) = transaction.refresh_token(&hash).await? else { return Err(unknown()) };
         let now = self.now();
         match decide(&found, now, &parts.lifetimes) {
             Decision::Rotate => self.rotate(transaction, found, &secret, now, client).await,
@@ -137,6 +137,11 @@ impl Auth {
 fn later(error: Error) -> Error {
     tracing::warn!(?error, "a hook did not go on");
     Error::overloaded(1).with_source(error)
+}
+
+fn unknown() -> Error {
+    tracing::info!("a refresh token that does not exist was presented");
+    not_found()
 }
 
 fn not_found() -> Error {

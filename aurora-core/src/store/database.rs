@@ -24,6 +24,12 @@ pub trait Database: Send + Sync + Debug {
     /// What a transaction reads of a user, their sessions and their refresh tokens stays as it was read until it
     /// ends: nobody else changes it meanwhile.
     async fn begin(&self) -> Result<Box<dyn Transaction>>;
+
+    /// Whether transactions wait for one another whatever they are about: then what can be refused by reading is
+    /// refused before there is one.
+    fn has_one_writer(&self) -> bool {
+        true
+    }
 }
 
 /// Questions. "Not there" is `Ok(None)`.

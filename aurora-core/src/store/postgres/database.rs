@@ -229,6 +229,10 @@ impl Database for PostgresDatabase {
     async fn begin(&self) -> Result<Box<dyn Transaction>> {
         Ok(Box::new(self.write().await?))
     }
+
+    fn has_one_writer(&self) -> bool {
+        false
+    }
 }
 
 impl fmt::Debug for PostgresDatabase {

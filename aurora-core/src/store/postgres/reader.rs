@@ -19,7 +19,7 @@ macro_rules! reader {
         #[async_trait]
         impl Reader for $type {
             async fn user(&mut self, id: UserId) -> Result<Option<User>> {
-                if !self.lock(sqlx::query(statements::LOCK_USER).bind(user_bytes(id))).await? {
+                if !self.lock_user(id).await? {
                     return Ok(None);
                 }
                 let query = sqlx::query(statements::USER).bind(user_bytes(id));
@@ -46,7 +46,7 @@ macro_rules! reader {
             }
 
             async fn sessions_of(&mut self, user: UserId) -> Result<Vec<Session>> {
-                if !self.lock(sqlx::query(statements::LOCK_USER).bind(user_bytes(user))).await? {
+                if !self.lock_user(user).await? {
                     return Ok(Vec::new());
                 }
                 let query = sqlx::query(statements::SESSIONS_OF).bind(user_bytes(user));
@@ -114,7 +114,7 @@ macro_rules! reader {
             }
 
             async fn tokens_of(&mut self, user: UserId) -> Result<Vec<OneTimeToken>> {
-                if !self.lock(sqlx::query(statements::LOCK_USER).bind(user_bytes(user))).await? {
+                if !self.lock_user(user).await? {
                     return Ok(Vec::new());
                 }
                 let query = sqlx::query(statements::TOKENS_OF).bind(user_bytes(user));

@@ -91,10 +91,15 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9, $10, $11, $12)";
     INSERT_TOKEN = "INSERT INTO auth.refresh_tokens (hash, session_id, generation, created_at) \
         VALUES ($1, $2, $3, $4)";
-    USE_TOKEN = "UPDATE auth.refresh_tokens SET used_at = $3 WHERE session_id = $1 AND generation = $2";
-    FORGET_TOKENS = "DELETE FROM auth.refresh_tokens WHERE session_id = $1 AND used_at < $2";
-    ADVANCE_SESSION = "UPDATE auth.sessions SET generation = $2, user_agent = $3, ip = $4, refreshed_at = $5 \
-        WHERE id = $1 AND generation = $2 - 1";
+    ROTATE = "WITH session AS (UPDATE auth.sessions SET generation = $2, user_agent = $3, ip = $4, refreshed_at = $5 \
+            WHERE id = $1 AND generation = $2 - 1 RETURNING id), \
+        used AS (UPDATE auth.refresh_tokens t SET used_at = $5 FROM session s \
+            WHERE t.session_id = s.id AND t.generation = $2 - 1), \
+        added AS (INSERT INTO auth.refresh_tokens (hash, session_id, generation, created_at) \
+            SELECT $6, s.id, $2, $5 FROM session s), \
+        forgotten AS (DELETE FROM auth.refresh_tokens t USING session s \
+            WHERE t.session_id = s.id AND t.used_at < $7 AND t.generation < $2 - 1) \
+        SELECT id FROM session";
     END_SESSION = "DELETE FROM auth.sessions WHERE id = $1 \
         RETURNING id, pg_catalog.set_config('aurora.now', $2, true)";
     END_SESSIONS_OF = "DELETE FROM auth.sessions WHERE user_id = $1 AND id IS DISTINCT FROM $2 \

@@ -29,6 +29,8 @@ pub(super) struct PostgresWrite {
     host_path: String,
     /// Whether the host had the connection last, under its own role.
     lent: bool,
+    /// Whose turn it has already.
+    locked: Option<UserId>,
 }
 
 pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
@@ -73,15 +75,21 @@ impl PostgresReader {
     pub(super) async fn lock(&mut self, _query: Statement<'_>) -> Result<bool> {
         Ok(true)
     }
+
+    pub(super) async fn lock_user(&mut self, _id: UserId) -> Result<bool> {
+        Ok(true)
+    }
 }
 
 impl PostgresWrite {
     pub(super) fn new(transaction: BoundTransaction, host_path: &str) -> Self {
-        Self { transaction, host_path: host_path.to_owned(), lent: false }
+        Self { transaction, host_path: host_path.to_owned(), lent: false, locked: None }
     }
 
     pub(super) async fn connection(&mut self) -> Result<&mut PgConnection> {
         if std::mem::take(&mut self.lent) {
+            // The host may have gone back to a savepoint from before.
+            self.locked = None;
             self.transaction.rebind(STORE_ROLE, STORE_CLAIMS, STORE_PATH).await?;
         }
         self.transaction.connection()
@@ -89,10 +97,15 @@ impl PostgresWrite {
 
     /// Waits for the turn at a user's row. `false` if there is none.
     pub(super) async fn lock(&mut self, query: Statement<'_>) -> Result<bool> {
-        Ok(one(self.connection().await?, query).await?.is_some())
+        let Some(row) = one(self.connection().await?, query).await? else { return Ok(false) };
+        self.locked = Some(rows::user_id(&row)?);
+        Ok(true)
     }
 
-    async fn lock_user(&mut self, id: UserId) -> Result<bool> {
+    pub(super) async fn lock_user(&mut self, id: UserId) -> Result<bool> {
+        if self.locked == Some(id) && !self.lent {
+            return Ok(true);
+        }
         self.lock(sqlx::query(statements::LOCK_USER).bind(user_bytes(id))).await
     }
 
@@ -217,26 +230,18 @@ impl Transaction for PostgresWrite {
 
     async fn rotate(&mut self, session: &Session, token: &[u8; 32], horizon: Timestamp) -> Result<()> {
         let (id, now) = (session_bytes(session.id), Moment(session.refreshed_at));
-        let query = sqlx::query(statements::ADVANCE_SESSION)
+        let query = sqlx::query(statements::ROTATE)
             .bind(id)
             .bind(session.generation)
             .bind(session.user_agent.clone())
             .bind(session.address.clone())
-            .bind(now);
-        if run(self.connection().await?, query).await? != 1 {
-            return Err(Error::overloaded(1));
-        }
-        let query = sqlx::query(statements::USE_TOKEN).bind(id).bind(session.generation - 1).bind(now);
-        run(self.connection().await?, query).await?;
-        let query = sqlx::query(statements::INSERT_TOKEN)
+            .bind(now)
             .bind(token.to_vec())
-            .bind(id)
-            .bind(session.generation)
-            .bind(now);
-        run(self.connection().await?, query).await?;
-        let query = sqlx::query(statements::FORGET_TOKENS).bind(id).bind(Moment(horizon));
-        run(self.connection().await?, query).await?;
-        Ok(())
+            .bind(Moment(horizon));
+        match one(self.connection().await?, query).await? {
+            Some(_) => Ok(()),
+            None => Err(Error::overloaded(1)),
+        }
     }
 
     async fn end_session(&mut self, id: SessionId, now: Timestamp) -> Result<bool> {
