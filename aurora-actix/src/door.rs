@@ -9,7 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use aurora_core::Aurora;
 use aurora_core::http::{Admitted, Limits, Peer, Unread, contain};
-use aurora_core::observe::{request_span, write_request_id};
+use aurora_core::observe::{REQUEST_ID, request_span, write_request_id};
 use aurora_core::types;
 use http::request::Parts;
 use http::{HeaderMap, Request};
@@ -77,14 +77,14 @@ async fn pass(
     };
     let peer = peer(&request);
     let id = http.request_id(&head.headers, peer);
-    write_request_id(&mut head.headers, id);
-    let mut added = HeaderMap::new();
-    write_request_id(&mut added, id);
+    let written = write_request_id(&mut head.headers, id);
+    let mut added: HeaderMap = written.map(|id| (REQUEST_ID, id)).into_iter().collect();
     // Over what the client sent, for the host's handlers.
     convert::merge(&added, request.headers_mut());
     head.extensions.insert(id);
     if http.owns(head.uri.path()) {
-        let answer = ours(&aurora, head, peer, &mut request).await;
+        // Large, and moved with every request if it stood in place.
+        let answer = Box::pin(ours(&aurora, head, peer, &mut request)).await;
         return Ok(request.into_response(answer));
     }
     if let Some(answer) = http.preflight(&head.method, &head.headers) {

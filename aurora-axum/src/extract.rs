@@ -91,7 +91,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-impl<S: Sync, C: DeserializeOwned> FromRequestParts<S> for CurrentUser<C> {
+impl<S: Sync, C: DeserializeOwned + 'static> FromRequestParts<S> for CurrentUser<C> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
@@ -99,7 +99,7 @@ impl<S: Sync, C: DeserializeOwned> FromRequestParts<S> for CurrentUser<C> {
     }
 }
 
-impl<S: Sync, const SECONDS: u64, C: DeserializeOwned> FromRequestParts<S> for Fresh<SECONDS, C> {
+impl<S: Sync, const SECONDS: u64, C: DeserializeOwned + 'static> FromRequestParts<S> for Fresh<SECONDS, C> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use aurora_core::Aurora;
 use aurora_core::http::{Admitted, Http, Limits, Peer, Unread, contain};
-use aurora_core::observe::{record_outcome, request_span, write_request_id};
+use aurora_core::observe::{REQUEST_ID, record_outcome, request_span, write_request_id};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, MatchedPath};
 use axum::http::header::ALLOW;
@@ -91,10 +91,11 @@ where
     let http = aurora.http();
     let (mut head, body) = request.into_parts();
     let id = http.request_id(&head.headers, peer(&head.extensions));
-    write_request_id(&mut head.headers, id);
+    let written = write_request_id(&mut head.headers, id);
     head.extensions.insert(id);
     if http.owns(head.uri.path()) {
-        return Ok(ours(http, head, body).await);
+        // Large, and moved with every request if it stood in place.
+        return Ok(Box::pin(ours(http, head, body)).await);
     }
     if let Some(response) = http.preflight(&head.method, &head.headers) {
         return Ok(outside(response.map(Body::from)));
@@ -118,7 +119,9 @@ where
     };
     let error = say_again(&mut response, |error| http.error_response(error, &headers));
     record_outcome(&span, response.status(), None, error.as_deref());
-    write_request_id(response.headers_mut(), id);
+    if let Some(id) = written {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
     http.decorate(&headers, response.headers_mut());
     Ok(response)
 }

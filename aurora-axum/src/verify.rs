@@ -148,7 +148,7 @@ impl<C> Deref for Verified<C> {
     }
 }
 
-impl<S: Sync, C: DeserializeOwned> FromRequestParts<S> for Verified<C> {
+impl<S: Sync, C: DeserializeOwned + 'static> FromRequestParts<S> for Verified<C> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {

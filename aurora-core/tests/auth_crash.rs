@@ -1,4 +1,4 @@
-//! kill -9 in the middle of refresh, sign-up and recovery codes (faults K01, K02). `AURORA_LONG=1` kills 500 and 60 times. When a
+//! kill -9 in the middle of refresh, sign-up, a password reset and recovery codes (faults K01, K02). `AURORA_LONG=1` kills 500 and 60 times. When a
 //! process is killed is computed from the round, so that both runs try the same moments from the first on.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods, reason = "tests")]
 
@@ -10,11 +10,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aurora_core::auth::{Account, SignUpHook};
+use aurora_core::load::Quota;
+use aurora_core::mail::Kind;
 use aurora_core::store::HostTransaction;
 use aurora_core::types::{BoxFuture, Result};
+use common::mailed::{by_code, mail, post};
 use common::{Fixture, Options};
 use serde_json::{Value, json};
 
@@ -45,7 +48,10 @@ async fn open(path: PathBuf, key: &str) -> Fixture {
     let postgres_schema =
         "CREATE TABLE IF NOT EXISTS profiles (user_id uuid PRIMARY KEY REFERENCES auth.users (id));";
     let start_key = key.to_owned();
-    Fixture::with(Options { path, start_key, hook, schema, postgres_schema, ..Options::default() }).await
+    let mut options = Options { path, start_key, hook, schema, postgres_schema, ..Options::default() };
+    let roomy = Quota::new(1_000, Duration::from_secs(60));
+    (options.limits.mail, options.limits.mail_to) = (roomy, roomy);
+    Fixture::with(options).await
 }
 
 /// Runs `flow` in another process, which says a line per acknowledged step, and kills it after a while.
@@ -81,6 +87,11 @@ async fn child() {
     let fixture =
         open(std::env::var("AURORA_PATH").unwrap().into(), &std::env::var("AURORA_KEY").unwrap()).await;
     let mut token = std::env::var("AURORA_TOKEN").unwrap();
+    if flow == "reset" {
+        // The first password of a process reads lists of words: what is to be interrupted comes after that.
+        fixture.sign_up(&format!("process{}@example.com", std::process::id())).await;
+        return reset(&fixture, &token, say).await;
+    }
     for step in 0.. {
         let said = if flow == "recovery codes" {
             let mut words = token.split(' ');
@@ -98,10 +109,28 @@ async fn child() {
             assert_eq!(reply.status, 200);
             reply.user_id()
         };
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "\nSTEP {said}").unwrap();
-        out.flush().unwrap();
+        say(&said);
     }
+}
+
+/// Acknowledges a step.
+fn say(what: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "\nSTEP {what}").unwrap();
+    out.flush().unwrap();
+}
+
+/// The address, the code of the mail and the new password, with a word after each answer.
+async fn reset(fixture: &Fixture, words: &str, said: impl Fn(&str)) {
+    let words: Vec<&str> = words.split(' ').collect();
+    said("ready");
+    let session = by_code(fixture, "recovery", words[0], words[1]).await;
+    assert_eq!(session.status, 200, "{}", session.text);
+    said(&format!("verified {}", session.access()));
+    let body = json!({ "password": words[2] });
+    let changed = fixture.call("PUT", "/user", Some(&session.access()), body).await;
+    assert_eq!(changed.status, 200, "{}", changed.text);
+    said("changed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,6 +189,86 @@ async fn a_kill_in_the_middle_of_a_sign_up_leaves_all_or_nothing() {
     println!("{kills} kills, {} acknowledged sign-ups, {users} users", acknowledged.len());
 }
 
+/// A code to choose a new password with.
+async fn recovery_code(fixture: &Fixture, email: &str) -> String {
+    let asked = post(fixture, "/recover", json!({ "email": email })).await;
+    assert_eq!(asked.status, 200, "{}", asked.text);
+    mail(fixture, Kind::Recovery, email).await.code.unwrap()
+}
+
+/// fault K02: one of the two passwords signs in, never both and never neither; the code is good once; sessions end
+/// with the change, and live on without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_in_the_middle_of_a_reset_leaves_the_old_password_or_the_new_one() {
+    const EMAIL: &str = "ann@example.com";
+    const CHANGES: &str = "SELECT count(*) FROM aurora_audit WHERE action = 'user_updated_password'";
+    const SIGN_INS: &str = "SELECT count(*) FROM aurora_audit WHERE action = 'login'";
+    let options = Options::default();
+    let (path, key) = (options.path.clone(), options.start_key.clone());
+    let fixture = open(path.clone(), &key).await;
+    assert_eq!(fixture.sign_up(EMAIL).await.status, 200);
+    // How long it takes here and now, so that the kills are spread over all of it.
+    let mut password = "quiet-harbour-lamp-before".to_owned();
+    let words = format!("{EMAIL} {} {password}", recovery_code(&fixture, EMAIL).await);
+    let began = Instant::now();
+    reset(&fixture, &words, |_| ()).await;
+    let whole = began.elapsed();
+    fixture.send_mails().await;
+    fixture.database.close().await;
+
+    let (rounds, mut verified_in, mut changed_in) = (kills().1, 0, 0);
+    for round in 0..rounds {
+        let fixture = open(path.clone(), &key).await;
+        let elsewhere = fixture.sign_in(EMAIL, &password).await;
+        let code = recovery_code(&fixture, EMAIL).await;
+        let before = (fixture.count(CHANGES).await, fixture.count(SIGN_INS).await);
+        fixture.database.close().await;
+        let new = format!("quiet-harbour-lamp-{round}");
+        // The first at once, the last when it is long over.
+        let tenths = if round + 1 == rounds { 60 } else { u32::try_from(round * 7 % 16).unwrap() };
+        let words = format!("{EMAIL} {code} {new}");
+        let heard = run_and_kill("reset", &path, &key, &words, whole * tenths / 10);
+
+        let fixture = open(path.clone(), &key).await;
+        let is_changed = fixture.count(CHANGES).await - before.0 == 1;
+        let is_verified = fixture.count(SIGN_INS).await - before.1 == 1;
+        let told = heard.iter().find_map(|line| line.strip_prefix("verified "));
+        let case = format!("round {round}, {tenths}/10: {} steps heard", heard.len());
+        assert!(is_verified || !is_changed && told.is_none(), "{case}: acknowledged and lost");
+        assert!(
+            is_changed || heard.last().is_none_or(|line| line != "changed"),
+            "{case}: acknowledged and lost"
+        );
+        fixture.send_mails().await;
+        let notices =
+            fixture.mailbox.mails().iter().filter(|mail| mail.kind == Kind::PasswordChanged).count();
+        assert_eq!(notices, usize::from(is_changed), "{case}: its owner is told");
+        // A session of before ends with the change alone; the one that changed it goes on.
+        assert_eq!(fixture.user(&elsewhere.access()).await.status == 200, !is_changed, "{case}");
+        assert_eq!(fixture.refresh(&elsewhere.refresh()).await.status == 200, !is_changed, "{case}");
+        if let Some(token) = told {
+            assert_eq!(fixture.user(token).await.status, 200, "{case}");
+        }
+        let old = fixture.sign_in(EMAIL, &password).await.status == 200;
+        assert_eq!(
+            (old, fixture.sign_in(EMAIL, &new).await.status == 200),
+            (!is_changed, is_changed),
+            "{case}"
+        );
+        // Good once, in whichever process.
+        assert_eq!(by_code(&fixture, "recovery", EMAIL, &code).await.status == 200, !is_verified, "{case}");
+        assert_eq!(by_code(&fixture, "recovery", EMAIL, &code).await.code(), "otp_expired", "{case}");
+        (verified_in, changed_in) =
+            (verified_in + u64::from(is_verified), changed_in + u64::from(is_changed));
+        if is_changed {
+            password = new;
+        }
+        fixture.database.close().await;
+    }
+    println!("{rounds} kills within {whole:?}: {verified_in} codes used, {changed_in} passwords changed");
+    assert!(changed_in > 0 && changed_in < rounds, "the kills were all on one side");
+}
+
 async fn ask(fixture: &Fixture, token: &str, path: &str, body: Value) -> common::Reply {
     fixture.call("POST", &format!("/factors{path}"), Some(token), body).await
 }
@@ -182,7 +291,9 @@ async fn a_kill_in_the_middle_of_recovery_codes_leaves_none_good_twice() {
     let (rounds, mut acknowledged, mut used) = (kills().1, 0, 0);
     for round in 0..rounds {
         let fixture = open(path.clone(), &key).await;
-        let told = ask(&fixture, &token, "/recovery-codes", json!({})).await;
+        let has_some = fixture.count("SELECT count(*) FROM auth_mfa_recovery_codes").await > 0;
+        let new = if has_some { "/recovery-codes/regenerate" } else { "/recovery-codes" };
+        let told = ask(&fixture, &token, new, json!({})).await;
         let codes: Vec<String> = serde_json::from_value(told.json["codes"].clone()).unwrap();
         let before = fixture.count(RECORDS).await;
         fixture.database.close().await;

@@ -210,7 +210,7 @@ async fn a_recovery_code_that_is_dropped_at_any_poll_is_used_once() {
         let client = fixture.client();
         if codes.is_empty() {
             let raised = person.raise(&fixture, &Person::sign_in(&fixture).await).await;
-            codes = fixture.auth.generate_recovery_codes(&raised, &client).await.unwrap();
+            codes = fixture.auth.generate_recovery_codes(&raised, &client).await.unwrap().codes;
         }
         let (who, code) = (Person::sign_in(&fixture).await, codes.pop().unwrap());
         let records = recorded(&fixture, "recovery_code_used").await;

@@ -161,11 +161,12 @@ impl Factor {
         let seed = data_encoding::BASE32_NOPAD.decode(self.seed.as_bytes()).unwrap();
         let now = fixture.now().as_seconds();
         assert_eq!(totp::by_key(&seed, now), totp::code_at(&self.seed, now));
-        let bare: Vec<String> = self.codes.iter().map(|code| code.replace('-', "")).collect();
+        let grouped = |code: &String| [&code[..4], &code[4..8], &code[8..12], &code[12..]].join("-");
         let mut secrets = vec![seed.clone(), self.seed.clone().into_bytes()];
         secrets.extend(self.codes.iter().map(|code| code.clone().into_bytes()));
-        secrets.extend(bare.iter().map(|code| code.clone().into_bytes()));
-        secrets.extend(bare.iter().map(|code| data_encoding::BASE32_NOPAD.decode(code.as_bytes()).unwrap()));
+        secrets.extend(self.codes.iter().map(|code| grouped(code).into_bytes()));
+        let bytes = |code: &String| data_encoding::BASE32_NOPAD.decode(code.as_bytes()).unwrap();
+        secrets.extend(self.codes.iter().map(bytes));
         let hashes: Vec<Vec<u8>> =
             secrets.iter().map(|secret| digest::digest(&digest::SHA256, secret).as_ref().to_vec()).collect();
         secrets.extend(hashes);

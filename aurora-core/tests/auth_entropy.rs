@@ -116,7 +116,7 @@ async fn asks(fixture: &Fixture) -> Vec<Ask> {
             Some(&hal.access()),
             json!({ "challenge_id": asked.json["id"], "code": totp }),
         ),
-        ask("/factors/recovery-codes", Some(&gus), json!({})),
+        ask("/factors/recovery-codes/regenerate", Some(&gus), json!({})),
         ask("/factors/recovery-codes/verify", Some(&ida.access()), json!({ "code": recovery })),
     ];
     let put = |body| Ask { method: "PUT", path: "/user".to_owned(), token: Some(ann.clone()), body };

@@ -110,7 +110,10 @@ async fn add(fixture: &Fixture, token: &str, name: &str) -> (String, String, Rep
 }
 
 async fn generate(fixture: &Fixture, token: &str) -> Vec<String> {
-    let reply = post(fixture, "/factors/recovery-codes", token, json!({})).await;
+    made(&post(fixture, "/factors/recovery-codes", token, json!({})).await)
+}
+
+fn made(reply: &Reply) -> Vec<String> {
     assert_eq!(reply.status, 200, "{}", reply.text);
     let codes = reply.json["codes"].as_array().unwrap();
     codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect()
@@ -534,7 +537,7 @@ async fn address_and_password_want_the_second_factor() {
     }
     assert_eq!(fixture.sign_in("ann@example.com", PASSWORD).await.status, 200, "the password is what it was");
     let raised = recover(&fixture, &recovered.access(), &codes[0]).await;
-    assert_eq!(methods(&raised.access()), ["recovery_code", "otp"]);
+    assert_eq!(methods(&raised.access()), ["mfa/recovery_code", "otp"]);
     let changed = put(&fixture, &raised.access(), json!({ "password": "another long battery" })).await;
     assert_eq!(changed.status, 200, "{}", changed.text);
     assert_eq!(changed.json["factors"][0]["status"], "verified", "the factor stays");
@@ -588,7 +591,7 @@ async fn recovery_codes_are_good_once() {
     there.advance(30);
     let codes = generate(&here, &ann.token).await;
     assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), 10);
-    assert!(codes.iter().all(|code| code.len() == 19 && code.split('-').all(|group| group.len() == 4)));
+    assert!(codes.iter().all(|code| code.len() == 16), "sixteen characters of five bits: {codes:?}");
     let weak = here.sign_in("ann@example.com", PASSWORD).await;
     let mut crowd = tokio::task::JoinSet::new();
     for number in 0..20 {
@@ -609,27 +612,102 @@ async fn recovery_codes_are_good_once() {
     let raised = good.pop().unwrap();
     assert_eq!(
         (&claims(&raised.access())["aal"], methods(&raised.access())),
-        (&json!("aal2"), vec!["recovery_code".into(), "password".into()])
+        (&json!("aal2"), vec!["mfa/recovery_code".into(), "password".into()])
     );
     let used = here.audit().await.into_iter().find(|row| row.action == "recovery_code_used").unwrap();
     assert_eq!(used.payload["left"], "9");
     // Another user's code is none, in whatever spelling; one's own is typed as people do.
     let bob = with_factor(&here, "bob@example.com").await;
     refused(&recover(&here, &bob.token, &codes[1]).await, 422, "mfa_verification_failed");
-    let typed = codes[1].to_lowercase().replace('-', " ");
+    let lower = codes[1].to_lowercase();
+    let typed = format!("{} {}-{} {}", &lower[..4], &lower[4..8], &lower[8..12], &lower[12..]);
     let raised = recover(&here, &raised.access(), &typed).await;
     assert_eq!(raised.status, 200, "{}", raised.text);
     // New ones stand in for the old; making them wants a factor of the last ten minutes.
-    let next = generate(&here, &raised.access()).await;
+    let again = "/factors/recovery-codes/regenerate";
+    let next = made(&post(&here, again, &raised.access(), json!({})).await);
     refused(&recover(&here, &raised.access(), &codes[2]).await, 422, "mfa_verification_failed");
     here.advance(601);
-    let stale = post(&here, "/factors/recovery-codes", &raised.access(), json!({})).await;
+    let stale = post(&here, again, &raised.access(), json!({})).await;
     refused(&stale, 403, "insufficient_aal");
     assert_eq!(stale.json["step_up"], json!({ "aal": "aal2", "max_age": 600 }));
     assert_eq!(recover(&here, &raised.access(), &next[0]).await.status, 200);
     for text in ["", "x", &"A".repeat(100_000)] {
         assert!(matches!(recover(&here, &raised.access(), text).await.status.as_u16(), 400 | 422));
     }
+}
+
+/// What the official client asks of recovery codes beside making and using them.
+#[tokio::test]
+async fn recovery_codes_are_counted_made_again_and_removed() {
+    let fixture = fixture().await;
+    let ann = with_factor(&fixture, "ann@example.com").await;
+    let bob = with_factor(&fixture, "bob@example.com").await;
+    let (path, again) = ("/factors/recovery-codes", "/factors/recovery-codes/regenerate");
+    let status = async |token: &str| fixture.call("GET", path, Some(token), Value::Null).await;
+    let remove = async |token: &str| fixture.call("DELETE", path, Some(token), Value::Null).await;
+    for none in [
+        status(&ann.token).await,
+        post(&fixture, again, &ann.token, json!({})).await,
+        remove(&ann.token).await,
+    ] {
+        refused(&none, 404, "mfa_factor_not_found");
+    }
+
+    let first = post(&fixture, path, &ann.token, json!({ "friendly_name": "on paper" })).await;
+    let (id, codes) = (first.json["id"].clone(), made(&first));
+    assert_eq!((&first.json["type"], &first.json["total"]), (&json!("recovery_code"), &json!(10)));
+    let is_bare = |code: &String| code.len() == 16 && code.chars().all(|c| c.is_ascii_alphanumeric());
+    assert!(codes.len() == 10 && codes.iter().all(is_bare), "{codes:?}");
+    // Another session may ask how many there are, at the first level, and for no more.
+    let weak = fixture.sign_in("ann@example.com", PASSWORD).await.access();
+    let told = status(&weak).await;
+    let of_ann = |left: u32| json!({ "id": id, "type": "recovery_code", "total": 10, "remaining": left });
+    assert_eq!((told.status.as_u16(), &told.json), (200, &of_ann(10)));
+    refused(&status(&bob.token).await, 404, "mfa_factor_not_found");
+    refused(&post(&fixture, again, &weak, json!({})).await, 403, "insufficient_aal");
+    refused(&remove(&weak).await, 422, "insufficient_aal");
+    refused(&post(&fixture, path, &ann.token, json!({})).await, 422, "mfa_verified_factor_exists");
+    assert_eq!(status(&weak).await.json, of_ann(10), "what was refused changed nothing");
+
+    let second = post(&fixture, again, &ann.token, json!({})).await;
+    assert_eq!(second.json["id"], id);
+    refused(&recover(&fixture, &weak, &codes[0]).await, 422, "mfa_verification_failed");
+    let codes = made(&second);
+    let raised = recover(&fixture, &weak, &codes[0]).await.access();
+    assert_eq!(status(&raised).await.json, of_ann(9));
+    let bobs = post(&fixture, path, &bob.token, json!({})).await;
+    assert_ne!(bobs.json["id"], id);
+    assert_eq!(remove(&raised).await.json, json!({ "id": id }));
+    refused(&status(&raised).await, 404, "mfa_factor_not_found");
+    refused(&recover(&fixture, &raised, &codes[1]).await, 422, "mfa_verification_failed");
+    assert_eq!(status(&bob.token).await.json["remaining"], 10, "another's stay");
+    assert_eq!(
+        fixture.user(&raised).await.json["factors"][0]["id"],
+        ann.factor.as_str(),
+        "so does the factor"
+    );
+
+    let records: Vec<_> = fixture.audit().await.into_iter().filter(|row| row.actor == ann.id).collect();
+    let made: Vec<_> = records.iter().filter(|row| row.action == "recovery_codes_generated").collect();
+    assert_eq!(made.iter().map(|row| &row.payload["instead_of"]).collect::<Vec<_>>(), ["0", "10"]);
+    let removed = records.iter().find(|row| row.action == "recovery_codes_removed").unwrap();
+    assert_eq!((&removed.payload["left"], removed.kind.as_str()), (&json!("9"), "security"));
+    assert_eq!(removed.target.as_deref(), Some(ann.id.as_str()));
+    let denied = records.iter().filter(|row| row.action == "factor_refused");
+    let reasons: Vec<&str> = denied.map(|row| row.payload["reason"].as_str().unwrap()).collect();
+    assert_eq!(
+        reasons,
+        [
+            "no recovery codes",
+            "no recovery codes",
+            "needs a fresh factor",
+            "needs aal2",
+            "recovery codes exist",
+            "wrong recovery code",
+            "wrong recovery code",
+        ]
+    );
 }
 
 /// asvs(V6.5.6): a lost factor goes, and what it raised with it.

@@ -154,7 +154,8 @@ async fn factors(fixture: &Fixture) -> Vec<String> {
     let key = data_encoding::BASE32_NOPAD.decode(seed.as_bytes()).unwrap();
     let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut secrets = vec![seed.to_owned(), hex, format!("{key:?}"), raised.refresh()];
-    secrets.extend(codes.iter().map(|code| code.replace('-', "")));
+    let grouped = |code: &String| [&code[..4], &code[4..8], &code[8..12], &code[12..]].join("-");
+    secrets.extend(codes.iter().map(grouped));
     secrets.extend(codes);
     secrets
 }

@@ -798,7 +798,7 @@ async fn what_is_switched_off_says_so() {
             None,
             Value::Null,
             400,
-            "provider_disabled",
+            "validation_failed",
             PROVIDER,
         ),
     ] {
@@ -810,7 +810,7 @@ async fn what_is_switched_off_says_so() {
     let plain = Request::get("/auth/v1/authorize?provider=github&redirect_to=https://evil.example.com");
     let reply = fixture.send(plain.body(Vec::new()).unwrap(), "192.0.2.1").await;
     assert_eq!((reply.status.as_u16(), reply.headers.get("location")), (400, None), "{}", reply.text);
-    assert_eq!(reply.headers["x-sb-error-code"], "provider_disabled");
+    assert_eq!(reply.headers["x-sb-error-code"], "validation_failed");
 }
 
 /// As Supabase's server answers; it asks no switch at `/verify`, where no code was sent to any number.

@@ -489,6 +489,8 @@ fn routes_are_listed_with_what_stands_before_them() {
         ("POST /factors/{id}/verify", "aal2 if enrolled"),
         ("DELETE /factors/{id}", "aal2 if enrolled"),
         ("POST /factors/recovery-codes", "aal2 within 600 s"),
+        ("POST /factors/recovery-codes/regenerate", "aal2 within 600 s"),
+        ("DELETE /factors/recovery-codes", "aal2"),
     ];
     assert_eq!(asking, wanted.map(|(route, factor)| (route.to_owned(), factor.to_owned())).into());
     assert!(table.contains("aal2 within 600 s"), "{table}");

@@ -146,7 +146,7 @@ test('recovery codes stand in for the app, each once', async () => {
   assert.equal(raised.status, 200, raised.text);
   const { error } = await supabase.auth.setSession(raised.json);
   assert.equal(error, null);
-  assert.deepEqual(await levels(supabase), ['aal2', 'aal2', ['recovery_code', 'password']]);
+  assert.deepEqual(await levels(supabase), ['aal2', 'aal2', ['mfa/recovery_code', 'password']]);
   assert.equal((await supabase.auth.updateUser({ password: password() })).error, null);
   assert.equal((await use(raised.json.access_token)).status, 422);
 });

@@ -97,7 +97,7 @@ test('signInWithOAuth makes a link that leads to no provider', async () => {
   const response = await fetch(link, { redirect: 'manual' });
   const body = await response.json();
   assert.deepEqual([response.status, response.headers.get('location')], [400, null]);
-  assert.deepEqual([body.error_code, body.msg], ['provider_disabled', 'Unsupported provider: provider is not enabled']);
+  assert.deepEqual([body.error_code, body.msg], ['validation_failed', 'Unsupported provider: provider is not enabled']);
 });
 
 test('signInWithIdToken, signInWithSSO and signInWithWeb3 are switched off', async () => {
@@ -240,30 +240,53 @@ test('signInWithPassword tells of a password that nobody could choose today', as
   assert.equal(told.weakPassword, undefined);
 });
 
-test('mfa.recoveryCodes, which the client calls an experiment: generate and verify', async () => {
-  const open = () =>
-    createClient(url, 'sb_publishable_quickstart', {
+test('mfa.recoveryCodes, which the client calls an experiment: getStatus, generate, verify, regenerate, unenroll', async () => {
+  const ann = await person('codes');
+  const open = async () => {
+    const supabase = createClient(url, 'sb_publishable_quickstart', {
       auth: { ...auth, experimental: { recoveryCodes: true } },
       realtime: { transport: ws },
     });
-  const ann = await person('codes');
-  const first = open();
-  assert.equal((await first.auth.signInWithPassword(ann)).error, null);
+    assert.equal((await supabase.auth.signInWithPassword(ann)).error, null);
+    return supabase;
+  };
+  const codes = (supabase) => supabase.auth.mfa.recoveryCodes;
+  const refused = async (answer, ...wanted) => assert.deepEqual(told(await answer).slice(0, 2), wanted);
+  const level = async (supabase) => {
+    const { data } = await supabase.auth.mfa.getAuthenticatorAssuranceLevel();
+    return [data.currentLevel, data.currentAuthenticationMethods[0].method];
+  };
+  const first = await open();
+  await refused(codes(first).getStatus(), 404, 'mfa_factor_not_found');
+  for (const method of ['generate', 'regenerate']) await refused(codes(first)[method](), 403, 'insufficient_aal');
+  await refused(codes(first).unenroll(), 422, 'insufficient_aal');
   const enrolled = await first.auth.mfa.enroll({ factorType: 'totp', friendlyName: 'phone' });
   assert.equal(enrolled.error, null);
   const factor = { factorId: enrolled.data.id, code: await new Authenticator(enrolled.data.totp.secret).next() };
   assert.equal((await first.auth.mfa.challengeAndVerify(factor)).error, null);
-  const made = await first.auth.mfa.recoveryCodes.generate();
+  await refused(codes(first).regenerate(), 404, 'mfa_factor_not_found');
+  const made = await codes(first).generate({ friendlyName: 'Backup codes' });
   assert.equal(made.error, null);
-  assert.equal(new Set(made.data.codes).size, 10);
-  const second = open();
-  assert.equal((await second.auth.signInWithPassword(ann)).error, null);
-  const [code] = made.data.codes;
-  assert.equal((await second.auth.mfa.recoveryCodes.verify({ code: code.toLowerCase() })).error, null);
-  const { data } = await second.auth.mfa.getAuthenticatorAssuranceLevel();
-  assert.deepEqual([data.currentLevel, data.currentAuthenticationMethods[0].method], ['aal2', 'recovery_code']);
-  const again = await second.auth.mfa.recoveryCodes.verify({ code });
-  assert.deepEqual([again.error.status, again.error.code], [422, 'mfa_verification_failed']);
+  const { id } = made.data;
+  assert.deepEqual([made.data.type, made.data.total, new Set(made.data.codes).size], ['recovery_code', 10, 10]);
+  // As the client's own example shows them.
+  for (const code of made.data.codes) assert.match(code.match(/.{1,4}/g).join('-'), /^(\w{4}-){3}\w{4}$/);
+  await refused(codes(first).generate(), 422, 'mfa_verified_factor_exists');
+  const renewed = await codes(first).regenerate();
+  assert.deepEqual([renewed.error, renewed.data.id, renewed.data.total], [null, id, 10]);
+
+  const second = await open();
+  assert.deepEqual((await codes(second).getStatus()).data, { id, type: 'recovery_code', total: 10, remaining: 10 });
+  await refused(codes(second).verify({ code: made.data.codes[0] }), 422, 'mfa_verification_failed');
+  const typed = renewed.data.codes[0].match(/.{1,4}/g).join('-').toLowerCase();
+  assert.equal((await codes(second).verify({ code: typed })).error, null);
+  assert.deepEqual(await level(second), ['aal2', 'mfa/recovery_code']);
+  await refused(codes(second).verify({ code: typed }), 422, 'mfa_verification_failed');
+  assert.equal((await codes(second).getStatus()).data.remaining, 9);
+  assert.deepEqual((await codes(second).unenroll()).data, { id });
+  await refused(codes(second).unenroll(), 404, 'mfa_factor_not_found');
+  await refused(codes(second).verify({ code: renewed.data.codes[1] }), 422, 'mfa_verification_failed');
+  assert.equal((await second.auth.mfa.listFactors()).data.totp.length, 1, 'the app stays');
 });
 
 test('what is not served at all answers as an error that the client understands', async () => {

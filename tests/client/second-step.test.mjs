@@ -29,7 +29,7 @@ test('where the sign-in or the code was some time ago, it is asked for again', a
   await heading(page, 'Your recovery codes').waitFor();
   await press(page, 'I have kept them');
 
-  await later('/auth/v1/factors/recovery-codes', 403, 'insufficient_aal');
+  await later('/auth/v1/factors/recovery-codes/regenerate', 403, 'insufficient_aal');
   await press(page, 'Make new recovery codes');
   await page.getByRole('dialog').getByRole('button', { name: 'Make new ones' }).click();
   await page.getByLabel('Code that the app shows').fill(await app.next());

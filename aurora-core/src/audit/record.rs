@@ -120,6 +120,8 @@ impl Action {
     pub const FACTOR_REFUSED: Self = Self(Cow::Borrowed("factor_refused"));
     /// New recovery codes stand in for the old ones.
     pub const RECOVERY_CODES_GENERATED: Self = Self(Cow::Borrowed("recovery_codes_generated"));
+    /// A user removed their recovery codes.
+    pub const RECOVERY_CODES_REMOVED: Self = Self(Cow::Borrowed("recovery_codes_removed"));
     /// A recovery code was used up.
     pub const RECOVERY_CODE_USED: Self = Self(Cow::Borrowed("recovery_code_used"));
     /// A new key signs access tokens.

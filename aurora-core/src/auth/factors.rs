@@ -469,7 +469,7 @@ fn name_conflict(name: &str) -> Error {
     Error::new(Code::MfaFactorNameConflict, sentence)
 }
 
-fn no_factor() -> Error {
+pub(super) fn no_factor() -> Error {
     Error::new(Code::MfaFactorNotFound, "Factor not found")
 }
 

@@ -89,6 +89,7 @@ pub use hooks::{
 pub use one_time::{Challenge, ComeBack, VerifyType};
 pub use otp::{OtpWish, Resend};
 pub use press::Pressed;
+pub use recovery_codes::{NewRecoveryCodes, RecoveryCodes};
 pub use roles::{Granter, UserRole};
 pub use service::NewUser;
 pub use sign_in::Credentials;

@@ -1,38 +1,117 @@
 use data_encoding::BASE32_NOPAD;
+use http::StatusCode;
+use serde_json::json;
 
-use super::factors::{Stopped, asks_raised};
+use super::factors::{Stopped, asks_raised, no_factor};
 use super::verify_factor::Raised;
-use super::{Auth, IssuedSession, session_of};
+use super::{Auth, IssuedSession, session_of, user_of};
 use crate::audit::{Action, Actor};
 use crate::crypto::Purpose as KeyPurpose;
 use crate::env::random;
 use crate::load::{Bucket, address_key};
 use crate::session::{Client, Evidence};
 use crate::store::User;
-use crate::types::{Code, Error, Principal, Result, Secret, UserId};
+use crate::types::{Code, Error, FactorId, Principal, RECOVERY_CODE, Result, Secret, UserId};
 
+/// What they are called among the kinds of factors.
+const KIND: &str = "recovery_code";
 /// How many there are at once.
 const COUNT: usize = 10;
 /// 80 random bits each: sixteen characters of base32.
 const BYTES: usize = 10;
 
+/// A user's recovery codes, without the codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecoveryCodes {
+    /// The same for as long as the user is there.
+    pub id: FactorId,
+    /// How many there were when they were made.
+    pub total: usize,
+    /// How many were not used yet.
+    pub remaining: usize,
+}
+
+impl RecoveryCodes {
+    /// The codes' state in Supabase's shape.
+    pub fn to_json(&self) -> String {
+        json!({ "id": self.id, "type": KIND, "total": self.total, "remaining": self.remaining }).to_string()
+    }
+}
+
+/// Recovery codes that were made. This is the one time that they are told.
+#[derive(Clone, Debug)]
+pub struct NewRecoveryCodes {
+    /// The same as of those before.
+    pub id: FactorId,
+    /// As a person writes them down: `ABCD-EFGH-IJKL-MNOP`.
+    pub codes: Vec<Secret>,
+}
+
+impl NewRecoveryCodes {
+    /// The codes in Supabase's shape, without separators. Holds them.
+    pub fn to_json(&self) -> String {
+        let codes: Vec<String> = self.codes.iter().map(|code| code.expose().replace('-', "")).collect();
+        json!({ "id": self.id, "type": KIND, "total": codes.len(), "codes": codes }).to_string()
+    }
+}
+
+/// Whether there may be recovery codes, or have to be some.
+#[derive(Clone, Copy)]
+enum Making {
+    First,
+    Again,
+}
+
 impl Auth {
-    /// Makes ten recovery codes, instead of all there were. This is the one time that they are told.
+    /// How many recovery codes a user has left. [`Code::MfaFactorNotFound`] if there is none: none were made, or all
+    /// were used.
+    pub async fn recovery_codes(&self, principal: &Principal, client: &Client) -> Result<RecoveryCodes> {
+        self.0.limiter.check(Bucket::Factor, &address_key(client.address()))?;
+        let user = user_of(principal)?;
+        let left = self.database().read().await?.recovery_codes(user).await?;
+        let remaining = usize::try_from(left).ok().filter(|left| *left > 0).ok_or_else(no_factor)?;
+        Ok(RecoveryCodes { id: self.recovery_id(user), total: COUNT, remaining })
+    }
+
+    /// Makes ten recovery codes.
     ///
     /// They open what a second factor opens, so a first one alone does not make them: the session has to be of level
     /// `aal2`, by a factor that was used within [`config::Tokens::recent_sign_in`](crate::config::Tokens), else
-    /// [`Code::InsufficientAal`].
+    /// [`Code::InsufficientAal`]. [`Code::MfaVerifiedFactorExists`] if there are some.
     pub async fn generate_recovery_codes(
         &self,
         principal: &Principal,
         client: &Client,
-    ) -> Result<Vec<Secret>> {
+    ) -> Result<NewRecoveryCodes> {
+        self.make_recovery_codes(principal, Making::First, client).await
+    }
+
+    /// The same, instead of all that are left. [`Code::MfaFactorNotFound`] if none are.
+    pub async fn regenerate_recovery_codes(
+        &self,
+        principal: &Principal,
+        client: &Client,
+    ) -> Result<NewRecoveryCodes> {
+        self.make_recovery_codes(principal, Making::Again, client).await
+    }
+
+    async fn make_recovery_codes(
+        &self,
+        principal: &Principal,
+        making: Making,
+        client: &Client,
+    ) -> Result<NewRecoveryCodes> {
         self.0.limiter.check(Bucket::Factor, &address_key(client.address()))?;
-        let generated = self.generate(principal, client).await;
+        let generated = self.generate(principal, making, client).await;
         self.told(generated, principal, None, client).await
     }
 
-    async fn generate(&self, principal: &Principal, client: &Client) -> Result<Vec<Secret>, Stopped> {
+    async fn generate(
+        &self,
+        principal: &Principal,
+        making: Making,
+        client: &Client,
+    ) -> Result<NewRecoveryCodes, Stopped> {
         let now = self.now();
         let mut transaction = self.database().begin().await?;
         let (user, session) = self.present(&mut *transaction, principal).await?;
@@ -42,6 +121,16 @@ impl Auth {
             let sentence = "Recovery codes want a second factor that was verified just now";
             let denial = Error::new(Code::InsufficientAal, sentence).with_max_age(recent.as_secs());
             return Err(Stopped::Denied("needs a fresh factor", denial));
+        }
+        let left = transaction.recovery_codes(user.id).await?;
+        match making {
+            Making::First if left > 0 => {
+                let sentence = "There are recovery codes already, regenerate them to replace them";
+                let denial = Error::new(Code::MfaVerifiedFactorExists, sentence);
+                return Err(Stopped::Denied("recovery codes exist", denial));
+            }
+            Making::Again if left == 0 => return Err(Stopped::Denied("no recovery codes", no_factor())),
+            Making::First | Making::Again => {}
         }
         let mut codes = Vec::new();
         for _ in 0..COUNT {
@@ -53,9 +142,42 @@ impl Auth {
         transaction.put_recovery_codes(user.id, &hashes, now).await?;
         let record =
             self.record(Actor::User(user.id), Action::RECOVERY_CODES_GENERATED, client).target(user.id);
-        self.0.audit.write(&mut *transaction, record.with("count", COUNT)).await?;
+        let record = record.with("count", COUNT).with("instead_of", left);
+        self.0.audit.write(&mut *transaction, record).await?;
         transaction.commit().await?;
-        Ok(codes)
+        Ok(NewRecoveryCodes { id: self.recovery_id(user.id), codes })
+    }
+
+    /// Removes a user's recovery codes, in a session of level `aal2` ([`Code::InsufficientAal`]).
+    /// [`Code::MfaFactorNotFound`] if there is none. Answers what they went by.
+    pub async fn remove_recovery_codes(&self, principal: &Principal, client: &Client) -> Result<FactorId> {
+        self.0.limiter.check(Bucket::Factor, &address_key(client.address()))?;
+        let removed = self.without_recovery_codes(principal, client).await;
+        self.told(removed, principal, None, client).await
+    }
+
+    async fn without_recovery_codes(
+        &self,
+        principal: &Principal,
+        client: &Client,
+    ) -> Result<FactorId, Stopped> {
+        let mut transaction = self.database().begin().await?;
+        let (user, session) = self.present(&mut *transaction, principal).await?;
+        if !asks_raised(principal, &session) {
+            let denial = Error::new(Code::InsufficientAal, "AAL2 required to unenroll recovery codes")
+                .with_status(StatusCode::UNPROCESSABLE_ENTITY);
+            return Err(Stopped::Denied("needs aal2", denial));
+        }
+        let left = transaction.recovery_codes(user.id).await?;
+        if left == 0 {
+            return Err(Stopped::Denied("no recovery codes", no_factor()));
+        }
+        transaction.put_recovery_codes(user.id, &[], self.now()).await?;
+        let record =
+            self.record(Actor::User(user.id), Action::RECOVERY_CODES_REMOVED, client).target(user.id);
+        self.0.audit.write(&mut *transaction, record.with("left", left)).await?;
+        transaction.commit().await?;
+        Ok(self.recovery_id(user.id))
     }
 
     /// Uses a recovery code up, instead of a code of a factor: the session behind `principal` rises to `aal2`, as by
@@ -94,12 +216,12 @@ impl Auth {
         }
         session.authenticated_at = self.now();
         let (secret, ended) =
-            self.raise(&mut *transaction, &user, &mut session, ("recovery_code", None)).await?;
+            self.raise(&mut *transaction, &user, &mut session, (RECOVERY_CODE, None)).await?;
         let left = transaction.recovery_codes(user.id).await?;
         let record = self.record(Actor::User(user.id), Action::RECOVERY_CODE_USED, client).target(user.id);
         let record = record.with("left", left).with("sessions_ended", ended.len());
         self.0.audit.write(&mut *transaction, record).await?;
-        let more = self.claims_of_raised(&mut *transaction, &user, &session, "recovery_code").await?;
+        let more = self.claims_of_raised(&mut *transaction, &user, &session, RECOVERY_CODE).await?;
         transaction.commit().await?;
         Ok(Raised { user, session, secret, ended, more })
     }
@@ -116,6 +238,15 @@ impl Auth {
             }
             _ => Ok(false),
         }
+    }
+
+    /// What stands for all of a user's codes, where a factor has its id: nothing of it is stored.
+    fn recovery_id(&self, user: UserId) -> FactorId {
+        let keyring = &self.0.sessions.parts().keyring;
+        let hash = keyring.mac(KeyPurpose::Credential, "recovery codes of", &[user.as_bytes()]);
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(hash).for_each(|(byte, from)| *byte = from);
+        FactorId::from_random(bytes)
     }
 
     /// Bound to the user: two users' codes have nothing equal.

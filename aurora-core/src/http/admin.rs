@@ -125,7 +125,7 @@ impl Http {
                 self.record_service(key, ApiScope::Auth, path, from, client.request()).await
             }
             Presented::Key(..) => Err(self.refuse_admin(None, head, client).await),
-            Presented::Token(token) => {
+            Presented::Token(token, _) => {
                 let principal = self.auth().sessions().admit(token).await?;
                 Err(self.refuse_admin(Some(&principal), head, client).await)
             }

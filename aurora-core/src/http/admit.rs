@@ -6,13 +6,14 @@ use http::header::{AUTHORIZATION, HeaderMap};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use super::client_keys::APIKEY;
 use super::csrf::Effect;
 use super::reason::Reasons;
 use super::render::{ApiVersion, render};
 use super::{Current, Http, Peer};
 use crate::load::client_address;
 use crate::observe::request_id;
-use crate::session::ApiScope;
+use crate::session::{ApiScope, Fingerprint};
 use crate::types::{Code, Error, Principal, RequestId, Result, Role, SessionId, Timestamp, UserId};
 use crate::verify::bearer::{bearer, unauthorized};
 
@@ -61,14 +62,14 @@ impl Admitted {
     }
 
     /// The signed-in user and their session, with the claims of their token read as `C`.
-    pub fn current<C: DeserializeOwned>(&self) -> Result<Current<C>> {
+    pub fn current<C: DeserializeOwned + 'static>(&self) -> Result<Current<C>> {
         Current::of(&self.principal)
     }
 
     /// As [`current`](Self::current), if a second factor was used within `max_age`; else
     /// [`Code::InsufficientAal`], whose `step_up` tells a front end what to ask for. By the token alone: after a new
     /// verification the new token says so.
-    pub fn fresh<C: DeserializeOwned>(&self, max_age: Duration) -> Result<Current<C>> {
+    pub fn fresh<C: DeserializeOwned + 'static>(&self, max_age: Duration) -> Result<Current<C>> {
         let current = self.current()?;
         match self.principal.factor_used_at() {
             Some(used) if self.at.since(used) <= max_age => Ok(current),
@@ -126,7 +127,7 @@ pub(super) enum Presented<'a> {
     /// An application key that is ours: its role and its text.
     Key(Role, &'a str),
     /// A bearer token that is no key.
-    Token(&'a str),
+    Token(&'a str, Fingerprint),
 }
 
 impl Http {
@@ -137,23 +138,29 @@ impl Http {
     /// Two `Authorization` headers: 400. A service key is recorded, once per key, address and minute,
     /// before it opens anything.
     pub async fn admit(&self, head: &Parts, peer: Peer) -> Result<Admitted, Rejection> {
+        // What few requests need stands in boxes, so that all others do not carry it.
         let (version, reasons) = (ApiVersion::of(&head.headers), self.reasons());
         let address = self.client_address(peer, &head.headers);
         let request = self.id_of(head, peer);
         let admitted = async {
             self.check_host(&head.uri, &head.headers)?;
-            self.look_at_keys(head, address, request).await?;
+            if self.shows_keys(&head.headers) {
+                Box::pin(self.look_at_keys(head, address, request)).await?;
+            }
             // The origin is asked for where a cookie says who asks: on anything else a foreign page cannot ride.
             match self.presented(&head.headers)? {
                 Presented::Nothing | Presented::Key(Role::Anon | Role::Authenticated, _) => {
-                    let found = self.by_cookie(head, Effect::of(&head.method)).await.map_err(unauthorized)?;
-                    Ok(found.unwrap_or_else(Principal::anonymous))
+                    let found = Box::pin(self.by_cookie(head, Effect::of(&head.method))).await;
+                    Ok(found.map_err(unauthorized)?.unwrap_or_else(Principal::anonymous))
                 }
                 Presented::Key(Role::Service, key) => {
-                    self.record_service(key, ApiScope::Data, head.uri.path(), address, request).await?;
+                    let path = head.uri.path();
+                    Box::pin(self.record_service(key, ApiScope::Data, path, address, request)).await?;
                     Ok(Principal::service())
                 }
-                Presented::Token(token) => self.auth().sessions().admit(token).await.map_err(unauthorized),
+                Presented::Token(token, fingerprint) => {
+                    self.auth().sessions().admit_as(token, &fingerprint).await.map_err(unauthorized)
+                }
             }
         };
         match admitted.await {
@@ -162,7 +169,7 @@ impl Http {
                 Ok(Admitted { principal, request, address, at, version, reasons })
             }
             Err(error) => {
-                let error = self.refuse_host_cookie(head, address, request, error).await;
+                let error = Box::pin(self.refuse_host_cookie(head, address, request, error)).await;
                 Err(Rejection { error, request, version, reasons })
             }
         }
@@ -187,7 +194,7 @@ impl Http {
     /// The id in these headers, or a fresh one.
     pub(super) fn written_id(&self, headers: &HeaderMap) -> RequestId {
         let entropy = &self.auth().sessions().parts().entropy;
-        request_id(headers, &**entropy).unwrap_or(RequestId::from_bytes([0; 16]))
+        request_id(headers, &self.request_ids().drawn(&**entropy)).unwrap_or(RequestId::from_bytes([0; 16]))
     }
 
     pub(super) fn client_address(&self, peer: Peer, headers: &HeaderMap) -> IpAddr {
@@ -196,17 +203,19 @@ impl Http {
 
     /// Reads `Authorization` and `apikey`. Where both are there, the former says who asks.
     pub(super) fn presented<'a>(&self, headers: &'a HeaderMap) -> Result<Presented<'a>> {
-        let key = match single(headers, "apikey")? {
+        let key = match single(headers, &APIKEY)? {
             Some(text) if self.has_keys() => {
-                Some((self.key_role(text, headers)?.ok_or_else(unknown_key)?, text))
+                let role = self.key_role(text, &Fingerprint::of(text), headers)?;
+                Some((role.ok_or_else(unknown_key)?, text))
             }
             _ => None,
         };
-        let Some(authorization) = single(headers, AUTHORIZATION.as_str())? else {
+        let Some(authorization) = single(headers, &AUTHORIZATION)? else {
             return Ok(key.map_or(Presented::Nothing, |(role, text)| Presented::Key(role, text)));
         };
         let token = bearer(authorization)?;
-        if let Some(role) = self.key_role(token, headers)? {
+        let fingerprint = Fingerprint::of(token);
+        if let Some(role) = self.key_role(token, &fingerprint, headers)? {
             return Ok(Presented::Key(role, token));
         }
         if token.starts_with("sb_") {
@@ -214,7 +223,7 @@ impl Http {
             // means as little as it does in `apikey`.
             return if self.has_keys() { Err(unknown_key()) } else { Ok(Presented::Nothing) };
         }
-        Ok(Presented::Token(token))
+        Ok(Presented::Token(token, fingerprint))
     }
 }
 

@@ -11,6 +11,7 @@ use super::csrf::Forgeries;
 use super::keys::Keys;
 use super::reason::Reasons;
 use super::render::{ApiVersion, empty_response, finish, render};
+use super::request_ids::RequestIds;
 use super::routes::{Match, ROUTES, find};
 use super::service_use::ServiceUses;
 use super::{Peer, Route, contain};
@@ -32,6 +33,7 @@ struct Inner {
     service_uses: ServiceUses,
     refusals: ServiceUses,
     forgeries: Forgeries,
+    request_ids: RequestIds,
 }
 
 impl fmt::Debug for Http {
@@ -49,8 +51,8 @@ impl Http {
         let (keys, cors) = (Keys::new(&auth.settings().api_keys), Cors::new(auth.settings()));
         let reasons = Reasons::of(auth.settings().profile);
         let (service_uses, refusals) = (ServiceUses::default(), ServiceUses::default());
-        let forgeries = Forgeries::default();
-        Self(Arc::new(Inner { auth, keys, cors, reasons, service_uses, refusals, forgeries }))
+        let (forgeries, request_ids) = (Forgeries::default(), RequestIds::default());
+        Self(Arc::new(Inner { auth, keys, cors, reasons, service_uses, refusals, forgeries, request_ids }))
     }
 
     /// Where our routes are mounted.
@@ -93,6 +95,10 @@ impl Http {
 
     pub(super) fn cors(&self) -> &Cors {
         &self.0.cors
+    }
+
+    pub(super) fn request_ids(&self) -> &RequestIds {
+        &self.0.request_ids
     }
 
     pub(super) fn forgeries(&self) -> &Forgeries {

@@ -3,18 +3,19 @@
 
 use std::net::IpAddr;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName, USER_AGENT};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::request::Parts;
 
 use super::Http;
 use super::admit::unknown_key;
-use crate::session::{ApiKeyKind, ApiScope};
+use crate::session::{ApiKeyKind, ApiScope, Fingerprint};
 use crate::types::{ApiKeyId, Code, Error, RequestId, Result, Role};
 
 /// What every key of Supabase's newer kinds begins with, and what a secret one does.
 const OPAQUE: &str = "sb_";
 const SECRET: &str = "sb_secret_";
+/// Where the official client names its application.
+pub(super) const APIKEY: HeaderName = HeaderName::from_static("apikey");
 /// A page cannot take it back, whatever it says of itself. Node.js sends `sec-fetch-mode`, but not this.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -30,7 +31,7 @@ fn in_browser() -> Error {
 
 /// The opaque keys that a request shows.
 fn opaque(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let apikey = headers.get_all("apikey").iter().filter_map(|value| value.to_str().ok());
+    let apikey = headers.get_all(APIKEY).iter().filter_map(|value| value.to_str().ok());
     let bearer = headers.get_all(AUTHORIZATION).iter().filter_map(|value| {
         let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -39,6 +40,19 @@ fn opaque(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 impl Http {
+    /// Whether there is anything to [look at](Self::look_at_keys).
+    pub(super) fn shows_keys(&self, headers: &HeaderMap) -> bool {
+        // By their bytes, and more than are ours: this is asked of every request.
+        let holds = |value: &HeaderValue| {
+            let text = value.as_bytes();
+            let token = text.iter().position(|byte| *byte == b' ').and_then(|space| text.get(space..));
+            [text, token.unwrap_or_default().trim_ascii_start()]
+                .iter()
+                .any(|text| text.starts_with(OPAQUE.as_bytes()))
+        };
+        headers.contains_key(APIKEY) || headers.get_all(AUTHORIZATION).iter().any(holds)
+    }
+
     /// Before anything is decided on a key: what is known of the opaque ones is not older than half a second. Notes
     /// their use, and records secret ones that are known and refused.
     pub(super) async fn look_at_keys(&self, head: &Parts, address: IpAddr, request: RequestId) -> Result<()> {
@@ -48,7 +62,8 @@ impl Http {
             if seen.replace(text) == Some(text) {
                 continue;
             }
-            let (ours, secret) = (self.keys().role(text).is_some(), text.starts_with(SECRET));
+            let (ours, secret) =
+                (self.keys().role(&Fingerprint::of(text)).is_some(), text.starts_with(SECRET));
             if !ours {
                 self.auth().sessions().api_keys().freshen().await?;
             }
@@ -75,11 +90,16 @@ impl Http {
     }
 
     /// The role that `text` is a key of; `None` for a text that is none.
-    pub(super) fn key_role(&self, text: &str, headers: &HeaderMap) -> Result<Option<Role>> {
+    pub(super) fn key_role(
+        &self,
+        text: &str,
+        fingerprint: &Fingerprint,
+        headers: &HeaderMap,
+    ) -> Result<Option<Role>> {
         if text.starts_with(SECRET) && is_browser(headers) {
             return Err(in_browser());
         }
-        if let Some(role) = self.keys().role(text) {
+        if let Some(role) = self.keys().role(fingerprint) {
             return Ok(Some(role));
         }
         if text.starts_with(OPAQUE) {
@@ -88,7 +108,7 @@ impl Http {
                 known => Ok(known.map(|known| known.kind.role())),
             };
         }
-        self.auth().sessions().client(text)
+        self.auth().sessions().client(text, fingerprint)
     }
 
     /// Whether there are keys: without any, `apikey` means nothing.
@@ -104,7 +124,12 @@ impl Http {
         scope: ApiScope,
         from: (&str, IpAddr, RequestId),
     ) -> Result<()> {
-        let known = self.auth().sessions().api_keys().find(key).filter(|_| self.keys().role(key).is_none());
+        let known = self
+            .auth()
+            .sessions()
+            .api_keys()
+            .find(key)
+            .filter(|_| self.keys().role(&Fingerprint::of(key)).is_none());
         let Some(known) = known.filter(|known| !known.scopes.contains(&scope)) else { return Ok(()) };
         self.record_refused(key, Some(known.id), "scope", from).await?;
         Err(Error::new(Code::NotAdmin, format!("This key does not have the scope `{}`", scope.as_str())))
@@ -118,8 +143,7 @@ impl Http {
         reason: &'static str,
         (path, address, request): (&str, IpAddr, RequestId),
     ) -> Result<()> {
-        let hash = digest(&SHA256, key.as_bytes());
-        let hash = hash.as_ref().try_into().map_err(Error::internal)?;
+        let hash = *Fingerprint::of(key).as_bytes();
         let now = self.auth().sessions().parts().clock.now();
         let write = self.auth().record_refused_key(id, reason, path, address, request);
         self.refusals().once((hash, address), now, write).await

@@ -30,7 +30,7 @@ impl Http {
     /// Refuses an answer in cookies where there are none, and to a page that is not the site's own: it would sign its
     /// visitor in as somebody else.
     pub(super) fn check_delivery(&self, head: &Parts) -> Result<()> {
-        match single(&head.headers, SESSION.as_str())? {
+        match single(&head.headers, &SESSION)? {
             None => Ok(()),
             Some("cookie") if self.in_cookies() => self.cors().check_change(&head.uri, &head.headers),
             Some("cookie") => Err(Error::new(Code::ValidationFailed, "Cookie sessions are switched off")),
@@ -101,7 +101,7 @@ impl Http {
             return Ok(None);
         }
         match self.presented(&head.headers)? {
-            Presented::Key(Role::Service, _) | Presented::Token(_) => Ok(None),
+            Presented::Key(Role::Service, _) | Presented::Token(..) => Ok(None),
             Presented::Nothing | Presented::Key(..) => cookies::read(&head.headers, name),
         }
     }
@@ -136,7 +136,7 @@ impl Http {
     /// The user behind a GET that all the same does something: the method alone asks a cookie for too little.
     pub(super) async fn signed_in_to_change(&self, head: &Parts) -> Result<Principal> {
         match self.presented(&head.headers)? {
-            Presented::Token(token) => self.auth().sessions().admit(token).await,
+            Presented::Token(token, _) => self.auth().sessions().admit(token).await,
             _ => self.by_cookie(head, Effect::Changes).await?.ok_or_else(no_bearer),
         }
     }

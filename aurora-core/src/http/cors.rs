@@ -149,8 +149,13 @@ fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
 
 /// Whether `host`, with or without a port, is a name of this machine that no one else can point elsewhere.
 fn is_loopback(host: &str) -> bool {
-    let Ok(authority) = host.parse::<Authority>() else { return false };
     let names = ["localhost", "127.0.0.1", "[::1]"];
+    let plain =
+        |rest: &str| rest.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
+    if names.iter().any(|name| host.strip_prefix(name).is_some_and(|rest| rest.is_empty() || plain(rest))) {
+        return true;
+    }
+    let Ok(authority) = host.parse::<Authority>() else { return false };
     !host.contains('@') && names.iter().any(|name| authority.host().eq_ignore_ascii_case(name))
 }
 

@@ -68,9 +68,14 @@ impl Http {
                 ok(json!({ "id": factor }).to_string())
             }
             Operation::GenerateRecoveryCodes => {
-                let codes = auth.generate_recovery_codes(&principal, client).await?;
-                let codes: Vec<&str> = codes.iter().map(Secret::expose).collect();
-                ok(json!({ "codes": codes }).to_string())
+                ok(auth.generate_recovery_codes(&principal, client).await?.to_json())
+            }
+            Operation::RegenerateRecoveryCodes => {
+                ok(auth.regenerate_recovery_codes(&principal, client).await?.to_json())
+            }
+            Operation::ReadRecoveryCodes => ok(auth.recovery_codes(&principal, client).await?.to_json()),
+            Operation::RemoveRecoveryCodes => {
+                ok(json!({ "id": auth.remove_recovery_codes(&principal, client).await? }).to_string())
             }
             Operation::VerifyRecoveryCode => {
                 let body: RecoveryBody = read_json(&head.headers, body)?;

@@ -82,7 +82,10 @@ impl Http {
             | Operation::ChallengeFactor
             | Operation::VerifyFactor
             | Operation::RemoveFactor
+            | Operation::ReadRecoveryCodes
             | Operation::GenerateRecoveryCodes
+            | Operation::RegenerateRecoveryCodes
+            | Operation::RemoveRecoveryCodes
             | Operation::VerifyRecoveryCode => {
                 self.factors(route.operation, segment, head, body, client).await
             }
@@ -105,7 +108,7 @@ impl Http {
     /// The user behind the request's token.
     pub(super) async fn signed_in(&self, head: &Parts) -> Result<Principal> {
         match self.presented(&head.headers)? {
-            Presented::Token(token) => self.auth().sessions().admit(token).await,
+            Presented::Token(token, _) => self.auth().sessions().admit(token).await,
             Presented::Nothing | Presented::Key(..) => {
                 self.by_cookie(head, Effect::of(&head.method)).await?.ok_or_else(no_bearer)
             }
@@ -143,7 +146,7 @@ impl Http {
             }
             Some("refresh_token") => self.refresh(head, body, client).await,
             Some("pkce") => self.exchange(head, body, client).await,
-            Some("id_token") => Err(switched_off(Operation::Authorize)),
+            Some("id_token") => Err(Error::new(Code::ProviderDisabled, NO_PROVIDER)),
             Some("web3") => Err(Error::new(Code::Web3ProviderDisabled, "Web3 provider is disabled")),
             _ => Err(Error::new(Code::ValidationFailed, "unsupported_grant_type")),
         }
@@ -170,7 +173,7 @@ impl Http {
             None | Some("") => Scope::default(),
             Some(scope) => scope.parse()?,
         };
-        let Presented::Token(token) = self.presented(&head.headers)? else {
+        let Presented::Token(token, _) = self.presented(&head.headers)? else {
             return self.sign_out_by_cookie(head, scope, client).await;
         };
         let sessions = self.auth().sessions();
@@ -193,13 +196,16 @@ pub(super) fn ok(json: String) -> Answer {
 }
 
 /// What is not here answers as Supabase does where it is switched off.
+const NO_PROVIDER: &str = "Unsupported provider: provider is not enabled";
+
 fn switched_off(operation: Operation) -> Error {
     match operation {
         Operation::SingleSignOn => Error::new(Code::SamlProviderDisabled, "SAML 2.0 is disabled"),
         Operation::LinkIdentity | Operation::UnlinkIdentity => {
             Error::new(Code::ManualLinkingDisabled, "Manual linking is disabled")
         }
-        _ => Error::new(Code::ProviderDisabled, "Unsupported provider: provider is not enabled"),
+        // As Supabase's server: a name that it does not know and one that is switched off are one mistake here.
+        _ => Error::new(Code::ValidationFailed, NO_PROVIDER),
     }
 }
 

@@ -42,8 +42,9 @@ pub struct HostRoute {
     pub body: usize,
 }
 
-/// The host's own routes, as it declares them for `aurora routes` and for the test that goes over them
-/// ([`testing::http::refuses_strangers`](crate::testing::http::refuses_strangers)).
+/// The host's own routes, as it declares them for `aurora routes` and for the tests that go over them
+/// ([`testing::http::undeclared`](crate::testing::http::undeclared),
+/// [`testing::http::refuses_strangers`](crate::testing::http::refuses_strangers)).
 ///
 /// Neither axum nor actix lists what a router holds, so this table is the host's word. It opens nothing and locks
 /// nothing: what was handed to `secure` is locked whether or not it stands here.

@@ -65,6 +65,7 @@ mod mailed;
 mod peer;
 mod phone;
 mod reason;
+mod request_ids;
 mod route_report;
 mod routes;
 mod service_use;

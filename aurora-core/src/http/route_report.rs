@@ -42,7 +42,8 @@ impl Route {
             | Operation::EnrollFactor
             | Operation::VerifyFactor
             | Operation::RemoveFactor => Some("aal2 if enrolled".to_owned()),
-            Operation::GenerateRecoveryCodes => {
+            Operation::RemoveRecoveryCodes => Some("aal2".to_owned()),
+            Operation::GenerateRecoveryCodes | Operation::RegenerateRecoveryCodes => {
                 Some(format!("aal2 within {} s", settings.tokens.recent_sign_in.as_secs()))
             }
             _ => None,
@@ -64,7 +65,10 @@ impl Route {
             | Operation::ChallengeFactor
             | Operation::VerifyFactor
             | Operation::RemoveFactor
+            | Operation::ReadRecoveryCodes
             | Operation::GenerateRecoveryCodes
+            | Operation::RegenerateRecoveryCodes
+            | Operation::RemoveRecoveryCodes
             | Operation::VerifyRecoveryCode => &[Bucket::Request, Bucket::Factor],
             _ => &[Bucket::Request],
         }

@@ -44,7 +44,10 @@ pub(super) enum Operation {
     ChallengeFactor,
     VerifyFactor,
     RemoveFactor,
+    ReadRecoveryCodes,
     GenerateRecoveryCodes,
+    RegenerateRecoveryCodes,
+    RemoveRecoveryCodes,
     VerifyRecoveryCode,
     ListFactors,
     DeleteFactor,
@@ -66,8 +69,8 @@ impl Route {
     pub fn needs_user(&self) -> bool {
         use Operation::{
             ChallengeFactor, CsrfToken, EndSession, EnrollFactor, GenerateRecoveryCodes, LinkIdentity,
-            ListSessions, ReadUser, Reauthenticate, RemoveFactor, SignOut, UnlinkIdentity, UpdateUser,
-            VerifyFactor, VerifyRecoveryCode,
+            ListSessions, ReadRecoveryCodes, ReadUser, Reauthenticate, RegenerateRecoveryCodes, RemoveFactor,
+            RemoveRecoveryCodes, SignOut, UnlinkIdentity, UpdateUser, VerifyFactor, VerifyRecoveryCode,
         };
         matches!(
             self.operation,
@@ -83,7 +86,10 @@ impl Route {
                 | ChallengeFactor
                 | VerifyFactor
                 | RemoveFactor
+                | ReadRecoveryCodes
                 | GenerateRecoveryCodes
+                | RegenerateRecoveryCodes
+                | RemoveRecoveryCodes
                 | VerifyRecoveryCode
                 | CsrfToken
         )
@@ -149,7 +155,10 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/mailbox.json", Operation::MailboxJson),
     route("POST", "/factors", Operation::EnrollFactor),
     // Before the factor of that name, which there is none of.
+    route("GET", "/factors/recovery-codes", Operation::ReadRecoveryCodes),
     route("POST", "/factors/recovery-codes", Operation::GenerateRecoveryCodes),
+    route("DELETE", "/factors/recovery-codes", Operation::RemoveRecoveryCodes),
+    route("POST", "/factors/recovery-codes/regenerate", Operation::RegenerateRecoveryCodes),
     route("POST", "/factors/recovery-codes/verify", Operation::VerifyRecoveryCode),
     route("POST", "/factors/{id}/challenge", Operation::ChallengeFactor),
     route("POST", "/factors/{id}/verify", Operation::VerifyFactor),
@@ -230,6 +239,8 @@ mod tests {
             let found = find(&Method::POST, path);
             assert!(matches!(found, Match::Route(route, _) if route.operation == wanted), "{path}");
         }
+        let found = find(&Method::DELETE, "/factors/recovery-codes");
+        assert!(matches!(found, Match::Route(route, _) if route.operation == Operation::RemoveRecoveryCodes));
         let both = find(&Method::DELETE, "/admin/users/x/factors/y");
         assert!(matches!(both, Match::Route(_, Some("x/factors/y"))));
         for path in ["/admin/users/x/factors/", "/admin/users//factors/y", "/admin/users/x/factors/y/z"] {

@@ -3,12 +3,11 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use tokio::sync::Mutex;
 
 use super::Http;
 use crate::load::address_key;
-use crate::session::ApiScope;
+use crate::session::{ApiScope, Fingerprint};
 use crate::types::{RequestId, Result, Timestamp};
 
 /// How long one record speaks for its key and address.
@@ -38,8 +37,7 @@ impl Http {
         request: RequestId,
     ) -> Result<()> {
         self.check_scope(key, scope, (path, address, request)).await?;
-        let hash = digest(&SHA256, key.as_bytes());
-        let key = (hash.as_ref().try_into().map_err(crate::types::Error::internal)?, address);
+        let key = (*Fingerprint::of(key).as_bytes(), address);
         let now = self.auth().sessions().parts().clock.now();
         self.service_uses().once(key, now, self.auth().record_service_key(path, address, request)).await
     }

@@ -20,11 +20,11 @@ pub fn request_id(headers: &HeaderMap, entropy: &dyn Entropy) -> Result<RequestI
     }
 }
 
-/// Writes the id into a request's or an answer's headers.
-pub fn write_request_id(headers: &mut HeaderMap, id: RequestId) {
-    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
-        headers.insert(REQUEST_ID, value);
-    }
+/// Writes the id into a request's or an answer's headers. What it wrote serves for others, too.
+pub fn write_request_id(headers: &mut HeaderMap, id: RequestId) -> Option<HeaderValue> {
+    let value = HeaderValue::try_from(id.to_string()).ok()?;
+    headers.insert(REQUEST_ID, value.clone());
+    Some(value)
 }
 
 /// The span of one request. `route` is the template (`/notes/{id}`), never the path.

@@ -77,6 +77,6 @@ pub(crate) use self::{
     api_keys::{hash as api_key_hash, hint as api_key_hint, make as make_api_key},
     refresh::{Decision, decide},
     roles::{USER_PERMISSIONS, USER_ROLES},
-    sessions::{MOST_ROLES, MoreClaims, gone},
+    sessions::{Fingerprint, MOST_ROLES, MoreClaims, gone},
     step_up::Evidence,
 };

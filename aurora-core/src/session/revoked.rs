@@ -93,6 +93,11 @@ impl Revoked {
         self.ended.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session)
     }
 
+    /// Whether what is known needs no look.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.age() < FRESH
+    }
+
     fn age(&self) -> Duration {
         self.origin.elapsed().saturating_sub(Duration::from_millis(self.asked.load(Ordering::Acquire)))
     }
@@ -100,7 +105,7 @@ impl Revoked {
     /// Makes sure that the picture is fresh. One look serves all who come meanwhile. Of a database that is slow nobody
     /// waits for more than a moment while the picture is not stale.
     pub(super) async fn freshen(self: &Arc<Self>, now: Timestamp) -> Result<()> {
-        if self.age() < FRESH {
+        if self.is_fresh() {
             return Ok(());
         }
         let mut look = self.looking(now);

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use moka::sync::Cache;
 
 use super::api_keys::ApiKeys;
@@ -17,8 +17,8 @@ use crate::crypto::Keyring;
 use crate::env::{Clock, Entropy, random};
 use crate::store::{Database, Session, Transaction, User};
 use crate::types::{
-    AuthenticationMethod, Code, Error, FamilyId, Principal, Result, Role, RoleName, Secret, SessionId,
-    Timestamp, UserId,
+    AuthenticationMethod, Code, Error, FamilyId, Principal, RECOVERY_CODE, Result, Role, RoleName, Secret,
+    SessionId, Timestamp, UserId,
 };
 
 /// How many bytes of verified claims are remembered.
@@ -57,9 +57,9 @@ struct Inner {
     parts: SessionsParts,
     revoked: Arc<Revoked>,
     /// Tokens that verified, by their hash, and [`TokenKeys::losses`] before they did.
-    seen: Cache<[u8; 32], (u64, Arc<Seen>)>,
+    seen: Cache<Fingerprint, (u64, Arc<Seen>)>,
     /// JWTs that name an application and verified, likewise.
-    clients: Cache<[u8; 32], (u64, ClientToken)>,
+    clients: Cache<Fingerprint, (u64, ClientToken)>,
     api_keys: ApiKeys,
     reloads: Reloads,
     swept: AtomicI64,
@@ -121,35 +121,45 @@ impl Sessions {
     /// [`Code::BadJwt`] for a token that does not verify or has expired, [`Code::SessionNotFound`] for one whose
     /// session ended, [`Code::OverCapacity`] when the database has not answered for ten seconds.
     pub async fn admit(&self, token: &str) -> Result<Principal> {
+        self.admit_as(token, &Fingerprint::of(token)).await
+    }
+
+    /// [`admit`](Self::admit) with the token's fingerprint. What few requests need stands in boxes, so that all others
+    /// do not carry it.
+    pub(crate) async fn admit_as(&self, token: &str, key: &Fingerprint) -> Result<Principal> {
         let inner = &*self.0;
         let now = inner.parts.clock.now();
-        inner.revoked.freshen(now).await?;
-        let key = fingerprint(token)?;
+        if !inner.revoked.is_fresh() {
+            Box::pin(inner.revoked.freshen(now)).await?;
+        }
         // Before the token is verified: if a key goes meanwhile, what is kept of it here is not used again.
         let losses = inner.parts.tokens.losses();
-        let known = inner.seen.get(&key).filter(|(as_of, seen)| *as_of == losses && now < seen.expires_at);
+        let known = inner.seen.get(key).filter(|(as_of, seen)| *as_of == losses && now < seen.expires_at);
         let seen = match known {
             Some((_, seen)) => seen,
             None => {
-                let verified = self.verify(token, now).await?;
-                let seen = inner.revoked.roles.first_look(&verified)?;
-                // Whoever signed it: the table says who holds what, and no claim.
-                let seen =
-                    Arc::new(if seen.claims_roles() { self.corrected(&seen, true).await? } else { seen });
-                inner.seen.insert(key, (losses, Arc::clone(&seen)));
+                let seen = Arc::new(Box::pin(self.first_look(token, now)).await?);
+                inner.seen.insert(*key, (losses, Arc::clone(&seen)));
                 seen
             }
         };
         if inner.revoked.contains(seen.session) {
-            inner.seen.invalidate(&key);
+            inner.seen.invalidate(key);
             return Err(gone());
         }
         if inner.revoked.roles.is_current(&seen) {
             return Ok(seen.principal.clone());
         }
-        let seen = Arc::new(self.corrected(&seen, false).await?);
-        inner.seen.insert(key, (losses, Arc::clone(&seen)));
+        let seen = Arc::new(Box::pin(self.corrected(&seen, false)).await?);
+        inner.seen.insert(*key, (losses, Arc::clone(&seen)));
         Ok(seen.principal.clone())
+    }
+
+    /// What a token says that was not seen before. Whoever signed it: the table says who holds what, and no claim.
+    async fn first_look(&self, token: &str, now: Timestamp) -> Result<Seen> {
+        let verified = self.verify(token, now).await?;
+        let seen = self.0.revoked.roles.first_look(&verified)?;
+        if seen.claims_roles() { self.corrected(&seen, true).await } else { Ok(seen) }
     }
 
     /// Whom a token stands for, with the roles that they hold now.
@@ -184,19 +194,19 @@ impl Sessions {
     }
 
     /// The role of the application that a JWT of the project's names; `None` for every other text.
-    pub(crate) fn client(&self, token: &str) -> Result<Option<Role>> {
+    pub(crate) fn client(&self, token: &str, key: &Fingerprint) -> Result<Option<Role>> {
         let inner = &*self.0;
         if !inner.parts.tokens.names_clients() {
             return Ok(None);
         }
-        let (now, key) = (inner.parts.clock.now(), fingerprint(token)?);
+        let now = inner.parts.clock.now();
         let losses = inner.parts.tokens.losses();
         let known =
-            inner.clients.get(&key).filter(|(as_of, client)| *as_of == losses && now < client.expires_at);
+            inner.clients.get(key).filter(|(as_of, client)| *as_of == losses && now < client.expires_at);
         if known.is_none()
             && let Some(client) = inner.parts.tokens.verify_client(token, now)
         {
-            inner.clients.insert(key, (losses, client));
+            inner.clients.insert(*key, (losses, client));
             return Ok(Some(client.role));
         }
         Ok(known.map(|(_, client)| client.role))
@@ -333,7 +343,7 @@ impl Sessions {
     pub(crate) fn check_claims(&self, app: &str, user: &str, more: &MoreClaims) -> Result<()> {
         let parts = &self.0.parts;
         let now = parts.clock.now();
-        let method = AuthenticationMethod { method: "recovery_code".to_owned(), at: now };
+        let method = AuthenticationMethod { method: RECOVERY_CODE.to_owned(), at: now };
         let claims = AccessClaims {
             user: UserId::from_bytes([0; 16]),
             session: SessionId::from_bytes([0; 16]),
@@ -370,9 +380,26 @@ impl Amr {
     }
 }
 
-/// The cache never holds a token: a core dump of it signs no one in.
-fn fingerprint(token: &str) -> Result<[u8; 32]> {
-    digest(&SHA256, token.as_bytes()).as_ref().try_into().map_err(Error::internal)
+/// A token's SHA-256. What remembers tokens holds this of them: a core dump of it signs no one in.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Fingerprint([u8; SHA256_OUTPUT_LEN]);
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fingerprint(..)")
+    }
+}
+
+impl Fingerprint {
+    pub(crate) fn of(token: &str) -> Self {
+        let mut bytes = [0; SHA256_OUTPUT_LEN];
+        bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+        Self(bytes)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8; SHA256_OUTPUT_LEN] {
+        &self.0
+    }
 }
 
 pub(crate) fn gone() -> Error {

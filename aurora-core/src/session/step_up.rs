@@ -92,7 +92,7 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{SessionId, UserId};
+    use crate::types::{RECOVERY_CODE, SessionId, UserId};
 
     fn session() -> Session {
         let at = Timestamp::from_seconds(1_000);
@@ -119,13 +119,13 @@ mod tests {
         assert_eq!(evidence.factor_used_at(), None);
         let (one, two) = (FactorId::from_bytes([7; 16]), FactorId::from_bytes([8; 16]));
         evidence.add("totp", Some(one), Timestamp::from_seconds(2_000));
-        evidence.add("recovery_code", None, Timestamp::from_seconds(3_000));
+        evidence.add(RECOVERY_CODE, None, Timestamp::from_seconds(3_000));
         evidence.add("totp", Some(two), Timestamp::from_seconds(4_000));
         evidence.write(&mut session).unwrap();
         assert_eq!(session.aal, "aal2");
         let again = Evidence::of(&session).unwrap();
         let methods: Vec<&str> = again.0.iter().map(|used| used.method.as_str()).collect();
-        assert_eq!(methods, ["totp", "recovery_code", "password"]);
+        assert_eq!(methods, ["totp", RECOVERY_CODE, "password"]);
         assert!(again.names(two) && !again.names(one));
         assert_eq!(again.factor_used_at(), Some(Timestamp::from_seconds(4_000)));
     }

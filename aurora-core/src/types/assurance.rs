@@ -24,15 +24,18 @@ impl Assurance {
 /// How somebody proved who they are, and when (an `amr` entry).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AuthenticationMethod {
-    /// The method's name, Supabase's where it has one: `password`, `otp`, `totp`, `recovery_code`, ...
+    /// The method's name, Supabase's where it has one: `password`, `otp`, `totp`, `mfa/recovery_code`, ...
     pub method: String,
     /// When it was used.
     pub at: Timestamp,
 }
 
+/// The method's name of a recovery code, Supabase's.
+pub(crate) const RECOVERY_CODE: &str = "mfa/recovery_code";
+
 /// Whether a method is a second factor. A code or a link of a mail (`otp`) is a first one.
 pub(crate) fn is_second_factor(method: &str) -> bool {
-    matches!(method, "totp" | "recovery_code")
+    matches!(method, "totp" | RECOVERY_CODE)
 }
 
 #[derive(Deserialize, Default)]
@@ -97,7 +100,7 @@ mod tests {
         assert_eq!(ann.factor_used_at(), Some(Timestamp::from_seconds(200)));
         let methods: Vec<String> = ann.methods().into_iter().map(|used| used.method).collect();
         assert_eq!(methods, ["totp", "password"]);
-        let code = principal(r#"{"aal":"aal2","amr":[{"method":"recovery_code","timestamp":9}]}"#);
+        let code = principal(r#"{"aal":"aal2","amr":[{"method":"mfa/recovery_code","timestamp":9}]}"#);
         assert_eq!(code.factor_used_at(), Some(Timestamp::from_seconds(9)));
     }
 

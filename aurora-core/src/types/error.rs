@@ -225,6 +225,8 @@ codes! {
     MfaFactorNotFound = "mfa_factor_not_found", 404;
     /// The user has a factor of that name.
     MfaFactorNameConflict = "mfa_factor_name_conflict", 422;
+    /// There are recovery codes already: replace them by regenerating them.
+    MfaVerifiedFactorExists = "mfa_verified_factor_exists", 422;
     /// The user has as many factors as one may have.
     TooManyEnrolledMfaFactors = "too_many_enrolled_mfa_factors", 422;
     /// The challenge was asked for from another address.

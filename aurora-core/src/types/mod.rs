@@ -18,13 +18,13 @@ mod timestamp;
 pub use assurance::{Assurance, AuthenticationMethod};
 pub use error::{Code, Error, PasswordFault, Result};
 pub use id::{ApiKeyId, ChallengeId, FactorId, FamilyId, RequestId, SessionId, TenantId, UserId};
-pub use principal::{Principal, Role};
+pub use principal::{Claims, Principal, Role};
 pub use role_name::{Permission, RoleName};
 pub use secret::Secret;
 pub use timestamp::Timestamp;
 
 #[cfg(feature = "service")]
-pub(crate) use assurance::is_second_factor;
+pub(crate) use assurance::{RECOVERY_CODE, is_second_factor};
 
 /// A boxed, sendable future: what a dyn-safe trait returns.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn std::future::Future<Output = T> + Send + 'a>>;

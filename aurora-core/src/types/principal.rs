@@ -45,6 +45,20 @@ struct Inner {
     reads_only: bool,
     /// What they say of roles, read when it is first asked for.
     held: OnceLock<Held>,
+    /// What most handlers ask of them, likewise; `None` if they do not read so.
+    usual: OnceLock<Option<Claims>>,
+}
+
+/// The claims that most handlers ask for. `user_metadata` is not among them: the user writes it.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub struct Claims {
+    /// The address; empty when there is none.
+    pub email: String,
+    /// Signed in without an address.
+    pub is_anonymous: bool,
+    /// `aal2` after a second factor.
+    pub aal: String,
 }
 
 /// What the claims say of roles.
@@ -95,7 +109,12 @@ impl Principal {
         merged.retain(|name, _| name != "sub" && name != "role");
         merged.extend(own.into_iter().filter(|(name, _)| name == "sub" || name == "role"));
         let claims = Arc::from(Value::Object(merged).to_string());
-        Some(Self(Arc::new(Inner { claims, held: OnceLock::new(), ..Inner::clone(inner) })))
+        Some(Self(Arc::new(Inner {
+            claims,
+            held: OnceLock::new(),
+            usual: OnceLock::new(),
+            ..Inner::clone(inner)
+        })))
     }
 
     /// The same principal within a tenant.
@@ -131,6 +150,7 @@ impl Principal {
             tenant,
             claims,
             held: OnceLock::new(),
+            usual: OnceLock::new(),
             reads_only: false,
         }))
     }
@@ -191,6 +211,11 @@ impl Principal {
     /// The tenant it belongs to.
     pub fn tenant(&self) -> Option<&TenantId> {
         self.0.tenant.as_ref()
+    }
+
+    /// The claims that most handlers ask for; `None` if they do not read so. Read once for all requests of a token.
+    pub fn usual_claims(&self) -> Option<&Claims> {
+        self.0.usual.get_or_init(|| serde_json::from_str(&self.0.claims).ok()).as_ref()
     }
 
     /// The claims as a JSON object.

@@ -1,20 +1,9 @@
-use serde::Deserialize;
+use std::any::{Any, TypeId};
+
 use serde::de::DeserializeOwned;
 
 use super::bearer::no_bearer;
-use crate::types::{Error, Principal, Result, SessionId, UserId};
-
-/// The claims that most handlers ask for. `user_metadata` is not among them: the user writes it.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Claims {
-    /// The address; empty when there is none.
-    pub email: String,
-    /// Signed in without an address.
-    pub is_anonymous: bool,
-    /// `aal2` after a second factor.
-    pub aal: String,
-}
+use crate::types::{Claims, Error, Principal, Result, SessionId, UserId};
 
 /// A signed-in user, with the claims of their token read as `C`.
 #[derive(Clone, Debug)]
@@ -48,13 +37,18 @@ impl<C> Current<C> {
     }
 }
 
-impl<C: DeserializeOwned> Current<C> {
+impl<C: DeserializeOwned + 'static> Current<C> {
     /// The signed-in user that `principal` is. [`Code::NoAuthorization`](crate::types::Code::NoAuthorization) for
     /// whoever is none: nobody, and the service itself. Claims that do not read as `C` are our own failure.
     pub fn of(principal: &Principal) -> Result<Self> {
         let user = principal.user_id().zip(principal.session_id());
         let (user, session) = user.ok_or_else(no_bearer)?;
-        let claims = serde_json::from_str(principal.claims()).map_err(Error::internal)?;
+        let usual = (TypeId::of::<C>() == TypeId::of::<Claims>()).then(|| principal.usual_claims());
+        let usual = usual.flatten().cloned().map(|claims| (Box::new(claims) as Box<dyn Any>).downcast::<C>());
+        let claims = match usual {
+            Some(Ok(claims)) => *claims,
+            _ => serde_json::from_str(principal.claims()).map_err(Error::internal)?,
+        };
         Ok(Self { user, session, principal: principal.clone(), claims })
     }
 }

@@ -31,7 +31,7 @@ impl TokenLock {
     /// [`Code::BadJwt`](crate::types::Code::BadJwt). Both are 401. No key set:
     /// [`Code::OverCapacity`](crate::types::Code::OverCapacity), 503.
     pub async fn admit(&self, headers: &HeaderMap) -> Result<Principal> {
-        let sent = single(headers, AUTHORIZATION.as_str()).map_err(|twice| no_bearer().with_source(twice))?;
+        let sent = single(headers, &AUTHORIZATION).map_err(|twice| no_bearer().with_source(twice))?;
         let token = bearer(sent.ok_or_else(no_bearer)?)?;
         self.0.verify(token).await.map_err(unauthorized)
     }

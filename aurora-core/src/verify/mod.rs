@@ -46,6 +46,8 @@ mod lock;
 pub(crate) mod render;
 
 pub use contain::contain;
-pub use current::{Claims, Current};
+pub use current::Current;
 pub use lock::TokenLock;
 pub use render::{ApiVersion, error_response};
+
+pub use crate::types::Claims;

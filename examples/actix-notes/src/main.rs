@@ -4,10 +4,12 @@ mod notes;
 #[path = "../../quickstart/src/settings.rs"]
 mod settings;
 mod teams;
+#[cfg(test)]
+mod tests;
 
 use actix_web::web::{self, ServiceConfig};
 use aurora_actix::config::{Autoconfirm, CookieSessions};
-use aurora_actix::{Aurora, Database, HostRoutes, Migrations, Profile};
+use aurora_actix::{Aurora, Database, HostRoutes, Migrations, Profile, Secured};
 
 use settings::Settings;
 
@@ -59,6 +61,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let Some(aurora) = aurora_actix::cli::run(builder).await? else { return Ok(()) };
 
+    settings.greet("Aurora notes, an API without a page");
+    aurora_actix::serve(app(&aurora), settings.address).await?;
+    Ok(())
+}
+
+/// What is behind the lock, and what is before it.
+fn app(aurora: &Aurora) -> Secured {
     let private = |app: &mut ServiceConfig| {
         app.route("/notes", web::get().to(notes::list))
             .route("/notes", web::post().to(notes::create))
@@ -73,14 +82,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let public = |app: &mut ServiceConfig| {
         app.route("/public/notes", web::get().to(notes::list));
     };
-    let app = aurora_actix::secure(&aurora, private).public(public);
-
-    settings.greet("Aurora notes, an API without a page");
-    aurora_actix::serve(app, settings.address).await?;
-    Ok(())
+    aurora_actix::secure(aurora, private).public(public)
 }
 
-/// What `aurora routes` lists beside Aurora's own, and what a test may go over.
+/// What `aurora routes` lists beside Aurora's own, and what `tests.rs` goes over.
 fn routes() -> HostRoutes {
     HostRoutes::new()
         .private("GET", "/notes")

@@ -206,10 +206,11 @@ function offButtons() {
     button('Make new recovery codes', async () => {
       const question = 'Make new recovery codes? Those that you have stop working.';
       if (!(await ask(question, 'Make new ones', 'Keep the old ones'))) return;
-      await showRecoveryCodes().catch((failure) => {
+      const renewed = () => showRecoveryCodes(renewCodes);
+      await renewed().catch((failure) => {
         if (failure.code !== 'insufficient_aal' || wantsFactor()) throw failure;
         // The code was typed some time ago: once more.
-        askForCode(showRecoveryCodes);
+        askForCode(renewed);
       });
     }),
     button('Turn off', async () => {
@@ -278,7 +279,7 @@ async function enrol(evidence) {
     }
     await reload();
     paintFacts();
-    await showRecoveryCodes().catch((failure) => {
+    await showRecoveryCodes(makeCodes).catch((failure) => {
       close('factor-slot');
       throw failure;
     });
@@ -288,8 +289,17 @@ async function enrol(evidence) {
   open('factor-slot', form);
 }
 
-async function showRecoveryCodes() {
-  const { codes } = await call('/auth/v1/factors/recovery-codes', { method: 'POST', body: {} });
+const makeCodes = () => call('/auth/v1/factors/recovery-codes', { method: 'POST', body: {} });
+
+/** Instead of those that are left; if all are used up, there are none to renew. */
+const renewCodes = () =>
+  call('/auth/v1/factors/recovery-codes/regenerate', { method: 'POST', body: {} }).catch((failure) => {
+    if (failure.code !== 'mfa_factor_not_found') throw failure;
+    return makeCodes();
+  });
+
+async function showRecoveryCodes(give) {
+  const codes = (await give()).codes.map((code) => code.match(/.{1,4}/g).join('-'));
   const part = copyOf('recovery-template');
   const list = part.querySelector('.codes');
   list.replaceChildren(

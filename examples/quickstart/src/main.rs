@@ -4,9 +4,11 @@ mod notes;
 mod page;
 mod settings;
 mod teams;
+#[cfg(test)]
+mod tests;
 
 use aurora_axum::config::{Autoconfirm, CookieSessions};
-use aurora_axum::{Aurora, Database, HostRoutes, Migrations, Profile};
+use aurora_axum::{Aurora, Database, HostRoutes, Migrations, Profile, Secured};
 use axum::Router;
 use axum::routing::get;
 
@@ -60,20 +62,23 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let Some(aurora) = aurora_axum::cli::run(builder).await? else { return Ok(()) };
 
+    settings.greet("Aurora notes");
+    aurora_axum::serve(app(&aurora), settings.address).await?;
+    Ok(())
+}
+
+/// What is behind the lock, and what is before it.
+fn app(aurora: &Aurora) -> Secured {
     let private = Router::new()
         .route("/notes", get(notes::list).post(notes::create))
         .route("/notes/{id}", get(notes::read).patch(notes::update).delete(notes::delete))
         .route("/teams", get(teams::list).post(teams::create))
         .route("/teams/{id}/members", get(teams::members).post(teams::add_member));
     let public = page::routes().route("/public/notes", get(notes::list));
-    let app = aurora_axum::secure(&aurora, private).public(public);
-
-    settings.greet("Aurora notes");
-    aurora_axum::serve(app, settings.address).await?;
-    Ok(())
+    aurora_axum::secure(aurora, private).public(public)
 }
 
-/// What `aurora routes` lists beside Aurora's own, and what a test may go over.
+/// What `aurora routes` lists beside Aurora's own, and what `tests.rs` goes over.
 fn routes() -> HostRoutes {
     let api = HostRoutes::new()
         .private("GET", "/notes")

@@ -21,7 +21,8 @@ pub(super) async fn all(run: &mut Run<'_>) -> Result<()> {
     factors(run, &path).await?;
     deleted(run, &path).await?;
     invited(run).await?;
-    linked(run).await
+    linked(run).await?;
+    moved(run).await
 }
 
 /// By the service's own key.
@@ -174,4 +175,28 @@ async fn linked(run: &mut Run<'_>) -> Result<()> {
     run.refused("a link for nobody", nobody, 404, "user_not_found").await?;
     let none = generate(&json!({"type": "sms", "email": guest}));
     run.refused("a link for nothing", none, 400, "validation_failed").await.map(drop)
+}
+
+/// Both links of a change of the address.
+async fn moved(run: &mut Run<'_>) -> Result<()> {
+    let (old, new) = ("cyd@example.com", "cyd.moved@example.com");
+    let link = |kind: &str| {
+        let body = json!({"type": kind, "email": old, "new_email": new});
+        own(Ask::post("/auth/v1/admin/generate_link", &body))
+    };
+    let current = run.ask("a link for the old address", link("email_change_current"), 200).await?;
+    let fresh = run.ask("a link for the new address", link("email_change_new"), 200).await?;
+    for link in [&current, &fresh] {
+        expect("it says what for", link.member("/verification_type")? == "email_change")?;
+    }
+    let agreed = by_link("email_change", &current.member("/hashed_token")?);
+    let half = run.ask("the old address agrees, by its link", agreed, 200).await?;
+    expect("the new one has to", half.member("/code")? == "200")?;
+    let agrees = by_link("email_change", &fresh.member("/hashed_token")?);
+    let done = run.ask("the new address agrees, by its link", agrees.clone(), 200).await?;
+    expect("it has changed", done.member("/user/email")? == new)?;
+    run.refused("it worked once", agrees, 403, "otp_expired").await?;
+    let body = json!({"type": "email_change_new", "email": new});
+    let nowhere = own(Ask::post("/auth/v1/admin/generate_link", &body));
+    run.refused("a link to no new address", nowhere, 400, "validation_failed").await.map(drop)
 }

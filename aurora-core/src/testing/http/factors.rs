@@ -9,6 +9,7 @@ use crate::env::{Clock as _, SystemClock};
 use crate::types::{Error, Result, Secret};
 
 const EMAIL: &str = "fay@example.com";
+const CODES: &str = "/auth/v1/factors/recovery-codes";
 const PASSWORD: &str = "correct horse battery";
 
 pub(super) async fn all(run: &mut Run<'_>) -> Result<()> {
@@ -81,10 +82,7 @@ async fn recovered(run: &mut Run<'_>, strong: &str, factor: &str) -> Result<()> 
     let path = format!("/auth/v1/factors/{factor}");
     let remove = Ask::new("DELETE", &path).bearer(&weak).dated();
     run.refused("remove at aal1", remove, 422, "insufficient_aal").await?;
-    let generate = Ask::post("/auth/v1/factors/recovery-codes", &json!({}));
-    let early = generate.clone().bearer(&weak).dated();
-    run.refused("recovery codes at aal1", early, 403, "insufficient_aal").await?;
-    let codes = run.ask("recovery codes", generate.bearer(strong), 200).await?;
+    let codes = recovery_codes(run, strong, &weak).await?;
     let use_up = |code: &str| Ask::post("/auth/v1/factors/recovery-codes/verify", &json!({"code": code}));
     let code = codes.member("/codes/0")?;
     let raised =
@@ -92,8 +90,34 @@ async fn recovered(run: &mut Run<'_>, strong: &str, factor: &str) -> Result<()> 
     let again = use_up(&code).bearer(&raised).dated();
     run.refused("the same one", again, 422, "mfa_verification_failed").await?;
     run.ask("a fresh recovery code", Ask::get("/fresh").bearer(&raised), 200).await?;
+    let left = run.ask("what is left of them", Ask::get(CODES).bearer(&raised), 200).await?;
+    expect("one less", left.json()?.get("remaining") == Some(&json!(9)))?;
+    run.ask("no recovery codes any more", Ask::new("DELETE", CODES).bearer(&raised), 200).await?;
+    let none = Ask::get(CODES).bearer(&raised).dated();
+    run.refused("there are none", none, 404, "mfa_factor_not_found").await?;
     run.ask("remove", Ask::new("DELETE", &path).bearer(&raised), 200).await?;
     Ok(())
+}
+
+/// Made, and made again: the second ones.
+async fn recovery_codes(run: &mut Run<'_>, strong: &str, weak: &str) -> Result<Answer> {
+    let again = format!("{CODES}/regenerate");
+    let (generate, again) = (Ask::post(CODES, &json!({})), Ask::post(&again, &json!({})));
+    let remove = Ask::new("DELETE", CODES);
+    let none = again.clone().bearer(strong).dated();
+    run.refused("no recovery codes to replace", none, 404, "mfa_factor_not_found").await?;
+    for (name, ask, status) in [
+        ("recovery codes at aal1", &generate, 403),
+        ("others at aal1", &again, 403),
+        ("none at aal1", &remove, 422),
+    ] {
+        run.refused(name, ask.clone().bearer(weak).dated(), status, "insufficient_aal").await?;
+    }
+    run.ask("recovery codes", generate.clone().bearer(strong), 200).await?;
+    run.ask("how many there are", Ask::get(CODES).bearer(weak), 200).await?;
+    let more = generate.bearer(strong).dated();
+    run.refused("recovery codes twice", more, 422, "mfa_verified_factor_exists").await?;
+    run.ask("others instead", again.bearer(strong), 200).await
 }
 
 async fn challenge(run: &mut Run<'_>, token: &str, factor: &str) -> Result<String> {

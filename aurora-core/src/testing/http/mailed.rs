@@ -41,7 +41,7 @@ pub(super) async fn all(run: &mut Run<'_>) -> Result<()> {
 /// What is not there answers as Supabase does where it is switched off.
 async fn switched_off(run: &mut Run<'_>, token: &str) -> Result<()> {
     let authorize = Ask::get("/auth/v1/authorize?provider=github").dated();
-    run.refused("a provider", authorize, 400, "provider_disabled").await?;
+    run.refused("a provider", authorize, 400, "validation_failed").await?;
     let sso = Ask::post("/auth/v1/sso", &json!({"domain": "example.com"})).dated();
     run.refused("single sign-on", sso, 404, "saml_provider_disabled").await?;
     for (name, ask) in [

@@ -27,6 +27,7 @@
 //! mails and an administrator ask. [`uncovered`] says which route of Aurora's was forgotten in both.
 
 mod admin;
+mod attacks;
 mod cookies;
 mod coverage;
 mod factors;
@@ -36,6 +37,7 @@ mod letters;
 mod mailed;
 mod routes;
 mod sign_in_by_mail;
+mod sources;
 mod strangers;
 mod told;
 mod wire;
@@ -44,6 +46,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use coverage::uncovered;
+pub use sources::undeclared;
 pub use strangers::refuses_strangers;
 pub use told::Exchange;
 
@@ -96,6 +99,8 @@ pub fn by_mail(settings: &mut Settings) {
     settings.sign_ups.autoconfirm = Autoconfirm::Off;
     settings.sign_ups.anonymous = true;
     settings.redirects.push(format!("{SPA}/**"));
+    // Nobody moves the clock of a service that runs.
+    settings.tokens.reuse_grace = Duration::ZERO;
     settings.api_keys.service.push(SERVICE_KEY.into());
 }
 
@@ -132,6 +137,7 @@ pub async fn conforms(served: &Served) -> Result<Vec<Exchange>> {
     mailed::all(&mut run).await?;
     routes::all(&mut run).await?;
     factors::all(&mut run).await?;
+    attacks::all(&mut run).await?;
     keys::all(&mut run).await?;
     cookies::all(&mut run).await?;
     Ok(run.seen)
@@ -145,6 +151,7 @@ pub async fn conforms_by_mail(served: &Served) -> Result<Vec<Exchange>> {
     let mut run = Run::new(served);
     sign_in_by_mail::all(&mut run).await?;
     admin::all(&mut run).await?;
+    attacks::replayed(&mut run).await?;
     Ok(run.seen)
 }
 

@@ -1,0 +1,43 @@
+//! No route without its declaration, and none without its denial.
+
+use aurora_actix::{Aurora, Database, Migrations, Profile};
+use aurora_core::testing::http::{refuses_strangers, undeclared};
+
+use crate::{app, routes};
+
+#[test]
+fn every_route_is_declared() {
+    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    let lines = undeclared(sources.as_ref(), &routes()).unwrap();
+    assert!(lines.is_empty(), "{lines:#?}");
+}
+
+#[tokio::test]
+async fn every_private_route_refuses_strangers() {
+    let folder = std::env::temp_dir().join(format!("actix-notes-routes-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let url = format!("sqlite://{}", folder.join("app.db").display());
+    let aurora = Aurora::builder()
+        .profile(Profile::Development)
+        .database(Database::url(&url).unwrap())
+        .key_file(folder.join("aurora.key"))
+        .migrations(Migrations {
+            sqlite: sqlx::migrate!("../quickstart/migrations/sqlite"),
+            postgres: sqlx::migrate!("../quickstart/migrations/postgres"),
+        })
+        .policies("policies.sql", include_str!("../../quickstart/policies.sql"))
+        .build()
+        .await
+        .unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(aurora_actix::serve_on(app(&aurora), listener)).unwrap();
+    });
+    let asked = refuses_strangers(address, &routes()).await.unwrap();
+    println!("{asked} routes asked for without a token");
+    assert_eq!(asked, routes().iter().count());
+    std::fs::remove_dir_all(&folder).unwrap();
+}
