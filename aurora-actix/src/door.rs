@@ -9,7 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use aurora_core::Aurora;
 use aurora_core::http::{Admitted, Limits, Peer, Unread, contain};
-use aurora_core::observe::{REQUEST_ID, record_outcome, request_span, write_request_id};
+use aurora_core::observe::{REQUEST_ID, request_span, write_request_id};
 use aurora_core::types;
 use http::request::Parts;
 use http::{HeaderMap, Request};
@@ -18,6 +18,7 @@ use tracing::Instrument;
 use crate::convert;
 use crate::error::Error;
 use crate::line::Turn;
+use crate::outcome::say_again;
 
 /// What the door leaves for the lock and the extractors.
 pub(crate) struct Carried {
@@ -98,30 +99,8 @@ async fn pass(
     request.extensions_mut().insert(Rc::clone(&carried));
     let outcome = contain(async { Ok(next.call(request).await) }.instrument(span.clone())).await;
     let outcome = outcome.unwrap_or_else(|panicked| Err(Error::from(panicked).into()));
-
-    let told = match &outcome {
-        Ok(response) => response.response().error().and_then(actix_web::Error::as_error::<Error>),
-        Err(error) => error.as_error::<Error>(),
-    };
-    let said = told.map(|error| convert::response(http.error_response(error, &carried.head.headers)));
-    let status = match (&said, &outcome) {
-        (Some(said), _) => said.status(),
-        (None, Ok(response)) => response.status(),
-        (None, Err(error)) => error.as_response_error().status_code(),
-    };
-    record_outcome(&span, convert::their_status(status), None, told.map(|error| &**error));
     http.decorate(&carried.head.headers, &mut added);
-    let mut response = match (said, outcome) {
-        (Some(said), Ok(response)) => response.into_response(said),
-        (None, Ok(response)) => response,
-        (said, Err(error)) => {
-            let mut answer = said.unwrap_or_else(|| error.error_response());
-            convert::merge(&added, answer.headers_mut());
-            return Err(InternalError::from_response("told already", answer).into());
-        }
-    };
-    convert::merge(&added, response.headers_mut());
-    Ok(response)
+    say_again(&span, outcome, |error| http.error_response(error, &carried.head.headers), &added)
 }
 
 /// Nobody passes without a token that verifies.

@@ -2,8 +2,8 @@ use std::ops::Deref;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
-use aurora_core::http::{ApiVersion, error_response};
 use aurora_core::types::{self, Code, RequestId};
+use aurora_core::verify::{ApiVersion, error_response};
 
 use crate::convert;
 

@@ -37,27 +37,44 @@
 //! 4. In a public route [`Guarded`] and [`Caller`] are anonymous without a token; a token that is wrong is 401.
 //! 5. Every [`Error`] of a handler, and a panic in one, is answered in core's shape with the request's id.
 //!
+//! Another service that only has to know who calls takes the feature `verify` alone, which brings no database:
+//! [`verify`].
+//!
 //! [`Secured::configure`] has what every worker's application holds beside the routes: `app_data` above all. Let
 //! Aurora answer CORS (`Settings::cors_origins`). Middleware belongs around a host's own scopes and resources, where
 //! it stands inside of the lock.
 
 mod convert;
+#[cfg(feature = "service")]
 mod door;
 mod error;
+#[cfg(feature = "service")]
 mod extract;
+#[cfg(feature = "service")]
 mod line;
+mod outcome;
+#[cfg(feature = "service")]
 mod secured;
+#[cfg(feature = "service")]
 mod serve;
+#[cfg(feature = "verify")]
+pub mod verify;
 
+#[cfg(feature = "service")]
+pub use self::{
+    extract::{Caller, CurrentUser, Fresh, Guarded, Owned, Valid},
+    secured::{Secured, secure},
+    serve::{serve, serve_on},
+};
 pub use error::{Error, Result};
-pub use extract::{Caller, CurrentUser, Fresh, Guarded, Owned, Valid};
-pub use secured::{Secured, secure};
-pub use serve::{serve, serve_on};
 
-pub use aurora_core::cli;
-pub use aurora_core::config::{self, Profile};
-pub use aurora_core::guard::{self, Load};
-pub use aurora_core::http::{Claims, HostRoutes, Peer};
-pub use aurora_core::mail;
 pub use aurora_core::types::{self, Code, Principal, Secret, SessionId, Timestamp, UserId};
-pub use aurora_core::{Aurora, Database, Migrations};
+pub use aurora_core::verify::Claims;
+#[cfg(feature = "service")]
+pub use aurora_core::{
+    Aurora, Database, Migrations, cli,
+    config::{self, Profile},
+    guard::{self, Load},
+    http::{HostRoutes, Peer},
+    mail,
+};

@@ -1,8 +1,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use aurora_core::http::{ApiVersion, error_response};
 use aurora_core::types::{self, Code, RequestId};
+use aurora_core::verify::{ApiVersion, error_response};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 
@@ -32,7 +32,7 @@ impl Deref for Error {
 /// The error beside the response made of it, for the layer, which knows the request and says it again in the shape
 /// that its client asked for.
 #[derive(Clone)]
-pub(crate) struct Carried(pub(crate) Arc<types::Error>);
+struct Carried(Arc<types::Error>);
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
@@ -41,4 +41,16 @@ impl IntoResponse for Error {
         response.extensions_mut().insert(Carried(Arc::new(self.0)));
         response
     }
+}
+
+/// Says a failure that a handler returned again, in the shape that its client asked for.
+pub(crate) fn say_again(
+    response: &mut Response,
+    say: impl FnOnce(&types::Error) -> axum::http::Response<Vec<u8>>,
+) -> Option<Arc<types::Error>> {
+    let Carried(error) = response.extensions_mut().remove::<Carried>()?;
+    let mut told = say(&error).map(Body::from);
+    *told.extensions_mut() = std::mem::take(response.extensions_mut());
+    *response = told;
+    Some(error)
 }

@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tower::{BoxError, Layer, Service};
 use tracing::Instrument;
 
-use crate::error::Carried;
+use crate::error::say_again;
 
 /// The whole door as a plain layer, for those who compose themselves (hyper, tonic, a part of a router): answers
 /// our routes and preflights, locks everything else, and leaves [`Admitted`] and [`Aurora`] in the request's
@@ -117,13 +117,8 @@ where
         Ok(response) => response?,
         Err(panicked) => crate::Error::from(panicked).into_response(),
     };
-    let carried = response.extensions_mut().remove::<Carried>();
-    if let Some(Carried(error)) = &carried {
-        let mut told = http.error_response(error, &headers).map(Body::from);
-        *told.extensions_mut() = std::mem::take(response.extensions_mut());
-        response = told;
-    }
-    record_outcome(&span, response.status(), None, carried.as_ref().map(|carried| &*carried.0));
+    let error = say_again(&mut response, |error| http.error_response(error, &headers));
+    record_outcome(&span, response.status(), None, error.as_deref());
     if let Some(id) = written {
         response.headers_mut().insert(REQUEST_ID, id);
     }

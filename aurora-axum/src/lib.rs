@@ -35,30 +35,45 @@
 //! 4. In a public route [`Guarded`] and [`Caller`] are anonymous without a token; a token that is wrong is 401.
 //! 5. Every error of a handler, and a panic in one, is answered in core's shape with the request's id.
 //!
+//! Another service that only has to know who calls takes the feature `verify` alone, which brings no database:
+//! [`verify`].
+//!
 //! Layers: [`Secured::layer`] wraps everything, outermost last: compression, then trace. Let Aurora answer CORS
 //! (`Settings::cors_origins`), or put another CORS layer outermost. Layers of one route stand inside the lock: add
 //! them to the router before [`secure`]. A layer that rewrites paths belongs around the server, not in here: axum has
 //! chosen the route before any layer runs.
 
 mod error;
+#[cfg(feature = "service")]
 mod extract;
+#[cfg(feature = "service")]
 mod layer;
+#[cfg(feature = "service")]
 mod secured;
+#[cfg(feature = "service")]
 mod serve;
+#[cfg(feature = "verify")]
+pub mod verify;
 
+#[cfg(feature = "service")]
+pub use self::{
+    extract::{Caller, CurrentUser, Fresh, Guarded, Owned, Valid},
+    layer::{AuroraLayer, AuroraService},
+    secured::{Secured, secure},
+    serve::{serve, serve_on},
+};
 pub use error::{Error, Result};
-pub use extract::{Caller, CurrentUser, Fresh, Guarded, Owned, Valid};
-pub use layer::{AuroraLayer, AuroraService};
-pub use secured::{Secured, secure};
-pub use serve::{serve, serve_on};
 
-pub use aurora_core::cli;
-pub use aurora_core::config::{self, Profile};
-pub use aurora_core::guard::{self, Load};
-pub use aurora_core::http::{Claims, HostRoutes, Peer};
-pub use aurora_core::mail;
 pub use aurora_core::types::{self, Code, Principal, Secret, SessionId, Timestamp, UserId};
-pub use aurora_core::{Aurora, Database, Migrations};
+pub use aurora_core::verify::Claims;
+#[cfg(feature = "service")]
+pub use aurora_core::{
+    Aurora, Database, Migrations, cli,
+    config::{self, Profile},
+    guard::{self, Load},
+    http::{HostRoutes, Peer},
+    mail,
+};
 pub use axum::Json;
 
 /// The README's service compiles.

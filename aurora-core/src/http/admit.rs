@@ -1,46 +1,23 @@
-use std::any::{Any, TypeId};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use http::Response;
+use http::header::{AUTHORIZATION, HeaderMap};
 use http::request::Parts;
-use http::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::client_keys::APIKEY;
 use super::csrf::Effect;
 use super::reason::Reasons;
 use super::render::{ApiVersion, render};
-use super::{Http, Peer};
+use super::{Current, Http, Peer};
 use crate::load::client_address;
 use crate::observe::request_id;
 use crate::session::{ApiScope, Fingerprint};
-use crate::types::{Claims, Code, Error, Principal, RequestId, Result, Role, SessionId, Timestamp, UserId};
+use crate::types::{Code, Error, Principal, RequestId, Result, Role, SessionId, Timestamp, UserId};
+use crate::verify::bearer::{bearer, unauthorized};
 
-/// A signed-in user, with the claims of their token read as `C`.
-#[derive(Clone, Debug)]
-pub struct Current<C> {
-    user: UserId,
-    session: SessionId,
-    claims: C,
-}
-
-impl<C> Current<C> {
-    /// `sub`.
-    pub fn id(&self) -> UserId {
-        self.user
-    }
-
-    /// `session_id`.
-    pub fn session(&self) -> SessionId {
-        self.session
-    }
-
-    /// The claims.
-    pub fn claims(&self) -> &C {
-        &self.claims
-    }
-}
+pub(super) use crate::verify::bearer::{no_bearer, single};
 
 /// A request of the host's own routes that may go on, as this principal.
 #[derive(Clone, Debug)]
@@ -86,14 +63,7 @@ impl Admitted {
 
     /// The signed-in user and their session, with the claims of their token read as `C`.
     pub fn current<C: DeserializeOwned + 'static>(&self) -> Result<Current<C>> {
-        let (user, session) = self.user().map_err(Rejection::into_error)?;
-        let usual = (TypeId::of::<C>() == TypeId::of::<Claims>()).then(|| self.principal.usual_claims());
-        let usual = usual.flatten().cloned().map(|claims| (Box::new(claims) as Box<dyn Any>).downcast::<C>());
-        let claims = match usual {
-            Some(Ok(claims)) => *claims,
-            _ => serde_json::from_str(self.principal.claims()).map_err(Error::internal)?,
-        };
-        Ok(Current { user, session, claims })
+        Current::of(&self.principal)
     }
 
     /// As [`current`](Self::current), if a second factor was used within `max_age`; else
@@ -116,7 +86,7 @@ impl Admitted {
 
     /// The response to an error of the host's own handler. Tells why in development.
     pub fn error_response(&self, error: &Error) -> Response<Vec<u8>> {
-        render(error, self.version, self.request, self.reasons)
+        render(error, self.version, self.request, self.reasons.tell(error))
     }
 }
 
@@ -147,7 +117,7 @@ impl Rejection {
 
     /// What to answer.
     pub fn into_response(self) -> Response<Vec<u8>> {
-        render(&self.error, self.version, self.request, self.reasons)
+        render(&self.error, self.version, self.request, self.reasons.tell(&self.error))
     }
 }
 
@@ -243,14 +213,7 @@ impl Http {
         let Some(authorization) = single(headers, &AUTHORIZATION)? else {
             return Ok(key.map_or(Presented::Nothing, |(role, text)| Presented::Key(role, text)));
         };
-        // RFC 9110 s11.1: the scheme is case-insensitive.
-        let token = match authorization.split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-            _ => return Err(no_bearer()),
-        };
-        if token.is_empty() {
-            return Err(no_bearer());
-        }
+        let token = bearer(authorization)?;
         let fingerprint = Fingerprint::of(token);
         if let Some(role) = self.key_role(token, &fingerprint, headers)? {
             return Ok(Presented::Key(role, token));
@@ -264,28 +227,6 @@ impl Http {
     }
 }
 
-/// The header's value, if it is there once; a second one is refused, not chosen from.
-pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => value.to_str().map(Some).map_err(|_| no_bearer()),
-        (Some(_), Some(_)) => Err(Error::new(Code::ValidationFailed, format!("`{name}` was sent twice"))),
-    }
-}
-
-/// The official client knows these as 403; a host's own route answers as HTTP has it.
-fn unauthorized(error: Error) -> Error {
-    match error.code() {
-        Code::BadJwt | Code::SessionNotFound => error.with_status(StatusCode::UNAUTHORIZED),
-        _ => error,
-    }
-}
-
 pub(super) fn unknown_key() -> Error {
     Error::new(Code::NoAuthorization, "Invalid API key")
-}
-
-pub(super) fn no_bearer() -> Error {
-    Error::new(Code::NoAuthorization, "This endpoint requires a valid Bearer token")
 }

@@ -1,8 +1,5 @@
 use std::fmt;
-use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
 
 use http::header::{ALLOW, HeaderMap, HeaderValue, USER_AGENT};
@@ -17,7 +14,7 @@ use super::render::{ApiVersion, empty_response, finish, render};
 use super::request_ids::RequestIds;
 use super::routes::{Match, ROUTES, find};
 use super::service_use::ServiceUses;
-use super::{Peer, Route};
+use super::{Peer, Route, contain};
 use crate::auth::Auth;
 use crate::config::Profile;
 use crate::observe::{record_outcome, request_span};
@@ -167,7 +164,7 @@ impl Http {
     }
 
     fn render(&self, error: &Error, version: ApiVersion, id: RequestId) -> Response<Vec<u8>> {
-        render(error, version, id, self.0.reasons)
+        render(error, version, id, self.0.reasons.tell(error))
     }
 
     pub(super) fn reasons(&self) -> Reasons {
@@ -211,15 +208,4 @@ impl Http {
         }
         response
     }
-}
-
-/// Runs `work` and turns a panic in it (a handler's, a hook's) into an error: its transaction was dropped and rolled
-/// back.
-pub async fn contain<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    let mut work = pin!(work);
-    poll_fn(|context| {
-        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)))
-            .unwrap_or_else(|_panic| std::task::Poll::Ready(Err(Error::internal("a handler panicked"))))
-    })
-    .await
 }

@@ -65,21 +65,22 @@ mod mailed;
 mod peer;
 mod phone;
 mod reason;
-mod render;
 mod request_ids;
 mod route_report;
 mod routes;
 mod service_use;
 mod verify_page;
 
-pub use crate::types::Claims;
-pub use admit::{Admitted, Current, Rejection};
+pub use admit::{Admitted, Rejection};
 pub use body::{read_json, tell_invalid};
-pub use call::{Http, contain};
+pub use call::Http;
 pub use ended::interrupted;
 pub use host_routes::{Access, HostRoute, HostRoutes};
 pub use limits::{Limits, Unread};
 pub use peer::Peer;
-pub use render::{ApiVersion, error_response};
 pub use route_report::RouteReport;
 pub use routes::Route;
+
+pub use crate::verify::{ApiVersion, Claims, Current, contain, error_response};
+
+use crate::verify::render;

@@ -25,10 +25,15 @@ impl Reasons {
             Profile::Production => Self::Hidden,
         }
     }
+
+    /// What is told of this failure.
+    pub(super) fn tell(self, error: &Error) -> Option<String> {
+        (self == Self::Told).then(|| reason(error))
+    }
 }
 
 /// The safe sentence and every cause behind it, on one line.
-pub(super) fn reason(error: &Error) -> String {
+fn reason(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -40,27 +40,43 @@
 //! # }
 //! ```
 
+#[cfg(feature = "service")]
 mod api_keys;
+#[cfg(feature = "service")]
 mod client;
+#[cfg(feature = "service")]
 mod record;
+#[cfg(feature = "service")]
 mod refresh;
+#[cfg(feature = "service")]
 mod reload;
+#[cfg(feature = "service")]
 mod revoked;
+#[cfg(feature = "service")]
 mod roles;
+#[cfg(feature = "service")]
 mod sessions;
+#[cfg(feature = "service")]
 mod signing_keys;
+#[cfg(feature = "service")]
 mod step_up;
 pub mod token;
 
-pub use api_keys::{ApiKeyInfo, ApiKeyKind, ApiScope};
-pub use client::Client;
-pub use record::SessionInfo;
-pub use refresh::RefreshSecret;
-pub use sessions::{Sessions, SessionsParts};
-pub use signing_keys::DatabaseSigningKeys;
+#[cfg(feature = "service")]
+pub use self::{
+    api_keys::{ApiKeyInfo, ApiKeyKind, ApiScope},
+    client::Client,
+    record::SessionInfo,
+    refresh::RefreshSecret,
+    sessions::{Sessions, SessionsParts},
+    signing_keys::DatabaseSigningKeys,
+};
 
-pub(crate) use api_keys::{hash as api_key_hash, hint as api_key_hint, make as make_api_key};
-pub(crate) use refresh::{Decision, decide};
-pub(crate) use roles::{USER_PERMISSIONS, USER_ROLES};
-pub(crate) use sessions::{Fingerprint, MOST_ROLES, MoreClaims, gone};
-pub(crate) use step_up::Evidence;
+#[cfg(feature = "service")]
+pub(crate) use self::{
+    api_keys::{hash as api_key_hash, hint as api_key_hint, make as make_api_key},
+    refresh::{Decision, decide},
+    roles::{USER_PERMISSIONS, USER_ROLES},
+    sessions::{Fingerprint, MOST_ROLES, MoreClaims, gone},
+    step_up::Evidence,
+};

@@ -10,12 +10,10 @@ use crate::types::{Error, Principal, Result, RoleName, SessionId, Timestamp, Use
 
 use super::token::VerifiedToken;
 
+pub(crate) use super::token::{USER_PERMISSIONS, USER_ROLES};
+
 /// The rows of one answer.
 const PAGE: usize = 10_000;
-/// The members of the claims that say who holds what. The first stands in the token; the second is laid over it here,
-/// so that a role may give more than a token could carry.
-pub(crate) const USER_ROLES: &str = "user_roles";
-pub(crate) const USER_PERMISSIONS: &str = "user_permissions";
 
 /// What every role gives, and whose roles changed lately: what tokens say is corrected by it.
 #[derive(Debug, Default)]

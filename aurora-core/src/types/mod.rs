@@ -7,9 +7,11 @@
 mod assurance;
 mod error;
 mod id;
+#[cfg_attr(not(feature = "service"), expect(dead_code, reason = "the service itself is nobody elsewhere"))]
 mod principal;
 mod role_name;
 mod secret;
+#[cfg(feature = "service")]
 mod sql;
 mod timestamp;
 
@@ -21,6 +23,7 @@ pub use role_name::{Permission, RoleName};
 pub use secret::Secret;
 pub use timestamp::Timestamp;
 
+#[cfg(feature = "service")]
 pub(crate) use assurance::{RECOVERY_CODE, is_second_factor};
 
 /// A boxed, sendable future: what a dyn-safe trait returns.

@@ -8,17 +8,24 @@
 //!    ([`BreachedPasswords`]), never by the kinds of characters in it. Whoever is asked about breaches learns 20
 //!    bits of its hash.
 
+#[cfg(feature = "service")]
 mod breached;
+#[cfg(feature = "service")]
 mod email;
+#[cfg(feature = "service")]
 mod judge;
+#[cfg(feature = "service")]
 mod password;
 mod strict_json;
 mod text;
 
-pub use breached::{BreachedPasswords, HashPrefix, HashSuffix, OfflineList, RangeApi, is_breached};
-pub use email::Email;
-pub use judge::PasswordJudge;
-pub use password::NewPassword;
+#[cfg(feature = "service")]
+pub use self::{
+    breached::{BreachedPasswords, HashPrefix, HashSuffix, OfflineList, RangeApi, is_breached},
+    email::Email,
+    judge::PasswordJudge,
+    password::NewPassword,
+};
 pub use strict_json::strict_json;
 pub use text::printable;
 

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::VerifyKey;
-use super::keys::VerifySet;
 use super::verify::{MAX_TOKEN, decode, name, present, read};
+use super::verify_set::VerifySet;
 use crate::types::{Role, Timestamp};
 use crate::validate::strict_json;
 

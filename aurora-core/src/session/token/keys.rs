@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,57 +11,14 @@ use tokio::sync::Mutex;
 
 use super::jwk::Jwk;
 use super::verify::MAX_TOKEN;
+use super::verify_set::{VerifySet, header};
 use super::{
-    AccessClaims, ClientToken, SigningKey, SigningKeyRecord, SigningKeyState, SigningKeyStore, VerifiedToken,
-    VerifyKey, client,
+    AccessClaims, ClientToken, SigningKey, SigningKeyRecord, SigningKeyState, SigningKeyStore, TokenOptions,
+    VerifiedToken, VerifyKey, client,
 };
 use crate::crypto::{Keyring, Purpose};
 use crate::env::Clock;
 use crate::types::{Code, Error, Result, Secret, Timestamp};
-
-/// How access tokens are issued and read.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct TokenOptions {
-    /// `iss` of every token, compared byte for byte: `https://app.example.com/auth/v1`.
-    pub issuer: String,
-    /// From `iat` to `exp` of the tokens issued. 15 minutes: what a stolen token is good for.
-    pub lifetime: Duration,
-    /// The longest `exp - iat` accepted, also of tokens that a configured key signed elsewhere. An hour.
-    pub longest: Duration,
-    /// The longest token, in bytes, that metadata may come to when it is written. 8 KiB, as long as one that is read;
-    /// less where tokens travel in cookies.
-    pub longest_written: usize,
-    /// By how much clocks may differ, at most a minute. None: this process issues and reads by one clock.
-    pub leeway: Duration,
-}
-
-impl TokenOptions {
-    /// The defaults for `issuer`.
-    pub fn new(issuer: impl Into<String>) -> Self {
-        Self {
-            issuer: issuer.into(),
-            lifetime: Duration::from_secs(15 * 60),
-            longest: Duration::from_secs(60 * 60),
-            longest_written: MAX_TOKEN,
-            leeway: Duration::ZERO,
-        }
-    }
-
-    pub(super) fn check(&self) -> Result<()> {
-        let wrong = |text: &'static str| Err(Error::new(Code::Configuration, text));
-        if self.issuer.is_empty() {
-            return wrong("tokens need an issuer: set the site's address");
-        }
-        if self.leeway > Duration::from_secs(60) {
-            return wrong("token leeway is over a minute: mend the clocks instead");
-        }
-        if self.lifetime < Duration::from_secs(1) || self.lifetime > self.longest {
-            return wrong("token lifetime must be a second or more and not over the longest accepted");
-        }
-        Ok(())
-    }
-}
 
 /// The keys of access tokens: one signs, all verify. Cheap to clone; clones see a rotation.
 #[derive(Clone)]
@@ -92,14 +48,6 @@ pub(super) struct KeySet {
     signing: EncodingKey,
     verify: VerifySet,
     jwks: String,
-}
-
-/// What verifies at one moment.
-#[derive(Default)]
-pub(super) struct VerifySet {
-    pub(super) keys: HashMap<String, VerifyKey>,
-    /// The first part of a key's tokens, as we write it, and the key's name.
-    headers: HashMap<String, String>,
 }
 
 impl TokenKeys {
@@ -327,34 +275,6 @@ impl KeySet {
         let jwks = format!(r#"{{"keys":[{}]}}"#, public.collect::<Result<Vec<_>>>()?.join(","));
         Ok(Self { signing_kid, algorithm, signing, verify: VerifySet::new(all)?, jwks })
     }
-}
-
-impl VerifySet {
-    pub(super) fn new(all: Vec<VerifyKey>) -> Result<Self> {
-        let mut set = Self::default();
-        for key in all {
-            // A name that JSON would have to escape is left to be read.
-            if key.kid.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte)) {
-                set.headers.insert(header(key.algorithm, &key.kid), key.kid.clone());
-            }
-            if let Some(twice) = set.keys.insert(key.kid.clone(), key) {
-                let text = format!("two verification keys are named `{}`: rename one", twice.kid);
-                return Err(Error::new(Code::Configuration, text));
-            }
-        }
-        Ok(set)
-    }
-
-    /// The key of a token whose header is, byte for byte, one that we would write.
-    pub(super) fn by_header(&self, encoded: &str) -> Option<&VerifyKey> {
-        self.keys.get(self.headers.get(encoded)?)
-    }
-}
-
-/// The first part of a token.
-fn header(algorithm: Algorithm, kid: &str) -> String {
-    let algorithm = super::verify::name(algorithm);
-    URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{algorithm}","kid":"{kid}","typ":"JWT"}}"#))
 }
 
 fn given() -> Error {

@@ -16,21 +16,39 @@
 //! Key generation and the nonces of ECDSA come from AWS-LC's own generator, not from
 //! [`Entropy`](crate::env::Entropy).
 
+#[cfg(feature = "service")]
 mod claims;
+#[cfg(feature = "service")]
 mod client;
+#[cfg_attr(
+    not(feature = "service"),
+    expect(dead_code, reason = "what only whoever issues tokens asks of a key")
+)]
 mod jwk;
+#[cfg(feature = "service")]
 mod keys;
+mod options;
+#[cfg(feature = "service")]
 mod private;
+#[cfg(feature = "service")]
 mod store;
+mod verified;
 mod verifier;
 mod verify;
+mod verify_set;
 
-pub(crate) use claims::OWN_CLAIMS;
-pub use claims::{AccessClaims, VerifiedToken};
+#[cfg(feature = "service")]
+pub use self::{
+    claims::AccessClaims,
+    keys::TokenKeys,
+    private::{ProjectKeys, SigningKey},
+    store::{SigningKeyRecord, SigningKeyState, SigningKeyStore},
+};
 pub use jwk::VerifyKey;
-pub use keys::{TokenKeys, TokenOptions};
-pub use private::{ProjectKeys, SigningKey};
-pub use store::{SigningKeyRecord, SigningKeyState, SigningKeyStore};
+pub use options::TokenOptions;
+pub use verified::VerifiedToken;
 pub use verifier::Verifier;
 
-pub(crate) use client::ClientToken;
+#[cfg(feature = "service")]
+pub(crate) use self::{claims::OWN_CLAIMS, client::ClientToken};
+pub(crate) use verified::{USER_PERMISSIONS, USER_ROLES};

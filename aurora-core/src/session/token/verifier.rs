@@ -6,11 +6,10 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::keys::VerifySet;
 use super::verify::{read, verify};
-use super::{TokenOptions, VerifyKey};
+use super::verify_set::VerifySet;
+use super::{TokenOptions, USER_PERMISSIONS, VerifyKey};
 use crate::env::Clock;
-use crate::session::USER_PERMISSIONS;
 use crate::types::{BoxFuture, Code, Error, Principal, Result};
 use crate::validate::strict_json;
 

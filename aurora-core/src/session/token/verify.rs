@@ -7,10 +7,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-use super::claims::AUTHENTICATED;
-use super::keys::VerifySet;
-use super::{TokenOptions, VerifiedToken, VerifyKey};
-use crate::session::{USER_PERMISSIONS, USER_ROLES};
+use super::verified::AUTHENTICATED;
+use super::verify_set::VerifySet;
+use super::{TokenOptions, USER_PERMISSIONS, USER_ROLES, VerifiedToken, VerifyKey};
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::{Names, NoDuplicates, Text, strict_json};
 

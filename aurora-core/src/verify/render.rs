@@ -5,12 +5,11 @@ use http::header::{
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::reason::{Reasons, reason};
 use crate::observe::REQUEST_ID;
 use crate::types::{Code, Error, RequestId};
 
-pub(super) const API_VERSION: HeaderName = HeaderName::from_static("x-supabase-api-version");
-pub(super) const ERROR_CODE: HeaderName = HeaderName::from_static("x-sb-error-code");
+const API_VERSION: HeaderName = HeaderName::from_static("x-supabase-api-version");
+pub(crate) const ERROR_CODE: HeaderName = HeaderName::from_static("x-sb-error-code");
 const REASON: HeaderName = HeaderName::from_static("x-aurora-reason");
 const NO_SNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
 /// The version whose error shape we speak.
@@ -38,21 +37,21 @@ impl ApiVersion {
     }
 }
 
-/// The response to a failure: what [`Http::call`](super::Http::call) gives, for the host's own routes.
+/// The response to a failure: what [`Http::call`](crate::http::Http::call) gives, for the host's own routes.
 ///
 /// The body holds the code and the safe sentence, never the cause. A 5xx names the request as `error_id`. In
-/// development [`Http::error_response`](super::Http::error_response) tells the cause, too.
+/// development [`Http::error_response`](crate::http::Http::error_response) tells the cause, too.
 pub fn error_response(error: &Error, version: ApiVersion, request: RequestId) -> Response<Vec<u8>> {
-    render(error, version, request, Reasons::Hidden)
+    render(error, version, request, None)
 }
 
-pub(super) fn render(
+/// The same with what else is told to a developer.
+pub(crate) fn render(
     error: &Error,
     version: ApiVersion,
     request: RequestId,
-    reasons: Reasons,
+    told: Option<String>,
 ) -> Response<Vec<u8>> {
-    let told = (reasons == Reasons::Told).then(|| reason(error));
     let status = error.status();
     let code = error.code();
     let mut body = match version {
@@ -105,23 +104,22 @@ pub(super) fn render(
 }
 
 /// A JSON answer.
-pub(super) fn json_response(status: StatusCode, body: String) -> Response<Vec<u8>> {
-    let mut response = Response::new(body.into_bytes());
-    *response.status_mut() = status;
+pub(crate) fn json_response(status: StatusCode, body: String) -> Response<Vec<u8>> {
+    let mut response = empty_response(status).map(|_nothing| body.into_bytes());
     let json = HeaderValue::from_static("application/json; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, json);
     response
 }
 
 /// An answer without a body.
-pub(super) fn empty_response(status: StatusCode) -> Response<Vec<u8>> {
+pub(crate) fn empty_response(status: StatusCode) -> Response<Vec<u8>> {
     let mut response = Response::new(Vec::new());
     *response.status_mut() = status;
     response
 }
 
 /// What every answer of ours carries.
-pub(super) fn finish(headers: &mut HeaderMap, version: ApiVersion, request: RequestId) {
+pub(crate) fn finish(headers: &mut HeaderMap, version: ApiVersion, request: RequestId) {
     if let Ok(id) = HeaderValue::from_str(&request.to_string()) {
         headers.insert(REQUEST_ID, id);
     }
