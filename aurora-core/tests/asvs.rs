@@ -81,11 +81,9 @@ const CRYPTOGRAPHY: &[(&str, &[&str])] = &[
     ("crypto/totp.rs", &["aws_lc_rs", "subtle"]),
     ("env/mod.rs", &["getrandom"]),
     ("guard/postgres/install.rs", &["aws_lc_rs"]),
-    ("http/client_keys.rs", &["aws_lc_rs"]),
     ("http/csrf.rs", &["subtle"]),
-    ("http/keys.rs", &["aws_lc_rs", "subtle"]),
+    ("http/keys.rs", &["subtle"]),
     ("http/mailbox.rs", &["aws_lc_rs"]),
-    ("http/service_use.rs", &["aws_lc_rs"]),
     ("http/verify_page.rs", &["aws_lc_rs"]),
     ("load/limiter.rs", &["aws_lc_rs"]),
     ("session/api_keys.rs", &["aws_lc_rs"]),
@@ -96,6 +94,7 @@ const CRYPTOGRAPHY: &[(&str, &[&str])] = &[
     ("session/token/private.rs", &["aws_lc_rs", "jsonwebtoken"]),
     ("session/token/verify.rs", &["jsonwebtoken"]),
     ("store/postgres/proof.rs", &["aws_lc_rs"]),
+    ("testing/http/attacks.rs", &["aws_lc_rs"]),
     ("validate/breached/mod.rs", &["aws_lc_rs"]),
 ];
 
