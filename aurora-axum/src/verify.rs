@@ -42,8 +42,9 @@ use aurora_core::types::{self, Principal};
 use aurora_core::verify::{ApiVersion, Claims, Current, TokenLock, contain, error_response};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequestParts, MatchedPath};
+use axum::http::header::ALLOW;
 use axum::http::request::Parts;
-use axum::http::{Request, Response};
+use axum::http::{HeaderValue, Request, Response};
 use axum::response::IntoResponse;
 use serde::de::DeserializeOwned;
 use tower::{BoxError, Layer, Service};
@@ -104,6 +105,10 @@ where
     }
 }
 
+/// An answer that was given before the routes were asked.
+#[derive(Clone, Copy)]
+struct Outside;
+
 /// A request's whole way.
 async fn pass<S, B, R>(lock: TokenLock, mut inner: S, request: Request<B>) -> Result<Response<Body>, S::Error>
 where
@@ -119,7 +124,11 @@ where
     let answer = async {
         match lock.admit(&head.headers).await {
             Ok(principal) => head.extensions.insert(principal),
-            Err(refused) => return Ok(Ok(Error::from(refused).into_response())),
+            Err(refused) => {
+                let mut refused = Error::from(refused).into_response();
+                refused.extensions_mut().insert(Outside);
+                return Ok(Ok(refused));
+            }
         };
         Ok(inner.call(Request::from_parts(head, body)).await.map(|response| response.map(Body::new)))
     };
@@ -128,6 +137,10 @@ where
         Err(panicked) => Error::from(panicked).into_response(),
     };
     let error = say_again(&mut response, |error| error_response(error, version, id));
+    if response.extensions_mut().remove::<Outside>().is_some() {
+        // axum would name the route's methods here: whoever is outside would learn which routes there are.
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(""));
+    }
     record_outcome(&span, response.status(), None, error.as_deref());
     write_request_id(response.headers_mut(), id);
     Ok(response)

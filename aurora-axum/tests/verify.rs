@@ -85,3 +85,21 @@ async fn outside_of_the_lock_nobody_is_verified() {
     let outside = ask(issuer.verifier(), Ask::new("/outside", &[])).await;
     assert_eq!((outside.status, outside.header("x-sb-error-code")), (500, "unexpected_failure"));
 }
+
+/// Which routes there are, and by which methods, is told to nobody outside.
+#[tokio::test]
+async fn a_refusal_names_no_route() {
+    let issuer = another_service::Issuer::start().await;
+    let mut seen = std::collections::BTreeSet::new();
+    for (method, path) in
+        [("GET", "/me"), ("PUT", "/me"), ("DELETE", "/fails"), ("GET", "/nowhere"), ("PUT", "/nowhere")]
+    {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let response = service(issuer.verifier()).oneshot(request).await.unwrap();
+        let mut headers = response.headers().clone();
+        headers.remove("x-request-id");
+        seen.insert(format!("{} {headers:?}", response.status()));
+    }
+    assert_eq!(seen.len(), 1, "{seen:#?}");
+    assert!(seen.iter().all(|one| one.starts_with("401")), "{seen:#?}");
+}

@@ -93,6 +93,7 @@ const CRYPTOGRAPHY: &[(&str, &[&str])] = &[
     ("session/token/keys.rs", &["aws_lc_rs", "jsonwebtoken"]),
     ("session/token/private.rs", &["aws_lc_rs", "jsonwebtoken"]),
     ("session/token/verify.rs", &["jsonwebtoken"]),
+    ("session/token/verify_set.rs", &["jsonwebtoken"]),
     ("store/postgres/proof.rs", &["aws_lc_rs"]),
     ("testing/http/attacks.rs", &["aws_lc_rs"]),
     ("validate/breached/mod.rs", &["aws_lc_rs"]),

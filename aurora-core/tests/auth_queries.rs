@@ -26,6 +26,10 @@ impl Database for Counting {
         self.1[1].fetch_add(1, Ordering::SeqCst);
         self.0.begin().await
     }
+
+    fn has_one_writer(&self) -> bool {
+        self.0.has_one_writer()
+    }
 }
 
 async fn counted() -> (Fixture, impl Fn() -> (usize, usize)) {
@@ -36,7 +40,8 @@ async fn counted() -> (Fixture, impl Fn() -> (usize, usize)) {
     (fixture, move || (counts[0].swap(0, Ordering::SeqCst), counts[1].swap(0, Ordering::SeqCst)))
 }
 
-/// attack R10: garbage costs at most one query and never the writer's turn.
+/// attack R10: garbage costs at most one query and never the turn of the one writer, where there is one; PostgreSQL
+/// looks it up in a transaction, which waits for nobody.
 #[tokio::test]
 async fn garbage_refresh_tokens_cost_at_most_one_query() {
     let (fixture, taken) = counted().await;
@@ -46,8 +51,8 @@ async fn garbage_refresh_tokens_cost_at_most_one_query() {
         [("x", 0), ("art_short", 0), (unknown.as_str(), 1), ("a".repeat(65_536).as_str(), 0)]
     {
         assert_eq!(fixture.refresh(garbage).await.status, 400);
-        let (reads, turns) = taken();
-        assert!(reads <= queries && turns == 0, "{garbage:.50}: {reads} reads, {turns} turns");
+        let wanted = if common::engine::on_postgres() { (0, queries) } else { (queries, 0) };
+        assert_eq!(taken(), wanted, "{garbage:.50}: reads, turns");
     }
 }
 

@@ -138,6 +138,10 @@ impl Database for Counting {
     async fn begin(&self) -> Result<Box<dyn Transaction>> {
         self.0.begin().await
     }
+
+    fn has_one_writer(&self) -> bool {
+        self.0.has_one_writer()
+    }
 }
 
 /// attack J04: names of keys that nobody made cost a look four times a second, however many come, and none after
@@ -201,6 +205,10 @@ impl Database for Gated {
 
     async fn begin(&self) -> Result<Box<dyn Transaction>> {
         self.0.begin().await
+    }
+
+    fn has_one_writer(&self) -> bool {
+        self.0.has_one_writer()
     }
 }
 
@@ -424,6 +432,37 @@ async fn another_service_verifies_by_the_key_set_alone() {
         }
     });
     assert!(other.unwrap().verify(&token).await.is_err(), "another issuer's");
+}
+
+/// Whoever hangs up amid the first look at the key set takes it from nobody else; an issuer that never answers is given
+/// up after ten seconds.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_hangs_up_takes_no_key_set_along() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000)));
+    let (fetched, answers) = (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
+    let (counter, gate) = (Arc::clone(&fetched), Arc::clone(&answers));
+    let mut public: Value = serde_json::from_str(project::EC).unwrap();
+    public.as_object_mut().unwrap().remove("d");
+    let text = format!(r#"{{"keys":[{public}]}}"#);
+    let fetch = move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+        let (gate, text) = (Arc::clone(&gate), text.clone());
+        async move { gate.acquire().await.map(|_| text) }
+    };
+    let verifier = Verifier::new("https://app.example.com/auth/v1", clock, fetch).unwrap();
+    let claims = json!({
+        "iss": "https://app.example.com/auth/v1", "aud": "authenticated", "role": "authenticated",
+        "sub": "7f3e2f4e-7b8e-4f52-9a59-0d6f6b6f2a11", "session_id": "7f3e2f4e-7b8e-4f52-9a59-0d6f6b6f2a12",
+        "iat": 1_800_000_000, "exp": 1_800_000_900,
+    });
+    let good = project::es256(&json!({ "alg": "ES256", "kid": "project-ec", "typ": "JWT" }), &claims);
+    assert_eq!(verifier.verify(&good).await.unwrap_err().code(), Code::OverCapacity, "it never answered");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let hung_up = tokio::time::timeout(Duration::from_millis(10), verifier.verify(&good)).await;
+    assert!(hung_up.is_err());
+    answers.add_permits(1);
+    verifier.verify(&good).await.unwrap();
+    assert_eq!(fetched.load(Ordering::SeqCst), 2, "the second look went on without its client");
 }
 
 /// A new key is looked up, once in half a minute; a secret in a key set is passed over; a set that is away or no set

@@ -122,6 +122,10 @@ impl Database for Counted {
         self.1.fetch_add(1, Ordering::SeqCst);
         self.0.begin().await
     }
+
+    fn has_one_writer(&self) -> bool {
+        self.0.has_one_writer()
+    }
 }
 
 #[tokio::test]

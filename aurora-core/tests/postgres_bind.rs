@@ -7,8 +7,8 @@ mod postgres;
 use std::time::Duration;
 
 use aurora_core::env::{Clock as _, SystemClock};
-use aurora_core::store::{Bind, Mode, PostgresDatabase, PostgresOptions, PostgresOwner};
-use aurora_core::types::Code;
+use aurora_core::store::{Bind, Database as _, Mode, PostgresDatabase, PostgresOptions, PostgresOwner};
+use aurora_core::types::{Code, UserId};
 use postgres::{Place, run};
 use sqlx::Row as _;
 
@@ -304,4 +304,35 @@ async fn another_root_s_key_is_refused_and_the_owner_renews_it() {
     owner.install_identity(2, &[9; 32]).await.unwrap();
     database.bind_identity(&|_| [9; 32]).await.unwrap();
     database.begin_as(ann()).await.unwrap().commit().await.unwrap();
+}
+
+/// A user's row that was locked is not locked again, unless the host went back behind that.
+#[tokio::test]
+async fn a_lock_behind_a_savepoint_is_not_believed() {
+    let (_place, url) = place().await;
+    let (database, other) =
+        (open(&url, &PostgresOptions::default()).await, open(&url, &PostgresOptions::default()).await);
+    let ben: UserId = "22222222-2222-4222-8222-222222222222".parse().unwrap();
+    let is_free = async || {
+        let mut second = other.begin().await.unwrap();
+        match tokio::time::timeout(Duration::from_millis(300), second.user(ben)).await {
+            Ok(found) => found.unwrap().is_some(),
+            Err(_waits) => false,
+        }
+    };
+    let mut first = database.begin().await.unwrap();
+    assert!(is_free().await);
+    sqlx::raw_sql("SAVEPOINT a").execute(first.host().await.unwrap().postgres().unwrap()).await.unwrap();
+    assert!(first.user(ben).await.unwrap().is_some());
+    assert!(!is_free().await, "locked");
+    let back = sqlx::raw_sql("ROLLBACK TO SAVEPOINT a");
+    back.execute(first.host().await.unwrap().postgres().unwrap()).await.unwrap();
+    assert!(is_free().await, "the savepoint took it back");
+    // Of nobody, so that it locks nobody.
+    assert!(first.refresh_token(&[0; 32]).await.unwrap().is_none());
+    assert!(first.user(ben).await.unwrap().is_some());
+    assert!(!is_free().await, "locked again");
+    assert!(first.user(ben).await.unwrap().is_some());
+    first.commit().await.unwrap();
+    assert!(is_free().await);
 }

@@ -23,8 +23,8 @@ use crate::types::{
 
 /// How many bytes of verified claims are remembered.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
-/// What an entry costs beside its claims.
-const ENTRY_BYTES: usize = 256;
+/// What an entry costs beside its claims, with what is read of them later: an address, roles.
+const ENTRY_BYTES: usize = 1024;
 /// What an address is at the most, in bytes.
 const LONGEST_EMAIL: usize = 254;
 /// How many JWTs that name an application are remembered: a project has two.

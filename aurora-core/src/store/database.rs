@@ -27,9 +27,7 @@ pub trait Database: Send + Sync + Debug {
 
     /// Whether transactions wait for one another whatever they are about: then what can be refused by reading is
     /// refused before there is one.
-    fn has_one_writer(&self) -> bool {
-        true
-    }
+    fn has_one_writer(&self) -> bool;
 }
 
 /// Questions. "Not there" is `Ok(None)`.

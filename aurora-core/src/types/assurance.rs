@@ -35,7 +35,8 @@ pub(crate) const RECOVERY_CODE: &str = "mfa/recovery_code";
 
 /// Whether a method is a second factor. A code or a link of a mail (`otp`) is a first one.
 pub(crate) fn is_second_factor(method: &str) -> bool {
-    matches!(method, "totp" | RECOVERY_CODE)
+    // The second is what sessions from before say of a recovery code.
+    matches!(method, "totp" | "recovery_code" | RECOVERY_CODE)
 }
 
 #[derive(Deserialize, Default)]

@@ -21,6 +21,8 @@ const STALE: Duration = Duration::from_secs(3600);
 const APART: Duration = Duration::from_secs(30);
 /// Where there is no set at all, it is asked for this often at the most.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Longer, or more keys, and it is no key set of a service like ours.
 const LONGEST: usize = 64 * 1024;
 const MOST: usize = 32;
@@ -52,11 +54,13 @@ type Fetch = dyn Fn() -> BoxFuture<'static, Result<String>> + Send + Sync;
 pub struct Verifier {
     options: TokenOptions,
     clock: Arc<dyn Clock>,
-    fetch: Box<Fetch>,
-    kept: RwLock<Option<(Arc<VerifySet>, Instant)>>,
+    fetch: Arc<Fetch>,
+    kept: Arc<RwLock<Kept>>,
     /// When it was last asked for, with or without an answer.
-    asked: Mutex<Option<Instant>>,
+    asked: Arc<Mutex<Option<Instant>>>,
 }
+
+type Kept = Option<(Arc<VerifySet>, Instant)>;
 
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,7 +70,7 @@ impl fmt::Debug for Verifier {
 
 impl Verifier {
     /// For tokens of `issuer`, compared byte for byte (`https://app.example.com/auth/v1`). `fetch` answers the text of
-    /// its key set, or fails; put a time limit into it. Clocks may differ by half a minute.
+    /// its key set, or fails; ten seconds are waited for it. Clocks may differ by half a minute.
     pub fn new<A, E>(
         issuer: &str,
         clock: Arc<dyn Clock>,
@@ -79,11 +83,11 @@ impl Verifier {
         let mut options = TokenOptions::new(issuer);
         options.leeway = Duration::from_secs(30);
         options.check()?;
-        let fetch: Box<Fetch> = Box::new(move || {
+        let fetch: Arc<Fetch> = Arc::new(move || {
             let answer = fetch();
             Box::pin(async move { answer.await.map_err(Error::internal) })
         });
-        Ok(Self { options, clock, fetch, kept: RwLock::default(), asked: Mutex::default() })
+        Ok(Self { options, clock, fetch, kept: Arc::default(), asked: Arc::default() })
     }
 
     /// Another longest lifetime than an hour, for an issuer whose tokens live longer.
@@ -116,7 +120,7 @@ impl Verifier {
 
     /// Fetches the set, unless that was tried lately. Those who come meanwhile wait for its answer.
     async fn renew(&self, token: &str) -> Result<Arc<VerifySet>> {
-        let mut asked = self.asked.lock().await;
+        let mut asked = Arc::clone(&self.asked).lock_owned().await;
         let kept = self.set().filter(|(_, taken)| taken.elapsed() < STALE);
         let lately = asked.is_some_and(|asked| asked.elapsed() < APART);
         match &kept {
@@ -128,13 +132,18 @@ impl Verifier {
             _ => {}
         }
         *asked = Some(Instant::now());
-        match (self.fetch)().await.and_then(|text| parse(&text)) {
-            Ok(set) => {
-                let set = Arc::new(set);
-                let mut place = self.kept.write().unwrap_or_else(PoisonError::into_inner);
-                *place = Some((Arc::clone(&set), Instant::now()));
-                Ok(set)
-            }
+        let (fetch, place) = (Arc::clone(&self.fetch), Arc::clone(&self.kept));
+        // In a task of its own, which no client that hangs up takes along.
+        let fetched = tokio::spawn(async move {
+            let text = tokio::time::timeout(PATIENCE, fetch()).await;
+            let set = Arc::new(parse(&text.map_err(Error::internal)??)?);
+            let kept = Some((Arc::clone(&set), Instant::now()));
+            *place.write().unwrap_or_else(PoisonError::into_inner) = kept;
+            drop(asked);
+            Ok(set)
+        });
+        match fetched.await.map_err(Error::internal).and_then(|fetched| fetched) {
+            Ok(set) => Ok(set),
             Err(error) => match kept {
                 Some((set, _)) => {
                     tracing::warn!(error = ?error, "the key set could not be fetched; going on with the last");

@@ -153,4 +153,8 @@ impl Database for OwnerStore {
     async fn begin(&self) -> Result<Box<dyn Transaction>> {
         Ok(Box::new(PostgresWrite::new(self.0.begin().await?, "public, pg_temp")))
     }
+
+    fn has_one_writer(&self) -> bool {
+        false
+    }
 }

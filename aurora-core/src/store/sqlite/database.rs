@@ -170,6 +170,10 @@ impl Database for SqliteDatabase {
     async fn begin(&self) -> Result<Box<dyn Transaction>> {
         Ok(Box::new(self.write().await?))
     }
+
+    fn has_one_writer(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

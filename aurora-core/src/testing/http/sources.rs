@@ -11,7 +11,7 @@ use crate::types::{Error, Result};
 /// What a router's and a configuration's `.route(path, ..)` takes a method by, on axum and on actix.
 const METHODS: [&str; 8] = ["get", "post", "put", "patch", "delete", "head", "options", "trace"];
 /// What takes methods that nobody names.
-const UNNAMED: [&str; 5] = ["any", "any_service", "on", "method", "on_service"];
+const UNNAMED: [&str; 5] = ["any", "on", "method", "connect", "merge"];
 /// Other ways to add routes, which this does not follow.
 const UNREAD: [&str; 9] = [
     ".nest(",
@@ -88,7 +88,9 @@ fn in_text(name: &str, source: &str, routes: &HostRoutes) -> Vec<String> {
             .filter(|name| METHODS.contains(&name.as_str()))
             .map(|name| name.to_ascii_uppercase())
             .collect();
-        if methods.is_empty() || names.iter().any(|name| UNNAMED.contains(&name.as_str())) {
+        if methods.is_empty()
+            || names.iter().any(|name| UNNAMED.contains(&name.as_str()) || name.ends_with("_service"))
+        {
             found.push((line(at), format!("{path} with methods that are not named")));
         }
         for method in methods {
