@@ -688,6 +688,9 @@ async fn recovery_codes_are_counted_made_again_and_removed() {
         "so does the factor"
     );
 
+    let told = mails(&fixture, Kind::RecoveryCodesChanged).await;
+    assert_eq!(told, 4, "each owner is told: thrice Ann, once Bob");
+
     let records: Vec<_> = fixture.audit().await.into_iter().filter(|row| row.actor == ann.id).collect();
     let made: Vec<_> = records.iter().filter(|row| row.action == "recovery_codes_generated").collect();
     assert_eq!(made.iter().map(|row| &row.payload["instead_of"]).collect::<Vec<_>>(), ["0", "10"]);

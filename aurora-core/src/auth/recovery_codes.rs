@@ -9,6 +9,7 @@ use crate::audit::{Action, Actor};
 use crate::crypto::Purpose as KeyPurpose;
 use crate::env::random;
 use crate::load::{Bucket, address_key};
+use crate::mail::Kind;
 use crate::session::{Client, Evidence};
 use crate::store::User;
 use crate::types::{Code, Error, FactorId, Principal, RECOVERY_CODE, Result, Secret, UserId};
@@ -144,7 +145,9 @@ impl Auth {
             self.record(Actor::User(user.id), Action::RECOVERY_CODES_GENERATED, client).target(user.id);
         let record = record.with("count", COUNT).with("instead_of", left);
         self.0.audit.write(&mut *transaction, record).await?;
+        self.notify_of_factor(&mut *transaction, Kind::RecoveryCodesChanged, &user).await?;
         transaction.commit().await?;
+        self.0.outbox.wake();
         Ok(NewRecoveryCodes { id: self.recovery_id(user.id), codes })
     }
 
@@ -176,7 +179,9 @@ impl Auth {
         let record =
             self.record(Actor::User(user.id), Action::RECOVERY_CODES_REMOVED, client).target(user.id);
         self.0.audit.write(&mut *transaction, record.with("left", left)).await?;
+        self.notify_of_factor(&mut *transaction, Kind::RecoveryCodesChanged, &user).await?;
         transaction.commit().await?;
+        self.0.outbox.wake();
         Ok(self.recovery_id(user.id))
     }
 

@@ -57,6 +57,8 @@ kinds! {
     FactorEnrolled = "factor_enrolled" [];
     /// Tells that a factor is gone.
     FactorRemoved = "factor_removed" [];
+    /// Tells that recovery codes were made, replaced or removed.
+    RecoveryCodesChanged = "recovery_codes_changed" [];
     /// Tells that somebody who knows the password guesses at the second factor.
     FactorGuessed = "factor_guessed" [];
     /// Tells of a sign-in from a device that was not seen before.

@@ -83,6 +83,19 @@ fn words(kind: Kind) -> (&'static str, &'static [Block]) {
                 ),
             ],
         ),
+        Kind::RecoveryCodesChanged => (
+            "Your recovery codes were changed",
+            &[
+                Say(
+                    "The recovery codes of your account at\n{{ site }}\nwere made anew or removed on {{ time }}. The \
+                     ones that you may have from before are no longer good.",
+                ),
+                Say(
+                    "If it was not you, somebody else is in your account: change your password now, sign out all \
+                     devices, and make new codes.",
+                ),
+            ],
+        ),
         Kind::FactorGuessed => (
             "Somebody guesses at your second factor",
             &[
