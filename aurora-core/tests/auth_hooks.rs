@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aurora_core::auth::{
-    BeforeUserCreated, CustomClaims, HookError, Hooks, PasswordDecision, PasswordVerification,
-    PasswordVerified, TokenIssue, UserCreation,
+    Account, BeforeUserCreated, CustomClaims, HookError, Hooks, PasswordDecision, PasswordVerification,
+    PasswordVerified, SignUpHook, TokenIssue, UserCreation,
 };
+use aurora_core::config::Autoconfirm;
 use aurora_core::load::Quota;
 use aurora_core::mail::{Delivery, Kind, MailError, Mailbox, Mailer, Rendered};
+use aurora_core::store::HostTransaction;
 use aurora_core::types::BoxFuture;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -361,6 +363,70 @@ async fn a_failing_hook_lets_nobody_in_and_may_end_sessions() {
         assert_eq!(counts(&fixture).await[1], 0);
         told.now(Mood::Go);
         assert_eq!(fixture.sign_in("ann@example.com", PASSWORD).await.status, 200);
+    }
+}
+
+/// Writes the host's row, and hangs for addresses that begin with `hang`.
+#[derive(Debug)]
+struct Profiles;
+
+impl SignUpHook for Profiles {
+    fn signed_up<'a>(
+        &'a self,
+        mut tx: HostTransaction<'a>,
+        account: &'a Account,
+    ) -> BoxFuture<'a, aurora_core::types::Result<()>> {
+        Box::pin(async move {
+            let insert = "INSERT INTO profiles (user_id) VALUES ($1)";
+            common::host_writes(&mut tx, insert, account.id(), None).await?;
+            if account.email().is_some_and(|email| email.as_str().starts_with("hang")) {
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// asvs(V2.3.3, V16.5.2): what the host writes beside a new user has a hook's time: nothing is kept of a sign-up at
+/// which it hangs, and nobody else waits longer than that for the writer.
+#[tokio::test]
+async fn a_hook_in_the_sign_up_s_transaction_has_its_time() {
+    for autoconfirm in [Autoconfirm::On, Autoconfirm::Off] {
+        let mut options = Options {
+            hook: Some(Arc::new(Profiles)),
+            schema: "CREATE TABLE profiles (user_id TEXT PRIMARY KEY REFERENCES auth_users (id));",
+            postgres_schema: "CREATE TABLE profiles (user_id uuid PRIMARY KEY REFERENCES auth.users (id));",
+            hooks: Hooks { time_limit: Duration::from_millis(200), ..Hooks::default() },
+            ..Options::in_production()
+        };
+        options.settings.sign_ups.autoconfirm = autoconfirm;
+        let roomy = Quota::new(1_000, Duration::from_secs(60));
+        (options.limits.mail, options.limits.mail_to) = (roomy, roomy);
+        let fixture = Fixture::with(options).await;
+        let meanwhile = async {
+            let hangs = async |number: usize| fixture.sign_up(&format!("hang{number}@example.com")).await;
+            tokio::join!(hangs(0), fixture.sign_up("ann@example.com"), hangs(1))
+        };
+        let (first, ann, second) =
+            tokio::time::timeout(Duration::from_secs(20), meanwhile).await.expect("a hook hangs for ever");
+        for hung in [first, second] {
+            assert_eq!(answer(&hung), (422, "hook_timeout", TIMEOUT), "{autoconfirm:?}");
+        }
+        assert_eq!(ann.status, 200, "{}", ann.text);
+        let body = json!({ "email": "hang2@example.com", "password": PASSWORD });
+        let added = fixture.call("POST", "/admin/users", Some(SERVICE_KEY), body).await;
+        assert_eq!(answer(&added), (422, "hook_timeout", TIMEOUT), "{autoconfirm:?}");
+        let sent = fixture.call("POST", "/otp", None, json!({ "email": "hang3@example.com" })).await;
+        assert_eq!(answer(&sent), (422, "hook_timeout", TIMEOUT), "{autoconfirm:?}");
+        assert_eq!(fixture.sign_up("bob@example.com").await.status, 200, "the writer's turn goes on");
+        for table in ["auth_users", "auth_identities", "profiles"] {
+            assert_eq!(fixture.count(&format!("SELECT count(*) FROM {table}")).await, 2, "{table}");
+        }
+        let hung = "SELECT count(*) FROM auth_users WHERE email LIKE 'hang%'";
+        assert_eq!(fixture.count(hung).await, 0);
+        let signed_up = fixture.audit().await.into_iter().filter(|row| row.action == "user_signedup").count();
+        assert_eq!(signed_up, 2, "records of what was rolled back are, too");
+        println!("{autoconfirm:?}: four hung, two signed up");
     }
 }
 

@@ -5,6 +5,7 @@ mod common;
 
 use std::time::Duration;
 
+use aurora_core::auth::NewUser;
 use aurora_core::config::Autoconfirm;
 use aurora_core::mail::{Delivery, Kind};
 use aurora_core::types::{Code, UserId};
@@ -508,6 +509,26 @@ async fn what_the_service_does_is_recorded_with_its_request() {
     by_service(&fixture, "POST", "/admin/users", json!({ "email": "b@example.com", "password": "short" }))
         .await;
     by_service(&fixture, "PUT", &path, json!({ "password": "short" })).await;
+    // An address that is somebody's: at create, invitation, two links and a change.
+    let body = json!({ "email": "bob@example.com", "email_confirm": true });
+    let bob = by_service(&fixture, "POST", "/admin/users", body.clone()).await.user_id();
+    let invite = json!({ "email": "bob@example.com" });
+    let link = |kind: &str| json!({ "type": kind, "email": "bob@example.com", "password": PASSWORD });
+    for (method, path, body) in [
+        ("POST", "/admin/users", body),
+        ("POST", "/invite", invite),
+        ("POST", "/admin/generate_link", link("signup")),
+        ("POST", "/admin/generate_link", link("invite")),
+        ("PUT", path.as_str(), json!({ "email": "bob@example.com" })),
+    ] {
+        let refused = by_service(&fixture, method, path, body).await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.code()),
+            (422, "email_exists"),
+            "{path}: {}",
+            refused.text
+        );
+    }
     by_service(&fixture, "PUT", &path, json!({ "ban_duration": "24h" })).await;
     by_service(&fixture, "PUT", &path, json!({ "ban_duration": "none" })).await;
     by_service(&fixture, "POST", "/invite", json!({ "email": "cyd@example.com" })).await;
@@ -521,6 +542,12 @@ async fn what_the_service_does_is_recorded_with_its_request() {
     let expected = [
         "user_signedup",
         "user_change_failed",
+        "user_change_failed",
+        "user_signedup",
+        "signup_failed",
+        "signup_failed",
+        "signup_failed",
+        "signup_failed",
         "user_change_failed",
         "user_banned",
         "user_unbanned",
@@ -543,6 +570,32 @@ async fn what_the_service_does_is_recorded_with_its_request() {
     requests.sort();
     requests.dedup();
     assert_eq!(requests.len(), expected.len(), "each its own");
+    let taken: Vec<_> = records.iter().filter(|row| row.payload["reason"] == "address taken").collect();
+    let whose: Vec<_> = taken.iter().map(|row| row.target.as_deref().unwrap()).collect();
+    assert_eq!(whose, [&bob, &bob, &bob, &bob, &ann], "the owner, and who was to be changed");
+    assert!(taken.iter().all(|row| row.payload["code"] == "email_exists"), "{taken:?}");
+    // The host's own code asks for the same, without a request.
+    let new = NewUser {
+        email: "bob@example.com".parse().unwrap(),
+        password_hash: None,
+        confirmed: true,
+        user_metadata: None,
+        app_metadata: None,
+    };
+    assert_eq!(fixture.auth.create_user(new).await.unwrap_err().code(), Code::EmailExists);
+    let last = fixture.audit().await.pop().unwrap();
+    assert_eq!((last.action.as_str(), last.target, last.request), ("signup_failed", Some(bob), None));
+    // Somebody without an address has none to prove who they are by.
+    let unknown = post(&fixture, "/signup", json!({})).await;
+    let refused = fixture.call("GET", "/reauthenticate", Some(&unknown.access()), Value::Null).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (400, "validation_failed"), "{}", refused.text);
+    let last = fixture.audit().await.pop().unwrap();
+    assert_eq!(
+        (last.action.as_str(), &last.payload["reason"]),
+        ("user_change_failed", &json!("no confirmed address"))
+    );
+    assert_eq!((&last.actor, last.target), (&unknown.user_id(), Some(unknown.user_id())));
+    assert!(last.request.is_some());
     // The host's own code has no request, and names none.
     let own = fixture.sign_up("dan@example.com").await;
     fixture.auth.delete_user(id(&own)).await.unwrap();

@@ -14,7 +14,7 @@ use common::mailed::{
     SITE, VERIFIER, by_code, by_link, by_service, confirmed, exchange, fragment, location, mail, mails_to,
     newer, open, options, parameter, post, press, token, with,
 };
-use common::{ANON_KEY, Fixture, PASSWORD};
+use common::{ANON_KEY, Fixture, PASSWORD, Reply};
 use http::Request;
 use serde_json::{Value, json};
 
@@ -398,6 +398,16 @@ async fn fifty_at_once_and_one_gets_in() {
     println!("50 uses of one mail at once: {let_in} session");
 }
 
+/// What was recorded of their address, oldest first.
+async fn changes(fixture: &Fixture, whose: &Reply) -> Vec<Value> {
+    let rows = fixture.audit().await.into_iter().filter(|row| row.action == "user_modified");
+    let of_address = rows.filter(|row| row.payload.get("email").is_some()).inspect(|row| {
+        assert_eq!((&row.actor, row.target.as_deref()), (&whose.user_id(), Some(whose.user_id().as_str())));
+        assert!(row.kind == "security" && row.request.is_some() && !row.payload.to_string().contains('@'));
+    });
+    of_address.map(|row| row.payload["email"].clone()).collect()
+}
+
 /// attack E08 asvs(V6.3.7)
 #[tokio::test]
 async fn a_new_address_waits_for_both() {
@@ -419,6 +429,15 @@ async fn a_new_address_waits_for_both() {
     assert_eq!(done.status, 200, "{}", done.text);
     assert_eq!(done.json["user"]["email"], "new@example.com");
     assert!(done.json["user"].get("new_email").is_none());
+    let told = changes(&fixture, &session).await;
+    assert_eq!(told, ["waits for confirmation", "one of two agreed", "changed"].map(|said| json!(said)));
+    let last: Vec<_> =
+        fixture.audit().await.into_iter().rev().take(2).map(|row| (row.action, row.payload)).collect();
+    assert_eq!((last[0].0.as_str(), last[1].0.as_str()), ("login", "user_modified"), "in one transaction");
+    assert_eq!(
+        (&last[1].1["by"], &last[1].1["address"]),
+        (&json!("email_change_current"), &json!("192.0.2.1"))
+    );
     mail(&fixture, Kind::EmailChanged, "ann@example.com").await;
     assert_eq!(fixture.sign_in("new@example.com", PASSWORD).await.status, 200);
     assert_eq!(fixture.sign_in("ann@example.com", PASSWORD).await.code(), "invalid_credentials");
@@ -436,6 +455,7 @@ async fn an_address_that_was_taken_meanwhile_stays_its_owner_s() {
     let late = by_link(&fixture, "email_change", &token(&mail)).await;
     assert_eq!((late.status.as_u16(), late.code()), (422, "email_exists"));
     assert_eq!(fixture.user(&session.access()).await.json["email"], "ann@example.com");
+    assert_eq!(changes(&fixture, &session).await, [json!("waits for confirmation")], "nothing changed");
 }
 
 /// attack P13 asvs(V7.5.1)
@@ -491,6 +511,8 @@ async fn somebody_unknown_comes_in_and_becomes_known() {
     assert_eq!(user["user_metadata"], json!({ "theme": "dark" }), "their own, not a stranger's");
     assert_eq!(user["identities"][0]["provider"], "email");
     assert_eq!(user["app_metadata"]["provider"], "email");
+    let told = changes(&fixture, &session).await;
+    assert_eq!(told, ["waits for confirmation", "changed"].map(|said| json!(said)));
     // Off unless it is asked for.
     let strict = Fixture::new().await;
     let refused = post(&strict, "/signup", json!({})).await;

@@ -3,7 +3,9 @@
 
 mod common;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use aurora_core::mail::{Delivery, Kind, MailError, Mailbox, Mailer, Message, Rendered};
 use aurora_core::types::BoxFuture;
@@ -80,6 +82,74 @@ async fn a_mailer_that_panics_loses_no_mail() {
     let reasons: Vec<String> =
         records(&fixture).await.iter().map(|(_, one)| one["reason"].to_string()).collect();
     assert!(reasons.contains(&"\"no ..\"".to_owned()), "{reasons:?}");
+}
+
+/// Never answers for the first address until it is mended, and takes the others.
+#[derive(Debug, Default)]
+struct Stuck {
+    mended: AtomicBool,
+    asked: AtomicUsize,
+}
+
+impl Mailer for Stuck {
+    fn send<'a>(&'a self, mail: &'a Rendered) -> BoxFuture<'a, Result<(), MailError>> {
+        Box::pin(async move {
+            if mail.to.as_str() == "user0@example.com" {
+                self.asked.fetch_add(1, Ordering::SeqCst);
+                if !self.mended.load(Ordering::SeqCst) {
+                    std::future::pending::<()>().await;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// asvs(V16.5.2): a mailer of the host's that hangs, or a hook that stands in for one, is cut off after 30 seconds: the
+/// other mails go out meanwhile, and its own is tried again.
+#[tokio::test]
+async fn a_mailer_that_hangs_keeps_no_other_mail_back() {
+    for is_hook in [false, true] {
+        let stuck = Arc::new(Stuck::default());
+        let mut options = to(Mailbox::default());
+        options.delivery = Some(if is_hook {
+            let otherwise = Box::new(Delivery::Mailbox(Mailbox::default()));
+            Delivery::Split { kinds: vec![Kind::PasswordChanged], hook: stuck.clone(), otherwise }
+        } else {
+            Delivery::Mailer(stuck.clone())
+        });
+        let fixture = Fixture::with(options).await;
+        for number in 0..4 {
+            put(&fixture, &notice(&format!("user{number}@example.com"))).await;
+        }
+        let outbox = fixture.auth.outbox().clone();
+        let sending = tokio::spawn(async move { outbox.send_due().await });
+        // Both engines do their work in real time: the clock stands still only where nothing waits but the mailer.
+        let others = async {
+            while records(&fixture).await.len() < 3 || stuck.asked.load(Ordering::SeqCst) == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(12), others).await.unwrap();
+        assert_eq!((stuck.asked.load(Ordering::SeqCst), waiting(&fixture).await), (1, 1), "hook: {is_hook}");
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(15)).await;
+        assert!(!sending.is_finished(), "it has 30 seconds");
+        tokio::time::advance(Duration::from_secs(16)).await;
+        tokio::time::resume();
+        let sent = tokio::time::timeout(Duration::from_secs(20), sending).await;
+        assert_eq!(sent.expect("the job waits for ever").unwrap().unwrap(), 3);
+        assert_eq!(waiting(&fixture).await, 1, "it is kept");
+        // A failed try, not a lease that ran out: its pause is within a fifth of thirty seconds.
+        assert_eq!(fixture.send_mails().await, 0, "not at once");
+        stuck.mended.store(true, Ordering::SeqCst);
+        fixture.advance(37);
+        assert_eq!((fixture.send_mails().await, waiting(&fixture).await), (1, 0), "hook: {is_hook}");
+        let all = records(&fixture).await;
+        assert!(all.iter().all(|(action, _)| action == "mail_sent"), "{all:?}");
+        assert_eq!(all.iter().filter(|(_, one)| one["tries"] == "2").count(), 1, "{all:?}");
+        println!("hook: {is_hook}, asked {} times, 4 sent", stuck.asked.load(Ordering::SeqCst));
+    }
 }
 
 #[tokio::test]

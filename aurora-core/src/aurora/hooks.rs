@@ -35,7 +35,7 @@ impl Builder {
         self
     }
 
-    /// How long each of those may take; 5 s unless said otherwise.
+    /// How long each of those may take, and [`Builder::on_sign_up`]; 5 s unless said otherwise.
     pub fn hook_time_limit(mut self, limit: Duration) -> Self {
         self.taking_part.hooks.time_limit = limit;
         self

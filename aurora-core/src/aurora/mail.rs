@@ -1,9 +1,7 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::config::{Profile, Settings, Weakness};
-use crate::mail::{Delivery, Kind, MailError, Mailbox, Mailer, Rendered};
-use crate::types::BoxFuture;
+use crate::mail::{Delivery, Kind, Mailbox, Mailer};
 
 /// A service whose users wait for a mail that nobody sends.
 pub(super) fn weakness(settings: &Settings, has_mailer: bool) -> Option<Weakness> {
@@ -27,39 +25,23 @@ pub(super) fn delivery(settings: &Settings, mailer: Option<Arc<dyn Mailer>>) -> 
 /// What sends mails of these kinds.
 pub(super) type Hook = (Vec<Kind>, Arc<dyn Mailer>);
 
-/// How long a hook may take for one mail; then it is tried again.
-const TIME_LIMIT: Duration = Duration::from_secs(30);
-
 /// Whether no kind of mail is left to a mailer.
 pub(super) fn covers(hooks: &[Hook]) -> bool {
     Kind::ALL.iter().all(|kind| hooks.iter().any(|(kinds, _)| kinds.contains(kind)))
-}
-
-/// A hook that gives up by itself, as the contract of mailers asks.
-#[derive(Debug)]
-struct Timed(Arc<dyn Mailer>);
-
-impl Mailer for Timed {
-    fn send<'a>(&'a self, mail: &'a Rendered) -> BoxFuture<'a, Result<(), MailError>> {
-        Box::pin(async move {
-            let sent = tokio::time::timeout(TIME_LIMIT, self.0.send(mail)).await;
-            sent.unwrap_or_else(|_elapsed| Err(MailError::temporary("the hook took more than 30 seconds")))
-        })
-    }
 }
 
 /// The delivery with hooks before it, the last one first.
 pub(super) fn routed(otherwise: Delivery, hooks: Vec<Hook>) -> Delivery {
     hooks.into_iter().fold(otherwise, |otherwise, (kinds, hook)| Delivery::Split {
         kinds,
-        hook: Arc::new(Timed(hook)),
+        hook,
         otherwise: Box::new(otherwise),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::http::Peer;

@@ -124,7 +124,8 @@ impl Auth {
         self.0.sessions.check_metadata(&user.app_metadata, &user.user_metadata)?;
         let mut transaction = self.database().begin().await?;
         if transaction.user(user.id).await?.is_some() || !self.insert(&mut *transaction, &user).await? {
-            return Err(taken());
+            drop(transaction);
+            return self.refuse_taken(user.email.as_ref()).await;
         }
         let record = self.by_service(Action::USER_SIGNED_UP, user.id).with("provider", "email");
         self.0.audit.write(&mut *transaction, record).await?;
@@ -183,7 +184,8 @@ impl Auth {
             user.email_change_sent_at = None;
         }
         if !transaction.update_user(&user).await? {
-            return Err(taken());
+            drop(transaction);
+            return self.refuse_taken_by_change(id).await;
         }
         let action = match patch.ban {
             Some(Ban::For(_)) => Action::USER_BANNED,
@@ -226,7 +228,10 @@ impl Auth {
         let email: Email = email.parse()?;
         self.may_be_let_in(&email, data.as_deref(), "invite").await?;
         let mut transaction = self.database().begin().await?;
-        let mut user = self.invited(&mut *transaction, &email, data.as_deref()).await?;
+        let Some(mut user) = self.invited(&mut *transaction, &email, data.as_deref()).await? else {
+            drop(transaction);
+            return self.refuse_taken(Some(&email)).await;
+        };
         self.send(&mut *transaction, &mut user, Purpose::Invite, &email, &back, None).await?;
         transaction.update_user(&user).await?;
         let record = self.by_service(Action::USER_INVITED, user.id);
@@ -253,52 +258,11 @@ impl Auth {
             self.may_be_let_in(&email, data.as_deref(), "link").await?;
         }
         let mut transaction = self.database().begin().await?;
-        let found = transaction.user_by_email(&email).await?;
-        let mut pending = None;
-        let (purpose, to, mut user) = match wish {
-            LinkWish::Signup { data, .. } => {
-                let user_metadata = metadata::merge("{}", data.as_deref())?;
-                let user = match found {
-                    Some(user) if user.email_confirmed_at.is_some() => return Err(taken()),
-                    Some(mut user) => {
-                        user.contested_at = user.contested_at.or(Some(self.now()));
-                        user
-                    }
-                    None => self.registered(&mut *transaction, &email, hash.clone(), &user_metadata).await?,
-                };
-                let user_metadata = Some(user_metadata);
-                pending = Some(Pending { password: hash, user_metadata, ..Pending::default() });
-                (Purpose::Confirmation, email, user)
-            }
-            LinkWish::Invite { data } => {
-                let user = self.invited(&mut *transaction, &email, data.as_deref()).await?;
-                (Purpose::Invite, email, user)
-            }
-            LinkWish::MagicLink { data } => {
-                let user = match found {
-                    Some(user) => user,
-                    None => {
-                        let user_metadata = metadata::merge("{}", data.as_deref())?;
-                        self.registered(&mut *transaction, &email, None, &user_metadata).await?
-                    }
-                };
-                (Purpose::MagicLink, email, user)
-            }
-            LinkWish::Recovery => (Purpose::Recovery, email, found.ok_or_else(unknown)?),
-            LinkWish::EmailChangeCurrent { new_email } => {
-                let mut user = found.ok_or_else(unknown)?;
-                let purpose = Purpose::EmailChangeCurrent;
-                let new = new_email.parse()?;
-                pending = Some(self.changing(&mut *transaction, &mut user, new, purpose).await?);
-                (purpose, email, user)
-            }
-            LinkWish::EmailChangeNew { new_email } => {
-                let mut user = found.ok_or_else(unknown)?;
-                let purpose = Purpose::EmailChangeNew;
-                let new: Email = new_email.parse()?;
-                pending = Some(self.changing(&mut *transaction, &mut user, new.clone(), purpose).await?);
-                (purpose, new, user)
-            }
+        let Some((purpose, to, mut user, pending)) =
+            self.linked(&mut *transaction, email.clone(), hash, wish).await?
+        else {
+            drop(transaction);
+            return self.refuse_taken(Some(&email)).await;
         };
         let minted = self.token(&mut *transaction, &user, purpose, &to, &back, pending.as_ref()).await?;
         user.updated_at = self.now();
@@ -314,6 +278,72 @@ impl Auth {
             redirect_to: self.redirect_target(back.redirect_to.as_deref()),
             kind: purpose.wire(),
         })
+    }
+
+    /// What a link is for, where it goes, whose it is and what waits with it. `None` if the address is somebody's.
+    async fn linked(
+        &self,
+        transaction: &mut dyn Transaction,
+        email: Email,
+        hash: Option<String>,
+        wish: LinkWish,
+    ) -> Result<Option<(Purpose, Email, User, Option<Pending>)>> {
+        let found = transaction.user_by_email(&email).await?;
+        let mut pending = None;
+        let (purpose, to, user) = match wish {
+            LinkWish::Signup { data, .. } => {
+                let user_metadata = metadata::merge("{}", data.as_deref())?;
+                let user = match found {
+                    Some(user) if user.email_confirmed_at.is_some() => return Ok(None),
+                    Some(mut user) => {
+                        user.contested_at = user.contested_at.or(Some(self.now()));
+                        user
+                    }
+                    None => match self.registered(transaction, &email, hash.clone(), &user_metadata).await? {
+                        Some(user) => user,
+                        None => return Ok(None),
+                    },
+                };
+                let user_metadata = Some(user_metadata);
+                pending = Some(Pending { password: hash, user_metadata, ..Pending::default() });
+                (Purpose::Confirmation, email, user)
+            }
+            LinkWish::Invite { data } => {
+                let Some(user) = self.invited(transaction, &email, data.as_deref()).await? else {
+                    return Ok(None);
+                };
+                (Purpose::Invite, email, user)
+            }
+            LinkWish::MagicLink { data } => {
+                let user = match found {
+                    Some(user) => user,
+                    None => {
+                        let user_metadata = metadata::merge("{}", data.as_deref())?;
+                        match self.registered(transaction, &email, None, &user_metadata).await? {
+                            Some(user) => user,
+                            None => return Ok(None),
+                        }
+                    }
+                };
+                (Purpose::MagicLink, email, user)
+            }
+            LinkWish::Recovery => (Purpose::Recovery, email, found.ok_or_else(unknown)?),
+            LinkWish::EmailChangeCurrent { new_email } => {
+                let mut user = found.ok_or_else(unknown)?;
+                let purpose = Purpose::EmailChangeCurrent;
+                let new = new_email.parse()?;
+                pending = Some(self.changing(transaction, &mut user, new, purpose).await?);
+                (purpose, email, user)
+            }
+            LinkWish::EmailChangeNew { new_email } => {
+                let mut user = found.ok_or_else(unknown)?;
+                let purpose = Purpose::EmailChangeNew;
+                let new: Email = new_email.parse()?;
+                pending = Some(self.changing(transaction, &mut user, new.clone(), purpose).await?);
+                (purpose, new, user)
+            }
+        };
+        Ok(Some((purpose, to, user, pending)))
     }
 
     /// Where a link leads in the end: `wanted`, if the site or its list allows it.
@@ -341,15 +371,16 @@ impl Auth {
         Ok(Pending { other_agreed, ..Pending::default() })
     }
 
+    /// `None` if the address is somebody's.
     async fn invited(
         &self,
         transaction: &mut dyn Transaction,
         email: &Email,
         data: Option<&str>,
-    ) -> Result<User> {
+    ) -> Result<Option<User>> {
         let user_metadata = metadata::merge("{}", data)?;
         let mut user = match transaction.user_by_email(email).await? {
-            Some(user) if user.email_confirmed_at.is_some() => return Err(taken()),
+            Some(user) if user.email_confirmed_at.is_some() => return Ok(None),
             Some(mut user) => {
                 // Whoever registered the address before is not who was invited.
                 user.password = None;
@@ -357,26 +388,27 @@ impl Auth {
                 transaction.delete_tokens_of(user.id, None).await?;
                 user
             }
-            None => self.registered(transaction, email, None, &user_metadata).await?,
+            None => match self.registered(transaction, email, None, &user_metadata).await? {
+                Some(user) => user,
+                None => return Ok(None),
+            },
         };
         self.0.sessions.check_metadata(&user.app_metadata, &user.user_metadata)?;
         user.invited_at = Some(self.now());
-        Ok(user)
+        Ok(Some(user))
     }
 
+    /// `None` if the address is somebody's since a moment ago.
     async fn registered(
         &self,
         transaction: &mut dyn Transaction,
         email: &Email,
         password: Option<String>,
         user_metadata: &str,
-    ) -> Result<User> {
+    ) -> Result<Option<User>> {
         let user = self.new_user(email.clone(), password, user_metadata.to_owned(), false)?;
         self.0.sessions.check_metadata(&user.app_metadata, &user.user_metadata)?;
-        if !self.insert(transaction, &user).await? {
-            return Err(taken());
-        }
-        Ok(user)
+        Ok(self.insert(transaction, &user).await?.then_some(user))
     }
 
     async fn hash_of(&self, patch: &UserPatch) -> Result<Option<String>> {
@@ -436,10 +468,6 @@ impl Ban {
 
 fn unknown() -> Error {
     Error::new(Code::UserNotFound, "User not found")
-}
-
-fn taken() -> Error {
-    Error::new(Code::EmailExists, "A user with this email address has already been registered")
 }
 
 #[cfg(test)]

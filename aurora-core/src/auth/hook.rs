@@ -7,8 +7,11 @@ use crate::types::{BoxFuture, Result};
 /// What the host adds to a sign-up: its own profile row, in the same transaction.
 ///
 /// Implementations are the host's. An error rolls the sign-up back and is what the client sees; a panic rolls it
-/// back as well. The writer's turn is held meanwhile: do nothing slow here, and write through the transaction that is
-/// lent only. Any other would wait for this one's end.
+/// back as well, and so does the end of the time that hooks have (`hook_time_limit`): [`Code::HookTimeout`]. The
+/// writer's turn is held meanwhile: do nothing slow here, and write through the transaction that is lent only. Any
+/// other would wait for this one's end.
+///
+/// [`Code::HookTimeout`]: crate::types::Code::HookTimeout
 ///
 /// ```
 /// use aurora_core::auth::{Account, SignUpHook};

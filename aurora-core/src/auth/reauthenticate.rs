@@ -14,7 +14,9 @@ impl Auth {
         let mut user = transaction.user(id).await?.ok_or_else(user_gone)?;
         let Some(email) = user.email.clone().filter(|_| user.email_confirmed_at.is_some()) else {
             let sentence = "Reauthentication requires the user to have a confirmed email address";
-            return Err(Error::new(Code::ValidationFailed, sentence));
+            let denial = Error::new(Code::ValidationFailed, sentence);
+            drop(transaction);
+            return Err(self.refuse_change(&user, "no confirmed address", denial, client).await);
         };
         self.check_mail(&email, client)?;
         let purpose = Purpose::Reauthentication;

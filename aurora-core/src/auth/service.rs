@@ -34,10 +34,8 @@ impl Auth {
         self.0.sessions.check_metadata(&user.app_metadata, &user.user_metadata)?;
         let mut transaction = self.database().begin().await?;
         if !self.insert(&mut *transaction, &user).await? {
-            return Err(Error::new(
-                Code::EmailExists,
-                "A user with this email address has already been registered",
-            ));
+            drop(transaction);
+            return self.refuse_taken(user.email.as_ref()).await;
         }
         let record = self.by_service(Action::USER_SIGNED_UP, user.id).with("provider", "email");
         self.0.audit.write(&mut *transaction, record).await?;
@@ -176,10 +174,8 @@ impl Auth {
             user.email_change_sent_at = None;
         }
         if !transaction.update_user(&user).await? {
-            return Err(Error::new(
-                Code::EmailExists,
-                "A user with this email address has already been registered",
-            ));
+            drop(transaction);
+            return self.refuse_taken_by_change(id).await;
         }
         let mut record = self.by_service(action, id);
         if let Some(until) = user.banned_until {
@@ -225,6 +221,24 @@ impl Auth {
         transaction.commit().await
     }
 
+    /// The service would make somebody of an address that is somebody's: the record names its owner. To be asked when
+    /// its transaction has ended.
+    pub(super) async fn refuse_taken<T>(&self, email: Option<&Email>) -> Result<T> {
+        let mut record = self.of_service(Action::SIGN_UP_FAILED).with("reason", "address taken");
+        if let Some(email) = email
+            && let Some(owner) = self.database().read().await?.user_by_email(email).await?
+        {
+            record = record.target(owner.id);
+        }
+        Err(self.deny(record, taken()).await)
+    }
+
+    /// The service would give somebody an address that is somebody else's.
+    pub(super) async fn refuse_taken_by_change<T>(&self, user: UserId) -> Result<T> {
+        let record = self.by_service(Action::USER_CHANGE_FAILED, user).with("reason", "address taken");
+        Err(self.deny(record, taken()).await)
+    }
+
     pub(super) fn by_service(&self, action: Action, user: UserId) -> Record {
         self.of_service(action).target(user)
     }
@@ -255,6 +269,10 @@ pub(super) fn confirm(user: &mut User, now: Timestamp) {
         user.user_metadata = "{}".to_owned();
     }
     user.email_confirmed_at = Some(now);
+}
+
+fn taken() -> Error {
+    Error::new(Code::EmailExists, "A user with this email address has already been registered")
 }
 
 fn unknown() -> Error {

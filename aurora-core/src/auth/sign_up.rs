@@ -264,9 +264,7 @@ impl Auth {
         for identity in &user.identities {
             transaction.put_identity(user.id, identity).await?;
         }
-        if let Some(hook) = &self.0.sign_up_hook {
-            hook.signed_up(transaction.host().await?, &Account::new(user.clone())).await?;
-        }
+        self.written_by_host(transaction, user).await?;
         Ok(true)
     }
 

@@ -296,7 +296,7 @@ impl Auth {
         "waits for confirmation".to_owned()
     }
 
-    async fn refuse_change(
+    pub(super) async fn refuse_change(
         &self,
         user: &User,
         reason: &'static str,

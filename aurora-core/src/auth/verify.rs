@@ -218,6 +218,11 @@ impl Auth {
             identity.updated_at = now.as_micros();
             transaction.put_identity(user.id, identity).await?;
         }
+        if matches!(purpose, Purpose::EmailChangeCurrent | Purpose::EmailChangeNew) {
+            let record = self.record(Actor::User(user.id), Action::USER_MODIFIED, client).target(user.id);
+            let record = record.with("email", "changed").with("by", purpose.as_str());
+            self.0.audit.write(&mut *transaction, record).await?;
+        }
         let record = self.record(Actor::User(user.id), Action::LOGIN, client).target(user.id);
         let record =
             record.with("provider", "email").with("by", purpose.as_str()).with("confirmed", is_first);

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use super::Kind;
 use crate::types::{BoxFuture, Timestamp};
@@ -7,6 +8,8 @@ use crate::validate::{Email, printable};
 
 /// How much of a reason is kept, in characters.
 const LONGEST: usize = 200;
+/// How long a mailer, or a hook that stands in for one, may take for one mail. The outbox cuts it off then.
+pub(super) const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// What brings mails on their way.
 ///
@@ -14,8 +17,8 @@ const LONGEST: usize = 200;
 /// host's own, for the API of a mail service.
 ///
 /// The contract: `Ok` means that somebody else is now responsible for the mail. It may be asked to send one mail
-/// twice, under one [`Rendered::id`], after a crash between the sending and its record. It gives up by itself after a
-/// time of its own: a minute or less.
+/// twice, under one [`Rendered::id`], after a crash between the sending and its record. What is not sent within 30 s is
+/// cut off where it awaits, counts as a failed try and is tried again.
 pub trait Mailer: Send + Sync + fmt::Debug {
     /// Sends one mail.
     fn send<'a>(&'a self, mail: &'a Rendered) -> BoxFuture<'a, Result<(), MailError>>;

@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 
 use super::Outbox;
 use super::letter::{Letter, Mail};
+use super::mailer::{MailError, Mailer, Rendered, TIME_LIMIT};
 use crate::audit::{Action, Actor, Record};
 use crate::env::random;
 use crate::jobs::Job;
@@ -17,7 +18,7 @@ const BATCH: usize = 8;
 /// Mails that are sent at once.
 const AT_ONCE: usize = 4;
 /// For how long those are ours: after a crash they are due again then. Twice what a batch may take.
-const LEASE: Duration = Duration::from_secs(120);
+const LEASE: Duration = Duration::from_secs(4 * TIME_LIMIT.as_secs());
 /// The first pause after a failure; each next one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 /// The longest pause.
@@ -127,7 +128,7 @@ impl Outbox {
         }
         let rendered = mail.rendered(&row)?;
         let Some(mailer) = self.mailer(rendered.kind) else { return Ok(Outcome::PutOff) };
-        match mailer.send(&rendered).await {
+        match hand_over(mailer, &rendered).await {
             Ok(()) => {
                 self.forget(&row, Some(sent)).await?;
                 Ok(Outcome::Sent)
@@ -181,6 +182,15 @@ impl Outbox {
         );
         Ok(Outcome::PutOff)
     }
+}
+
+/// Whoever hangs keeps no other mail back: a batch waits for its last one.
+async fn hand_over(mailer: &dyn Mailer, mail: &Rendered) -> Result<(), MailError> {
+    let sent = tokio::time::timeout(TIME_LIMIT, mailer.send(mail)).await;
+    let seconds = TIME_LIMIT.as_secs();
+    sent.unwrap_or_else(|_elapsed| {
+        Err(MailError::temporary(format!("the mailer took more than {seconds} seconds")))
+    })
 }
 
 fn of(mail: &Mail, record: Record) -> Record {

@@ -13,12 +13,14 @@ use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, Message};
 
+use super::mailer::TIME_LIMIT;
 use super::{MailError, Mailer, Rendered};
 use crate::types::{BoxFuture, Code, Error, Result, Secret};
 use crate::validate::printable;
 
-/// For one mail, from the connection to the server's last word.
-const LIMIT: Duration = Duration::from_secs(30);
+/// For one mail, from the connection to the server's last word. Less than the outbox gives, by more than the good-bye:
+/// a mail that was taken in the last moment is not cut off and sent again.
+const LIMIT: Duration = Duration::from_secs(TIME_LIMIT.as_secs() - 2);
 /// For the good-bye, when the mail has been taken already.
 const GOOD_BYE: Duration = Duration::from_secs(1);
 const USAGE: &str = "write it as smtps://user:password@host:465, or smtp://host:587?tls=required";
@@ -125,7 +127,7 @@ impl Smtp {
         self
     }
 
-    /// How long one mail may take. 30 seconds unless it is said; the outbox counts on no more than that.
+    /// How long one mail may take. 28 seconds unless it is said, and at most: the outbox gives it 30.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.limit = limit.min(LIMIT);

@@ -2,7 +2,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::Aurora;
-use crate::auth::NewUser;
+use crate::auth::{Auth, NewUser};
 use crate::guard::Guarded;
 use crate::session::Client;
 use crate::types::{Code, RequestId, Result, Secret, UserId};
@@ -33,17 +33,10 @@ impl TestClient {
     pub async fn sign_in(&self, email: &str) -> Result<TestUser> {
         let auth = self.aurora.auth();
         let email: Email = email.parse()?;
-        let new = NewUser {
-            email: email.clone(),
-            password_hash: None,
-            confirmed: true,
-            user_metadata: None,
-            app_metadata: None,
-        };
-        let user = match auth.create_user(new).await {
-            Ok(account) => account.id(),
-            Err(error) if error.code() == Code::EmailExists => auth.user_id(&email).await?.ok_or(error)?.0,
-            Err(error) => return Err(error),
+        // Asked first: to create somebody who is there would be recorded as refused.
+        let user = match auth.user_id(&email).await? {
+            Some((user, _)) => user,
+            None => created(auth, email).await?,
         };
         let client = Client::new(IpAddr::V4(Ipv4Addr::LOCALHOST), RequestId::from_bytes([0; 16]));
         let session = auth.open_session(user, &client).await?;
@@ -54,6 +47,22 @@ impl TestClient {
             refresh: session.refresh_token,
             guarded: self.aurora.guarded(principal),
         })
+    }
+}
+
+async fn created(auth: &Auth, email: Email) -> Result<UserId> {
+    let new = NewUser {
+        email: email.clone(),
+        password_hash: None,
+        confirmed: true,
+        user_metadata: None,
+        app_metadata: None,
+    };
+    match auth.create_user(new).await {
+        Ok(account) => Ok(account.id()),
+        // By another task in this moment.
+        Err(error) if error.code() == Code::EmailExists => Ok(auth.user_id(&email).await?.ok_or(error)?.0),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Where the host's own code takes part in a flow.
 //!
 //! 1. A hook has a time limit, and a panic in it is a failure of one request: nothing of the flow was committed, the
-//!    process goes on. `custom_claims` runs in the transaction of its sign-in, which on SQLite holds the writer: it
-//!    is to be quick. The others run before one begins.
+//!    process goes on. `custom_claims` runs in the transaction of its sign-in, and the host's row of a sign-up in that
+//!    one's, which on SQLite hold the writer: they are to be quick. The others run before one begins.
 //! 2. What a hook says to the client it says by [`HookError::refuse`]; of any other failure the client learns that
 //!    there was one.
 //! 3. A hook that fails refuses. None is skipped because it is down.
@@ -31,7 +31,7 @@ pub struct Hooks {
     pub custom_claims: Option<Arc<dyn CustomClaims>>,
     /// Asked after a password was right, before its owner is signed in.
     pub password_verified: Option<Arc<dyn PasswordVerified>>,
-    /// How long each may take. 5 s, as in Supabase.
+    /// How long each may take, and what the host writes beside a new user. 5 s, as in Supabase.
     pub time_limit: Duration,
 }
 

@@ -8,7 +8,7 @@ use super::{HookError, PasswordDecision, PasswordVerification, UserCreation};
 use crate::audit::{Action, Actor, Record, deny};
 use crate::auth::{Account, Auth, metadata};
 use crate::session::Client;
-use crate::store::User;
+use crate::store::{Transaction, User};
 use crate::types::{BoxFuture, Code, Error, Result};
 use crate::validate::{Email, printable};
 
@@ -28,7 +28,11 @@ pub(super) async fn run<'a, T>(
         Ok(Poll::Ready(outcome)) => Poll::Ready(outcome.map_err(HookError::into_error)),
         Err(_panic) => Poll::Ready(Err(panicked())),
     });
-    match tokio::time::timeout(limit, contained).await {
+    in_time(limit, contained).await
+}
+
+async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(limit, work).await {
         Ok(outcome) => outcome,
         Err(_elapsed) => {
             let seconds = limit.as_secs_f64();
@@ -65,6 +69,20 @@ impl Auth {
         let Some(hook) = &hooks.before_user_created else { return Ok(()) };
         let creation = UserCreation { account: Account::new(user.clone()), client: client.cloned(), way };
         run(hooks.time_limit, || hook.may_be_created(&creation)).await
+    }
+
+    /// Lets the host write beside a new user, in the same transaction. It has a hook's time: on SQLite nobody else
+    /// writes meanwhile.
+    pub(in crate::auth) async fn written_by_host(
+        &self,
+        transaction: &mut dyn Transaction,
+        user: &User,
+    ) -> Result<()> {
+        let Some(hook) = &self.0.sign_up_hook else { return Ok(()) };
+        let account = Account::new(user.clone());
+        let lent = transaction.host().await?;
+        let written = in_time(self.0.hooks.time_limit, hook.signed_up(lent, &account)).await;
+        written.inspect_err(|error| tracing::warn!(?error, "a hook at a sign-up did not go on"))
     }
 
     /// Asks the host about somebody whom the service lets in, unless they are known already.
