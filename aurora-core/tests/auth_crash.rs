@@ -1,8 +1,11 @@
-//! kill -9 in the middle of refresh, sign-up, a password reset and recovery codes (faults K01, K02). `AURORA_LONG=1` kills 500 and 60 times. When a
-//! process is killed is computed from the round, so that both runs try the same moments from the first on.
+//! kill -9 in the middle of refresh, sign-up, a password reset, recovery codes and changes of a role (faults K01, K02).
+//! `AURORA_LONG=1` kills 500 and 60 times. When a process is killed is computed from the round, so that both runs try
+//! the same moments from the first on. Of roles `AURORA_ROUNDS` says how often, and `AURORA_SEED` when.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods, reason = "tests")]
 
 mod common;
+#[path = "common/rng.rs"]
+mod rng;
 #[path = "common/totp.rs"]
 mod totp;
 
@@ -12,11 +15,11 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aurora_core::auth::{Account, SignUpHook};
+use aurora_core::auth::{Account, Granter, SignUpHook, UserRole};
 use aurora_core::load::Quota;
 use aurora_core::mail::Kind;
 use aurora_core::store::HostTransaction;
-use aurora_core::types::{BoxFuture, Result};
+use aurora_core::types::{BoxFuture, Result, RoleName, UserId};
 use common::mailed::{by_code, mail, post};
 use common::{Fixture, Options};
 use serde_json::{Value, json};
@@ -91,6 +94,9 @@ async fn child() {
         // The first password of a process reads lists of words: what is to be interrupted comes after that.
         fixture.sign_up(&format!("process{}@example.com", std::process::id())).await;
         return reset(&fixture, &token, say).await;
+    }
+    if flow == "roles" {
+        return grant_and_revoke(&fixture, token.parse().unwrap()).await;
     }
     for step in 0.. {
         let said = if flow == "recovery codes" {
@@ -316,4 +322,80 @@ async fn a_kill_in_the_middle_of_recovery_codes_leaves_none_good_twice() {
         fixture.database.close().await;
     }
     println!("{rounds} kills, {acknowledged} acknowledged codes, {used} used up");
+}
+
+const SERVICE: Granter<'static> = Granter::Service("test");
+
+fn editor() -> RoleName {
+    "editor".parse().unwrap()
+}
+
+/// Gives and takes the role in turn, with a word after each.
+async fn grant_and_revoke(fixture: &Fixture, user: UserId) {
+    loop {
+        let held = fixture.auth.roles_of(user).await.unwrap().contains(&editor());
+        let (changed, word) = if held {
+            (fixture.auth.revoke_role(SERVICE, user, &editor()).await, "role_revoked")
+        } else {
+            (fixture.auth.grant_role(SERVICE, user, &editor()).await, "role_granted")
+        };
+        assert!(changed.unwrap(), "{word}: nobody else changes it");
+        say(word);
+    }
+}
+
+/// fault K02: a role is held exactly if the last of its records says so; whatever was acknowledged has its record,
+/// and a token of before says the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_in_the_middle_of_role_changes_leaves_what_the_records_say() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let (rounds, seed) = (number("AURORA_ROUNDS").unwrap_or(10), number("AURORA_SEED").unwrap_or(20));
+    let mut random = rng::Rng::seeded(seed);
+    let options = Options::default();
+    let (path, key) = (options.path.clone(), options.start_key.clone());
+    let fixture = open(path.clone(), &key).await;
+    let ann = fixture.sign_up("ann@example.com").await;
+    let (user, token): (UserId, _) = (ann.user_id().parse().unwrap(), ann.access());
+    let role = UserRole { name: editor(), rank: 10, permissions: Vec::new() };
+    fixture.auth.define_role(role.clone(), "test").await.unwrap();
+    fixture.database.close().await;
+    let (mut before, mut acknowledged, mut unheard, mut held_after) = (Vec::new(), 0, 0, 0);
+    for round in 0..rounds {
+        let after = Duration::from_micros(300 + u64::try_from(random.below(25_000)).unwrap());
+        let heard = run_and_kill("roles", &path, &key, &user.to_string(), after);
+        let case = format!("round {round} of seed {seed}, after {after:?}: {} steps heard", heard.len());
+        let fixture = open(path.clone(), &key).await;
+        // It waits its turn among changes of roles: what the killed process had under way has ended then.
+        fixture.auth.define_role(role.clone(), "test").await.unwrap();
+        let rows = fixture.audit().await.into_iter();
+        let records: Vec<String> = rows
+            .filter(|row| ["role_granted", "role_revoked"].contains(&row.action.as_str()))
+            .map(|row| row.action)
+            .collect();
+        let turns = ["role_granted", "role_revoked"].into_iter().cycle();
+        assert!(
+            records.iter().zip(turns).all(|(record, turn)| record == turn),
+            "{case}: each has its record"
+        );
+        let held = fixture.auth.roles_of(user).await.unwrap().contains(&editor());
+        assert_eq!(held, records.last().is_some_and(|last| last == "role_granted"), "{case}");
+        let principal = fixture.auth.sessions().admit(&token).await.unwrap();
+        assert_eq!(principal.has_role("editor"), held, "{case}: what the token of before gives");
+        // One more than was heard of, at the most: the change that was committed and not acknowledged.
+        let new = &records[before.len()..];
+        assert_eq!(records[..before.len()], before[..], "{case}: no record is lost");
+        assert!(new.len() == heard.len() || new.len() == heard.len() + 1, "{case}: {} records", new.len());
+        assert_eq!(new[..heard.len()], heard[..], "{case}: acknowledged and lost");
+        assert!(!heard.is_empty(), "{case}: it was killed before it began");
+        acknowledged += heard.len();
+        unheard += new.len() - heard.len();
+        held_after += u64::from(held);
+        before = records;
+        fixture.database.close().await;
+    }
+    println!(
+        "AURORA_SEED={seed}: {rounds} kills, {acknowledged} acknowledged changes, {unheard} committed unheard; \
+         {held_after} times it was held"
+    );
+    assert!(rounds > 0);
 }

@@ -13,9 +13,10 @@ mod names;
 
 use aurora_core::policy::functions::Value;
 use aurora_core::policy::{
-    Column, Columns, Command, Lowered, Policies, PolicyErrors, Predicate, Schema, Table,
+    Clause, Column, Columns, Command, Decision, Facts, Lowered, Policies, PolicyErrors, Predicate, RowLayout,
+    Schema, Table, ValueRef,
 };
-use aurora_core::types::Role;
+use aurora_core::types::{Principal, Role, Timestamp};
 use names::Plain;
 
 fn schema() -> Schema {
@@ -306,6 +307,43 @@ fn functions_of_the_host_stand_in_for_bodies_outside() {
     let names: Vec<&str> = lowered.functions().iter().map(|function| &*function.name).collect();
     assert_eq!(names, ["host_0", "host_1"]);
     assert!(policies.with_function("f", &["money"], "text", |_| Ok(Value::Null)).is_err());
+}
+
+/// fault K30: in process a function of the host's that panics is an error, on whichever side of the condition it
+/// stands: never a yes, and no panic of whoever asks.
+#[test]
+fn a_function_of_the_host_s_that_panics_is_an_error_and_no_yes() {
+    let now = Timestamp::from_seconds(1_700_000_000);
+    for (condition, calm) in [
+        ("fragile(title)", Decision::Allow),
+        ("NOT fragile(title)", Decision::Deny),
+        ("id = 1 AND fragile(title)", Decision::Allow),
+        ("fragile(title) OR id = 1", Decision::Allow),
+        ("coalesce(fragile(title), true)", Decision::Allow),
+    ] {
+        let text = format!("{ENABLED}CREATE POLICY p ON notes FOR SELECT USING ({condition});");
+        let policies = Policies::parse(&text, "policies.sql").unwrap();
+        let policies = policies
+            .with_function("fragile", &["text"], "boolean", |arguments| match arguments {
+                [Value::Text(title)] if title == "calm" => Ok(Value::Integer(1)),
+                _ => panic!("a secret of the host's"),
+            })
+            .unwrap();
+        let lowered = policies.lower(&schema()).unwrap_or_else(|errors| panic!("{errors}"));
+        let layout = RowLayout::new(["id", "owner", "team_id", "title", "tags"]);
+        let compiled = lowered.compile("notes", Role::Authenticated, Command::Select, Clause::Using, &layout);
+        let compiled = compiled.unwrap_or_else(|errors| panic!("{errors}"));
+        let facts = Facts::of(&Principal::user("00000000-0000-4000-8000-00000000000a".parse().unwrap()));
+        let decide = |title| {
+            let row =
+                [ValueRef::Integer(1), ValueRef::Null, ValueRef::Null, ValueRef::Text(title), ValueRef::Null];
+            compiled.decide(&row[..], &facts, now).unwrap()
+        };
+        let Decision::Error(error) = decide("loud") else { panic!("{condition}: no error") };
+        assert_eq!(error.sqlstate(), "XX000", "{condition}: {error}");
+        assert!(!error.to_string().contains("secret"), "{condition}: {error}");
+        assert_eq!(decide("calm"), calm, "{condition}: the next row");
+    }
 }
 
 #[test]

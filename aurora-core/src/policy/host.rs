@@ -35,7 +35,7 @@ impl Policies {
     /// Types are spelled as in SQL. `body` is given a [`Value`] for each argument: text and enums as text, a uuid as
     /// hyphenated lower-case text, a boolean as 0 or 1, a time as microseconds since 1970, json and arrays as JSON
     /// text; NULL is passed on. It answers in the same form. It must give the same answer for the same arguments as
-    /// long as a statement runs, and an error's text starts with an SQLSTATE and a blank.
+    /// long as a statement runs, and an error's text starts with an SQLSTATE and a blank. A panic is an error.
     ///
     /// ```
     /// use aurora_core::policy::{Policies, functions::Value};

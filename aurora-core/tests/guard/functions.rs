@@ -56,6 +56,46 @@ async fn a_function_of_the_host_decides_in_rust() {
     assert_eq!(ids(&fixture.ann(), "SELECT id FROM notes ORDER BY id").await, [1, 3, 5]);
 }
 
+/// fault K30: a function of the host's that panics fails the statement that asks it, whatever kind it is; nothing is
+/// read or written, and the next identity on the same connections has its own rows.
+#[tokio::test]
+async fn a_function_of_the_host_s_that_panics_fails_its_statement_alone() {
+    let text = "ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY own ON notes TO authenticated
+          USING (owner = auth.uid()::text AND calm(owner, auth.uid()::text));";
+    let policies = Policies::parse(text, "policies.sql").unwrap();
+    let policies = policies
+        .with_function("calm", &["text", "text"], "boolean", |arguments| match arguments {
+            [_, Value::Text(who)] if who == ANN => panic!("a secret of the host's"),
+            _ => Ok(Value::Integer(1)),
+        })
+        .unwrap();
+    let mut options = GuardOptions::default();
+    options.readers = 1;
+    let fixture = Fixture::over(SCHEMA, ROWS, &policies, options).await.unwrap();
+    let before = fixture.titles().await;
+    let statements = [
+        "SELECT id FROM notes",
+        "SELECT count(*) FROM notes",
+        "SELECT id FROM notes WHERE true OR title = 'x'",
+        "WITH x AS (SELECT id FROM notes) SELECT id FROM x",
+        "UPDATE notes SET title = title || '!'",
+        "DELETE FROM notes",
+        "INSERT INTO notes (title, owner) VALUES ('new', '00000000-0000-4000-8000-00000000000a') RETURNING id",
+    ];
+    for sql in statements {
+        let error = fixture.ann().query_as::<(i64,)>(sql).fetch_all().await.unwrap_err();
+        assert_eq!(error.code(), Code::BadStatement, "{sql}: {error}");
+        assert!(!error.to_string().contains("secret"), "{sql}: {error}");
+        assert_eq!(ids(&fixture.bob(), "SELECT id FROM notes ORDER BY id").await, [3, 4, 5], "{sql}");
+        assert_eq!(ids(&fixture.anon(), "SELECT id FROM notes").await, [0_i64; 0], "{sql}");
+        let own = "UPDATE notes SET stars = stars + 1 RETURNING id";
+        assert_eq!(ids(&fixture.bob(), own).await.len(), 3, "{sql}: the writer goes on");
+        assert_eq!(fixture.titles().await, before, "{sql}");
+    }
+    println!("{} statements met a panic", statements.len());
+}
+
 /// attack A06, asvs(V8.2.3)
 #[tokio::test]
 async fn columns_are_granted_one_by_one() {

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::super::functions::{Body, Claims, Value};
 use super::super::raw::Comparison;
@@ -48,6 +49,7 @@ impl<'a, R: Row + ?Sized> At<'a, R> {
 
 const MISSING: &str = "XX000 the row does not hold a column that the policy reads";
 const MANY_ROWS: &str = "21000 more than one row returned by a subquery used as an expression";
+const PANICKED: &str = "XX000 a function of the host's panicked";
 pub(super) const UNANSWERED: &str = "XX000 a fact was not answered";
 
 pub(super) fn truth<R: Row + ?Sized>(node: &Node, at: &At<'_, R>) -> Truth {
@@ -316,7 +318,9 @@ fn compute<'a, R: Row + ?Sized>(body: &Body, given: &[Value], at: &At<'a, R>) ->
         Body::Pure(compute) => compute(given),
         Body::Identity(compute) => compute(at.claims, given),
         Body::Clock(compute) => Ok(compute(at.now)),
-        Body::Host(compute) => compute(given),
+        // A panic of the host's is an error here as it is in the database.
+        Body::Host(compute) => catch_unwind(AssertUnwindSafe(|| compute(given)))
+            .unwrap_or_else(|_panic| Err(PANICKED.to_owned())),
     }
     .map(Cell::owned)
 }

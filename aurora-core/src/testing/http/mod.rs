@@ -86,7 +86,8 @@ pub const POLICIES: &str = "
 
 /// Those routes, as a host declares them.
 pub fn routes() -> HostRoutes {
-    let private = ["/notes", "/notes/{id}", "/me", "/broken", "/missing", "/panic"];
+    let private =
+        ["/notes", "/notes/{id}", "/touch", "/me", "/vault", "/fresh", "/broken", "/missing", "/panic"];
     let routes = private.iter().fold(HostRoutes::new(), |routes, path| routes.private("GET", path));
     routes.private("POST", "/notes").public("GET", "/open").public("GET", "/public")
 }
@@ -128,7 +129,7 @@ pub struct Served {
 /// The first exchange that is not as the contract has it, by its name.
 pub async fn conforms(served: &Served) -> Result<Vec<Exchange>> {
     let mut run = Run::new(served);
-    expect("each declared route is asked for", refuses_strangers(served.address, &routes()).await? == 9)?;
+    expect("each declared route is asked for", refuses_strangers(served.address, &routes()).await? == 12)?;
     for wrong in [HostRoutes::new().private("GET", "/open"), HostRoutes::new().public("GET", "/notes")] {
         let seen = refuses_strangers(served.address, &wrong).await.is_err();
         expect("a route that is not as it was declared is seen", seen)?;
