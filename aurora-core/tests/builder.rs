@@ -1,6 +1,9 @@
 //! What a host hands to the builder takes part in the service that it builds.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+#[path = "common/project.rs"]
+mod project;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,6 +17,7 @@ use aurora_core::auth::{
 use aurora_core::config::Profile;
 use aurora_core::http::Peer;
 use aurora_core::mail::{Kind, MailError, Mailbox, Mailer, Rendered, Template, Templates};
+use aurora_core::session::token::VerifyKey;
 use aurora_core::types::{BoxFuture, Result};
 use aurora_core::validate::{BreachedPasswords, HashPrefix, HashSuffix};
 use aurora_core::{Aurora, Builder, Database};
@@ -44,6 +48,23 @@ async fn post(aurora: &Aurora, path: &str, body: Value) -> (u16, Value) {
     let peer = Peer::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let answer = aurora.http().call(ask.body(body.to_string().into_bytes()).unwrap(), peer).await;
     (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap_or_default())
+}
+
+async fn get(aurora: &Aurora, path: &str, token: &str) -> (u16, String) {
+    ask(aurora, "GET", path, token).await
+}
+
+/// Asks with a bearer token: the status and the code.
+async fn ask(aurora: &Aurora, method: &str, path: &str, token: &str) -> (u16, String) {
+    let ask = Request::builder()
+        .method(method)
+        .uri(format!("/auth/v1{path}"))
+        .header("authorization", format!("Bearer {token}"))
+        .header("x-supabase-api-version", "2024-01-01");
+    let peer = Peer::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let answer = aurora.http().call(ask.body(Vec::new()).unwrap(), peer).await;
+    let said: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    (answer.status().as_u16(), said["code"].as_str().unwrap_or_default().to_owned())
 }
 
 async fn sign_up(aurora: &Aurora) -> (u16, Value) {
@@ -255,5 +276,51 @@ async fn a_source_of_breached_passwords_is_asked() {
     let other = json!({ "email": "ann@example.com", "password": "another horse battery" });
     assert_eq!(post(&aurora, "/signup", other).await.0, 200);
     assert_eq!(source.0.load(Ordering::SeqCst), 2);
+    aurora.close().await;
+}
+
+/// The public half of [`project::EC`].
+fn another_key() -> VerifyKey {
+    let mut key: Value = serde_json::from_str(project::EC).unwrap();
+    let members = key.as_object_mut().unwrap();
+    members.remove("d");
+    members.remove("key_ops");
+    VerifyKey::from_jwk(&key.to_string()).unwrap()
+}
+
+/// asvs(V9.1.3, V9.2.3): a key that was given besides lets our users in, in our name and in nobody else's, until the
+/// session ends that its token names; it names no application.
+#[tokio::test]
+async fn another_key_signs_for_our_users_alone() {
+    let aurora = builder().verify_key(another_key()).build().await.unwrap();
+    let (status, said) = sign_up(&aurora).await;
+    assert_eq!(status, 200, "{said}");
+    let own = said["access_token"].as_str().unwrap();
+    let header = json!({ "alg": "ES256", "kid": "project-ec", "typ": "JWT" });
+    let signed = |changes: Value| {
+        let mut claims = project::part(own, 1);
+        claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        project::es256(&header, &claims)
+    };
+    assert_ne!(project::part(own, 0)["kid"], header["kid"], "Aurora signs with a key of its own");
+    assert_eq!(get(&aurora, "/user", own).await.0, 200);
+    assert_eq!(get(&aurora, "/user", &signed(json!({}))).await.0, 200);
+    let bad = (403, "bad_jwt".to_owned());
+    for changes in [
+        json!({ "iss": "https://another.example.com/auth/v1" }),
+        json!({ "aud": "another" }),
+        json!({ "role": "service_role" }),
+        json!({ "exp": 1_700_000_000, "iat": 1_699_999_000 }),
+    ] {
+        assert_eq!(get(&aurora, "/user", &signed(changes.clone())).await, bad, "{changes}");
+    }
+    let service = project::es256(&header, &json!({ "role": "service_role", "exp": 4_000_000_000_u64 }));
+    assert_eq!(get(&aurora, "/admin/users", &service).await, bad);
+    let token = signed(json!({}));
+    assert_eq!(ask(&aurora, "POST", "/logout", own).await.0, 204);
+    assert_eq!(get(&aurora, "/user", &token).await, (403, "session_not_found".to_owned()), "it ends with it");
+    aurora.close().await;
+    let aurora = builder().build().await.unwrap();
+    assert_eq!(get(&aurora, "/user", &token).await, bad, "a key that was not given");
     aurora.close().await;
 }
