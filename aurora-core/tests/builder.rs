@@ -15,10 +15,11 @@ use aurora_core::auth::{
     TokenIssue, UserCreation,
 };
 use aurora_core::config::Profile;
+use aurora_core::env::{ManualClock, SystemEntropy};
 use aurora_core::http::Peer;
 use aurora_core::mail::{Kind, MailError, Mailbox, Mailer, Rendered, Template, Templates};
 use aurora_core::session::token::VerifyKey;
-use aurora_core::types::{BoxFuture, Result};
+use aurora_core::types::{BoxFuture, Result, Timestamp};
 use aurora_core::validate::{BreachedPasswords, HashPrefix, HashSuffix};
 use aurora_core::{Aurora, Builder, Database};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
@@ -322,5 +323,36 @@ async fn another_key_signs_for_our_users_alone() {
     aurora.close().await;
     let aurora = builder().build().await.unwrap();
     assert_eq!(get(&aurora, "/user", &token).await, bad, "a key that was not given");
+    aurora.close().await;
+}
+
+/// asvs(V9.2.1): an access token lives as long as the setting says, in what the client is told and in what is
+/// let in.
+#[tokio::test]
+async fn an_access_token_lives_as_long_as_it_was_set() {
+    const START: i64 = 1_800_000_000;
+    let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(START)));
+    let hour = Duration::from_secs(3_600);
+    let aurora = builder()
+        .configure(move |settings| settings.tokens.access_lifetime = hour)
+        .environment(clock.clone(), Arc::new(SystemEntropy))
+        .build()
+        .await
+        .unwrap();
+    let (status, said) = sign_up(&aurora).await;
+    assert_eq!(status, 200, "{said}");
+    assert_eq!((&said["expires_in"], &said["expires_at"]), (&json!(3_600), &json!(START + 3_600)), "{said}");
+    let token = said["access_token"].as_str().unwrap();
+    let claims = project::part(token, 1);
+    assert_eq!((&claims["iat"], &claims["exp"]), (&json!(START), &json!(START + 3_600)), "{claims}");
+    for (seconds, wanted) in [(0, 200), (3_599, 200), (3_600, 403), (3_601, 403)] {
+        clock.set(Timestamp::from_seconds(START + seconds));
+        let (status, code) = get(&aurora, "/user", token).await;
+        assert_eq!(status, wanted, "after {seconds} s: {code}");
+        assert_eq!(code == "bad_jwt", wanted == 403, "after {seconds} s: {code}");
+    }
+    let body = json!({ "refresh_token": said["refresh_token"] });
+    let (status, next) = post(&aurora, "/token?grant_type=refresh_token", body).await;
+    assert_eq!((status, &next["expires_in"]), (200, &json!(3_600)), "{next}");
     aurora.close().await;
 }
