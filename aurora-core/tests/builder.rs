@@ -51,9 +51,15 @@ async fn post(aurora: &Aurora, path: &str, body: Value) -> (u16, Value) {
     (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap_or_default())
 }
 
-/// `GET` with a bearer token: the status and the code.
 async fn get(aurora: &Aurora, path: &str, token: &str) -> (u16, String) {
-    let ask = Request::get(format!("/auth/v1{path}"))
+    ask(aurora, "GET", path, token).await
+}
+
+/// Asks with a bearer token: the status and the code.
+async fn ask(aurora: &Aurora, method: &str, path: &str, token: &str) -> (u16, String) {
+    let ask = Request::builder()
+        .method(method)
+        .uri(format!("/auth/v1{path}"))
         .header("authorization", format!("Bearer {token}"))
         .header("x-supabase-api-version", "2024-01-01");
     let peer = Peer::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
@@ -283,8 +289,8 @@ fn another_key() -> VerifyKey {
     VerifyKey::from_jwk(&key.to_string()).unwrap()
 }
 
-/// asvs(V9.1.3, V9.2.3): a key that was given besides lets in who has a session here, in our name and in nobody
-/// else's; it names no application.
+/// asvs(V9.1.3, V9.2.3): a key that was given besides lets our users in, in our name and in nobody else's, until the
+/// session ends that its token names; it names no application.
 #[tokio::test]
 async fn another_key_signs_for_our_users_alone() {
     let aurora = builder().verify_key(another_key()).build().await.unwrap();
@@ -309,11 +315,11 @@ async fn another_key_signs_for_our_users_alone() {
     ] {
         assert_eq!(get(&aurora, "/user", &signed(changes.clone())).await, bad, "{changes}");
     }
-    let nowhere = json!({ "session_id": "00000000-0000-4000-8000-000000000000" });
-    assert_eq!(get(&aurora, "/user", &signed(nowhere)).await, (403, "session_not_found".to_owned()));
     let service = project::es256(&header, &json!({ "role": "service_role", "exp": 4_000_000_000_u64 }));
     assert_eq!(get(&aurora, "/admin/users", &service).await, bad);
     let token = signed(json!({}));
+    assert_eq!(ask(&aurora, "POST", "/logout", own).await.0, 204);
+    assert_eq!(get(&aurora, "/user", &token).await, (403, "session_not_found".to_owned()), "it ends with it");
     aurora.close().await;
     let aurora = builder().build().await.unwrap();
     assert_eq!(get(&aurora, "/user", &token).await, bad, "a key that was not given");

@@ -33,8 +33,8 @@ impl Builder {
         self.configure(move |settings| settings.api_url = Some(url))
     }
 
-    /// Accepts access tokens of this key too, beside our own: they name our issuer and a session of ours, as our own
-    /// do. It never names an application: a `service_role` that it signs opens nothing.
+    /// Accepts access tokens of this key too, beside our own. They name our issuer, as our own do, and who holds the
+    /// key signs for every user. It never names an application: a `service_role` that it signs opens nothing.
     pub fn verify_key(mut self, key: VerifyKey) -> Self {
         self.given.verify.push(key);
         self
