@@ -87,8 +87,8 @@ fn words(kind: Kind) -> (&'static str, &'static [Block]) {
             "Your recovery codes were changed",
             &[
                 Say(
-                    "The recovery codes of your account at\n{{ site }}\nwere made anew or removed on {{ time }}. The \
-                     ones that you may have from before are no longer good.",
+                    "The recovery codes of your account at\n{{ site }}\nwere made anew or removed on {{ time }}.\n\
+                     Those that you had before are no longer good.",
                 ),
                 Say(
                     "If it was not you, somebody else is in your account: change your password now, sign out all \
