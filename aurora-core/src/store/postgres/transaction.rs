@@ -88,8 +88,6 @@ impl PostgresWrite {
 
     pub(super) async fn connection(&mut self) -> Result<&mut PgConnection> {
         if std::mem::take(&mut self.lent) {
-            // The host may have gone back to a savepoint from before.
-            self.locked = None;
             self.transaction.rebind(STORE_ROLE, STORE_CLAIMS, STORE_PATH).await?;
         }
         self.transaction.connection()
@@ -103,7 +101,7 @@ impl PostgresWrite {
     }
 
     pub(super) async fn lock_user(&mut self, id: UserId) -> Result<bool> {
-        if self.locked == Some(id) && !self.lent {
+        if self.locked == Some(id) {
             return Ok(true);
         }
         self.lock(sqlx::query(statements::LOCK_USER).bind(user_bytes(id))).await
@@ -433,6 +431,8 @@ impl Transaction for PostgresWrite {
     async fn host(&mut self) -> Result<HostTransaction<'_>> {
         self.transaction.rebind(HOST_ROLE, HOST_CLAIMS, &self.host_path).await?;
         self.lent = true;
+        // The host may go back to a savepoint from before.
+        self.locked = None;
         Ok(HostTransaction::Postgres(self.transaction.connection()?))
     }
 
