@@ -7,8 +7,7 @@ use super::codec::{Id, Moment};
 use super::database::{HOST_CLAIMS, HOST_ROLE, STATEMENT, STORE_CLAIMS, STORE_PATH, STORE_ROLE};
 use super::{failure, rows, statements};
 use crate::store::{
-    AuditRow, HostTransaction, Identity, KeyRow, OneTimeToken, OutboxRow, Session, SigningKeyRow,
-    Transaction, User,
+    AuditRow, HostTransaction, Identity, OneTimeToken, OutboxRow, Session, SigningKeyRow, Transaction, User,
 };
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
@@ -405,15 +404,6 @@ impl Transaction for PostgresWrite {
             .bind(row.commitment.to_vec());
         run(self.connection().await?, query).await?;
         Ok(())
-    }
-
-    async fn insert_key(&mut self, key: &KeyRow) -> Result<bool> {
-        let query = sqlx::query(statements::INSERT_KEY)
-            .bind(i64::from(key.id))
-            .bind(key.purpose.clone())
-            .bind(key.wrapped.clone())
-            .bind(Moment(key.created_at));
-        Ok(run(self.connection().await?, query).await? == 1)
     }
 
     async fn insert_signing_key(&mut self, key: &SigningKeyRow) -> Result<bool> {
