@@ -506,21 +506,21 @@ fn routes_are_listed_with_what_stands_before_them() {
 async fn keys_are_made_listed_and_ended() {
     for host in [Host::on_sqlite(), Host::on_postgres().await] {
         host.run(POLICIES, &[]);
-        assert_eq!(host.ran(POLICIES, &["keys", "list"]), "no key was made here\n");
+        assert_eq!(host.ran(POLICIES, &["api-keys", "list"]), "no key was made here\n");
         let made =
-            host.ran(POLICIES, &["keys", "create", "--secret", "--name", "nightly", "--scope", "data"]);
+            host.ran(POLICIES, &["api-keys", "create", "--secret", "--name", "nightly", "--scope", "data"]);
         let (key, note) = made.split_once('\n').unwrap();
         assert!(key.starts_with("sb_secret_") && key.len() == "sb_secret_".len() + 31, "{key}");
         let id = note.strip_prefix("key ").and_then(|rest| rest.split(':').next()).unwrap();
-        let everyone = host.ran(POLICIES, &["keys", "create", "--publishable", "--name", "web"]);
+        let everyone = host.ran(POLICIES, &["api-keys", "create", "--publishable", "--name", "web"]);
         assert!(everyone.starts_with("sb_publishable_"), "{everyone}");
-        let listed = host.ran(POLICIES, &["keys", "list"]);
+        let listed = host.ran(POLICIES, &["api-keys", "list"]);
         assert_eq!(listed.lines().count(), 2, "{listed}");
         let line = listed.lines().find(|line| line.starts_with(id)).unwrap();
         assert!(line.contains("nightly (data)") && line.contains("never used"), "{line}");
         assert!(!listed.contains(&key[..20]), "no key is shown again");
-        host.ran(POLICIES, &["keys", "revoke", id]);
-        assert!(host.ran(POLICIES, &["keys", "list"]).contains("REVOKED"));
+        host.ran(POLICIES, &["api-keys", "revoke", id]);
+        assert!(host.ran(POLICIES, &["api-keys", "list"]).contains("REVOKED"));
         for (arguments, error) in [
             (vec!["keys", "create", "--secret", "--name", "x"], "a secret key needs a scope"),
             (vec!["keys", "create", "--publishable", "--name", "x", "--scope", "data"], "has no scopes"),
@@ -559,7 +559,7 @@ async fn keys_are_made_listed_and_ended() {
 async fn what_only_looks_changes_nothing() {
     let empty = Host::on_sqlite();
     for arguments in [
-        &["keys", "list"] as &[&str],
+        &["api-keys", "list"] as &[&str],
         &["signing-keys", "list"],
         &["roles", "list"],
         &["policy", "explain", "--table", "notes", "--row", "{}"],

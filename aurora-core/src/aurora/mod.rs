@@ -30,6 +30,7 @@ use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded};
 use crate::http::Http;
 use crate::jobs::{Jobs, Wake};
+use crate::keys::{DataKeys, DataKeysParts};
 use crate::load::{Limiter, Limits};
 use crate::mail::{Mailer, Outbox, OutboxParts, Templates};
 use crate::policy::functions::{Answer, Value};
@@ -46,6 +47,7 @@ struct Inner {
     auth: Auth,
     http: Http,
     guard: Guard,
+    keys: DataKeys,
     database: Engine,
     jobs: Jobs,
     audit: Arc<dyn AuditSink>,
@@ -133,6 +135,11 @@ impl Aurora {
     /// The guard over the host's tables.
     pub fn guard(&self) -> &Guard {
         &self.0.guard
+    }
+
+    /// The keys that data is sealed with, and what becomes of them.
+    pub fn keys(&self) -> &DataKeys {
+        &self.0.keys
     }
 
     /// Where the root key lies, if in a file.
@@ -425,6 +432,13 @@ impl Builder {
             sign_up_hook: self.hook,
             hooks: self.taking_part.hooks,
         });
+        let keys = DataKeys::new(DataKeysParts {
+            keyring: auth.sessions().parts().keyring.clone(),
+            database: Arc::clone(&shared),
+            places: Vec::new(),
+            audit: Arc::clone(&audit),
+            clock: Arc::clone(&clock),
+        });
         let http = Http::new(auth.clone());
         let jobs = Jobs::new(Arc::clone(&entropy));
         if !self.reads {
@@ -432,10 +446,11 @@ impl Builder {
             if let Some(clearing) = auth.clearing()? {
                 jobs.start(clearing);
             }
+            jobs.start(keys.task(&*entropy)?);
             keys::start(&jobs, &auth, &shared, &clock, &*entropy)?;
         }
         let database = store;
-        Ok(Aurora(Arc::new(Inner { auth, http, guard, database, jobs, audit, clock, key_file })))
+        Ok(Aurora(Arc::new(Inner { auth, http, guard, keys, database, jobs, audit, clock, key_file })))
     }
 }
 

@@ -72,6 +72,11 @@ impl DataKey {
         self.0.id
     }
 
+    /// What every value begins with that the key of that number sealed.
+    pub fn prefix(id: u32) -> [u8; 9] {
+        Header::of(id).0
+    }
+
     /// What it is for.
     pub fn purpose(&self) -> Purpose {
         self.0.purpose

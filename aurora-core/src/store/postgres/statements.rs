@@ -195,6 +195,8 @@ statements! {
     KEYS_OF = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora.keys \
         WHERE owner = $1 ORDER BY id";
     KEY = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora.keys WHERE id = $1";
+    KEYS_UNSETTLED = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora.keys \
+        WHERE state IN ('pending', 'decrypt-only') ORDER BY id LIMIT 1000";
     NEWEST_KEY = "SELECT coalesce(max(id), 0) AS id FROM aurora.keys";
     KEYS_AFTER = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora.keys \
         WHERE id > $1 ORDER BY id LIMIT 1000";
@@ -204,6 +206,31 @@ statements! {
     DESTROY_KEY = "UPDATE aurora.keys SET state = 'destroyed', wrapped = '', changed_at = $3 \
         WHERE id = $1 AND state = $2";
     REWRAP_KEY = "UPDATE aurora.keys SET wrapped = $3 WHERE id = $1 AND wrapped = $2";
+    COUNT_SIGNING_KEYS = "SELECT count(*) AS id FROM aurora.signing_keys WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea";
+    SEALED_SIGNING_KEYS = "SELECT kid AS id, sealed FROM aurora.signing_keys WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea ORDER BY kid LIMIT $2";
+    PUT_SIGNING_KEYS = "UPDATE aurora.signing_keys SET sealed = $3 WHERE kid = $1 AND sealed = $2";
+    COUNT_FACTORS = "SELECT count(*) AS id FROM auth.mfa_factors WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea";
+    SEALED_FACTORS = "SELECT id::text AS id, sealed FROM auth.mfa_factors WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea ORDER BY id LIMIT $2";
+    PUT_FACTORS = "UPDATE auth.mfa_factors SET sealed = $3 WHERE id = $1::text::uuid AND sealed = $2";
+    COUNT_ONE_TIME_TOKENS = "SELECT count(*) AS id FROM auth.one_time_tokens WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea";
+    SEALED_ONE_TIME_TOKENS = "SELECT id::text AS id, sealed FROM auth.one_time_tokens WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea ORDER BY id LIMIT $2";
+    PUT_ONE_TIME_TOKENS = "UPDATE auth.one_time_tokens SET sealed = $3 WHERE id = $1::text::uuid AND sealed = $2";
+    COUNT_OUTBOX = "SELECT count(*) AS id FROM aurora.outbox WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea";
+    SEALED_OUTBOX = "SELECT id::text AS id, sealed FROM aurora.outbox WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea ORDER BY id LIMIT $2";
+    PUT_OUTBOX = "UPDATE aurora.outbox SET sealed = $3 WHERE id = $1::text::uuid AND sealed = $2";
+    COUNT_PASSWORDS = "SELECT count(*) AS id FROM auth.users WHERE substring(password FROM 1 FOR \
+        length($1::text)) = $1::text";
+    SEALED_PASSWORDS = "SELECT id::text AS id, password AS sealed FROM auth.users WHERE substring(password FROM 1 \
+        FOR length($1::text)) = $1::text ORDER BY id LIMIT $2";
+    PUT_PASSWORDS = "UPDATE auth.users SET password = $3 WHERE id = $1::text::uuid AND password = $2";
     SIGNING_KEYS = "SELECT id, kid, algorithm, sealed, public_jwk::text AS public_jwk, state, created_at, \
         changed_at FROM aurora.signing_keys ORDER BY id";
     INSERT_SIGNING_KEY = "INSERT INTO aurora.signing_keys (id, kid, algorithm, sealed, public_jwk, state, created_at) \
