@@ -44,6 +44,14 @@ impl Purpose {
     pub const OWN: [Purpose; 5] =
         [Purpose::Signing, Purpose::Session, Purpose::Password, Purpose::Audit, Purpose::Credential];
 
+    /// Whether what is looked up is hashed with its oldest key.
+    pub fn hashes(self) -> bool {
+        match self {
+            Self::Session | Self::Password | Self::Audit | Self::Credential | Self::Index => true,
+            Self::Signing | Self::Field | Self::File => false,
+        }
+    }
+
     /// The purpose's name in the database.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -140,7 +140,7 @@ impl Keyring {
     }
 
     /// From now on the wrapped keys are asked of that store: where the one it was opened with served the start alone.
-    pub(crate) fn move_to(&self, store: Arc<dyn KeyStore>) {
+    pub fn move_to(&self, store: Arc<dyn KeyStore>) {
         *self.0.store.write().unwrap_or_else(PoisonError::into_inner) = store;
     }
 
@@ -230,8 +230,8 @@ impl Keyring {
         Ok(key)
     }
 
-    /// Forgets what is held of others' keys: the next who asks reads the store.
-    pub(crate) fn forget(&self) {
+    /// Wipes what is held of others' keys: the next who asks reads the store.
+    pub fn forget(&self) {
         self.0.lent.invalidate_all();
         self.0.active.invalidate_all();
         self.0.lent.run_pending_tasks();

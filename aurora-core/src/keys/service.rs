@@ -239,7 +239,7 @@ impl DataKeys {
             _ => root_of(&key)?.0.to_owned(),
         };
         Ok(DataKeyInfo {
-            hashes: Purpose::OWN.contains(&key.purpose) || key.purpose == Purpose::Index,
+            hashes: key.purpose.hashes(),
             id: key.id,
             purpose: key.purpose,
             owner: key.owner,

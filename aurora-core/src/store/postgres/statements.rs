@@ -226,11 +226,12 @@ statements! {
     SEALED_OUTBOX = "SELECT id::text AS id, sealed FROM aurora.outbox WHERE substring(sealed FROM 1 FOR \
         length($1::bytea)) = $1::bytea ORDER BY id LIMIT $2";
     PUT_OUTBOX = "UPDATE aurora.outbox SET sealed = $3 WHERE id = $1::text::uuid AND sealed = $2";
-    COUNT_PASSWORDS = "SELECT count(*) AS id FROM auth.users WHERE substring(password FROM 1 FOR \
+    COUNT_PASSWORDS = "SELECT count(*) AS id FROM auth.users WHERE substring(encrypted_password FROM 1 FOR \
         length($1::text)) = $1::text";
-    SEALED_PASSWORDS = "SELECT id::text AS id, password AS sealed FROM auth.users WHERE substring(password FROM 1 \
+    SEALED_PASSWORDS = "SELECT id::text AS id, encrypted_password AS sealed FROM auth.users WHERE substring(encrypted_password FROM 1 \
         FOR length($1::text)) = $1::text ORDER BY id LIMIT $2";
-    PUT_PASSWORDS = "UPDATE auth.users SET password = $3 WHERE id = $1::text::uuid AND password = $2";
+    PUT_PASSWORDS = "UPDATE auth.users SET encrypted_password = $3 \
+        WHERE id = $1::text::uuid AND encrypted_password = $2";
     SIGNING_KEYS = "SELECT id, kid, algorithm, sealed, public_jwk::text AS public_jwk, state, created_at, \
         changed_at FROM aurora.signing_keys ORDER BY id";
     INSERT_SIGNING_KEY = "INSERT INTO aurora.signing_keys (id, kid, algorithm, sealed, public_jwk, state, created_at) \
