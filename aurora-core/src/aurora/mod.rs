@@ -10,6 +10,7 @@ mod open;
 mod postgres;
 mod reading;
 mod routes;
+mod sealed;
 mod sqlite;
 mod token;
 
@@ -27,7 +28,7 @@ use crate::auth::{Auth, AuthParts, SignUpHook};
 use crate::config::{Profile, Settings, Weakness};
 use crate::crypto::{DatabaseKeys, KeyProvider, Keyring};
 use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
-use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded};
+use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded, Vault};
 use crate::http::Http;
 use crate::jobs::{Jobs, Wake};
 use crate::keys::{DataKeys, DataKeysParts};
@@ -48,6 +49,7 @@ struct Inner {
     http: Http,
     guard: Guard,
     keys: DataKeys,
+    sealed: Vec<sealed::Column>,
     database: Engine,
     jobs: Jobs,
     audit: Arc<dyn AuditSink>,
@@ -76,6 +78,7 @@ pub struct Builder {
     audit: Option<Arc<dyn AuditSink>>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    sealed: Vec<sealed::Column>,
     /// Nothing is made, migrated, installed or done beside what is asked.
     reads: bool,
 }
@@ -113,6 +116,7 @@ impl Aurora {
             audit: None,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
+            sealed: Vec::new(),
             reads: false,
         }
     }
@@ -414,7 +418,16 @@ impl Builder {
         .await?;
         let mut options = self.guard;
         options.telling = (settings.profile == Profile::Development).then(|| Telling(Arc::clone(&clock)));
+        let vault = (!self.sealed.is_empty()).then(|| {
+            let columns = self.sealed.iter().map(|column| column.declared).collect();
+            let keyring = sessions.parts().keyring.clone();
+            Arc::new(Vault::new(columns, keyring, Arc::clone(&clock), Arc::clone(&entropy)))
+        });
+        options.sealed.clone_from(&vault);
         let guard = store.guard(owner.as_ref(), &policies, &clock, &*entropy, options).await?;
+        if let Some(vault) = vault {
+            vault.check(guard.schema(), guard.path().is_none())?;
+        }
         if let Some(owner) = owner {
             owner.close().await;
         }
@@ -435,7 +448,7 @@ impl Builder {
         let keys = DataKeys::new(DataKeysParts {
             keyring: auth.sessions().parts().keyring.clone(),
             database: Arc::clone(&shared),
-            places: Vec::new(),
+            places: sealed::places(&self.sealed, &guard),
             audit: Arc::clone(&audit),
             clock: Arc::clone(&clock),
         });
@@ -450,7 +463,18 @@ impl Builder {
             keys::start(&jobs, &auth, &shared, &clock, &*entropy)?;
         }
         let database = store;
-        Ok(Aurora(Arc::new(Inner { auth, http, guard, keys, database, jobs, audit, clock, key_file })))
+        Ok(Aurora(Arc::new(Inner {
+            auth,
+            http,
+            guard,
+            keys,
+            sealed: self.sealed,
+            database,
+            jobs,
+            audit,
+            clock,
+            key_file,
+        })))
     }
 }
 

@@ -15,6 +15,7 @@
 //! ```
 
 mod api_keys;
+mod columns;
 mod commands;
 mod explain;
 mod keys;

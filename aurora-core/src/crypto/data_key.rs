@@ -138,6 +138,13 @@ impl DataKey {
         if right { Ok(()) } else { Err(does_not_open()) }
     }
 
+    /// A keyed hash of what `label` names, each part with its length.
+    pub fn mac(&self, label: &str, data: &[&[u8]]) -> Result<[u8; 32]> {
+        let mut parts = vec![label.as_bytes()];
+        parts.extend_from_slice(data);
+        Ok(kdf::mac(&*self.hashing()?, &parts))
+    }
+
     /// The derivative that hashes: it cannot be taken for the key.
     pub(super) fn hashing(&self) -> Result<Zeroizing<[u8; 32]>> {
         kdf::expand::<32>(&self.0.key, &[b"aurora keyed hash v1"])
