@@ -16,7 +16,7 @@ mod sqlite;
 mod token;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 pub use database::{Database, HostMigrations, Migrations};
@@ -28,7 +28,7 @@ use open::{hasher, open_key};
 use crate::audit::{Action, Actor, AuditSink, DatabaseAudit, Kind, Record};
 use crate::auth::{Auth, AuthParts, SignUpHook};
 use crate::config::{Profile, Settings, Weakness};
-use crate::crypto::{DatabaseKeys, KeyProvider, Keyring};
+use crate::crypto::{DatabaseKeys, KeyPlace, KeyProvider, Keyring};
 use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded, Vault};
 use crate::http::Http;
@@ -58,7 +58,7 @@ struct Inner {
     jobs: Jobs,
     audit: Arc<dyn AuditSink>,
     clock: Arc<dyn Clock>,
-    key_file: Option<PathBuf>,
+    key_file: Option<KeyPlace>,
 }
 
 /// What [`Aurora::builder`] gathers.
@@ -95,7 +95,7 @@ pub(crate) type PolicyFunction =
     Box<dyn FnOnce(Policies) -> std::result::Result<Policies, PolicyErrors> + Send>;
 
 enum Key {
-    File(PathBuf),
+    File(KeyPlace),
     Text(Secret),
     Provider(Arc<dyn KeyProvider>),
 }
@@ -156,7 +156,7 @@ impl Aurora {
 
     /// Where the root key lies, if in a file.
     pub fn key_file(&self) -> Option<&Path> {
-        self.0.key_file.as_deref()
+        self.0.key_file.as_ref().map(KeyPlace::path)
     }
 
     /// A handle for a principal that a request or a test already proved.
@@ -275,7 +275,14 @@ impl Builder {
 
     /// The file that holds the root key, outside the database. In development it is created on the first start.
     pub fn key_file(mut self, path: impl AsRef<Path>) -> Self {
-        self.key = Some(Key::File(path.as_ref().to_owned()));
+        self.key = Some(Key::File(KeyPlace::new(path)));
+        self
+    }
+
+    /// The same, sealed with a passphrase where it lies: whoever copies the disk has to guess it. A file that is not
+    /// sealed yet is refused.
+    pub fn key_place(mut self, place: KeyPlace) -> Self {
+        self.key = Some(Key::File(place));
         self
     }
 
@@ -383,7 +390,7 @@ impl Builder {
         }
         let key = match (self.key, opening.key_path()) {
             (Some(key), _) => key,
-            (None, Some(path)) => Key::File(path),
+            (None, Some(path)) => Key::File(KeyPlace::new(path)),
             (None, None) => {
                 return Err(missing(
                     "no root key is set",
@@ -471,7 +478,7 @@ impl Builder {
             keys::start(&jobs, &auth, &shared, &clock, &*entropy)?;
         }
         let ledger = self.ledger.or_else(|| {
-            let mut beside = key_file.as_ref()?.clone().into_os_string();
+            let mut beside = key_file.as_ref()?.path().as_os_str().to_owned();
             beside.push(".erased");
             let ledger: Arc<dyn ErasureLedger> = Arc::new(FileLedger::new(beside));
             Some(ledger)
