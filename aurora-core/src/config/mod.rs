@@ -17,4 +17,4 @@ pub use factors::Factors;
 pub use network::Network;
 pub use origin::Origin;
 pub use production::{Weakness, weak_secret};
-pub use settings::{ApiKeys, Autoconfirm, Mails, Passwords, Profile, Settings, SignUps, Tokens};
+pub use settings::{ApiKeys, Autoconfirm, Disk, Mails, Passwords, Profile, Settings, SignUps, Tokens};

@@ -13,6 +13,19 @@ pub enum Profile {
     Development,
 }
 
+/// Whether what lies on the disk is encrypted by the system below: what Aurora does not seal (tables, indexes, logs,
+/// temporary files) is as safe as that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Disk {
+    /// Nobody has said. Production asks.
+    #[default]
+    Unsaid,
+    /// By LUKS, the provider's volumes or the like, for the database, its backups and swap.
+    Encrypted,
+    /// It is not: whoever takes the disk reads what is not sealed.
+    InsecurePlain,
+}
+
 /// Whether an address counts as confirmed without a mail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Autoconfirm {
@@ -224,6 +237,8 @@ pub struct Settings {
     pub cors_origins: Vec<Origin>,
     /// Proxies whose forwarded headers are believed. None by default: the socket's address counts.
     pub trusted_proxies: Vec<Network>,
+    /// Whether the disk is encrypted. Unsaid by default, which production refuses: nobody is to find out later.
+    pub disk: Disk,
     /// The largest request body of a sign-in route, in bytes. 256 KiB: every one of them is small.
     pub body_limit: usize,
 }
@@ -246,6 +261,7 @@ impl Settings {
             cookies: CookieSessions::default(),
             cors_origins: Vec::new(),
             trusted_proxies: Vec::new(),
+            disk: Disk::Unsaid,
             body_limit: 256 * 1024,
         }
     }
