@@ -236,7 +236,7 @@ async fn a_key_file_that_is_missing_cut_open_or_another_is_refused() {
         assert!(!path.exists(), "{profile:?}: a lost key is never silently replaced");
 
         for (cut, wanted) in [
-            ("", "not a root key (it begins with `aurora-key-1:`): restore it from its backup"),
+            ("", "no root key is in it: restore it from its backup"),
             (&text[..20], "root key is cut or has parts too many: restore it from its backup"),
             (&text[..text.len() - 3], "root key has a wrong checksum: restore it from its backup"),
         ] {
