@@ -3,7 +3,7 @@ use std::net::ToSocketAddrs;
 use std::pin::pin;
 use std::sync::Arc;
 
-use aurora_core::http::{Limits, interrupted};
+use aurora_core::http::{Limits, Transport, interrupted};
 use aurora_core::types::{Code, Error};
 use axum::Router;
 use axum::body::Body;
@@ -24,9 +24,11 @@ use crate::layer::conceal;
 
 /// Serves on an address (`settings.address`, `"127.0.0.1:8080"`) until SIGTERM or ctrl-c: then takes no more
 /// connections, lets open requests end for 25 s, and closes the database. [`Limits`] says what a stranger may take.
+/// Over TLS where the builder was given a certificate ([`Builder::tls`](aurora_core::Builder::tls)).
 ///
 /// # Errors
-/// [`Code::Configuration`] when the address cannot be had, or development would be open to others.
+/// [`Code::Configuration`] when the address cannot be had, the certificate is not good, development would be open to
+/// others, or production in clear.
 pub async fn serve(app: Secured, address: impl ToSocketAddrs) -> Result<()> {
     let listener = std::net::TcpListener::bind(address).and_then(|listener| {
         listener.set_nonblocking(true)?;
@@ -48,9 +50,10 @@ async fn serve_until(
 ) -> Result<()> {
     let Secured { aurora, router } = app;
     aurora.http().check_address(listener.local_addr().map_err(cannot_listen)?)?;
+    let transport = aurora.http().transport().await?;
     let (end, draining) = watch::channel(());
     tokio::select! {
-        () = take_connections(router, listener, limits, draining) => {}
+        () = take_connections(router, listener, transport, limits, draining) => {}
         () = ended => {}
     }
     end.send_replace(());
@@ -65,6 +68,7 @@ async fn serve_until(
 async fn take_connections(
     router: Router,
     mut listener: TcpListener,
+    transport: Transport,
     limits: Limits,
     draining: watch::Receiver<()>,
 ) {
@@ -74,8 +78,6 @@ async fn take_connections(
     loop {
         let seat = Arc::clone(&seats).acquire_owned().await;
         let (socket, peer) = Listener::accept(&mut listener).await;
-        // Answers are written whole; waiting to join them with later ones only adds 40 ms.
-        drop(socket.set_nodelay(true));
         let service = ServiceExt::<Request<Body>>::map_response(router.clone(), conceal).map_request(
             move |request: Request<Incoming>| {
                 let mut request = request.map(Body::new);
@@ -84,10 +86,15 @@ async fn take_connections(
             },
         );
         let service = TowerToHyperService::new(service);
-        let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
-        let mut draining = draining.clone();
+        let (http, transport, mut draining) = (http.clone(), transport.clone(), draining.clone());
         tokio::spawn(async move {
-            let mut connection = pin!(connection);
+            // A handshake holds its seat and nobody else's turn; nothing was asked yet that a drain waits for.
+            let socket = tokio::select! {
+                taken = transport.accept(socket, limits.handshake) => taken,
+                _signal = draining.changed() => return,
+            };
+            let Ok(socket) = socket else { return };
+            let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
             // How a connection ended is its client's affair; what a request met with was recorded.
             tokio::select! {
                 _ended = connection.as_mut() => {}

@@ -12,6 +12,7 @@ mod reading;
 mod routes;
 mod sqlite;
 mod token;
+mod transit;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ use crate::config::{Profile, Settings, Weakness};
 use crate::crypto::{DatabaseKeys, KeyProvider, Keyring};
 use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded};
-use crate::http::Http;
+use crate::http::{Http, Tls};
 use crate::jobs::{Jobs, Wake};
 use crate::load::{Limiter, Limits};
 use crate::mail::{Mailer, Outbox, OutboxParts, Templates};
@@ -71,6 +72,7 @@ pub struct Builder {
     taking_part: hooks::TakingPart,
     mailer: Option<Arc<dyn Mailer>>,
     templates: Templates,
+    tls: Option<Tls>,
     audit: Option<Arc<dyn AuditSink>>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -108,6 +110,7 @@ impl Aurora {
             taking_part: hooks::TakingPart::default(),
             mailer: None,
             templates: Templates::default(),
+            tls: None,
             audit: None,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
@@ -310,6 +313,13 @@ impl Builder {
         self
     }
 
+    /// What `serve` encrypts with. Without it the wire is in clear, for a proxy on the way that speaks TLS
+    /// (`Settings::trusted_proxies`) or for this machine alone.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Where audit records go instead of Aurora's own table.
     pub fn audit(mut self, sink: Arc<dyn AuditSink>) -> Self {
         self.audit = Some(sink);
@@ -355,6 +365,7 @@ impl Builder {
             &settings,
             self.mailer.is_some() || mail::covers(&self.taking_part.mails),
         ));
+        weaknesses.extend(transit::weakness(settings.profile, self.tls.as_ref()));
         refuse(&weaknesses)?;
 
         let (clock, entropy) = (self.clock, self.entropy);
@@ -424,7 +435,7 @@ impl Builder {
             sign_up_hook: self.hook,
             hooks: self.taking_part.hooks,
         });
-        let http = Http::new(auth.clone());
+        let http = Http::new(auth.clone(), self.tls);
         let jobs = Jobs::new(Arc::clone(&entropy));
         if !self.reads {
             jobs.start(outbox.task());

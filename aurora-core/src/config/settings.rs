@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{CookieSessions, Factors, Network, Origin};
+use super::{CookieSessions, Factors, Hsts, Network, Origin};
 use crate::types::Secret;
 
 /// Where the service runs.
@@ -224,6 +224,9 @@ pub struct Settings {
     pub cors_origins: Vec<Origin>,
     /// Proxies whose forwarded headers are believed. None by default: the socket's address counts.
     pub trusted_proxies: Vec<Network>,
+    /// What browsers that came by TLS are told about plain HTTP. Said in production alone, over TLS of ours or behind
+    /// a declared proxy of an https site.
+    pub hsts: Hsts,
     /// The largest request body of a sign-in route, in bytes. 256 KiB: every one of them is small.
     pub body_limit: usize,
 }
@@ -246,6 +249,7 @@ impl Settings {
             cookies: CookieSessions::default(),
             cors_origins: Vec::new(),
             trusted_proxies: Vec::new(),
+            hsts: Hsts::default(),
             body_limit: 256 * 1024,
         }
     }

@@ -259,7 +259,7 @@ impl Fixture {
             sign_up_hook: options.hook,
             hooks: options.hooks,
         });
-        Self { http: Http::new(auth.clone()), auth, mailbox, clock, database, keyring, tokens }
+        Self { http: Http::new(auth.clone(), None), auth, mailbox, clock, database, keyring, tokens }
     }
 
     pub fn advance(&self, seconds: u64) {
