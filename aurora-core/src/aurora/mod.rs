@@ -365,7 +365,9 @@ impl Builder {
             &settings,
             self.mailer.is_some() || mail::covers(&self.taking_part.mails),
         ));
-        weaknesses.extend(transit::weakness(settings.profile, self.tls.as_ref()));
+        weaknesses.extend(transit::certificate(settings.profile, self.tls.as_ref()));
+        weaknesses.extend(transit::database(settings.profile, &database)?);
+        weaknesses.extend(transit::mailer(settings.profile, self.mailer.as_deref()));
         refuse(&weaknesses)?;
 
         let (clock, entropy) = (self.clock, self.entropy);
