@@ -5,9 +5,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio::net::TcpStream;
@@ -25,6 +26,9 @@ pub struct Issued {
 impl Authority {
     pub fn new() -> Self {
         let mut asked = CertificateParams::new(Vec::new()).unwrap();
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("an authority of a test, {}", NEXT.fetch_add(1, Ordering::SeqCst));
+        asked.distinguished_name.push(DnType::CommonName, name);
         asked.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(asked, KeyPair::generate().unwrap()).unwrap())
     }
@@ -89,7 +93,10 @@ pub fn trusting(
     roots.add(root).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
-    config.with_root_certificates(roots).with_no_client_auth()
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    // Who resumes a session is shown no certificate.
+    config.resumption = rustls::client::Resumption::disabled();
+    config
 }
 
 pub async fn connect(

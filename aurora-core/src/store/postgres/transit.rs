@@ -32,12 +32,16 @@ fn leaves_this_machine(options: &PgConnectOptions) -> bool {
 
 /// What to do about a connection that failed before the server was believed.
 pub(super) fn mend(cause: &str) -> &'static str {
-    const MENDS: [(&str, &str); 5] = [
+    const MENDS: [(&str, &str); 6] = [
         (
             "does not support TLS",
             ": switch it on there (`ssl = on`); on a network that is nobody else's write ?sslmode=disable",
         ),
         ("UnknownIssuer", ": name who vouches for its certificate, ?sslrootcert=/path/to/ca.pem"),
+        (
+            "BadSignature",
+            ": the authority in ?sslrootcert= has this one's name and another key; name the right one",
+        ),
         ("CaUsedAsEndEntity", ": its certificate is an authority's; issue one for the server with it"),
         ("not valid for name", ": connect by a name that its certificate holds, or issue one for this name"),
         ("certificate expired", ": renew the server's certificate"),
