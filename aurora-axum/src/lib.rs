@@ -71,7 +71,7 @@ pub use aurora_core::{
     Aurora, Database, Migrations, cli,
     config::{self, Profile},
     guard::{self, Load},
-    http::{HostRoutes, Peer},
+    http::{HostRoutes, Peer, Tls},
     mail,
 };
 pub use axum::Json;

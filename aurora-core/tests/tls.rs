@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use aurora_core::config::{Network, Profile};
 use aurora_core::env::{ManualClock, SystemEntropy};
 use aurora_core::http::{Tls, Transport};
+use aurora_core::mail::Smtp;
 use aurora_core::types::{Code, Result, Timestamp};
 use aurora_core::{Aurora, Builder, Database};
 use certificates::{Authority, connect, open_to, replace, shown, trusting};
@@ -279,7 +280,7 @@ async fn who_trusts_the_development_certificate_gets_through() {
     assert!(connect(address, "localhost", &Authority::new().trusted(&[&TLS13])).await.is_err());
 }
 
-/// asvs(V12.2.1, V12.2.2)
+/// asvs(V12.2.1, V12.2.2, V12.3.1)
 #[tokio::test]
 async fn production_refuses_clear_text_and_the_development_certificate() {
     let folder = folder("production");
@@ -310,6 +311,16 @@ async fn production_refuses_clear_text_and_the_development_certificate() {
     println!("{}", refused.message());
     assert!(refused.message().contains("in clear") && refused.message().contains("trusted_proxies"));
     clear.http().check_address(here).unwrap();
+    for (url, is_refused) in [
+        ("smtp://relay.internal?tls=insecure_none", true),
+        ("smtp://relay.internal?tls=insecure_none_even_in_production", false),
+        ("smtp://127.0.0.1:1025", false),
+    ] {
+        let smtp = Smtp::from_url(&url.into(), "Notes <no-reply@notes.example.com>").unwrap();
+        let built = production(None, None).mailer(Arc::new(smtp)).build().await;
+        let told = built.map_err(|error| error.message().to_owned()).err().unwrap_or_default();
+        assert_eq!(told.contains("in clear to `relay.internal`"), is_refused, "{url}: {told}");
+    }
     production(None, Some("10.0.0.0/8")).build().await.unwrap().http().check_address(everywhere).unwrap();
     let tls = production(Some(Tls::files(certificate, key)), None).build().await.unwrap();
     tls.http().check_address(everywhere).unwrap();

@@ -8,7 +8,7 @@ mod teams;
 mod tests;
 
 use aurora_axum::config::{Autoconfirm, CookieSessions};
-use aurora_axum::{Aurora, Database, HostRoutes, Migrations, Profile, Secured};
+use aurora_axum::{Aurora, Database, HostRoutes, Migrations, Profile, Secured, Tls};
 use axum::Router;
 use axum::routing::get;
 
@@ -50,6 +50,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
         .policies("policies.sql", include_str!("../policies.sql"))
         .routes(routes());
+    if let Some(tls) = &settings.tls {
+        builder = builder.tls(tls.clone());
+    }
     // What a Supabase project brings along; docs/guide/from-supabase.md.
     if let Some(url) = &settings.api_url {
         builder = builder.api_url(url);
