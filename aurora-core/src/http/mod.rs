@@ -82,6 +82,8 @@ pub use limits::{Limits, Unread};
 pub use peer::Peer;
 pub use route_report::RouteReport;
 pub use routes::Route;
+#[cfg(feature = "acme")]
+pub use tls::Acme;
 pub use tls::{Socket, Tls, Transport};
 
 pub use crate::verify::{ApiVersion, Claims, Current, contain, error_response};

@@ -1,4 +1,3 @@
-use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,6 +6,7 @@ use rcgen::{
 };
 use zeroize::Zeroizing;
 
+use super::files;
 use super::pair::{Content, wrong};
 use crate::types::{Error, Result, Timestamp};
 
@@ -32,7 +32,7 @@ pub(super) async fn prepare(file: &Path, now: Timestamp) -> Result<()> {
         }
     }
     let made = make(now)?;
-    write(file, made.as_bytes()).map_err(|error| {
+    files::write(file, made.as_bytes()).map_err(|error| {
         wrong(format!("cannot write the development certificate `{}`: {error}", file.display()))
             .with_source(error)
     })?;
@@ -63,21 +63,4 @@ fn make(now: Timestamp) -> Result<Zeroizing<String>> {
     let certificate = asked.self_signed(&key).map_err(Error::internal)?;
     let private = Zeroizing::new(key.serialize_pem());
     Ok(Zeroizing::new(format!("{TITLE}\n{}{}", certificate.pem(), private.as_str())))
-}
-
-/// Beside it first, so that a start that is killed half way leaves none.
-fn write(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}", std::process::id()));
-    let draft = file.with_file_name(name);
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    // Left by a start that was killed, and of whatever mode.
-    drop(std::fs::remove_file(&draft));
-    let mut open = options.open(&draft)?;
-    open.write_all(bytes)?;
-    open.sync_all()?;
-    std::fs::rename(draft, file)
 }

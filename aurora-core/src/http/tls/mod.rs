@@ -21,15 +21,24 @@
 //! assert!(Tls::development("data/tls.pem").is_for_development());
 //! ```
 
+#[cfg(feature = "acme")]
+mod acme;
 mod development;
+mod files;
+mod order;
 mod pair;
 mod socket;
 mod transport;
 mod watch;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use order::Orders;
+
+#[cfg(feature = "acme")]
+pub use acme::Acme;
 pub use socket::Socket;
 pub use transport::Transport;
 
@@ -38,17 +47,27 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// What a service shows of itself, and which versions it speaks; given to
 /// [`Builder::tls`](crate::Builder::tls), and used by both adapters' `serve`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Tls {
     source: Source,
     versions: Versions,
     look_every: Duration,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 enum Source {
-    Files { certificate: PathBuf, key: PathBuf },
-    Development { file: PathBuf },
+    Files {
+        certificate: PathBuf,
+        key: PathBuf,
+    },
+    Development {
+        file: PathBuf,
+    },
+    #[cfg_attr(not(feature = "acme"), expect(dead_code, reason = "whoever orders is behind a feature"))]
+    Ordered {
+        orders: Arc<dyn Orders>,
+        file: PathBuf,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,6 +87,12 @@ impl Tls {
     /// with its key in `file` (mode 0600), so that a browser is told to trust it once. For development alone.
     pub fn development(file: impl AsRef<Path>) -> Self {
         Self::of(Source::Development { file: file.as_ref().to_owned() })
+    }
+
+    #[cfg_attr(not(feature = "acme"), expect(dead_code, reason = "whoever orders is behind a feature"))]
+    fn ordered(orders: Arc<dyn Orders>) -> Self {
+        let file = orders.certificate();
+        Self::of(Source::Ordered { orders, file })
     }
 
     fn of(source: Source) -> Self {
@@ -97,7 +122,7 @@ impl Tls {
     pub fn certificate(&self) -> &Path {
         match &self.source {
             Source::Files { certificate, .. } => certificate,
-            Source::Development { file } => file,
+            Source::Development { file } | Source::Ordered { file, .. } => file,
         }
     }
 
@@ -105,7 +130,7 @@ impl Tls {
     pub fn key(&self) -> &Path {
         match &self.source {
             Source::Files { key, .. } => key,
-            Source::Development { file } => file,
+            Source::Development { file } | Source::Ordered { file, .. } => file,
         }
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Content {
 #[derive(Debug)]
 pub(super) struct Pair {
     pub(super) shown: Arc<CertifiedKey>,
+    /// Its first moment.
+    pub(super) from: Timestamp,
     /// Its last moment.
     pub(super) until: Timestamp,
 }
@@ -43,7 +45,7 @@ impl Content {
             }
             Ok(bytes)
         };
-        refuse_others(key)?;
+        refuse_others("TLS key", key)?;
         Ok(Self {
             certificate: read("TLS certificate", certificate).await?,
             key: Zeroizing::new(read("TLS key", key).await?),
@@ -75,7 +77,8 @@ impl Content {
             let mend = "it begins with -----BEGIN CERTIFICATE-----; name the chain (fullchain.pem)";
             return Err(wrong(format!("`{shown}` holds no certificate in PEM: {mend}")));
         };
-        let until = valid(own, now).map_err(|what| wrong(format!("the certificate in `{shown}` {what}")))?;
+        let (from, until) =
+            valid(own, now).map_err(|what| wrong(format!("the certificate in `{shown}` {what}")))?;
         let locked = self.key.windows(9).any(|word| word == b"ENCRYPTED");
         let private = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| {
             let mend = if locked {
@@ -96,12 +99,15 @@ impl Content {
             let mend = "give the two files that were issued together";
             wrong(format!("the key in `{key_shown}` is not the one of the certificate in `{shown}`: {mend}"))
         })?;
-        Ok(Pair { shown: Arc::new(pair), until })
+        Ok(Pair { shown: Arc::new(pair), from, until })
     }
 }
 
-/// Until when a certificate is valid that is so at `now`; else what is wrong with it and the mend.
-fn valid(certificate: &CertificateDer<'_>, now: Timestamp) -> std::result::Result<Timestamp, String> {
+/// From when and until when a certificate is valid that is so at `now`; else what is wrong with it and the mend.
+fn valid(
+    certificate: &CertificateDer<'_>,
+    now: Timestamp,
+) -> std::result::Result<(Timestamp, Timestamp), String> {
     let unusable = || "is none that TLS takes: make one of X.509 version 3".to_owned();
     let read = EndEntityCert::try_from(certificate).map_err(|_| unusable())?;
     // Without an authority to trust no certificate is valid. Whether it is one of today is looked at before that.
@@ -118,8 +124,12 @@ fn valid(certificate: &CertificateDer<'_>, now: Timestamp) -> std::result::Resul
         Some(webpki::Error::CertNotValidYet { not_before, .. }) => {
             Err(format!("is not valid before {}: is this machine's clock right?", seconds(not_before)))
         }
-        _ => match at(Timestamp::from_seconds(253_402_300_800)) {
-            Some(webpki::Error::CertExpired { not_after, .. }) => Ok(seconds(not_after)),
+        // The times themselves are told of moments at which it is not valid.
+        _ => match (at(Timestamp::from_seconds(0)), at(Timestamp::from_seconds(253_402_300_800))) {
+            (
+                Some(webpki::Error::CertNotValidYet { not_before, .. }),
+                Some(webpki::Error::CertExpired { not_after, .. }),
+            ) => Ok((seconds(not_before), seconds(not_after))),
             _ => Err(unusable()),
         },
     }
@@ -132,19 +142,19 @@ pub(super) fn wrong(text: String) -> Error {
 /// As PostgreSQL has it: of this process's user and for nobody else, or of root's and for a group as well, since a
 /// service that is not root reads what root put there through one.
 #[cfg(unix)]
-fn refuse_others(path: &Path) -> Result<()> {
+pub(super) fn refuse_others(what: &str, path: &Path) -> Result<()> {
     use std::os::unix::fs::MetadataExt;
     // What is not there is told where it is read.
     let Ok(metadata) = std::fs::metadata(path) else { return Ok(()) };
     let refused = if metadata.uid() == 0 { 0o027 } else { 0o077 };
     if metadata.mode() & refused != 0 {
         let (shown, mode) = (path.display(), metadata.mode() & 0o777);
-        return Err(wrong(format!("TLS key `{shown}` is open to others (mode {mode:o}): chmod 600 {shown}")));
+        return Err(wrong(format!("{what} `{shown}` is open to others (mode {mode:o}): chmod 600 {shown}")));
     }
     Ok(())
 }
 
 #[cfg(not(unix))]
-fn refuse_others(_path: &Path) -> Result<()> {
+pub(super) fn refuse_others(_what: &str, _path: &Path) -> Result<()> {
     Ok(())
 }

@@ -7,6 +7,7 @@ use rustls::{ServerConfig, SupportedProtocolVersion};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+use super::order::{Challenges, Renewal};
 use super::socket::Socket;
 use super::watch::{Files, Shown, Watch};
 use super::{Source, Tls, Versions, development};
@@ -22,6 +23,7 @@ pub struct Transport(Option<Arc<Terminal>>);
 struct Terminal {
     acceptor: TlsAcceptor,
     _watch: Watch,
+    _renewal: Option<Renewal>,
 }
 
 impl Http {
@@ -39,15 +41,30 @@ impl Http {
 
 impl Terminal {
     async fn open(tls: &Tls, clock: Arc<dyn Clock>) -> Result<Self> {
-        let now = clock.now();
+        let (now, challenges) = (clock.now(), Arc::new(Challenges::default()));
         if let Source::Development { file } = &tls.source {
             development::prepare(file, now).await?;
         }
-        let (files, pair) = Files::open(tls.certificate().to_owned(), tls.key().to_owned(), now).await?;
-        let shown = Arc::new(Shown::new(&pair));
-        let config = config(tls.versions, Arc::clone(&shown))?;
+        let (certificate, key) = (tls.certificate().to_owned(), tls.key().to_owned());
+        let (files, pair) = match (Files::open(certificate.clone(), key.clone(), now).await, &tls.source) {
+            (Ok((files, pair)), _) => (files, Some(pair)),
+            // Not there yet, or expired: another one is ordered.
+            (Err(_), Source::Ordered { .. }) => (Files::awaited(certificate, key), None),
+            (Err(error), _) => return Err(error),
+        };
+        let renewal = match &tls.source {
+            Source::Ordered { orders, .. } => {
+                Some(Renewal::start(Arc::clone(orders), Arc::clone(&challenges), Arc::clone(&clock)))
+            }
+            Source::Files { .. } | Source::Development { .. } => None,
+        };
+        let shown = Arc::new(Shown::new(pair.as_ref(), challenges));
+        let mut config = config(tls.versions, Arc::clone(&shown))?;
+        if renewal.is_some() {
+            config.alpn_protocols.push(Challenges::PROTOCOL.to_vec());
+        }
         let watch = Watch::start(files, shown, tls.look_every, clock);
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), _watch: watch })
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), _watch: watch, _renewal: renewal })
     }
 }
 
@@ -82,7 +99,12 @@ impl Transport {
         drop(socket.set_nodelay(true));
         let Some(terminal) = &self.0 else { return Ok(Socket::plain(socket)) };
         let taken = tokio::time::timeout(limit, terminal.acceptor.accept(socket)).await;
-        Ok(Socket::tls(taken.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??))
+        let taken = taken.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        if taken.get_ref().1.alpn_protocol() == Some(Challenges::PROTOCOL) {
+            // RFC 8737 s3: it has seen what it came for, and nothing is said on this connection.
+            return Err(io::Error::from(io::ErrorKind::ConnectionAborted));
+        }
+        Ok(Socket::tls(taken))
     }
 }
 

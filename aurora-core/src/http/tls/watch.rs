@@ -6,6 +6,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::task::AbortHandle;
 
+use super::order::Challenges;
 use super::pair::{Content, Pair};
 use crate::env::Clock;
 use crate::types::{Error, Result, Timestamp};
@@ -16,22 +17,32 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// The certificate that handshakes show.
 #[derive(Debug)]
-pub(super) struct Shown(RwLock<Arc<CertifiedKey>>);
+pub(super) struct Shown {
+    /// None until the first one was ordered.
+    current: RwLock<Option<Arc<CertifiedKey>>>,
+    challenges: Arc<Challenges>,
+}
 
 impl Shown {
-    pub(super) fn new(pair: &Pair) -> Self {
-        Self(RwLock::new(Arc::clone(&pair.shown)))
+    pub(super) fn new(pair: Option<&Pair>, challenges: Arc<Challenges>) -> Self {
+        Self { current: RwLock::new(pair.map(|pair| Arc::clone(&pair.shown))), challenges }
     }
 
     fn become_that_of(&self, pair: &Pair) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&pair.shown);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&pair.shown));
     }
 }
 
 impl ResolvesServerCert for Shown {
-    /// The same for every name: a service has one.
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+    /// The same for every name: a service has one. An authority that looks sees what it looks for.
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let is_challenge = |mut protocols: Box<dyn Iterator<Item = &[u8]> + '_>| {
+            protocols.next() == Some(Challenges::PROTOCOL) && protocols.next().is_none()
+        };
+        if hello.alpn().is_some_and(|protocols| is_challenge(Box::new(protocols))) {
+            return self.challenges.of(hello.server_name()?);
+        }
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -40,7 +51,8 @@ impl ResolvesServerCert for Shown {
 pub(super) struct Files {
     pub(super) certificate: PathBuf,
     pub(super) key: PathBuf,
-    seen: [u8; 32],
+    /// None while the first one is awaited.
+    seen: Option<[u8; 32]>,
     until: Timestamp,
     told: Option<Timestamp>,
     /// What could not be taken at the last look, and whether it was told.
@@ -59,7 +71,7 @@ impl Files {
         let content = Content::read(&certificate, &key).await?;
         let pair = content.checked((&certificate, &key), now)?;
         let files = Self {
-            seen: content.fingerprint(),
+            seen: Some(content.fingerprint()),
             certificate,
             key,
             until: pair.until,
@@ -69,9 +81,18 @@ impl Files {
         Ok((files, pair))
     }
 
+    /// Files that somebody is about to make.
+    pub(super) fn awaited(certificate: PathBuf, key: PathBuf) -> Self {
+        let until = Timestamp::from_seconds(0);
+        Self { certificate, key, seen: None, until, told: None, broken: None }
+    }
+
     /// A new pair, if there is one. One that cannot be used is told at its second look: between the two files of a
     /// renewal there is a moment in which they do not belong together.
     async fn look(&mut self, now: Timestamp) -> Option<Pair> {
+        if self.seen.is_none() && !self.certificate.exists() {
+            return None;
+        }
         let content = match Content::read(&self.certificate, &self.key).await {
             Ok(content) => content,
             Err(error) => {
@@ -80,14 +101,14 @@ impl Files {
             }
         };
         let fingerprint = content.fingerprint();
-        if fingerprint == self.seen {
+        if self.seen == Some(fingerprint) {
             self.broken = None;
             self.warn(now);
             return None;
         }
         match content.checked((&self.certificate, &self.key), now) {
             Ok(pair) => {
-                (self.seen, self.until, self.broken, self.told) = (fingerprint, pair.until, None, None);
+                (self.seen, self.until, self.broken, self.told) = (Some(fingerprint), pair.until, None, None);
                 Some(pair)
             }
             Err(error) => {
