@@ -126,7 +126,7 @@ async fn refused(url: &str) -> Option<String> {
     }
 }
 
-/// asvs(V12.3.1, V12.3.2)
+/// asvs(V12.3.2)
 #[tokio::test]
 async fn the_server_is_believed_by_its_certificate() {
     let (authority, other) = (Authority::new(), Authority::new());
@@ -164,7 +164,6 @@ async fn the_server_is_believed_by_its_certificate() {
     assert!(told.contains("renew the server's certificate"), "{told}");
 }
 
-/// asvs(V12.3.1)
 #[tokio::test]
 async fn a_server_without_tls_is_refused_where_it_was_asked_for() {
     let server = Server::start("none", None);
@@ -176,7 +175,6 @@ async fn a_server_without_tls_is_refused_where_it_was_asked_for() {
     assert!(error.unwrap_err().message().contains("`ssl = on`"));
 }
 
-/// asvs(V12.3.1)
 #[tokio::test]
 async fn production_refuses_to_reach_another_machine_in_clear() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pg-tls-{}", std::process::id()));

@@ -72,7 +72,7 @@ async fn says(stream: &mut (impl tokio::io::AsyncRead + tokio::io::AsyncWrite + 
         && heard == word
 }
 
-/// asvs(V13.3.2): a key that others may read is no key.
+/// A key that others may read is no key, either.
 #[tokio::test]
 async fn what_is_wrong_with_the_files_is_said_with_the_mend() {
     let folder = folder("files");
@@ -121,7 +121,7 @@ async fn what_is_wrong_with_the_files_is_said_with_the_mend() {
     }
 }
 
-/// asvs(V12.1.1, V12.1.2)
+/// ASVS 12.1.1, 12.1.2.
 #[tokio::test]
 async fn tls_1_3_is_spoken_and_1_2_where_it_was_asked_for() {
     let folder = folder("versions");
@@ -280,7 +280,7 @@ async fn who_trusts_the_development_certificate_gets_through() {
     assert!(connect(address, "localhost", &Authority::new().trusted(&[&TLS13])).await.is_err());
 }
 
-/// asvs(V12.2.1, V12.2.2, V12.3.1)
+/// ASVS 12.2.1, 12.3.1.
 #[tokio::test]
 async fn production_refuses_clear_text_and_the_development_certificate() {
     let folder = folder("production");

@@ -18,7 +18,7 @@ const ALWAYS: [(HeaderName, &str); 6] = [
     // refused as any foreign one (ASVS 3.4.5).
     (REFERRER_POLICY, "same-origin"),
     // What a cookie opens is not loaded into the process of another site's page, where Spectre reads it. Names of the
-    // same site may: the front end often is a neighbour. Does not concern CORS (ASVS 3.4.8's neighbour, 3.5.8).
+    // same site may: the front end often is a neighbour. Does not concern CORS (ASVS 3.5.8).
     (HeaderName::from_static("cross-origin-resource-policy"), "same-site"),
     // A page that opened ours has no handle on it; what ours opens keeps one: that is how a provider's window tells
     // that someone signed in (ASVS 3.4.8).
@@ -81,7 +81,7 @@ mod tests {
         found.map(|(_, value)| value.to_str().unwrap().to_owned())
     }
 
-    /// asvs(V3.4.1)
+    /// ASVS 3.4.1.
     #[test]
     fn hsts_is_said_where_browsers_come_by_tls() {
         let tls = || Some(Tls::files("c.pem", "k.pem"));

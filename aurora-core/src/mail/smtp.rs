@@ -334,7 +334,6 @@ mod tests {
         assert!(Smtp::from_url(&"smtps://mail.example.com".into(), "a@b.de\r\nBcc: x@y.de").is_err());
     }
 
-    /// asvs(V12.3.1)
     #[test]
     fn who_sends_in_clear_says_so() {
         let clear = |url| from(url).unwrap().in_clear_to().map(str::to_owned);

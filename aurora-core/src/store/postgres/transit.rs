@@ -55,7 +55,7 @@ mod tests {
 
     use super::*;
 
-    /// asvs(V12.3.1)
+    /// asvs(V12.3.2)
     #[test]
     fn another_machine_shows_its_certificate_unless_the_url_says_otherwise() {
         let mode = |url: &str| format!("{:?}", connect_options(url).unwrap().0.get_ssl_mode());
