@@ -64,10 +64,10 @@ pub use self::{
 };
 pub use error::{Error, Result};
 
-pub use aurora_core::types::{self, Code, Principal, Secret, SessionId, Timestamp, UserId};
-pub use aurora_core::verify::Claims;
 #[cfg(feature = "acme")]
 pub use aurora_core::http::Acme;
+pub use aurora_core::types::{self, Code, Principal, Secret, SessionId, Timestamp, UserId};
+pub use aurora_core::verify::Claims;
 #[cfg(feature = "service")]
 pub use aurora_core::{
     Aurora, Database, Migrations, cli,

@@ -113,14 +113,20 @@ fn cannot_listen(error: std::io::Error) -> Error {
 }
 
 #[cfg(test)]
+#[allow(clippy::print_stdout, reason = "tests")]
 mod tests {
     use std::net::SocketAddr;
     use std::time::Duration;
 
+    use aurora_core::http::Tls;
     use axum::routing::get;
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, ServerName};
+    use rustls::{ClientConfig, RootCertStore};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
     use tokio::sync::oneshot;
+    use tokio_rustls::TlsConnector;
 
     use super::*;
     use crate::{Aurora, Database, Profile, secure};
@@ -156,6 +162,54 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
         server.await.unwrap().unwrap();
         assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    /// attack V01
+    ///
+    /// Over TLS: one seat, which a stalled handshake holds for its time and no longer; and an open request, which ends
+    /// before the server does.
+    #[tokio::test]
+    async fn over_tls_seats_come_back_and_open_requests_end() {
+        let folder = std::env::temp_dir().join(format!("aurora-serve-{}-tls", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let url = format!("sqlite://{}", folder.join("app.db").display());
+        let builder = Aurora::builder().profile(Profile::Development).database(Database::url(&url).unwrap());
+        let file = folder.join("tls.pem");
+        let aurora = builder.tls(Tls::development(&file)).build().await.unwrap();
+        let slow = get(|| async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            "done"
+        });
+        let app = secure(&aurora, Router::new()).public(Router::new().route("/slow", slow));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (end, ended) = oneshot::channel::<()>();
+        let ended = async move { drop(ended.await) };
+        let mut limits = Limits::WRITTEN;
+        (limits.connections, limits.handshake) = (1, Duration::from_millis(400));
+        let server = tokio::spawn(serve_until(app, listener, limits, ended));
+        let mut stalled = TcpStream::connect(address).await.unwrap();
+        stalled.write_all(b"\x16\x03\x01").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let mut trusted = RootCertStore::empty();
+        trusted.add(CertificateDer::from_pem_file(&file).unwrap()).unwrap();
+        let config = ClientConfig::builder().with_root_certificates(trusted).with_no_client_auth();
+        let connector = TlsConnector::from(Arc::new(config));
+        let name = ServerName::try_from("localhost").unwrap();
+        let begun = std::time::Instant::now();
+        let socket = TcpStream::connect(address).await.unwrap();
+        let mut client = connector.connect(name.clone(), socket).await.unwrap();
+        println!("the seat was free after {:?}", begun.elapsed());
+        assert!(begun.elapsed() > Duration::from_millis(200), "one seat alone");
+        client.write_all(b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        client.flush().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        end.send(()).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
+        server.await.unwrap().unwrap();
     }
 
     async fn started(name: &str, set: impl FnOnce(&mut Limits)) -> SocketAddr {

@@ -63,7 +63,6 @@ enum Source {
     Development {
         file: PathBuf,
     },
-    #[cfg_attr(not(feature = "acme"), expect(dead_code, reason = "whoever orders is behind a feature"))]
     Ordered {
         orders: Arc<dyn Orders>,
         file: PathBuf,

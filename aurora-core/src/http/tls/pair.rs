@@ -26,6 +26,7 @@ pub(super) struct Content {
 pub(super) struct Pair {
     pub(super) shown: Arc<CertifiedKey>,
     /// Its first moment.
+    #[cfg_attr(not(feature = "acme"), expect(dead_code, reason = "who orders asks how long it lives"))]
     pub(super) from: Timestamp,
     /// Its last moment.
     pub(super) until: Timestamp,
