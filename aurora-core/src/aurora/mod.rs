@@ -10,6 +10,7 @@ mod open;
 mod postgres;
 mod reading;
 mod routes;
+mod sealed;
 mod sqlite;
 mod token;
 mod transit;
@@ -28,9 +29,10 @@ use crate::auth::{Auth, AuthParts, SignUpHook};
 use crate::config::{Profile, Settings, Weakness};
 use crate::crypto::{DatabaseKeys, KeyProvider, Keyring};
 use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
-use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded};
+use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded, Vault};
 use crate::http::{Http, Tls};
 use crate::jobs::{Jobs, Wake};
+use crate::keys::{DataKeys, DataKeysParts};
 use crate::load::{Limiter, Limits};
 use crate::mail::{Mailer, Outbox, OutboxParts, Templates};
 use crate::policy::functions::{Answer, Value};
@@ -47,6 +49,8 @@ struct Inner {
     auth: Auth,
     http: Http,
     guard: Guard,
+    keys: DataKeys,
+    sealed: Vec<sealed::Column>,
     database: Engine,
     jobs: Jobs,
     audit: Arc<dyn AuditSink>,
@@ -76,6 +80,7 @@ pub struct Builder {
     audit: Option<Arc<dyn AuditSink>>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    sealed: Vec<sealed::Column>,
     /// Nothing is made, migrated, installed or done beside what is asked.
     reads: bool,
 }
@@ -114,6 +119,7 @@ impl Aurora {
             audit: None,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
+            sealed: Vec::new(),
             reads: false,
         }
     }
@@ -136,6 +142,11 @@ impl Aurora {
     /// The guard over the host's tables.
     pub fn guard(&self) -> &Guard {
         &self.0.guard
+    }
+
+    /// The keys that data is sealed with, and what becomes of them.
+    pub fn keys(&self) -> &DataKeys {
+        &self.0.keys
     }
 
     /// Where the root key lies, if in a file.
@@ -313,13 +324,6 @@ impl Builder {
         self
     }
 
-    /// What `serve` encrypts with. Without it the wire is in clear, for a proxy on the way that speaks TLS
-    /// (`Settings::trusted_proxies`) or for this machine alone.
-    pub fn tls(mut self, tls: Tls) -> Self {
-        self.tls = Some(tls);
-        self
-    }
-
     /// Where audit records go instead of Aurora's own table.
     pub fn audit(mut self, sink: Arc<dyn AuditSink>) -> Self {
         self.audit = Some(sink);
@@ -365,9 +369,9 @@ impl Builder {
             &settings,
             self.mailer.is_some() || mail::covers(&self.taking_part.mails),
         ));
-        weaknesses.extend(transit::certificate(settings.profile, self.tls.as_ref()));
-        weaknesses.extend(transit::database(settings.profile, &database)?);
-        weaknesses.extend(transit::mailer(settings.profile, self.mailer.as_deref()));
+        if settings.profile == Profile::Production {
+            weaknesses.extend(transit::weaknesses(self.tls.as_ref(), &database, self.mailer.as_deref())?);
+        }
         refuse(&weaknesses)?;
 
         let (clock, entropy) = (self.clock, self.entropy);
@@ -386,13 +390,14 @@ impl Builder {
             }
         };
         let keys = opening.keys();
-        let first_start = keys.read().await?.keys().await?.is_empty();
+        let first_start = keys.read().await?.newest_key().await? == 0;
         let may_create = first_start && settings.profile == Profile::Development && !self.reads;
         let (provider, key_file) = open_key(key, may_create, &entropy)?;
-        let keyring =
-            Keyring::open(&*provider, &DatabaseKeys::new(keys), &*clock, Arc::clone(&entropy)).await?;
+        let stored = Arc::new(DatabaseKeys::new(keys));
+        let keyring = Keyring::open(provider, stored, Arc::clone(&clock), Arc::clone(&entropy)).await?;
         let (store, owner) = opening.finish(&keyring).await?;
         let shared = store.shared();
+        keyring.move_to(Arc::new(DatabaseKeys::new(Arc::clone(&shared))));
         let options = (token::options(&settings), settings.profile);
         let tokens = self.given.tokens(&keyring, &shared, options, &*clock).await?;
         let passwords = hasher(&settings, &keyring, &entropy)?;
@@ -419,7 +424,16 @@ impl Builder {
         .await?;
         let mut options = self.guard;
         options.telling = (settings.profile == Profile::Development).then(|| Telling(Arc::clone(&clock)));
+        let vault = (!self.sealed.is_empty()).then(|| {
+            let columns = self.sealed.iter().map(|column| column.declared).collect();
+            let keyring = sessions.parts().keyring.clone();
+            Arc::new(Vault::new(columns, keyring, Arc::clone(&clock), Arc::clone(&entropy)))
+        });
+        options.sealed.clone_from(&vault);
         let guard = store.guard(owner.as_ref(), &policies, &clock, &*entropy, options).await?;
+        if let Some(vault) = vault {
+            vault.check(guard.schema(), guard.path().is_none())?;
+        }
         if let Some(owner) = owner {
             owner.close().await;
         }
@@ -437,6 +451,13 @@ impl Builder {
             sign_up_hook: self.hook,
             hooks: self.taking_part.hooks,
         });
+        let keys = DataKeys::new(DataKeysParts {
+            keyring: auth.sessions().parts().keyring.clone(),
+            database: Arc::clone(&shared),
+            places: sealed::places(&self.sealed, &guard),
+            audit: Arc::clone(&audit),
+            clock: Arc::clone(&clock),
+        });
         let http = Http::new(auth.clone(), self.tls);
         let jobs = Jobs::new(Arc::clone(&entropy));
         if !self.reads {
@@ -444,10 +465,22 @@ impl Builder {
             if let Some(clearing) = auth.clearing()? {
                 jobs.start(clearing);
             }
+            jobs.start(keys.task(&*entropy)?);
             keys::start(&jobs, &auth, &shared, &clock, &*entropy)?;
         }
         let database = store;
-        Ok(Aurora(Arc::new(Inner { auth, http, guard, database, jobs, audit, clock, key_file })))
+        Ok(Aurora(Arc::new(Inner {
+            auth,
+            http,
+            guard,
+            keys,
+            sealed: self.sealed,
+            database,
+            jobs,
+            audit,
+            clock,
+            key_file,
+        })))
     }
 }
 

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use super::{KeyStore, WrappedKey};
+use super::{KeyOwner, KeyStore, WrappedKey};
 use crate::store::{Database, KeyRow};
-use crate::types::{BoxFuture, Code, Error, Result};
+use crate::types::{BoxFuture, Result};
 
 /// The wrapped data keys in Aurora's own database.
 #[derive(Clone, Debug)]
@@ -15,28 +15,56 @@ impl DatabaseKeys {
     }
 }
 
+/// A row as what it is.
+pub(crate) fn wrapped_key(row: KeyRow) -> Result<WrappedKey> {
+    Ok(WrappedKey {
+        id: row.id,
+        purpose: row.purpose.parse()?,
+        owner: row.owner.parse()?,
+        state: row.state.parse()?,
+        wrapped: row.wrapped,
+        created: row.created_at,
+        changed: row.changed_at,
+    })
+}
+
+pub(super) fn row(key: WrappedKey) -> KeyRow {
+    KeyRow {
+        id: key.id,
+        purpose: key.purpose.as_str().to_owned(),
+        owner: key.owner.to_string(),
+        state: key.state.as_str().to_owned(),
+        wrapped: key.wrapped,
+        created_at: key.created,
+        changed_at: key.changed,
+    }
+}
+
 impl KeyStore for DatabaseKeys {
-    fn load_all(&self) -> BoxFuture<'_, Result<Vec<WrappedKey>>> {
-        Box::pin(async {
-            let rows = self.0.read().await?.keys().await?;
-            rows.into_iter()
-                .map(|row| {
-                    let purpose = row.purpose.parse()?;
-                    Ok(WrappedKey { id: row.id, purpose, wrapped: row.wrapped, created: row.created_at })
-                })
-                .collect()
+    fn of_owner<'a>(&'a self, owner: &'a KeyOwner) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+        Box::pin(async move {
+            let rows = self.0.read().await?.keys_of(&owner.to_string()).await?;
+            rows.into_iter().map(wrapped_key).collect()
         })
     }
 
-    fn insert(&self, key: WrappedKey) -> BoxFuture<'_, Result<()>> {
+    fn find(&self, id: u32) -> BoxFuture<'_, Result<Option<WrappedKey>>> {
+        Box::pin(async move { self.0.read().await?.key(id).await?.map(wrapped_key).transpose() })
+    }
+
+    fn newest(&self) -> BoxFuture<'_, Result<u32>> {
+        Box::pin(async { self.0.read().await?.newest_key().await })
+    }
+
+    fn insert(&self, key: WrappedKey) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
-            let purpose = key.purpose.as_str().to_owned();
-            let row = KeyRow { id: key.id, purpose, wrapped: key.wrapped, created_at: key.created };
+            let row = row(key);
             let mut transaction = self.0.begin().await?;
-            if !transaction.insert_key(&row).await? {
-                return Err(Error::new(Code::Configuration, format!("data key {} exists already", row.id)));
+            let added = transaction.insert_key(&row).await?;
+            if added {
+                transaction.commit().await?;
             }
-            transaction.commit().await
+            Ok(added)
         })
     }
 }

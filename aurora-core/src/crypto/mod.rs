@@ -18,12 +18,15 @@
 
 mod chunked;
 mod cipher;
+mod context;
+mod data_key;
 mod database_keys;
 mod kdf;
 mod key_file;
 mod key_store;
 mod keyring;
 mod password;
+mod place;
 #[cfg(any(test, feature = "portable"))]
 mod portable;
 mod provider;
@@ -31,11 +34,17 @@ mod secret_bytes;
 mod totp;
 
 pub use cipher::{AwsLc, Cipher, KeyedCipher};
+pub use context::{Context, KeyOwner};
+pub use data_key::{DataKey, Opener, Sealer, sealed_length};
 pub use database_keys::DatabaseKeys;
+pub(crate) use database_keys::wrapped_key;
 pub use key_file::KeyFile;
-pub use key_store::{KeyStore, Purpose, WrappedKey};
+pub use key_store::{KeyState, KeyStore, Purpose, WrappedKey};
 pub use keyring::Keyring;
+pub(crate) use keyring::root_of;
+pub(crate) use password::SealedText;
 pub use password::{PasswordHasher, PasswordParams, PasswordPool, Verdict};
+pub use place::SealedPlace;
 pub use provider::{KeyFileProvider, KeyProvider, KeyTextProvider};
 pub use secret_bytes::SecretBytes;
 pub use totp::{TotpSeed, TotpVerdict};

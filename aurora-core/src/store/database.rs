@@ -3,9 +3,9 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use super::{
-    AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, ReadClearing, ReadFactors, ReadKeys, ReadRoles,
+    AuditRow, Identity, OneTimeToken, OutboxRow, ReadClearing, ReadFactors, ReadKeys, ReadRoles, ReadSealed,
     RefreshToken, Revocation, Session, SigningKeyRow, User, WriteClearing, WriteFactors, WriteKeys,
-    WriteRoles,
+    WriteRoles, WriteSealed,
 };
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
@@ -32,7 +32,7 @@ pub trait Database: Send + Sync + Debug {
 
 /// Questions. "Not there" is `Ok(None)`.
 #[async_trait]
-pub trait Reader: ReadClearing + ReadFactors + ReadKeys + ReadRoles + Send {
+pub trait Reader: ReadClearing + ReadFactors + ReadKeys + ReadRoles + ReadSealed + Send {
     /// The user of that id, with identities and factors.
     async fn user(&mut self, id: UserId) -> Result<Option<User>>;
 
@@ -75,9 +75,6 @@ pub trait Reader: ReadClearing + ReadFactors + ReadKeys + ReadRoles + Send {
     /// Sessions that ended after `sequence`, ascending, at most 10000.
     async fn revocations(&mut self, after: i64) -> Result<Vec<Revocation>>;
 
-    /// Every wrapped key, ascending.
-    async fn keys(&mut self) -> Result<Vec<KeyRow>>;
-
     /// Every signing key, ascending.
     async fn signing_keys(&mut self) -> Result<Vec<SigningKeyRow>>;
 }
@@ -86,7 +83,7 @@ pub trait Reader: ReadClearing + ReadFactors + ReadKeys + ReadRoles + Send {
 ///
 /// Dropped without [`commit`](Self::commit) it is rolled back, before anyone else's turn.
 #[async_trait]
-pub trait Transaction: Reader + WriteClearing + WriteFactors + WriteKeys + WriteRoles {
+pub trait Transaction: Reader + WriteClearing + WriteFactors + WriteKeys + WriteRoles + WriteSealed {
     /// Adds a user without identities. `false` if the address is taken; nothing changed then.
     async fn insert_user(&mut self, user: &User) -> Result<bool>;
 
@@ -168,9 +165,6 @@ pub trait Transaction: Reader + WriteClearing + WriteFactors + WriteKeys + Write
 
     /// Appends an audit record.
     async fn append_audit(&mut self, row: &AuditRow) -> Result<()>;
-
-    /// Adds a wrapped key. `false` if the number is taken.
-    async fn insert_key(&mut self, key: &KeyRow) -> Result<bool>;
 
     /// Adds a signing key. `false` if the number is taken.
     async fn insert_signing_key(&mut self, key: &SigningKeyRow) -> Result<bool>;

@@ -15,6 +15,7 @@ mod keys;
 mod postgres;
 mod records;
 mod roles;
+mod sealed;
 mod sqlite;
 mod writer;
 
@@ -32,6 +33,7 @@ pub use records::{
     User,
 };
 pub use roles::{ReadRoles, RoleChange, RoleRow, WriteRoles};
+pub use sealed::{ReadSealed, SealedColumn, WriteSealed};
 pub use sqlite::SqliteDatabase;
 pub(crate) use sqlite::sqlite_file;
 pub use writer::{WriterLock, WriterPermit};

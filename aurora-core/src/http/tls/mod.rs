@@ -56,17 +56,9 @@ pub struct Tls {
 
 #[derive(Clone, Debug)]
 enum Source {
-    Files {
-        certificate: PathBuf,
-        key: PathBuf,
-    },
-    Development {
-        file: PathBuf,
-    },
-    Ordered {
-        orders: Arc<dyn Orders>,
-        file: PathBuf,
-    },
+    Files { certificate: PathBuf, key: PathBuf },
+    Development { file: PathBuf },
+    Ordered { orders: Arc<dyn Orders>, file: PathBuf },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -192,9 +192,46 @@ statements! {
     FREE_SLOT = "DELETE FROM aurora.slots WHERE name = $1 AND holder = $2";
     APPEND_AUDIT = "INSERT INTO aurora.audit (id, at, tenant, actor, kind, action, target, request_id, payload, salt, \
         commitment) VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8, $9::text::json, $10, $11)";
-    KEYS = "SELECT id, purpose, wrapped, created_at FROM aurora.keys ORDER BY id";
-    INSERT_KEY = "INSERT INTO aurora.keys (id, purpose, wrapped, created_at) VALUES ($1, $2, $3, $4) \
-        ON CONFLICT (id) DO NOTHING";
+    KEYS_OF = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora.keys \
+        WHERE owner = $1 ORDER BY id";
+    KEY = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora.keys WHERE id = $1";
+    KEYS_UNSETTLED = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora.keys \
+        WHERE state IN ('pending', 'decrypt-only') ORDER BY id LIMIT 1000";
+    NEWEST_KEY = "SELECT coalesce(max(id), 0) AS id FROM aurora.keys";
+    KEYS_AFTER = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora.keys \
+        WHERE id > $1 ORDER BY id LIMIT 1000";
+    INSERT_KEY = "INSERT INTO aurora.keys (id, purpose, owner, state, wrapped, created_at) \
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+    CHANGE_KEY = "UPDATE aurora.keys SET state = $3, changed_at = $4 WHERE id = $1 AND state = $2";
+    DESTROY_KEY = "UPDATE aurora.keys SET state = 'destroyed', wrapped = '', changed_at = $3 \
+        WHERE id = $1 AND state = $2";
+    REWRAP_KEY = "UPDATE aurora.keys SET wrapped = $3 WHERE id = $1 AND wrapped = $2";
+    COUNT_SIGNING_KEYS = "SELECT count(*) AS id FROM aurora.signing_keys WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea";
+    SEALED_SIGNING_KEYS = "SELECT kid AS id, sealed FROM aurora.signing_keys WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea ORDER BY kid LIMIT $2";
+    PUT_SIGNING_KEYS = "UPDATE aurora.signing_keys SET sealed = $3 WHERE kid = $1 AND sealed = $2";
+    COUNT_FACTORS = "SELECT count(*) AS id FROM auth.mfa_factors WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea";
+    SEALED_FACTORS = "SELECT id::text AS id, sealed FROM auth.mfa_factors WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea ORDER BY id LIMIT $2";
+    PUT_FACTORS = "UPDATE auth.mfa_factors SET sealed = $3 WHERE id = $1::text::uuid AND sealed = $2";
+    COUNT_ONE_TIME_TOKENS = "SELECT count(*) AS id FROM auth.one_time_tokens WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea";
+    SEALED_ONE_TIME_TOKENS = "SELECT id::text AS id, sealed FROM auth.one_time_tokens WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea ORDER BY id LIMIT $2";
+    PUT_ONE_TIME_TOKENS = "UPDATE auth.one_time_tokens SET sealed = $3 WHERE id = $1::text::uuid AND sealed = $2";
+    COUNT_OUTBOX = "SELECT count(*) AS id FROM aurora.outbox WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea";
+    SEALED_OUTBOX = "SELECT id::text AS id, sealed FROM aurora.outbox WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea ORDER BY id LIMIT $2";
+    PUT_OUTBOX = "UPDATE aurora.outbox SET sealed = $3 WHERE id = $1::text::uuid AND sealed = $2";
+    COUNT_PASSWORDS = "SELECT count(*) AS id FROM auth.users WHERE substring(encrypted_password FROM 1 FOR \
+        length($1::text)) = $1::text";
+    SEALED_PASSWORDS = "SELECT id::text AS id, encrypted_password AS sealed FROM auth.users WHERE substring(encrypted_password FROM 1 \
+        FOR length($1::text)) = $1::text ORDER BY id LIMIT $2";
+    PUT_PASSWORDS = "UPDATE auth.users SET encrypted_password = $3 \
+        WHERE id = $1::text::uuid AND encrypted_password = $2";
     SIGNING_KEYS = "SELECT id, kid, algorithm, sealed, public_jwk::text AS public_jwk, state, created_at, \
         changed_at FROM aurora.signing_keys ORDER BY id";
     INSERT_SIGNING_KEY = "INSERT INTO aurora.signing_keys (id, kid, algorithm, sealed, public_jwk, state, created_at) \

@@ -5,6 +5,7 @@ mod keys;
 mod migrate;
 mod roles;
 mod rows;
+mod sealed;
 mod statements;
 mod transaction;
 

@@ -146,9 +146,41 @@ statements! {
     FREE_SLOT = "DELETE FROM aurora_slots WHERE name = $1 AND holder = $2";
     APPEND_AUDIT = "INSERT INTO aurora_audit (id, at, tenant, actor, kind, action, target, request_id, payload, salt, \
         commitment) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-    KEYS = "SELECT id, purpose, wrapped, created_at FROM aurora_keys ORDER BY id";
-    INSERT_KEY = "INSERT INTO aurora_keys (id, purpose, wrapped, created_at) VALUES ($1, $2, $3, $4) \
-        ON CONFLICT (id) DO NOTHING";
+    KEYS_OF = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys \
+        WHERE owner = $1 ORDER BY id";
+    KEY = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys WHERE id = $1";
+    KEYS_UNSETTLED = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys \
+        WHERE state IN ('pending', 'decrypt-only') ORDER BY id LIMIT 1000";
+    NEWEST_KEY = "SELECT coalesce(max(id), 0) AS id FROM aurora_keys";
+    KEYS_AFTER = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys \
+        WHERE id > $1 ORDER BY id LIMIT 1000";
+    INSERT_KEY = "INSERT INTO aurora_keys (id, purpose, owner, state, wrapped, created_at) \
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+    CHANGE_KEY = "UPDATE aurora_keys SET state = $3, changed_at = $4 WHERE id = $1 AND state = $2";
+    DESTROY_KEY = "UPDATE aurora_keys SET state = 'destroyed', wrapped = x'', changed_at = $3 \
+        WHERE id = $1 AND state = $2";
+    REWRAP_KEY = "UPDATE aurora_keys SET wrapped = $3 WHERE id = $1 AND wrapped = $2";
+    COUNT_SIGNING_KEYS = "SELECT count(*) AS id FROM aurora_signing_keys WHERE substr(sealed, 1, length($1)) = $1";
+    SEALED_SIGNING_KEYS = "SELECT kid AS id, sealed FROM aurora_signing_keys WHERE substr(sealed, 1, \
+        length($1)) = $1 ORDER BY kid LIMIT $2";
+    PUT_SIGNING_KEYS = "UPDATE aurora_signing_keys SET sealed = $3 WHERE kid = $1 AND sealed = $2";
+    COUNT_FACTORS = "SELECT count(*) AS id FROM auth_mfa_factors WHERE substr(sealed, 1, length($1)) = $1";
+    SEALED_FACTORS = "SELECT id AS id, sealed FROM auth_mfa_factors WHERE substr(sealed, 1, \
+        length($1)) = $1 ORDER BY id LIMIT $2";
+    PUT_FACTORS = "UPDATE auth_mfa_factors SET sealed = $3 WHERE id = $1 AND sealed = $2";
+    COUNT_ONE_TIME_TOKENS = "SELECT count(*) AS id FROM auth_one_time_tokens WHERE substr(sealed, 1, \
+        length($1)) = $1";
+    SEALED_ONE_TIME_TOKENS = "SELECT id AS id, sealed FROM auth_one_time_tokens WHERE substr(sealed, 1, \
+        length($1)) = $1 ORDER BY id LIMIT $2";
+    PUT_ONE_TIME_TOKENS = "UPDATE auth_one_time_tokens SET sealed = $3 WHERE id = $1 AND sealed = $2";
+    COUNT_OUTBOX = "SELECT count(*) AS id FROM aurora_outbox WHERE substr(sealed, 1, length($1)) = $1";
+    SEALED_OUTBOX = "SELECT id AS id, sealed FROM aurora_outbox WHERE substr(sealed, 1, length($1)) \
+        = $1 ORDER BY id LIMIT $2";
+    PUT_OUTBOX = "UPDATE aurora_outbox SET sealed = $3 WHERE id = $1 AND sealed = $2";
+    COUNT_PASSWORDS = "SELECT count(*) AS id FROM auth_users WHERE substr(password, 1, length($1)) = $1";
+    SEALED_PASSWORDS = "SELECT id, password AS sealed FROM auth_users WHERE substr(password, 1, \
+        length($1)) = $1 ORDER BY id LIMIT $2";
+    PUT_PASSWORDS = "UPDATE auth_users SET password = $3 WHERE id = $1 AND password = $2";
     SIGNING_KEYS = "SELECT id, kid, algorithm, sealed, public_jwk, state, created_at, changed_at \
         FROM aurora_signing_keys ORDER BY id";
     INSERT_SIGNING_KEY = "INSERT INTO aurora_signing_keys (id, kid, algorithm, sealed, public_jwk, state, created_at) \
