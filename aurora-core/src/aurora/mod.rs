@@ -7,6 +7,7 @@ mod keys;
 mod mail;
 mod maintain;
 mod open;
+mod person;
 mod postgres;
 mod reading;
 mod routes;
@@ -16,10 +17,11 @@ mod token;
 mod transit;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 pub use database::{Database, HostMigrations, Migrations};
+pub use person::Erased;
 
 use engine::{Engine, Opening};
 use open::{hasher, open_key};
@@ -27,12 +29,12 @@ use open::{hasher, open_key};
 use crate::audit::{Action, Actor, AuditSink, DatabaseAudit, Kind, Record};
 use crate::auth::{Auth, AuthParts, SignUpHook};
 use crate::config::{Profile, Settings, Weakness};
-use crate::crypto::{DatabaseKeys, KeyProvider, Keyring};
+use crate::crypto::{DatabaseKeys, KeyPlace, KeyProvider, Keyring};
 use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded, Vault};
 use crate::http::{Http, Tls};
 use crate::jobs::{Jobs, Wake};
-use crate::keys::{DataKeys, DataKeysParts};
+use crate::keys::{DataKeys, DataKeysParts, ErasureLedger, FileLedger};
 use crate::load::{Limiter, Limits};
 use crate::mail::{Mailer, Outbox, OutboxParts, Templates};
 use crate::policy::functions::{Answer, Value};
@@ -51,11 +53,13 @@ struct Inner {
     guard: Guard,
     keys: DataKeys,
     sealed: Vec<sealed::Column>,
+    personal: Vec<person::Personal>,
+    ledger: Option<Arc<dyn ErasureLedger>>,
     database: Engine,
     jobs: Jobs,
     audit: Arc<dyn AuditSink>,
     clock: Arc<dyn Clock>,
-    key_file: Option<PathBuf>,
+    key_file: Option<KeyPlace>,
 }
 
 /// What [`Aurora::builder`] gathers.
@@ -81,6 +85,8 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     sealed: Vec<sealed::Column>,
+    personal: Vec<person::Personal>,
+    ledger: Option<Arc<dyn ErasureLedger>>,
     /// Nothing is made, migrated, installed or done beside what is asked.
     reads: bool,
 }
@@ -91,7 +97,7 @@ pub(crate) type PolicyFunction =
     Box<dyn FnOnce(Policies) -> std::result::Result<Policies, PolicyErrors> + Send>;
 
 enum Key {
-    File(PathBuf),
+    File(KeyPlace),
     Text(Secret),
     Provider(Arc<dyn KeyProvider>),
 }
@@ -120,6 +126,8 @@ impl Aurora {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             sealed: Vec::new(),
+            personal: Vec::new(),
+            ledger: None,
             reads: false,
         }
     }
@@ -151,7 +159,7 @@ impl Aurora {
 
     /// Where the root key lies, if in a file.
     pub fn key_file(&self) -> Option<&Path> {
-        self.0.key_file.as_deref()
+        self.0.key_file.as_ref().map(KeyPlace::path)
     }
 
     /// A handle for a principal that a request or a test already proved.
@@ -270,7 +278,14 @@ impl Builder {
 
     /// The file that holds the root key, outside the database. In development it is created on the first start.
     pub fn key_file(mut self, path: impl AsRef<Path>) -> Self {
-        self.key = Some(Key::File(path.as_ref().to_owned()));
+        self.key = Some(Key::File(KeyPlace::new(path)));
+        self
+    }
+
+    /// The same, sealed with a passphrase where it lies: whoever copies the disk has to guess it. A file that is not
+    /// sealed yet is refused.
+    pub fn key_place(mut self, place: KeyPlace) -> Self {
+        self.key = Some(Key::File(place));
         self
     }
 
@@ -381,7 +396,7 @@ impl Builder {
         }
         let key = match (self.key, opening.key_path()) {
             (Some(key), _) => key,
-            (None, Some(path)) => Key::File(path),
+            (None, Some(path)) => Key::File(KeyPlace::new(path)),
             (None, None) => {
                 return Err(missing(
                     "no root key is set",
@@ -468,19 +483,31 @@ impl Builder {
             jobs.start(keys.task(&*entropy)?);
             keys::start(&jobs, &auth, &shared, &clock, &*entropy)?;
         }
-        let database = store;
-        Ok(Aurora(Arc::new(Inner {
+        let ledger = self.ledger.or_else(|| {
+            let mut beside = key_file.as_ref()?.path().as_os_str().to_owned();
+            beside.push(".erased");
+            let ledger: Arc<dyn ErasureLedger> = Arc::new(FileLedger::new(beside));
+            Some(ledger)
+        });
+        let reads = self.reads;
+        let aurora = Aurora(Arc::new(Inner {
             auth,
             http,
             guard,
             keys,
             sealed: self.sealed,
-            database,
+            personal: self.personal,
+            ledger,
+            database: store,
             jobs,
             audit,
             clock,
             key_file,
-        })))
+        }));
+        if !reads {
+            aurora.erase_again().await?;
+        }
+        Ok(aurora)
     }
 }
 
