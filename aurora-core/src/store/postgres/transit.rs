@@ -73,7 +73,7 @@ mod tests {
             "postgres://u:p@localhost/app",
             "postgres://u:p@127.0.0.1:6432/app",
             "postgres://u:p@[::1]/app",
-            "postgres://u@/app?host=/var/run/postgresql",
+            "postgres://u@db/app?host=/var/run/postgresql",
             "postgres://u@%2Fvar%2Frun%2Fpostgresql/app",
         ] {
             assert_eq!(mode(url), "Prefer", "{url}");
