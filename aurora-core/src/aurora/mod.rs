@@ -14,6 +14,7 @@ mod routes;
 mod sealed;
 mod sqlite;
 mod token;
+mod transit;
 
 use std::fmt;
 use std::path::Path;
@@ -31,7 +32,7 @@ use crate::config::{Profile, Settings, Weakness};
 use crate::crypto::{DatabaseKeys, KeyPlace, KeyProvider, Keyring};
 use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded, Vault};
-use crate::http::Http;
+use crate::http::{Http, Tls};
 use crate::jobs::{Jobs, Wake};
 use crate::keys::{DataKeys, DataKeysParts, ErasureLedger, FileLedger};
 use crate::load::{Limiter, Limits};
@@ -79,6 +80,7 @@ pub struct Builder {
     taking_part: hooks::TakingPart,
     mailer: Option<Arc<dyn Mailer>>,
     templates: Templates,
+    tls: Option<Tls>,
     audit: Option<Arc<dyn AuditSink>>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -119,6 +121,7 @@ impl Aurora {
             taking_part: hooks::TakingPart::default(),
             mailer: None,
             templates: Templates::default(),
+            tls: None,
             audit: None,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
@@ -381,6 +384,9 @@ impl Builder {
             &settings,
             self.mailer.is_some() || mail::covers(&self.taking_part.mails),
         ));
+        if settings.profile == Profile::Production {
+            weaknesses.extend(transit::weaknesses(self.tls.as_ref(), &database, self.mailer.as_deref())?);
+        }
         refuse(&weaknesses)?;
 
         let (clock, entropy) = (self.clock, self.entropy);
@@ -467,7 +473,7 @@ impl Builder {
             audit: Arc::clone(&audit),
             clock: Arc::clone(&clock),
         });
-        let http = Http::new(auth.clone());
+        let http = Http::new(auth.clone(), self.tls);
         let jobs = Jobs::new(Arc::clone(&entropy));
         if !self.reads {
             jobs.start(outbox.task());

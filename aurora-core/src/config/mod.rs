@@ -7,6 +7,7 @@
 
 mod cookies;
 mod factors;
+mod hsts;
 mod network;
 mod origin;
 mod production;
@@ -14,6 +15,7 @@ mod settings;
 
 pub use cookies::CookieSessions;
 pub use factors::Factors;
+pub use hsts::Hsts;
 pub use network::Network;
 pub use origin::Origin;
 pub use production::{Weakness, weak_secret};

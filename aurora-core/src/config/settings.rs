@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{CookieSessions, Factors, Network, Origin};
+use super::{CookieSessions, Factors, Hsts, Network, Origin};
 use crate::types::Secret;
 
 /// Where the service runs.
@@ -239,6 +239,9 @@ pub struct Settings {
     pub trusted_proxies: Vec<Network>,
     /// Whether the disk is encrypted. Unsaid by default, which production refuses: nobody is to find out later.
     pub disk: Disk,
+    /// What browsers that came by TLS are told about plain HTTP. Said in production alone, over TLS of ours or behind
+    /// a declared proxy of an https site.
+    pub hsts: Hsts,
     /// The largest request body of a sign-in route, in bytes. 256 KiB: every one of them is small.
     pub body_limit: usize,
 }
@@ -262,6 +265,7 @@ impl Settings {
             cors_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             disk: Disk::Unsaid,
+            hsts: Hsts::default(),
             body_limit: 256 * 1024,
         }
     }
