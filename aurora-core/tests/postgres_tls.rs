@@ -187,6 +187,7 @@ async fn production_refuses_to_reach_another_machine_in_clear() {
         let builder = builder.site_url("https://notes.example.com");
         let builder = builder.configure(|settings| {
             settings.sign_ups.autoconfirm = Autoconfirm::InsecureEvenInProduction;
+            settings.disk = aurora_core::config::Disk::Encrypted;
         });
         builder.build().await.unwrap_err().message().to_owned()
     };

@@ -296,6 +296,7 @@ async fn production_refuses_clear_text_and_the_development_certificate() {
         let builder = builder.site_url("https://notes.example.com").configure(move |settings| {
             settings.sign_ups.autoconfirm = aurora_core::config::Autoconfirm::InsecureEvenInProduction;
             settings.passwords.calibrate_to = None;
+            settings.disk = aurora_core::config::Disk::Encrypted;
             settings.trusted_proxies.extend(proxy.map(|proxy| proxy.parse::<Network>().unwrap()));
         });
         match tls {
