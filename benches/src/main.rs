@@ -27,6 +27,7 @@ mod plot;
 mod refresh;
 mod relational;
 mod requests;
+mod seal;
 mod serve;
 mod sign_in;
 mod tls;
@@ -47,6 +48,9 @@ const BENCHES: &[(&str, fn())] = &[
     ("postgres", relational::over_bare),
     ("requests", || measure::pinned(requests::run())),
     ("footprint", || measure::free(footprint::run())),
+    ("seal", || measure::pinned(seal::stream())),
+    ("seal-two-cores", || measure::free(seal::two_cores())),
+    ("fields", || measure::pinned(seal::fields())),
     ("tls", || measure::free(tls::run())),
     ("plot", plot::run),
 ];
