@@ -31,18 +31,18 @@ async fn a_cell_is_opened_for_whom_the_policy_shows_the_row() {
         let aurora = host.aurora().await;
         let (ann, ben) = (user(&aurora, "ann@example.com").await, user(&aurora, "ben@example.com").await);
         let (ann, ben) = (ann.guarded(), ben.guarded());
-        let key = add(&ann, "influenza").await;
-        assert_eq!(read(&ann, key).await.unwrap().as_deref(), Some("influenza"));
-        assert_eq!(read(&ben, key).await.unwrap().as_deref(), Some("influenza"), "she shares it");
+        let key = add(ann, "influenza").await;
+        assert_eq!(read(ann, key).await.unwrap().as_deref(), Some("influenza"));
+        assert_eq!(read(ben, key).await.unwrap().as_deref(), Some("influenza"), "she shares it");
         let cell: (RowKey, Sealed<i64>) =
             ann.query_as("SELECT id, weight FROM patients").fetch_one().await.unwrap();
         assert_eq!(ann.open(&WEIGHT, cell.0, &cell.1).await.unwrap(), 71);
         assert_eq!(format!("{:?}", cell.1), "Sealed(..)");
         ann.query("UPDATE patients SET shared = false WHERE id = $1").bind(key).execute().await.unwrap();
-        assert_eq!(read(&ben, key).await.unwrap(), None, "who does not see the row has nothing to open");
+        assert_eq!(read(ben, key).await.unwrap(), None, "who does not see the row has nothing to open");
 
         // Found by what it is equal to, and by nothing else.
-        let other = add(&ann, "measles").await;
+        let other = add(ann, "measles").await;
         for (text, found) in [("influenza", vec![key]), ("measles", vec![other]), ("influenz", Vec::new())] {
             let blind = ann.blind(&DIAGNOSIS, &text.to_owned()).await.unwrap();
             let query = ann.query_as("SELECT id FROM patients WHERE diagnosis_index = $1").bind(blind);
@@ -55,7 +55,7 @@ async fn a_cell_is_opened_for_whom_the_policy_shows_the_row() {
         let changed = ann.seal(&DIAGNOSIS, key, &"cold".to_owned()).await.unwrap();
         let update = "UPDATE patients SET diagnosis = $1 WHERE shared = false AND id = $2";
         assert_eq!(ann.query(update).bind(changed).bind(key).execute().await.unwrap().rows_affected(), 1);
-        assert_eq!(read(&ann, key).await.unwrap().as_deref(), Some("cold"));
+        assert_eq!(read(ann, key).await.unwrap().as_deref(), Some("cold"));
         let upsert = "INSERT INTO patients (id, diagnosis, owner) VALUES ($1, $2, $3) \
             ON CONFLICT (id) DO UPDATE SET diagnosis = excluded.diagnosis";
         let again = ann.seal(&DIAGNOSIS, key, &"angina".to_owned()).await.unwrap();
@@ -66,7 +66,7 @@ async fn a_cell_is_opened_for_whom_the_policy_shows_the_row() {
             .execute()
             .await
             .unwrap();
-        assert_eq!(read(&ann, key).await.unwrap().as_deref(), Some("angina"));
+        assert_eq!(read(ann, key).await.unwrap().as_deref(), Some("angina"));
         ann.query("UPDATE patients SET diagnosis = NULL WHERE id = $1").bind(key).execute().await.unwrap();
         aurora.close().await;
     }
@@ -250,6 +250,53 @@ async fn a_declaration_that_does_not_fit_stops_the_start() {
         let ann = user(&aurora, "ann@example.com").await.guarded().clone();
         let error = ann.seal(&NAMELESS, ann.row_key().unwrap(), &"x".to_owned()).await.unwrap_err();
         assert!(error.message().contains("is not declared"), "{error}");
+        aurora.close().await;
+    }
+}
+
+/// After hundreds of writes, changes, rotations and an erasure no file of the service holds what a cell held, or a key.
+#[tokio::test]
+async fn a_byte_scan_finds_no_plaintext() {
+    for host in Host::both().await {
+        let aurora = host.aurora().await;
+        let ann = user(&aurora, "ann@example.com").await.guarded().clone();
+        for round in 0..200 {
+            let key = add(&ann, &format!("canary-of-cell-{round}")).await;
+            let changed = ann.seal(&DIAGNOSIS, key, &format!("canary-changed-{round}")).await.unwrap();
+            let update = "UPDATE patients SET diagnosis = $1 WHERE id = $2";
+            ann.query(update).bind(changed).bind(key).execute().await.unwrap();
+            let diary = ann.seal(&DIARY, key, &format!("canary-of-diary-{round}")).await.unwrap();
+            let update = "UPDATE patients SET diary = $1 WHERE id = $2";
+            ann.query(update).bind(diary).bind(key).execute().await.unwrap();
+        }
+        for purpose in [Purpose::Field, Purpose::Credential] {
+            let next = aurora.keys().rotate(&KeyOwner::Service, purpose).await.unwrap();
+            aurora.keys().activate(next).await.unwrap();
+        }
+        assert_eq!(aurora.keys().advance().await.unwrap().left, 0);
+        let root = std::fs::read_to_string(host.folder.join("aurora.key")).unwrap();
+        let root = root.trim_end().split(':').nth(1).unwrap().to_owned();
+        let mut places: Vec<(String, Vec<u8>)> = ["app.db", "app.db-wal"]
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), std::fs::read(host.folder.join(name)).ok()?)))
+            .collect();
+        if let Some(place) = &host.place {
+            let dumped = Command::new("pg_dump").args(["--dbname", &place.superuser_url()]).output().unwrap();
+            assert!(dumped.status.success());
+            places.push(("pg_dump".to_owned(), dumped.stdout));
+        }
+        let canary: Vec<u8> = b"canary-".to_vec();
+        let hex = data_encoding::HEXLOWER.encode(&canary).into_bytes();
+        let mut scanned = 0;
+        for (name, bytes) in &places {
+            scanned += bytes.len();
+            for needle in [&canary, &hex, &root.as_bytes().to_vec()] {
+                let found = bytes.windows(needle.len()).any(|window| window == needle.as_slice());
+                assert!(!found, "{name} holds {}", String::from_utf8_lossy(needle));
+            }
+        }
+        assert!(scanned > 100_000);
+        println!("{scanned} bytes of {} places: no plaintext", places.len());
         aurora.close().await;
     }
 }
