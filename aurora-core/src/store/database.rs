@@ -3,9 +3,9 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use super::{
-    AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, ReadClearing, ReadFactors, ReadKeys, ReadRoles,
-    RefreshToken, Revocation, Session, SigningKeyRow, User, WriteClearing, WriteFactors, WriteKeys,
-    WriteRoles,
+    AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, ReadClearing, ReadFactors, ReadFiles, ReadKeys,
+    ReadRoles, RefreshToken, Revocation, Session, SigningKeyRow, User, WriteClearing, WriteFactors,
+    WriteFiles, WriteKeys, WriteRoles,
 };
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
@@ -32,7 +32,7 @@ pub trait Database: Send + Sync + Debug {
 
 /// Questions. "Not there" is `Ok(None)`.
 #[async_trait]
-pub trait Reader: ReadClearing + ReadFactors + ReadKeys + ReadRoles + Send {
+pub trait Reader: ReadClearing + ReadFactors + ReadFiles + ReadKeys + ReadRoles + Send {
     /// The user of that id, with identities and factors.
     async fn user(&mut self, id: UserId) -> Result<Option<User>>;
 
@@ -86,7 +86,7 @@ pub trait Reader: ReadClearing + ReadFactors + ReadKeys + ReadRoles + Send {
 ///
 /// Dropped without [`commit`](Self::commit) it is rolled back, before anyone else's turn.
 #[async_trait]
-pub trait Transaction: Reader + WriteClearing + WriteFactors + WriteKeys + WriteRoles {
+pub trait Transaction: Reader + WriteClearing + WriteFactors + WriteFiles + WriteKeys + WriteRoles {
     /// Adds a user without identities. `false` if the address is taken; nothing changed then.
     async fn insert_user(&mut self, user: &User) -> Result<bool>;
 

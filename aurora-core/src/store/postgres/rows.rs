@@ -17,7 +17,7 @@ fn optional_text(row: &PgRow, name: &str) -> Result<Option<String>> {
     row.try_get(name).map_err(failure)
 }
 
-fn number(row: &PgRow, name: &str) -> Result<i64> {
+pub(super) fn number(row: &PgRow, name: &str) -> Result<i64> {
     row.try_get(name).map_err(failure)
 }
 
