@@ -72,7 +72,7 @@ pub use aurora_core::types::{self, Code, Principal, Secret, SessionId, Timestamp
 pub use aurora_core::verify::Claims;
 #[cfg(feature = "service")]
 pub use aurora_core::{
-    Aurora, Database, Migrations, cli,
+    Aurora, Builder, Database, Migrations, cli,
     config::{self, Profile},
     guard::{self, Load},
     http::{HostRoutes, Peer},

@@ -43,6 +43,15 @@ impl IntoResponse for Error {
     }
 }
 
+/// An answer that was given before the host's routes were asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Outside;
+
+pub(crate) fn outside(mut response: Response) -> Response {
+    response.extensions_mut().insert(Outside);
+    response
+}
+
 /// Says a failure that a handler returned again, in the shape that its client asked for.
 pub(crate) fn say_again(
     response: &mut Response,

@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tower::{BoxError, Layer, Service};
 use tracing::Instrument;
 
-use crate::error::say_again;
+use crate::error::{Outside, outside, say_again};
 
 /// The whole door as a plain layer, for those who compose themselves (hyper, tonic, a part of a router): answers
 /// our routes and preflights, locks everything else, and leaves [`Admitted`] and [`Aurora`] in the request's
@@ -124,15 +124,6 @@ where
     }
     http.decorate(&headers, response.headers_mut());
     Ok(response)
-}
-
-/// An answer that was given before the host's routes were asked.
-#[derive(Clone, Copy)]
-struct Outside;
-
-fn outside(mut response: Response<Body>) -> Response<Body> {
-    response.extensions_mut().insert(Outside);
-    response
 }
 
 /// axum names a route's methods (`Allow`) around every layer, in answers of the lock's, too: whoever is outside would

@@ -50,7 +50,7 @@ use serde::de::DeserializeOwned;
 use tower::{BoxError, Layer, Service};
 use tracing::Instrument;
 
-use crate::error::{Error, say_again};
+use crate::error::{Error, Outside, outside, say_again};
 
 pub use aurora_core::env::SystemClock;
 pub use aurora_core::session::token::Verifier;
@@ -105,10 +105,6 @@ where
     }
 }
 
-/// An answer that was given before the routes were asked.
-#[derive(Clone, Copy)]
-struct Outside;
-
 /// A request's whole way.
 async fn pass<S, B, R>(lock: TokenLock, mut inner: S, request: Request<B>) -> Result<Response<Body>, S::Error>
 where
@@ -124,11 +120,7 @@ where
     let answer = async {
         match lock.admit(&head.headers).await {
             Ok(principal) => head.extensions.insert(principal),
-            Err(refused) => {
-                let mut refused = Error::from(refused).into_response();
-                refused.extensions_mut().insert(Outside);
-                return Ok(Ok(refused));
-            }
+            Err(refused) => return Ok(Ok(outside(Error::from(refused).into_response()))),
         };
         Ok(inner.call(Request::from_parts(head, body)).await.map(|response| response.map(Body::new)))
     };

@@ -12,10 +12,11 @@ mod crypto_support;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use aurora_core::crypto::{
-    KeyFile, KeyFileProvider, KeyProvider, KeyStore, KeyTextProvider, Keyring, Purpose, WrappedKey,
+    Context, KeyChange, KeyFile, KeyFileProvider, KeyOwner, KeyProvider, KeyStore, KeyTextProvider, Keyring,
+    Purpose, WrappedKey,
 };
 use aurora_core::env::{SystemClock, SystemEntropy};
 use aurora_core::types::{BoxFuture, Code, Result};
@@ -28,25 +29,30 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
-fn root(name: &str) -> KeyFileProvider {
+fn root(name: &str) -> Arc<KeyFileProvider> {
     let path = folder(name).join("root.key");
     let key = KeyFile::create_new(&path, &SystemEntropy).unwrap();
-    KeyFileProvider::new(&key, entropy()).unwrap()
+    Arc::new(KeyFileProvider::new(&key, entropy()).unwrap())
 }
 
-async fn ring(provider: &dyn KeyProvider, store: &Memory) -> Result<Keyring> {
-    Keyring::open(provider, store, &SystemClock, entropy()).await
+/// A place in a table, of that purpose.
+fn at<'a>(purpose: Purpose, column: &'a str, row: &'a [u8]) -> Context<'a> {
+    Context::Own { purpose, table: "t", column, row }
+}
+
+async fn ring(provider: &Arc<impl KeyProvider + 'static>, store: &Memory) -> Result<Keyring> {
+    Keyring::open(provider.clone(), Arc::new(store.clone()), Arc::new(SystemClock), entropy()).await
 }
 
 #[tokio::test]
 async fn the_first_start_makes_keys_and_the_next_one_finds_them() {
     let (provider, store) = (root("first"), Memory::default());
     let first = ring(&provider, &store).await.unwrap();
-    assert_eq!(store.0.lock().unwrap().len(), Purpose::ALL.len());
-    let sealed = first.seal(Purpose::Signing, &[b"t", b"row 1"], b"private").unwrap();
+    assert_eq!(store.0.lock().unwrap().len(), Purpose::OWN.len());
+    let sealed = first.seal(&at(Purpose::Signing, "c", b"row 1"), b"private").unwrap();
     let again = ring(&provider, &store).await.unwrap();
-    assert_eq!(store.0.lock().unwrap().len(), Purpose::ALL.len());
-    assert_eq!(again.unseal(Purpose::Signing, &[b"t", b"row 1"], &sealed).unwrap().expose(), b"private");
+    assert_eq!(store.0.lock().unwrap().len(), Purpose::OWN.len());
+    assert_eq!(again.unseal(&at(Purpose::Signing, "c", b"row 1"), &sealed).unwrap().expose(), b"private");
     assert_eq!(&sealed[..4], b"AU\x01\x01");
     assert_eq!(sealed.len(), b"private".len() + 81);
 }
@@ -57,21 +63,36 @@ async fn two_processes_on_an_empty_database_end_with_the_same_keys() {
     #[derive(Debug)]
     struct Late(Memory, Mutex<bool>);
     impl KeyStore for Late {
-        fn load_all(&self) -> BoxFuture<'_, Result<Vec<WrappedKey>>> {
+        fn of_owner<'a>(&'a self, owner: &'a KeyOwner) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
             if std::mem::replace(&mut *self.1.lock().unwrap(), false) {
                 return Box::pin(async { Ok(Vec::new()) });
             }
-            self.0.load_all()
+            self.0.of_owner(owner)
         }
-        fn insert(&self, key: WrappedKey) -> BoxFuture<'_, Result<()>> {
+        fn find(&self, id: u32) -> BoxFuture<'_, Result<Option<WrappedKey>>> {
+            self.0.find(id)
+        }
+        fn newest(&self) -> BoxFuture<'_, Result<u32>> {
+            self.0.newest()
+        }
+        fn page(&self, after: u32) -> BoxFuture<'_, Result<Vec<WrappedKey>>> {
+            self.0.page(after)
+        }
+        fn insert(&self, key: WrappedKey) -> BoxFuture<'_, Result<bool>> {
             self.0.insert(key)
+        }
+        fn change(&self, change: KeyChange) -> BoxFuture<'_, Result<bool>> {
+            self.0.change(change)
+        }
+        fn rewrap<'a>(&'a self, id: u32, former: &'a [u8], to: &'a [u8]) -> BoxFuture<'a, Result<bool>> {
+            self.0.rewrap(id, former, to)
         }
     }
     let (provider, store) = (root("race"), Memory::default());
     let winner = ring(&provider, &store).await.unwrap();
-    let late = Late(store.clone(), Mutex::new(true));
-    let loser = Keyring::open(&provider, &late, &SystemClock, entropy()).await.unwrap();
-    assert_eq!(store.0.lock().unwrap().len(), Purpose::ALL.len());
+    let late = Arc::new(Late(store.clone(), Mutex::new(true)));
+    let loser = Keyring::open(provider, late, Arc::new(SystemClock), entropy()).await.unwrap();
+    assert_eq!(store.0.lock().unwrap().len(), Purpose::OWN.len());
     assert_eq!(winner.mac(Purpose::Session, "x", &[b"a"]), loser.mac(Purpose::Session, "x", &[b"a"]));
 }
 
@@ -79,12 +100,12 @@ async fn two_processes_on_an_empty_database_end_with_the_same_keys() {
 #[tokio::test]
 async fn every_flipped_or_missing_byte_is_the_same_error() {
     let ring = ring(&root("flip"), &Memory::default()).await.unwrap();
-    let context: &[&[u8]] = &[b"table", b"column", b"7"];
+    let context = at(Purpose::Credential, "column", b"7");
     let mut tried = 0;
     for plaintext in [&b""[..], b"attack at dawn", &[7; 16 * 1024]] {
-        let sealed = ring.seal(Purpose::Credential, context, plaintext).unwrap();
+        let sealed = ring.seal(&context, plaintext).unwrap();
         let mut same_error = |bytes: &[u8]| {
-            let error = ring.unseal(Purpose::Credential, context, bytes).unwrap_err();
+            let error = ring.unseal(&context, bytes).unwrap_err();
             assert_eq!(
                 format!("{error:?}"),
                 "unexpected_failure: Internal server error: sealed value does not open"
@@ -112,15 +133,23 @@ async fn every_flipped_or_missing_byte_is_the_same_error() {
 #[tokio::test]
 async fn a_value_opens_only_where_it_belongs() {
     let ring = ring(&root("moved"), &Memory::default()).await.unwrap();
-    let sealed = ring.seal(Purpose::Signing, &[b"ab", b"c"], b"x").unwrap();
-    assert!(ring.unseal(Purpose::Signing, &[b"ab", b"c"], &sealed).is_ok());
-    let elsewhere: [&[&[u8]]; 6] =
-        [&[b"a", b"bc"], &[b"abc"], &[b"ab", b"c", b""], &[b"ab"], &[], &[b"ab", b"d"]];
-    for context in elsewhere {
-        assert!(ring.unseal(Purpose::Signing, context, &sealed).is_err());
+    let own = |purpose, table, column, row| Context::Own { purpose, table, column, row };
+    let here = own(Purpose::Signing, "ab", "c", b"d");
+    let sealed = ring.seal(&here, b"x").unwrap();
+    assert!(ring.unseal(&here, &sealed).is_ok());
+    let elsewhere: [(&str, &str, &[u8]); 6] = [
+        ("a", "bc", b"d"),
+        ("ab", "cd", b""),
+        ("abcd", "", b""),
+        ("ab", "", b"d"),
+        ("", "", b""),
+        ("ab", "c", b"e"),
+    ];
+    for (table, column, row) in elsewhere {
+        assert!(ring.unseal(&own(Purpose::Signing, table, column, row), &sealed).is_err());
     }
     for purpose in Purpose::ALL.into_iter().filter(|purpose| *purpose != Purpose::Signing) {
-        assert!(ring.unseal(purpose, &[b"ab", b"c"], &sealed).is_err());
+        assert!(ring.unseal(&own(purpose, "ab", "c", b"d"), &sealed).is_err());
     }
 }
 
@@ -135,7 +164,7 @@ async fn no_salt_comes_twice_from_clones_in_eight_threads() {
             let seen = &seen;
             scope.spawn(move || {
                 let prefixes: Vec<Vec<u8>> = (0..4_096)
-                    .map(|_| ring.seal(Purpose::Audit, &[], b"x").unwrap()[9..33].to_vec())
+                    .map(|_| ring.seal(&at(Purpose::Audit, "", b""), b"x").unwrap()[9..33].to_vec())
                     .collect();
                 seen.lock().unwrap().extend(prefixes);
             });
@@ -161,7 +190,7 @@ async fn another_root_is_an_error_and_never_a_new_key() {
 async fn damaged_swapped_and_unknown_keys_are_errors() {
     let (provider, store) = (root("damage"), Memory::default());
     let ours = ring(&provider, &store).await.unwrap();
-    let sealed = ours.seal(Purpose::Signing, &[], b"x").unwrap();
+    let sealed = ours.seal(&at(Purpose::Signing, "", b""), b"x").unwrap();
     let whole = store.0.lock().unwrap().clone();
     for at in 0..whole[0].wrapped.len() {
         store.0.lock().unwrap()[0].wrapped[at] ^= 1;
@@ -176,8 +205,8 @@ async fn damaged_swapped_and_unknown_keys_are_errors() {
     assert!(ring(&provider, &store).await.is_err(), "swapped");
     // The key is gone: a new one is made for the purpose, but the old value never opens, nor passes as it is.
     let other = ring(&root("other"), &Memory::default()).await.unwrap();
-    assert!(other.unseal(Purpose::Signing, &[], &sealed).is_err());
-    assert!(ours.unseal(Purpose::Signing, &[], b"plaintext in an encrypted column").is_err());
+    assert!(other.unseal(&at(Purpose::Signing, "", b""), &sealed).is_err());
+    assert!(ours.unseal(&at(Purpose::Signing, "", b""), b"plaintext in an encrypted column").is_err());
 }
 
 #[tokio::test]
@@ -243,8 +272,8 @@ fn a_key_file_is_made_once_and_read_strictly() {
 async fn file_and_text_are_the_same_root() {
     let path = folder("text").join("root.key");
     let key = KeyFile::create_new(&path, &SystemEntropy).unwrap();
-    let file = KeyFileProvider::open(&path, entropy()).unwrap();
-    let text = KeyTextProvider::new(&key.to_text(), entropy()).unwrap();
+    let file = Arc::new(KeyFileProvider::open(&path, entropy()).unwrap());
+    let text = Arc::new(KeyTextProvider::new(&key.to_text(), entropy()).unwrap());
     assert_eq!(file.current_id(), text.current_id());
     let store = Memory::default();
     let by_file = ring(&file, &store).await.unwrap();
@@ -258,10 +287,10 @@ async fn nothing_secret_prints() {
     let path = folder("debug").join("root.key");
     let key = KeyFile::create_new(&path, &SystemEntropy).unwrap();
     let text = key.to_text();
-    let provider = KeyTextProvider::new(&text, entropy()).unwrap();
+    let provider = Arc::new(KeyTextProvider::new(&text, entropy()).unwrap());
     let ring = ring(&provider, &Memory::default()).await.unwrap();
-    let sealed = ring.seal(Purpose::Audit, &[], b"canary").unwrap();
-    let opened = ring.unseal(Purpose::Audit, &[], &sealed).unwrap();
+    let sealed = ring.seal(&at(Purpose::Audit, "", b""), b"canary").unwrap();
+    let opened = ring.unseal(&at(Purpose::Audit, "", b""), &sealed).unwrap();
     let shown = format!("{key:?} {text:?} {provider:?} {ring:?} {opened:?}");
     let secret = text.expose().split(':').nth(1).unwrap();
     assert!(

@@ -373,13 +373,14 @@ impl Builder {
             }
         };
         let keys = opening.keys();
-        let first_start = keys.read().await?.keys().await?.is_empty();
+        let first_start = keys.read().await?.newest_key().await? == 0;
         let may_create = first_start && settings.profile == Profile::Development && !self.reads;
         let (provider, key_file) = open_key(key, may_create, &entropy)?;
-        let keyring =
-            Keyring::open(&*provider, &DatabaseKeys::new(keys), &*clock, Arc::clone(&entropy)).await?;
+        let stored = Arc::new(DatabaseKeys::new(keys));
+        let keyring = Keyring::open(provider, stored, Arc::clone(&clock), Arc::clone(&entropy)).await?;
         let (store, owner) = opening.finish(&keyring).await?;
         let shared = store.shared();
+        keyring.move_to(Arc::new(DatabaseKeys::new(Arc::clone(&shared))));
         let options = (token::options(&settings), settings.profile);
         let tokens = self.given.tokens(&keyring, &shared, options, &*clock).await?;
         let passwords = hasher(&settings, &keyring, &entropy)?;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use super::Auth;
-use crate::crypto::Purpose as KeyPurpose;
+use crate::crypto::{Context, Purpose as KeyPurpose};
 use crate::env::random;
 use crate::mail::Kind;
 use crate::store::{OneTimeToken, User};
@@ -325,16 +325,20 @@ impl Auth {
     pub(super) fn seal(&self, id: UserId, pending: &Pending) -> Result<Vec<u8>> {
         let text = serde_json::to_vec(pending).map_err(Error::internal)?;
         let keyring = &self.0.sessions.parts().keyring;
-        keyring.seal(KeyPurpose::Credential, &[b"auth_one_time_tokens", b"sealed", id.as_bytes()], &text)
+        keyring.seal(&context(&id), &text)
     }
 
     pub(super) fn unseal(&self, token: &OneTimeToken) -> Result<Pending> {
         let Some(sealed) = &token.sealed else { return Ok(Pending::default()) };
         let keyring = &self.0.sessions.parts().keyring;
-        let context: [&[u8]; 3] = [b"auth_one_time_tokens", b"sealed", token.id.as_bytes()];
-        let text = keyring.unseal(KeyPurpose::Credential, &context, sealed)?;
+        let text = keyring.unseal(&context(&token.id), sealed)?;
         serde_json::from_slice(text.expose()).map_err(Error::internal)
     }
+}
+
+fn context(id: &UserId) -> Context<'_> {
+    let purpose = KeyPurpose::Credential;
+    Context::Own { purpose, table: "auth_one_time_tokens", column: "sealed", row: id.as_bytes() }
 }
 
 /// One answer for unknown, wrong, used and expired.

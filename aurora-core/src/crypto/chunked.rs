@@ -3,8 +3,10 @@
 //! `salt 24 | commitment 32 | chunks`, each chunk 16 KiB and its tag; the last one is always shorter than that,
 //! which is what tells the end of the message from a cut. Chunk `k` of a message lies at `56 + k * 16400`.
 
+use std::fmt;
+
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::types::{Error, Result};
 
@@ -13,8 +15,9 @@ use super::{SecretBytes, kdf};
 
 pub(super) const SALT: usize = 24;
 const COMMITMENT: usize = 32;
-const PREFIX: usize = SALT + COMMITMENT;
-const CHUNK: usize = 16 * 1024;
+pub(super) const PREFIX: usize = SALT + COMMITMENT;
+pub(super) const CHUNK: usize = 16 * 1024;
+const SEALED_CHUNK: usize = CHUNK + TAG;
 /// "If the chunk counter reaches or exceeds 2^38, implementations MUST abort."
 const MAX_CHUNKS: u64 = 1 << 38;
 const INFO: &[u8] = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0";
@@ -83,7 +86,7 @@ pub(super) fn open(
 ) -> Result<SecretBytes> {
     let (salt, rest) = sealed.split_first_chunk::<SALT>().ok_or_else(does_not_open)?;
     let (commitment, body) = rest.split_first_chunk::<COMMITMENT>().ok_or_else(does_not_open)?;
-    let last = body.len() % (CHUNK + TAG);
+    let last = body.len() % SEALED_CHUNK;
     if last < TAG {
         // Includes 0: a message that ends with a full chunk was cut.
         return Err(does_not_open());
@@ -92,10 +95,10 @@ pub(super) fn open(
     if !bool::from(key.commitment.ct_eq(commitment)) {
         return Err(does_not_open());
     }
-    let chunks = body.len() / (CHUNK + TAG) + 1;
+    let chunks = body.len() / SEALED_CHUNK + 1;
     let mut plain = Zeroizing::new(Vec::with_capacity(body.len() - chunks * TAG));
-    let mut buffer = Zeroizing::new(Vec::with_capacity((CHUNK + TAG).min(body.len())));
-    for (number, chunk) in body.chunks(CHUNK + TAG).enumerate() {
+    let mut buffer = Zeroizing::new(Vec::with_capacity(SEALED_CHUNK.min(body.len())));
+    for (number, chunk) in body.chunks(SEALED_CHUNK).enumerate() {
         buffer.clear();
         buffer.extend_from_slice(chunk);
         key.cipher.open(key.nonce(number as u64)?, &mut buffer)?;
@@ -104,6 +107,153 @@ pub(super) fn open(
     }
     let length = plain.len();
     Ok(opened(std::mem::take(&mut *plain), length))
+}
+
+/// How long the message of `plain` bytes is. `None` where it would have too many chunks.
+pub(super) fn sealed_length(plain: u64) -> Option<u64> {
+    let chunks = plain / CHUNK as u64 + 1;
+    if chunks > MAX_CHUNKS {
+        return None;
+    }
+    plain.checked_add(PREFIX as u64)?.checked_add(chunks.checked_mul(TAG as u64)?)
+}
+
+/// [`seal_into`] for what comes in pieces.
+pub(super) struct ChunkSealer {
+    key: MessageKey,
+    prefix: [u8; PREFIX],
+    held: Zeroizing<Vec<u8>>,
+    number: u64,
+}
+
+impl ChunkSealer {
+    /// `salt` must be fresh and random.
+    pub(super) fn new(
+        cipher: &dyn Cipher,
+        key: &[u8; 32],
+        salt: &[u8; SALT],
+        context: &[u8],
+    ) -> Result<Self> {
+        let key = MessageKey::derive(cipher, key, salt, context)?;
+        let mut prefix = [0; PREFIX];
+        for (to, from) in prefix.iter_mut().zip(salt.iter().chain(&key.commitment)) {
+            *to = *from;
+        }
+        Ok(Self { key, prefix, held: Zeroizing::new(Vec::with_capacity(CHUNK)), number: 0 })
+    }
+
+    /// What stands before the first chunk.
+    pub(super) fn begin(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.prefix);
+    }
+
+    pub(super) fn push(&mut self, mut plaintext: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        out.reserve(plaintext.len() + (plaintext.len() / CHUNK + 1) * TAG);
+        while !plaintext.is_empty() {
+            if self.held.is_empty()
+                && let Some((chunk, rest)) = plaintext.split_at_checked(CHUNK)
+            {
+                self.seal(chunk, out)?;
+                plaintext = rest;
+                continue;
+            }
+            let room = CHUNK.saturating_sub(self.held.len()).min(plaintext.len());
+            let (more, rest) = plaintext.split_at_checked(room).ok_or_else(does_not_open)?;
+            self.held.extend_from_slice(more);
+            plaintext = rest;
+            if self.held.len() == CHUNK {
+                let chunk = std::mem::take(&mut self.held);
+                self.seal(&chunk, out)?;
+                self.held = chunk;
+                self.held.zeroize();
+            }
+        }
+        Ok(())
+    }
+
+    /// The last chunk, which is always shorter than a whole one and may be empty.
+    pub(super) fn finish(mut self, out: &mut Vec<u8>) -> Result<()> {
+        let last = std::mem::take(&mut self.held);
+        self.seal(&last, out)
+    }
+
+    fn seal(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        let at = out.len();
+        out.extend_from_slice(chunk);
+        let text = out.get_mut(at..).ok_or_else(does_not_open)?;
+        let tag = self.key.cipher.seal(self.key.nonce(self.number)?, text)?;
+        out.extend_from_slice(&tag);
+        self.number += 1;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ChunkSealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChunkSealer").field("chunk", &self.number).finish_non_exhaustive()
+    }
+}
+
+/// [`open`] for what is read in parts.
+pub(super) struct ChunkOpener {
+    key: MessageKey,
+    /// Of the chunks alone.
+    body: u64,
+}
+
+impl ChunkOpener {
+    /// `length` is that of the whole message, which `prefix` begins.
+    pub(super) fn new(
+        cipher: &dyn Cipher,
+        key: &[u8; 32],
+        context: &[u8],
+        prefix: &[u8],
+        length: u64,
+    ) -> Result<Self> {
+        let (salt, rest) = prefix.split_first_chunk::<SALT>().ok_or_else(does_not_open)?;
+        let commitment = rest.first_chunk::<COMMITMENT>().ok_or_else(does_not_open)?;
+        let body = length.checked_sub(PREFIX as u64).ok_or_else(does_not_open)?;
+        if body % (SEALED_CHUNK as u64) < TAG as u64 {
+            // As in `open`: it was cut.
+            return Err(does_not_open());
+        }
+        let key = MessageKey::derive(cipher, key, salt, context)?;
+        if !bool::from(key.commitment.ct_eq(commitment)) {
+            return Err(does_not_open());
+        }
+        Ok(Self { key, body })
+    }
+
+    pub(super) fn chunks(&self) -> u64 {
+        self.body / SEALED_CHUNK as u64 + 1
+    }
+
+    pub(super) fn plain_length(&self) -> u64 {
+        self.body.saturating_sub(self.chunks() * TAG as u64)
+    }
+
+    pub(super) fn place(&self, chunk: u64) -> Option<(u64, usize)> {
+        let begins = chunk.checked_mul(SEALED_CHUNK as u64).filter(|begins| *begins < self.body)?;
+        let length = self.body.saturating_sub(begins).min(SEALED_CHUNK as u64);
+        Some((begins + PREFIX as u64, usize::try_from(length).ok()?))
+    }
+
+    pub(super) fn open(&self, chunk: u64, data: &mut Vec<u8>) -> Result<()> {
+        let right = self.place(chunk).is_some_and(|(_, length)| length == data.len());
+        let opened =
+            if right { self.key.cipher.open(self.key.nonce(chunk)?, data) } else { Err(does_not_open()) };
+        match opened {
+            Ok(()) => data.truncate(data.len().saturating_sub(TAG)),
+            Err(_) => data.zeroize(),
+        }
+        opened
+    }
+}
+
+impl fmt::Debug for ChunkOpener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChunkOpener").field("body", &self.body).finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]
@@ -163,6 +313,70 @@ mod tests {
             compared += 1;
         }
         println!("byte identity: {compared} lengths");
+    }
+
+    /// A stream is the same message whatever its pieces, and any chunk of it opens by itself.
+    #[test]
+    fn a_stream_in_pieces_is_the_message() {
+        let (key, salt) = ([7; 32], [9; SALT]);
+        let mut compared = 0;
+        for length in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 7] {
+            let text: Vec<u8> = (0..length).map(|i| (i * 31 % 251) as u8).collect();
+            let mut whole = Vec::new();
+            seal_into(&mut whole, &AwsLc, &key, &salt, b"ctx", &text).expect("seals");
+            assert_eq!(sealed_length(length as u64), Some(whole.len() as u64));
+            for piece in [1, 1000, CHUNK - 1, CHUNK, CHUNK + 1, 5 * CHUNK] {
+                let mut sealer = ChunkSealer::new(&AwsLc, &key, &salt, b"ctx").expect("begins");
+                let mut out = Vec::new();
+                sealer.begin(&mut out);
+                for piece in text.chunks(piece) {
+                    sealer.push(piece, &mut out).expect("seals");
+                }
+                sealer.finish(&mut out).expect("ends");
+                assert!(out == whole, "length {length} in pieces of {piece}");
+                compared += 1;
+            }
+            let (prefix, sealed) = (&whole[..PREFIX], whole.len() as u64);
+            let opener = ChunkOpener::new(&AwsLc, &key, b"ctx", prefix, sealed).expect("opens");
+            assert_eq!(opener.plain_length(), length as u64);
+            let mut opened = vec![Vec::new(); opener.chunks() as usize];
+            for chunk in (0..opener.chunks()).rev() {
+                let (at, length) = opener.place(chunk).expect("is there");
+                let mut data = whole[at as usize..at as usize + length].to_vec();
+                opener.open(chunk, &mut data).expect("opens");
+                opened[chunk as usize] = data;
+            }
+            assert!(opened.concat() == text);
+            assert!(opener.place(opener.chunks()).is_none());
+        }
+        println!("streams: {compared} of pieces, each the same bytes");
+    }
+
+    /// attack C02, asvs(V11.3.3)
+    #[test]
+    fn a_cut_or_reordered_stream_does_not_open() {
+        let (key, text) = ([7; 32], vec![5; 3 * CHUNK + 9]);
+        let mut sealed = Vec::new();
+        seal_into(&mut sealed, &AwsLc, &key, &[9; SALT], b"ctx", &text).expect("seals");
+        let open = |length: usize| ChunkOpener::new(&AwsLc, &key, b"ctx", &sealed[..PREFIX], length as u64);
+        // Cut between chunks it is refused at once; cut within one its last chunk does not open.
+        assert!(open(PREFIX + 2 * SEALED_CHUNK).is_err());
+        for length in [PREFIX + 2 * SEALED_CHUNK + 100, PREFIX + 3 * SEALED_CHUNK + TAG, PREFIX + TAG] {
+            let opener = open(length).expect("a length that a message can have");
+            let last = opener.chunks() - 1;
+            let (at, length) = opener.place(last).expect("is there");
+            let mut data = sealed[at as usize..at as usize + length].to_vec();
+            assert!(opener.open(last, &mut data).is_err());
+            assert!(data.iter().all(|byte| *byte == 0), "nothing is left in the buffer");
+        }
+        // A chunk at another chunk's place, and a chunk of another length.
+        let opener = open(sealed.len()).expect("opens");
+        let mut first = sealed[PREFIX..PREFIX + SEALED_CHUNK].to_vec();
+        assert!(opener.open(1, &mut first.clone()).is_err());
+        first.push(0);
+        assert!(opener.open(0, &mut first).is_err());
+        assert!(opener.open(4, &mut sealed[PREFIX..PREFIX + SEALED_CHUNK].to_vec()).is_err());
+        assert!(ChunkOpener::new(&AwsLc, &key, b"other", &sealed[..PREFIX], sealed.len() as u64).is_err());
     }
 
     /// attack C02

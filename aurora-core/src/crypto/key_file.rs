@@ -1,6 +1,6 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
 use base64::Engine;
@@ -11,29 +11,30 @@ use zeroize::Zeroizing;
 use crate::env::{Entropy, random};
 use crate::types::{Code, Error, Result, Secret};
 
+use super::provider::root_id;
+
 const PREFIX: &str = "aurora-key-1";
 /// A key file is one line of under a hundred bytes; whatever is larger is not one.
 const MAX_BYTES: u64 = 4096;
 
-/// The root key's text form: `aurora-key-1:<32 bytes, base64url>:<checksum>`.
+/// Root keys in their text form, `aurora-key-1:<32 bytes, base64url>:<checksum>` each, a line apart. The first wraps;
+/// the others open what they wrapped before it came.
 ///
 /// The checksum (six bytes of SHA-256) tells a mistyped or cut key from a wrong one.
-pub struct KeyFile(Zeroizing<[u8; 32]>);
+pub struct KeyFile(Vec<Zeroizing<[u8; 32]>>);
 
 impl KeyFile {
     /// Makes a new root key in a new file at `path`, mode 0600, and waits until file and folder are on disk.
     ///
     /// [`Code::Configuration`] when the file exists: a root key is never overwritten.
     pub fn create_new(path: &Path, entropy: &dyn Entropy) -> Result<Self> {
-        let key = Self(Zeroizing::new(random(entropy)?));
+        let key = Self(vec![Zeroizing::new(random(entropy)?)]);
         let failed = |error: std::io::Error| {
             Error::new(Code::Configuration, format!("cannot create key file `{}`: {error}", path.display()))
                 .with_source(error)
         };
         // Written beside it and then linked: a start that is killed half way leaves no key file, not a cut one.
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let number = u64::from_le_bytes(random(entropy)?);
-        let draft = path.with_file_name(format!(".{name}.{number:016x}"));
+        let draft = draft_beside(path, entropy)?;
         key.write_new(&draft).map_err(failed)?;
         let linked = std::fs::hard_link(&draft, path);
         let removed = std::fs::remove_file(&draft);
@@ -43,11 +44,7 @@ impl KeyFile {
             // A file system without links.
             Err(_) => key.write_new(path).map_err(failed)?,
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        #[cfg(unix)]
-        File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all()).map_err(failed)?;
-        #[cfg(not(unix))]
-        let _ = folder;
+        sync_folder(path).map_err(failed)?;
         Ok(key)
     }
 
@@ -75,32 +72,65 @@ impl KeyFile {
         })
     }
 
-    /// Reads the text form, as from an environment variable.
+    /// Reads the text form, as from an environment variable: keys with white space between.
     pub fn parse(text: &str) -> Result<Self> {
-        let wrong =
-            |what: &str| Error::new(Code::Configuration, format!("{what}: restore it from its backup"));
-        let mut parts = text.trim().split(':');
-        if parts.next() != Some(PREFIX) {
-            return Err(wrong("not a root key (it begins with `aurora-key-1:`)"));
+        let keys: Vec<_> = text.split_whitespace().map(parse_one).collect::<Result<_>>()?;
+        if keys.is_empty() {
+            return Err(wrong("no root key is in it"));
         }
-        let (Some(key), Some(sum), None) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(wrong("root key is cut or has parts too many"));
-        };
-        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(key).unwrap_or_default());
-        let Ok(bytes) = <[u8; 32]>::try_from(bytes.as_slice()) else {
-            return Err(wrong("root key is cut or mistyped"));
-        };
-        let key = Self(Zeroizing::new(bytes));
-        if !bool::from(key.checksum().as_bytes().ct_eq(sum.as_bytes())) {
-            return Err(wrong("root key has a wrong checksum"));
-        }
-        Ok(key)
+        Ok(Self(keys))
     }
 
-    /// The text form, for a secret store or an environment variable.
+    /// The text form, for a secret store or an environment variable: a line for each key.
     pub fn to_text(&self) -> Secret {
-        let key = Zeroizing::new(URL_SAFE_NO_PAD.encode(self.0.as_slice()));
-        Secret::new(format!("{PREFIX}:{}:{}", key.as_str(), self.checksum()))
+        let line = |root: &Zeroizing<[u8; 32]>| {
+            let key = Zeroizing::new(URL_SAFE_NO_PAD.encode(root.as_slice()));
+            format!("{PREFIX}:{}:{}", key.as_str(), checksum(root))
+        };
+        Secret::new(self.0.iter().map(line).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// The public names of the keys, the current one first.
+    pub fn ids(&self) -> Result<Vec<String>> {
+        self.0.iter().map(|root| root_id(root)).collect()
+    }
+
+    /// The same with a new key in front, which wraps from now on.
+    pub fn rotated(&self, entropy: &dyn Entropy) -> Result<Self> {
+        let mut keys = vec![Zeroizing::new(random(entropy)?)];
+        keys.extend(self.0.iter().cloned());
+        Ok(Self(keys))
+    }
+
+    /// The same without the key of that name. [`Code::ValidationFailed`] if it is the current one or not there.
+    pub fn without(&self, id: &str) -> Result<Self> {
+        let at = self.ids()?.iter().position(|known| known == id);
+        match at {
+            None | Some(0) => {
+                let sentence =
+                    format!("root key `{id}` is not one that was replaced: `keys list` names them");
+                Err(Error::new(Code::ValidationFailed, sentence))
+            }
+            Some(at) => {
+                let others = self.0.iter().enumerate().filter(|(place, _)| *place != at);
+                Ok(Self(others.map(|(_, root)| root.clone()).collect()))
+            }
+        }
+    }
+
+    /// Writes it over the file at `path`, whole or not at all, whenever the machine stops.
+    pub fn replace(&self, path: &Path, entropy: &dyn Entropy) -> Result<()> {
+        let failed = |error: std::io::Error| {
+            let sentence = format!("cannot write key file `{}`: {error}", path.display());
+            Error::new(Code::Configuration, sentence).with_source(error)
+        };
+        let draft = draft_beside(path, entropy)?;
+        self.write_new(&draft).map_err(failed)?;
+        if let Err(error) = std::fs::rename(&draft, path) {
+            drop(std::fs::remove_file(&draft));
+            return Err(failed(error));
+        }
+        sync_folder(path).map_err(failed)
     }
 
     fn write_new(&self, path: &Path) -> std::io::Result<()> {
@@ -114,16 +144,56 @@ impl KeyFile {
         file.sync_all()
     }
 
-    pub(super) fn root(&self) -> &[u8; 32] {
+    pub(super) fn roots(&self) -> &[Zeroizing<[u8; 32]>] {
         &self.0
     }
+}
 
-    fn checksum(&self) -> String {
-        let mut context = digest::Context::new(&digest::SHA256);
-        context.update(PREFIX.as_bytes());
-        context.update(self.0.as_slice());
-        URL_SAFE_NO_PAD.encode(context.finish().as_ref().get(..6).unwrap_or_default())
+fn parse_one(text: &str) -> Result<Zeroizing<[u8; 32]>> {
+    let mut parts = text.split(':');
+    if parts.next() != Some(PREFIX) {
+        return Err(wrong("not a root key (it begins with `aurora-key-1:`)"));
     }
+    let (Some(key), Some(sum), None) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(wrong("root key is cut or has parts too many"));
+    };
+    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(key).unwrap_or_default());
+    let Ok(bytes) = <[u8; 32]>::try_from(bytes.as_slice()) else {
+        return Err(wrong("root key is cut or mistyped"));
+    };
+    let root = Zeroizing::new(bytes);
+    if !bool::from(checksum(&root).as_bytes().ct_eq(sum.as_bytes())) {
+        return Err(wrong("root key has a wrong checksum"));
+    }
+    Ok(root)
+}
+
+fn wrong(what: &str) -> Error {
+    Error::new(Code::Configuration, format!("{what}: restore it from its backup"))
+}
+
+fn checksum(root: &[u8; 32]) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(PREFIX.as_bytes());
+    context.update(root);
+    URL_SAFE_NO_PAD.encode(context.finish().as_ref().get(..6).unwrap_or_default())
+}
+
+/// A name beside the file, for what becomes the file once it is whole.
+fn draft_beside(path: &Path, entropy: &dyn Entropy) -> Result<PathBuf> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let number = u64::from_le_bytes(random(entropy)?);
+    Ok(path.with_file_name(format!(".{name}.{number:016x}")))
+}
+
+/// Waits until the names in the file's folder are on disk.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    #[cfg(unix)]
+    File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all())?;
+    #[cfg(not(unix))]
+    let _ = folder;
+    Ok(())
 }
 
 impl std::fmt::Debug for KeyFile {

@@ -2,6 +2,8 @@ use std::fmt::{self, Debug};
 
 use crate::types::{BoxFuture, Code, Error, Result, Timestamp};
 
+use super::KeyOwner;
+
 /// What a data key is for. A value sealed for one purpose does not open for another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 #[non_exhaustive]
@@ -16,11 +18,30 @@ pub enum Purpose {
     Audit,
     /// Other credentials: API keys, links, codes, one-time-password seeds.
     Credential,
+    /// Cells of a host's tables.
+    Field,
+    /// What files hold.
+    File,
+    /// Blind indexes: what sealed cells are found by. Hashes, and seals nothing.
+    Index,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Purpose; 5] =
+    pub const ALL: [Purpose; 8] = [
+        Purpose::Signing,
+        Purpose::Session,
+        Purpose::Password,
+        Purpose::Audit,
+        Purpose::Credential,
+        Purpose::Field,
+        Purpose::File,
+        Purpose::Index,
+    ];
+
+    /// Those that Aurora itself cannot do without: their keys are made at the first start and held in memory. The
+    /// others' are made for the owner who needs one.
+    pub const OWN: [Purpose; 5] =
         [Purpose::Signing, Purpose::Session, Purpose::Password, Purpose::Audit, Purpose::Credential];
 
     /// The purpose's name in the database.
@@ -31,19 +52,16 @@ impl Purpose {
             Purpose::Password => "password",
             Purpose::Audit => "audit",
             Purpose::Credential => "credential",
+            Purpose::Field => "field",
+            Purpose::File => "file",
+            Purpose::Index => "index",
         }
     }
 
-    /// The id of the purpose's first key. Fixed, so that two processes starting on an empty database collide on
-    /// the key's id instead of making two first keys.
-    pub(super) fn first_id(self) -> u32 {
-        match self {
-            Purpose::Signing => 1,
-            Purpose::Session => 2,
-            Purpose::Password => 3,
-            Purpose::Audit => 4,
-            Purpose::Credential => 5,
-        }
+    /// The id of the purpose's first key, where it is [one of ours](Self::OWN). Fixed, so that two processes starting
+    /// on an empty database collide on the key's id instead of making two first keys.
+    pub(super) fn first_id(self) -> Option<u32> {
+        Self::OWN.iter().position(|own| *own == self).and_then(|at| u32::try_from(at + 1).ok())
     }
 }
 
@@ -66,26 +84,108 @@ impl std::str::FromStr for Purpose {
     }
 }
 
+/// What may be done with a data key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum KeyState {
+    /// Known to every process soon, and seals nothing yet.
+    Pending,
+    /// Seals and opens. One of each owner and purpose.
+    Active,
+    /// Opens what it sealed.
+    DecryptOnly,
+    /// Gone: its row tells that there was one.
+    Destroyed,
+}
+
+impl KeyState {
+    /// Its name in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::DecryptOnly => "decrypt-only",
+            Self::Destroyed => "destroyed",
+        }
+    }
+}
+
+impl std::str::FromStr for KeyState {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let all = [Self::Pending, Self::Active, Self::DecryptOnly, Self::Destroyed];
+        all.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
+            Error::new(Code::Configuration, format!("data key in unknown state `{text}`: run a newer Aurora"))
+        })
+    }
+}
+
 /// A data key as it lies in the database: encrypted under the root key. Not secret, but precious.
 #[derive(Clone, Debug)]
 pub struct WrappedKey {
-    /// The key's number, which sealed values name. Unique over all purposes.
+    /// The key's number, which sealed values name. Unique over all purposes and owners.
     pub id: u32,
     /// What the key is for.
     pub purpose: Purpose,
-    /// The encrypted key, with the id of the root key in front; up to a few hundred bytes.
+    /// Whose data it protects.
+    pub owner: KeyOwner,
+    /// What may be done with it.
+    pub state: KeyState,
+    /// The encrypted key, with the id of the root key in front; up to a few hundred bytes. Empty once destroyed.
     pub wrapped: Vec<u8>,
     /// When it was made.
     pub created: Timestamp,
+    /// When its state changed last.
+    pub changed: Option<Timestamp>,
 }
 
 /// Where the wrapped data keys lie.
 ///
-/// Implementations: Aurora's SQLite store, and one in memory for tests.
+/// Implementations: Aurora's own database, and one in memory for tests.
 pub trait KeyStore: Send + Sync + Debug {
-    /// Every wrapped key, in any order.
-    fn load_all(&self) -> BoxFuture<'_, Result<Vec<WrappedKey>>>;
+    /// Every key of that owner, in any order.
+    fn of_owner<'a>(&'a self, owner: &'a KeyOwner) -> BoxFuture<'a, Result<Vec<WrappedKey>>>;
 
-    /// Adds a key durably. Fails, with whatever code, when the id is taken; never replaces.
-    fn insert(&self, key: WrappedKey) -> BoxFuture<'_, Result<()>>;
+    /// The key of that number.
+    fn find(&self, id: u32) -> BoxFuture<'_, Result<Option<WrappedKey>>>;
+
+    /// The highest number that was ever used; 0 where there is none.
+    fn newest(&self) -> BoxFuture<'_, Result<u32>>;
+
+    /// Keys with numbers above `after`, ascending, at most a thousand.
+    fn page(&self, after: u32) -> BoxFuture<'_, Result<Vec<WrappedKey>>>;
+
+    /// Adds a key durably. `false` when the number is taken, or the owner has a key of that purpose in that state,
+    /// be it pending or active; never replaces.
+    fn insert(&self, key: WrappedKey) -> BoxFuture<'_, Result<bool>>;
+
+    /// One step in a key's life, durably and whole. `false`, and nothing happened, if a key was not in the state that
+    /// the step begins with: somebody else was first.
+    fn change(&self, change: KeyChange) -> BoxFuture<'_, Result<bool>>;
+
+    /// Puts another wrapping in the place of `former`. `false` if that is not what is there.
+    fn rewrap<'a>(&'a self, id: u32, former: &'a [u8], wrapped: &'a [u8]) -> BoxFuture<'a, Result<bool>>;
+}
+
+/// A step in a key's life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyChange {
+    /// A pending key becomes active; the active one of its owner and purpose, if there is one, decrypt-only.
+    Activate {
+        /// The pending one.
+        id: u32,
+        /// The active one.
+        former: Option<u32>,
+        /// Now.
+        now: Timestamp,
+    },
+    /// A key is wiped. Its row stays.
+    Destroy {
+        /// Which.
+        id: u32,
+        /// What it has to be until now.
+        from: KeyState,
+        /// Now.
+        now: Timestamp,
+    },
 }

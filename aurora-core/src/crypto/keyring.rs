@@ -1,139 +1,169 @@
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
+use moka::sync::Cache;
 use zeroize::Zeroizing;
 
 use crate::env::{Clock, Entropy, random};
 use crate::types::{Code, Error, Result};
 
 use super::cipher::{AwsLc, Cipher, does_not_open};
-use super::{KeyProvider, KeyStore, Purpose, SecretBytes, WrappedKey, chunked, kdf};
+use super::data_key::Header;
+use super::{
+    Context, DataKey, KeyOwner, KeyProvider, KeyState, KeyStore, Purpose, SecretBytes, WrappedKey, kdf,
+};
 
-const MAGIC: &[u8; 2] = b"AU";
-const FORMAT: u8 = 1;
-/// Cobblestone-256 under a data key.
-const SUITE: u8 = 1;
-/// None is defined yet; a value with one set is from a newer Aurora.
-const FLAGS: u8 = 0;
-const HEADER: usize = 9;
+/// How long a key of a tenant, a user or a purpose that not everybody needs is held after it was unwrapped.
+const HELD: Duration = Duration::from_secs(300);
+/// At most so many of them.
+const MOST: u64 = 10_000;
+/// Numbers below are for the first keys of our own purposes.
+const FIRST_FREE: u32 = 16;
+/// How often a number is drawn again when other processes were faster.
+const TRIES: usize = 16;
 
 /// The data keys, unwrapped: seals values, opens them, and hashes what must be looked up. Cheap to clone.
 ///
-/// A sealed value: `"AU" | format u8 | suite u8 | data key u32 BE | flags u8 | Cobblestone-256 message`, with the
-/// header, the purpose and the length-framed parts of the context as the message's context. It is 81 bytes longer
-/// than its plaintext, and 16 more per 16 KiB.
+/// Keys of Aurora's own purposes are in memory as long as the ring is. Those of tenants and users, and those for a
+/// host's cells and files, are unwrapped when they are asked for ([`Keyring::data_key`], [`Keyring::key_of`]) and held
+/// for five minutes.
 #[derive(Clone)]
 pub struct Keyring(Arc<Inner>);
 
 struct Inner {
-    keys: HashMap<u32, DataKey>,
-    /// Per purpose, in the order of [`Purpose::ALL`].
-    current: [Current; Purpose::ALL.len()],
+    provider: Arc<dyn KeyProvider>,
+    store: RwLock<Arc<dyn KeyStore>>,
+    own: RwLock<Arc<Own>>,
+    /// The others, by their numbers, and the numbers of those that are active.
+    lent: Cache<u32, DataKey>,
+    active: Cache<(KeyOwner, Purpose), DataKey>,
     cipher: Arc<dyn Cipher>,
+    clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
 
-#[derive(Clone)]
-struct DataKey {
-    purpose: Purpose,
-    key: Zeroizing<[u8; 32]>,
+/// The keys of our own purposes.
+struct Own {
+    keys: HashMap<u32, DataKey>,
+    /// Per purpose, in the order of [`Purpose::OWN`].
+    current: [Current; Purpose::OWN.len()],
 }
 
 /// The keys that new work of one purpose uses.
 #[derive(Clone)]
 struct Current {
-    /// The newest key seals.
-    seal_id: u32,
-    seal: Zeroizing<[u8; 32]>,
+    /// The active one.
+    seal: DataKey,
     /// The oldest key's derivative hashes: what was hashed must be found again after a rotation.
     mac: Zeroizing<[u8; 32]>,
 }
 
-impl Current {
-    fn of(purpose: Purpose, keys: &HashMap<u32, DataKey>) -> Result<Self> {
-        let ids = || keys.iter().filter(|(_, key)| key.purpose == purpose);
-        let missing = || Error::internal("a purpose has no data key");
-        let (_, oldest) = ids().min_by_key(|(id, _)| **id).ok_or_else(missing)?;
-        let (seal_id, newest) = ids().max_by_key(|(id, _)| **id).ok_or_else(missing)?;
-        let mac = kdf::expand::<32>(&oldest.key, &[b"aurora keyed hash v1"])?;
-        Ok(Self { seal_id: *seal_id, seal: newest.key.clone(), mac })
+impl Own {
+    fn new(keys: HashMap<u32, DataKey>, wrapped: &[WrappedKey]) -> Result<Self> {
+        let current = |purpose: Purpose| {
+            let missing = || Error::internal("a purpose has no data key");
+            let active = wrapped.iter().find(|key| key.purpose == purpose && key.state == KeyState::Active);
+            let seal = active.and_then(|key| keys.get(&key.id)).ok_or_else(missing)?;
+            let of_purpose = keys.values().filter(|key| key.purpose() == purpose);
+            let oldest = of_purpose.min_by_key(|key| key.id()).ok_or_else(missing)?;
+            Ok(Current { seal: seal.clone(), mac: oldest.hashing()? })
+        };
+        let [signing, session, password, audit, credential] = Purpose::OWN.map(current);
+        let current = [signing?, session?, password?, audit?, credential?];
+        Ok(Self { keys, current })
     }
 }
 
 impl Keyring {
-    /// Unwraps every data key in `store` under the provider's root key, and makes the first key of each purpose
-    /// where the store has none.
+    /// Unwraps the keys of our own purposes under the provider's root key, and makes the first key of each purpose where
+    /// the store has none.
     ///
     /// [`Code::Configuration`] when the store holds keys of another root: a new key is never made in their place.
     pub async fn open(
-        provider: &dyn KeyProvider,
-        store: &dyn KeyStore,
-        clock: &dyn Clock,
+        provider: Arc<dyn KeyProvider>,
+        store: Arc<dyn KeyStore>,
+        clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self> {
-        let mut keys = HashMap::new();
-        for wrapped in store.load_all().await? {
-            keys.insert(wrapped.id, unwrap(provider, &wrapped).await?);
-        }
-        for purpose in Purpose::ALL {
-            if keys.values().any(|key: &DataKey| key.purpose == purpose) {
+        let forge = Forge { provider, cipher: Arc::new(AwsLc), clock, entropy };
+        let mut wrapped = store.of_owner(&KeyOwner::Service).await?;
+        for purpose in Purpose::OWN {
+            let Some(id) = purpose.first_id() else { continue };
+            if wrapped.iter().any(|key| key.purpose == purpose) {
                 continue;
             }
-            let made = make(provider, purpose, clock, &*entropy).await?;
-            let id = made.id;
-            if let Err(error) = store.insert(made).await {
-                // Another process may have been first; then its key is the key.
-                let theirs = store.load_all().await?.into_iter().find(|key| key.id == id);
-                keys.insert(id, unwrap(provider, &theirs.ok_or(error)?).await?);
-                continue;
-            }
-            // Read back: a store that kept something else must fail now, not at the next start.
-            let kept = store.load_all().await?.into_iter().find(|key| key.id == id);
-            let kept = kept.ok_or_else(|| Error::internal("key store lost a key it accepted"))?;
-            keys.insert(id, unwrap(provider, &kept).await?);
+            let made = forge.make(id, purpose, KeyOwner::Service, KeyState::Active).await?;
+            // Another process may have been first; then its key is the key. And whatever the store kept is read back: one
+            // that kept something else must fail now, not at the next start.
+            store.insert(made).await?;
+            let kept = store.find(id).await?;
+            wrapped.push(kept.ok_or_else(|| Error::internal("key store lost a key it accepted"))?);
         }
-        let [signing, session, password, audit, credential] =
-            Purpose::ALL.map(|purpose| Current::of(purpose, &keys));
-        let current = [signing?, session?, password?, audit?, credential?];
-        Ok(Self(Arc::new(Inner { keys, current, cipher: Arc::new(AwsLc), entropy })))
+        let own = forge.own(HashMap::new(), &wrapped).await?;
+        let Forge { provider, cipher, clock, entropy } = forge;
+        Ok(Self(Arc::new(Inner {
+            provider,
+            store: RwLock::new(store),
+            own: RwLock::new(Arc::new(own)),
+            lent: held(),
+            active: held(),
+            cipher,
+            clock,
+            entropy,
+        })))
     }
 
     /// The same keys with another implementation of the cipher.
     #[must_use]
     pub fn with_cipher(&self, cipher: Arc<dyn Cipher>) -> Self {
-        let inner = &self.0;
+        let (inner, own) = (&self.0, self.own());
+        let keys = own.keys.iter().map(|(id, key)| (*id, key.with_cipher(Arc::clone(&cipher)))).collect();
+        let again = |current: &Current| Current {
+            seal: current.seal.with_cipher(Arc::clone(&cipher)),
+            mac: current.mac.clone(),
+        };
+        let own = Own { keys, current: own.current.each_ref().map(again) };
         Self(Arc::new(Inner {
-            keys: inner.keys.clone(),
-            current: inner.current.clone(),
-            cipher,
+            provider: Arc::clone(&inner.provider),
+            store: RwLock::new(self.store()),
+            own: RwLock::new(Arc::new(own)),
+            lent: held(),
+            active: held(),
+            clock: Arc::clone(&inner.clock),
             entropy: Arc::clone(&inner.entropy),
+            cipher,
         }))
     }
 
-    /// Seals `plaintext` for what `context` names: say `[b"auth_keys", b"private", kid]`.
-    pub fn seal(&self, purpose: Purpose, context: &[&[u8]], plaintext: &[u8]) -> Result<Vec<u8>> {
-        let Current { seal_id, seal, .. } = self.current(purpose);
-        let salt = random(&*self.0.entropy)?;
-        let mut out = Vec::with_capacity(HEADER + 72 + plaintext.len());
-        out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&[FORMAT, SUITE]);
-        out.extend_from_slice(&seal_id.to_be_bytes());
-        out.push(FLAGS);
-        let context = message_context(&out, purpose, context);
-        chunked::seal_into(&mut out, &*self.0.cipher, seal, &salt, &context, plaintext)?;
-        Ok(out)
+    /// From now on the wrapped keys are asked of that store: where the one it was opened with served the start alone.
+    pub(crate) fn move_to(&self, store: Arc<dyn KeyStore>) {
+        *self.0.store.write().unwrap_or_else(PoisonError::into_inner) = store;
     }
 
-    /// Opens what [`Keyring::seal`] gave for the same purpose and context. One error, whatever is wrong.
-    pub fn unseal(&self, purpose: Purpose, context: &[&[u8]], sealed: &[u8]) -> Result<SecretBytes> {
-        let (header, message) = sealed.split_first_chunk::<HEADER>().ok_or_else(does_not_open)?;
-        let [a, u, format, suite, id @ .., flags] = header;
-        let known = [*a, *u] == *MAGIC && (*format, *suite, *flags) == (FORMAT, SUITE, FLAGS);
-        let key = self.0.keys.get(&u32::from_be_bytes(*id)).filter(|key| known && key.purpose == purpose);
-        let key = key.ok_or_else(does_not_open)?;
-        let context = message_context(header, purpose, context);
-        chunked::open(&*self.0.cipher, &key.key, &context, message)
+    /// Reads what became of the keys of our own purposes meanwhile, in this process or another, and drops those of others
+    /// that were held long enough.
+    pub async fn reload(&self) -> Result<()> {
+        let wrapped = self.store().of_owner(&KeyOwner::Service).await?;
+        let known = self.own().keys.clone();
+        let own = self.forge().own(known, &wrapped).await?;
+        *self.0.own.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(own);
+        self.0.lent.run_pending_tasks();
+        self.0.active.run_pending_tasks();
+        Ok(())
+    }
+
+    /// Seals a secret of Aurora's own ([`Context::Own`]).
+    pub fn seal(&self, context: &Context<'_>, plaintext: &[u8]) -> Result<Vec<u8>> {
+        self.with_current(context.purpose(), |current| current.seal.seal(context, plaintext))?
+    }
+
+    /// Opens what [`Keyring::seal`] gave for the same place. One error, whatever is wrong.
+    pub fn unseal(&self, context: &Context<'_>, sealed: &[u8]) -> Result<SecretBytes> {
+        let (header, _) = Header::split(sealed)?;
+        let own = self.own();
+        own.keys.get(&header.key()).ok_or_else(does_not_open)?.unseal(context, sealed)
     }
 
     /// HMAC-SHA-256 of `data` for the use that `label` names, under a key that no copy of the database holds.
@@ -144,73 +174,228 @@ impl Keyring {
         let mut parts = Vec::with_capacity(data.len() + 1);
         parts.push(label.as_bytes());
         parts.extend_from_slice(data);
-        kdf::mac(&self.current(purpose).mac, &parts)
-    }
-
-    fn current(&self, purpose: Purpose) -> &Current {
-        let [signing, session, password, audit, credential] = &self.0.current;
-        match purpose {
+        let own = self.own();
+        let [signing, session, password, audit, credential] = &own.current;
+        let current = match purpose {
             Purpose::Signing => signing,
             Purpose::Session => session,
             Purpose::Password => password,
             Purpose::Audit => audit,
-            Purpose::Credential => credential,
+            // The others have no key in memory; their labels keep them apart.
+            Purpose::Credential | Purpose::Field | Purpose::File | Purpose::Index => credential,
+        };
+        kdf::mac(&current.mac, &parts)
+    }
+
+    /// The key that seals for that owner and purpose. It is made when there is none yet.
+    pub async fn data_key(&self, owner: &KeyOwner, purpose: Purpose) -> Result<DataKey> {
+        if *owner == KeyOwner::Service && Purpose::OWN.contains(&purpose) {
+            return self.with_current(purpose, |current| current.seal.clone());
         }
+        let wanted = (owner.clone(), purpose);
+        if let Some(key) = self.0.active.get(&wanted) {
+            return Ok(key);
+        }
+        let key = self.find_or_make(owner, purpose).await?;
+        self.0.lent.insert(key.id(), key.clone());
+        self.0.active.insert(wanted, key.clone());
+        Ok(key)
+    }
+
+    /// The key that a sealed value names in its header: its first nine bytes suffice.
+    ///
+    /// # Errors
+    /// [`Code::KeyDestroyed`] where it was destroyed; [`Code::KeyMissing`] where the database has no key of that number.
+    pub async fn key_of(&self, sealed: &[u8]) -> Result<DataKey> {
+        let (header, _) = Header::split(sealed)?;
+        self.key(header.key()).await
+    }
+
+    /// The key of that number.
+    pub(crate) async fn key(&self, id: u32) -> Result<DataKey> {
+        let known = self.own().keys.get(&id).cloned().or_else(|| self.0.lent.get(&id));
+        if let Some(key) = known {
+            return Ok(key);
+        }
+        let Some(wrapped) = self.store().find(id).await? else {
+            return Err(Error::new(Code::KeyMissing, format!("data key {id} is not in the database")));
+        };
+        if wrapped.state == KeyState::Destroyed {
+            return Err(Error::new(Code::KeyDestroyed, "the key of this data was destroyed"));
+        }
+        let key = self.forge().unwrap(&wrapped).await?;
+        self.0.lent.insert(id, key.clone());
+        Ok(key)
+    }
+
+    /// Forgets what is held of others' keys: the next who asks reads the store.
+    pub(crate) fn forget(&self) {
+        self.0.lent.invalidate_all();
+        self.0.active.invalidate_all();
+        self.0.lent.run_pending_tasks();
+        self.0.active.run_pending_tasks();
+    }
+
+    async fn find_or_make(&self, owner: &KeyOwner, purpose: Purpose) -> Result<DataKey> {
+        let (store, forge) = (self.store(), self.forge());
+        for _ in 0..TRIES {
+            let known = store.of_owner(owner).await?;
+            let of_purpose = |key: &&WrappedKey| key.purpose == purpose;
+            if let Some(active) = known.iter().filter(of_purpose).find(|key| key.state == KeyState::Active) {
+                return forge.unwrap(active).await;
+            }
+            // An owner whose keys were destroyed is one who was erased: nothing new is sealed for them.
+            if known.iter().filter(of_purpose).any(|key| key.state == KeyState::Destroyed) {
+                return Err(Error::new(Code::KeyDestroyed, "the keys of this owner were destroyed"));
+            }
+            let newest = store.newest().await?.max(FIRST_FREE - 1);
+            let id =
+                newest.checked_add(1).ok_or_else(|| Error::internal("no number is left for a data key"))?;
+            let made = forge.make(id, purpose, owner.clone(), KeyState::Active).await?;
+            // Read back in the next round, whoever was first.
+            store.insert(made).await?;
+        }
+        Err(Error::overloaded(1))
+    }
+
+    fn own(&self) -> Arc<Own> {
+        Arc::clone(&self.0.own.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn store(&self) -> Arc<dyn KeyStore> {
+        Arc::clone(&self.0.store.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn provider(&self) -> &Arc<dyn KeyProvider> {
+        &self.0.provider
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+
+    pub(super) fn forge(&self) -> Forge {
+        let Inner { provider, cipher, clock, entropy, .. } = &*self.0;
+        Forge {
+            provider: Arc::clone(provider),
+            cipher: Arc::clone(cipher),
+            clock: Arc::clone(clock),
+            entropy: Arc::clone(entropy),
+        }
+    }
+
+    fn with_current<T>(&self, purpose: Purpose, work: impl FnOnce(&Current) -> T) -> Result<T> {
+        let own = self.own();
+        let at = Purpose::OWN.iter().position(|own| *own == purpose).ok_or_else(does_not_open)?;
+        own.current.get(at).map(work).ok_or_else(does_not_open)
     }
 }
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keyring").field("keys", &self.0.keys.len()).finish_non_exhaustive()
+        f.debug_struct("Keyring").field("keys", &self.own().keys.len()).finish_non_exhaustive()
     }
 }
 
-fn message_context(header: &[u8], purpose: Purpose, parts: &[&[u8]]) -> Vec<u8> {
-    let mut context = header.to_vec();
-    context.extend(kdf::framed(&[purpose.as_str().as_bytes()]));
-    context.extend(kdf::framed(parts));
-    context
+fn held<K: std::hash::Hash + Eq + Send + Sync + 'static>() -> Cache<K, DataKey> {
+    Cache::builder().max_capacity(MOST).time_to_live(HELD).build()
 }
 
-fn wrap_context(root: &str, id: u32, purpose: Purpose) -> Vec<u8> {
-    kdf::framed(&[b"aurora data key v1", root.as_bytes(), &id.to_be_bytes(), purpose.as_str().as_bytes()])
+/// What keys are made and unwrapped with.
+pub(super) struct Forge {
+    provider: Arc<dyn KeyProvider>,
+    cipher: Arc<dyn Cipher>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
 }
 
-async fn make(
-    provider: &dyn KeyProvider,
-    purpose: Purpose,
-    clock: &dyn Clock,
-    entropy: &dyn Entropy,
-) -> Result<WrappedKey> {
-    let key = Zeroizing::new(random::<32>(entropy)?);
-    let (id, root) = (purpose.first_id(), provider.current_id());
-    let length = u8::try_from(root.len()).map_err(|_| Error::internal("root key id too long"))?;
-    let mut wrapped = vec![length];
-    wrapped.extend_from_slice(root.as_bytes());
-    wrapped.extend(provider.wrap(&key, &wrap_context(root, id, purpose)).await?);
-    Ok(WrappedKey { id, purpose, wrapped, created: clock.now() })
-}
-
-async fn unwrap(provider: &dyn KeyProvider, key: &WrappedKey) -> Result<DataKey> {
-    let damaged = || {
-        let text =
-            format!("data key {} ({}) is damaged: restore the database's keys table", key.id, key.purpose);
-        Error::new(Code::Configuration, text)
-    };
-    let (length, rest) = key.wrapped.split_first().ok_or_else(damaged)?;
-    let (root, wrapped) = rest.split_at_checked(usize::from(*length)).ok_or_else(damaged)?;
-    let ours = provider.current_id();
-    if root != ours.as_bytes() {
-        let theirs = String::from_utf8_lossy(root);
-        let theirs: String = theirs.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
-        let text = format!(
-            "the database's keys belong to root key `{theirs}`, but `{ours}` was given: supply the key file that \
-             this database was made with"
-        );
-        return Err(Error::new(Code::Configuration, text));
+impl Forge {
+    /// A new key, wrapped. It is nobody's yet.
+    pub(super) async fn make(
+        &self,
+        id: u32,
+        purpose: Purpose,
+        owner: KeyOwner,
+        state: KeyState,
+    ) -> Result<WrappedKey> {
+        let key = Zeroizing::new(random::<32>(&*self.entropy)?);
+        let wrapped = self.wrap(&key, (id, purpose, &owner)).await?;
+        Ok(WrappedKey { id, purpose, owner, state, wrapped, created: self.clock.now(), changed: None })
     }
-    let opened = provider.unwrap(wrapped, &wrap_context(ours, key.id, key.purpose)).await;
-    let opened = opened.map_err(|error| damaged().with_source(error))?;
-    let bytes = <[u8; 32]>::try_from(opened.expose()).map_err(|_| damaged())?;
-    Ok(DataKey { purpose: key.purpose, key: Zeroizing::new(bytes) })
+
+    async fn wrap(&self, key: &[u8; 32], what: (u32, Purpose, &KeyOwner)) -> Result<Vec<u8>> {
+        let root = self.provider.current_id();
+        let length = u8::try_from(root.len()).map_err(|_| Error::internal("root key id too long"))?;
+        let mut wrapped = vec![length];
+        wrapped.extend_from_slice(root.as_bytes());
+        wrapped.extend(self.provider.wrap(key, &wrap_context(&root, what)).await?);
+        Ok(wrapped)
+    }
+
+    /// The same key under the root key that is current now; `None` if it is that already.
+    pub(super) async fn rewrap(&self, key: &WrappedKey) -> Result<Option<Vec<u8>>> {
+        if root_of(key)?.0 == self.provider.current_id() {
+            return Ok(None);
+        }
+        let opened = self.open(key).await?;
+        self.wrap(&opened, (key.id, key.purpose, &key.owner)).await.map(Some)
+    }
+
+    pub(super) async fn unwrap(&self, key: &WrappedKey) -> Result<DataKey> {
+        let bytes = self.open(key).await?;
+        let what = (key.id, key.purpose, key.owner.clone());
+        Ok(DataKey::new(what, bytes, Arc::clone(&self.cipher), Arc::clone(&self.entropy)))
+    }
+
+    async fn open(&self, key: &WrappedKey) -> Result<Zeroizing<[u8; 32]>> {
+        let (root, wrapped) = root_of(key)?;
+        let context = wrap_context(root, (key.id, key.purpose, &key.owner));
+        let opened = self.provider.unwrap(root, wrapped, &context).await;
+        // What is wrong with the root, or with reaching it, says the provider.
+        let opened = opened.map_err(|error| match error.code() {
+            Code::UnexpectedFailure => damaged(key).with_source(error),
+            _ => error,
+        })?;
+        let bytes = <[u8; 32]>::try_from(opened.expose()).map_err(|_| damaged(key))?;
+        Ok(Zeroizing::new(bytes))
+    }
+
+    /// The keys of our own purposes: those that are known, and those that are new.
+    async fn own(&self, known: HashMap<u32, DataKey>, wrapped: &[WrappedKey]) -> Result<Own> {
+        let mut keys = HashMap::with_capacity(wrapped.len());
+        for key in wrapped {
+            if !Purpose::OWN.contains(&key.purpose) || key.state == KeyState::Destroyed {
+                continue;
+            }
+            let unwrapped = match known.get(&key.id) {
+                Some(known) => known.clone(),
+                None => self.unwrap(key).await?,
+            };
+            keys.insert(key.id, unwrapped);
+        }
+        Own::new(keys, wrapped)
+    }
+}
+
+/// The id of the root key that a key is wrapped under, and what its provider gave.
+pub(super) fn root_of(key: &WrappedKey) -> Result<(&str, &[u8])> {
+    let (length, rest) = key.wrapped.split_first().ok_or_else(|| damaged(key))?;
+    let (root, wrapped) = rest.split_at_checked(usize::from(*length)).ok_or_else(|| damaged(key))?;
+    Ok((std::str::from_utf8(root).map_err(|_| damaged(key))?, wrapped))
+}
+
+fn damaged(key: &WrappedKey) -> Error {
+    let text = format!("data key {} ({}) is damaged: restore the database's keys table", key.id, key.purpose);
+    Error::new(Code::Configuration, text)
+}
+
+fn wrap_context(root: &str, (id, purpose, owner): (u32, Purpose, &KeyOwner)) -> Vec<u8> {
+    let (id, purpose) = (id.to_be_bytes(), purpose.as_str().as_bytes());
+    match owner {
+        KeyOwner::Service => kdf::framed(&[b"aurora data key v1", root.as_bytes(), &id, purpose]),
+        owner => {
+            let owner = owner.to_string();
+            kdf::framed(&[b"aurora data key v1", root.as_bytes(), &id, purpose, owner.as_bytes()])
+        }
+    }
 }

@@ -18,6 +18,8 @@
 
 mod chunked;
 mod cipher;
+mod context;
+mod data_key;
 mod database_keys;
 mod kdf;
 mod key_file;
@@ -31,9 +33,11 @@ mod secret_bytes;
 mod totp;
 
 pub use cipher::{AwsLc, Cipher, KeyedCipher};
+pub use context::{Context, KeyOwner};
+pub use data_key::{DataKey, Opener, Sealer, sealed_length};
 pub use database_keys::DatabaseKeys;
 pub use key_file::KeyFile;
-pub use key_store::{KeyStore, Purpose, WrappedKey};
+pub use key_store::{KeyChange, KeyState, KeyStore, Purpose, WrappedKey};
 pub use keyring::Keyring;
 pub use password::{PasswordHasher, PasswordParams, PasswordPool, Verdict};
 pub use provider::{KeyFileProvider, KeyProvider, KeyTextProvider};

@@ -1,41 +1,53 @@
 use std::fmt::Debug;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::digest;
 use zeroize::Zeroizing;
 
 use crate::env::{Entropy, random};
-use crate::types::{BoxFuture, Result, Secret};
+use crate::types::{BoxFuture, Code, Error, Result, Secret};
 
 use super::cipher::{AwsLc, does_not_open};
 use super::{KeyFile, SecretBytes, chunked, kdf};
 
 /// Holds the root key, or talks to what holds it, and wraps data keys under it.
 ///
-/// The root key lives outside the database. `context` names the data key (its id and purpose) and must be bound to
+/// Root keys live outside the database. `context` names the data key (its id, purpose and owner) and must be bound to
 /// the wrapped form: unwrapping with another context must fail.
 ///
 /// Implementations: [`KeyFileProvider`], [`KeyTextProvider`].
 pub trait KeyProvider: Send + Sync + Debug {
-    /// A short public name of the root key in use, up to 64 bytes of ASCII. Another root has another name.
-    fn current_id(&self) -> &str;
+    /// A short public name of the root key that wraps now, up to 64 bytes of ASCII. Another root has another name.
+    fn current_id(&self) -> String;
 
-    /// Encrypts `data_key` under the root key.
+    /// Encrypts `data_key` under the current root key.
     fn wrap<'a>(&'a self, data_key: &'a [u8; 32], context: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>>>;
 
-    /// Decrypts what [`KeyProvider::wrap`] gave.
-    fn unwrap<'a>(&'a self, wrapped: &'a [u8], context: &'a [u8]) -> BoxFuture<'a, Result<SecretBytes>>;
+    /// Decrypts what [`KeyProvider::wrap`] gave while the root key of that name was current.
+    ///
+    /// # Errors
+    /// [`Code::Configuration`] where no root key of that name is held; [`Code::UnexpectedFailure`] where what is wrapped
+    /// does not open under it.
+    fn unwrap<'a>(
+        &'a self,
+        root: &'a str,
+        wrapped: &'a [u8],
+        context: &'a [u8],
+    ) -> BoxFuture<'a, Result<SecretBytes>>;
 }
 
-/// The root key from a file outside the database: see [`KeyFile`].
+/// The root keys from a file outside the database: see [`KeyFile`]. The file is read again when the database names a
+/// root key that it did not hold, so that a rotation reaches services that run.
 #[derive(Debug)]
 pub struct KeyFileProvider(Local);
 
 impl KeyFileProvider {
     /// Reads the file at `path`; [`KeyFile::read`] says what it refuses.
     pub fn open(path: &Path, entropy: Arc<dyn Entropy>) -> Result<Self> {
-        Self::new(&KeyFile::read(path)?, entropy)
+        let mut local = Local::new(&KeyFile::read(path)?, "file", entropy)?;
+        local.path = Some(path.to_owned());
+        Ok(Self(local))
     }
 
     /// From a key that was just made.
@@ -44,7 +56,7 @@ impl KeyFileProvider {
     }
 }
 
-/// The root key from a text that the environment supplies: an environment variable, a secret store.
+/// The root keys from a text that the environment supplies: an environment variable, a secret store.
 ///
 /// The text is that of a key file. The same key in a file and in a text is the same root key.
 #[derive(Debug)]
@@ -60,16 +72,21 @@ impl KeyTextProvider {
 macro_rules! provides {
     ($($name:ident)+) => {$(
         impl KeyProvider for $name {
-            fn current_id(&self) -> &str {
-                &self.0.id
+            fn current_id(&self) -> String {
+                self.0.current_id()
             }
 
             fn wrap<'a>(&'a self, data_key: &'a [u8; 32], context: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>>> {
                 Box::pin(async move { self.0.wrap(data_key, context) })
             }
 
-            fn unwrap<'a>(&'a self, wrapped: &'a [u8], context: &'a [u8]) -> BoxFuture<'a, Result<SecretBytes>> {
-                Box::pin(async move { self.0.unwrap(wrapped, context) })
+            fn unwrap<'a>(
+                &'a self,
+                root: &'a str,
+                wrapped: &'a [u8],
+                context: &'a [u8],
+            ) -> BoxFuture<'a, Result<SecretBytes>> {
+                Box::pin(async move { self.0.unwrap(root, wrapped, context) })
             }
         }
     )+};
@@ -77,38 +94,95 @@ macro_rules! provides {
 
 provides! { KeyFileProvider KeyTextProvider }
 
-/// A root key in this process's memory.
+/// Root keys in this process's memory.
 struct Local {
-    id: String,
+    /// The first is the current one.
+    roots: RwLock<Vec<Root>>,
     source: &'static str,
-    /// Derived from the root; the root itself is not kept.
-    wrapping: Zeroizing<[u8; 32]>,
+    path: Option<PathBuf>,
     entropy: Arc<dyn Entropy>,
+}
+
+/// Derived from a root key; the root itself is not kept.
+#[derive(Clone)]
+struct Root {
+    id: String,
+    wrapping: Zeroizing<[u8; 32]>,
+}
+
+impl Root {
+    fn all(key: &KeyFile) -> Result<Vec<Self>> {
+        key.roots().iter().map(Self::of).collect()
+    }
+
+    fn of(root: &Zeroizing<[u8; 32]>) -> Result<Self> {
+        Ok(Self { id: root_id(root)?, wrapping: kdf::derive(root, "wrap data keys")? })
+    }
+}
+
+/// The public name of a root key.
+pub(super) fn root_id(root: &[u8; 32]) -> Result<String> {
+    let name = kdf::derive(root, "key id")?;
+    let hash = digest::digest(&digest::SHA256, name.as_slice());
+    Ok(hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 
 impl Local {
     fn new(key: &KeyFile, source: &'static str, entropy: Arc<dyn Entropy>) -> Result<Self> {
-        let name = kdf::derive(key.root(), "key id")?;
-        let hash = digest::digest(&digest::SHA256, name.as_slice());
-        let id = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { id, source, wrapping: kdf::derive(key.root(), "wrap data keys")?, entropy })
+        Ok(Self { roots: RwLock::new(Root::all(key)?), source, path: None, entropy })
+    }
+
+    fn roots(&self) -> Vec<Root> {
+        self.roots.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn current_id(&self) -> String {
+        self.roots().first().map(|root| root.id.clone()).unwrap_or_default()
     }
 
     fn wrap(&self, data_key: &[u8; 32], context: &[u8]) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         let salt = random(&*self.entropy)?;
-        chunked::seal_into(&mut out, &AwsLc, &self.wrapping, &salt, context, data_key)?;
+        let roots = self.roots();
+        let root = roots.first().ok_or_else(does_not_open)?;
+        chunked::seal_into(&mut out, &AwsLc, &root.wrapping, &salt, context, data_key)?;
         Ok(out)
     }
 
-    fn unwrap(&self, wrapped: &[u8], context: &[u8]) -> Result<SecretBytes> {
-        let key = chunked::open(&AwsLc, &self.wrapping, context, wrapped)?;
+    fn unwrap(&self, root: &str, wrapped: &[u8], context: &[u8]) -> Result<SecretBytes> {
+        let root = self.root(root)?;
+        let key = chunked::open(&AwsLc, &root.wrapping, context, wrapped)?;
         if key.expose().len() == 32 { Ok(key) } else { Err(does_not_open()) }
+    }
+
+    fn root(&self, id: &str) -> Result<Root> {
+        let held = |roots: Vec<Root>| roots.into_iter().find(|root| root.id == id);
+        if let Some(root) = held(self.roots()) {
+            return Ok(root);
+        }
+        // A rotation elsewhere may have added it. A file that cannot be read now leaves what is held alone.
+        if let Some(path) = &self.path {
+            let read = Root::all(&KeyFile::read(path)?)?;
+            if let Some(root) = held(read.clone()) {
+                *self.roots.write().unwrap_or_else(PoisonError::into_inner) = read;
+                return Ok(root);
+            }
+        }
+        let theirs: String = id.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
+        let text = format!(
+            "the database's keys belong to root key `{theirs}`, but `{}` was given: supply the key file that this \
+             database was made with",
+            self.current_id()
+        );
+        Err(Error::new(Code::Configuration, text))
     }
 }
 
 impl Debug for Local {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RootKey").field("id", &self.id).field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("RootKey")
+            .field("id", &self.current_id())
+            .field("source", &self.source)
+            .finish_non_exhaustive()
     }
 }

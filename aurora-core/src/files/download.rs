@@ -1,7 +1,6 @@
 use std::ops::Range;
 
 use super::blob::BlobId;
-use super::interim::{Opener, Sealer};
 use super::record::{Object, ObjectRecord};
 use super::seal::{self, SealedFor};
 use super::service::{no_such_bucket, no_such_object};
@@ -37,12 +36,7 @@ impl Download {
         if range.start > range.end || range.end > self.size() {
             return Err(Error::new(Code::RangeNotSatisfiable, "The requested range is not satisfiable"));
         }
-        let sealed = SealedFor {
-            owner: self.blob.owner.clone(),
-            bucket: self.blob.bucket.clone(),
-            object: self.blob.object.clone(),
-            generation: self.blob.id.clone(),
-        };
+        let sealed = SealedFor::of(&self.blob);
         self.files.open_blob(&self.blob.id.parse()?, &sealed, self.size(), range).await
     }
 }
@@ -109,11 +103,6 @@ impl Files {
         size: u64,
         range: Range<u64>,
     ) -> Result<Content<'static>> {
-        let opener = async |head: &[u8]| Opener::new(&self.0.keyring, &sealed.context(), head);
-        seal::open(&*self.0.blobs, id, opener, size, range).await
-    }
-
-    pub(super) async fn sealer(&self, sealed: &SealedFor) -> Result<Sealer> {
-        Sealer::new(&self.0.keyring, &sealed.context(), &*self.0.entropy)
+        seal::open(&*self.0.blobs, &self.0.keyring, (id, sealed), size, range).await
     }
 }

@@ -19,7 +19,6 @@ mod blob;
 mod buckets;
 mod content;
 mod download;
-mod interim;
 mod list;
 mod name;
 mod options;

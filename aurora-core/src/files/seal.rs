@@ -7,67 +7,16 @@ use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
 
 use super::blob::{BlobId, BlobStore};
-use super::interim::{CHUNK, Context, HEAD, Opener, SEALED_CHUNK};
+use crate::crypto::{Context, KeyOwner, Keyring, Opener, Purpose, Sealer, sealed_length};
+use crate::store::BlobRow;
 use crate::types::{Error, Result};
 
-/// The plain bytes in `range` of a blob of `size` plain bytes. Reads the head, and the chunks that the range touches.
-pub(super) async fn open(
-    blobs: &dyn BlobStore,
-    id: &BlobId,
-    opener: impl AsyncFnOnce(&[u8]) -> Result<Opener>,
-    size: u64,
-    range: Range<u64>,
-) -> Result<BoxStream<'static, Result<Bytes>>> {
-    let (first, last) = (range.start / CHUNK, size / CHUNK);
-    // An empty range still authenticates the chunk that it would begin in.
-    let until = if range.end > range.start { (range.end - 1) / CHUNK } else { first };
-    let sealed_end = move |chunk: u64| {
-        if chunk == last { super::interim::sealed_length(size) } else { HEAD + (chunk + 1) * SEALED_CHUNK }
-    };
-    let mut head = BytesMut::with_capacity(usize::try_from(HEAD).unwrap_or(0));
-    let mut pieces = blobs.read(id, 0..HEAD).await?;
-    while let Some(piece) = pieces.next().await {
-        head.extend_from_slice(&piece?);
-    }
-    let opener = opener(&head).await?;
-    let mut sealed = blobs.read(id, HEAD + first * SEALED_CHUNK..sealed_end(until)).await?;
-    let opened = async_stream::try_stream! {
-        let (mut opener, mut buffer, mut number) = (opener, BytesMut::new(), first);
-        let mut ended = false;
-        while !ended {
-            match sealed.next().await {
-                Some(piece) => buffer.extend_from_slice(&piece?),
-                None => ended = true,
-            }
-            let mut plain = Vec::with_capacity(buffer.len());
-            loop {
-                let length = usize::try_from(sealed_end(number) - HEAD - number * SEALED_CHUNK).unwrap_or(usize::MAX);
-                if number > until || buffer.len() < length {
-                    break;
-                }
-                let mut chunk = buffer.split_to(length).to_vec();
-                opener.chunk(number, number == last, &mut chunk)?;
-                // Only what was asked for of the first and the last one.
-                let begins = number * CHUNK;
-                let from = usize::try_from(range.start.saturating_sub(begins)).unwrap_or(usize::MAX).min(chunk.len());
-                let to = usize::try_from(range.end.saturating_sub(begins)).unwrap_or(usize::MAX).min(chunk.len());
-                plain.extend_from_slice(chunk.get(from..to).unwrap_or_default());
-                number += 1;
-            }
-            if !plain.is_empty() {
-                yield Bytes::from(plain);
-            }
-        }
-        if number <= until {
-            Err(Error::internal("a blob is shorter than its row says"))?;
-        }
-    };
-    Ok(opened.boxed())
-}
+const CHUNK: u64 = Opener::CHUNK as u64;
 
 /// What a file is sealed for.
 #[derive(Clone, Debug)]
 pub(super) struct SealedFor {
+    /// A user's id; empty for the service.
     pub(super) owner: String,
     pub(super) bucket: String,
     pub(super) object: String,
@@ -75,12 +24,91 @@ pub(super) struct SealedFor {
 }
 
 impl SealedFor {
-    pub(super) fn context(&self) -> Context<'_> {
-        Context {
-            owner: &self.owner,
-            bucket: &self.bucket,
-            object: &self.object,
-            generation: &self.generation,
+    pub(super) fn of(blob: &BlobRow) -> Self {
+        Self {
+            owner: blob.owner.clone(),
+            bucket: blob.bucket.clone(),
+            object: blob.object.clone(),
+            generation: blob.id.clone(),
         }
     }
+
+    fn key_owner(&self) -> Result<KeyOwner> {
+        match self.owner.as_str() {
+            "" => Ok(KeyOwner::Service),
+            owner => Ok(KeyOwner::User(owner.parse().map_err(|error: Error| Error::internal(error))?)),
+        }
+    }
+
+    fn context<'a>(&'a self, owner: &'a KeyOwner) -> Context<'a> {
+        let (object, generation) = (self.object.as_bytes(), self.generation.as_bytes());
+        Context::File { owner, bucket: &self.bucket, object, generation }
+    }
+
+    pub(super) async fn sealer(&self, keyring: &Keyring) -> Result<Sealer> {
+        let owner = self.key_owner()?;
+        keyring.data_key(&owner, Purpose::File).await?.sealer(&self.context(&owner))
+    }
+
+    async fn opener(&self, keyring: &Keyring, prefix: &[u8], length: u64) -> Result<Opener> {
+        let owner = self.key_owner()?;
+        keyring.key_of(prefix).await?.opener(&self.context(&owner), prefix, length)
+    }
+}
+
+/// The plain bytes in `range` of a blob of `size` plain bytes. Reads the head, and the chunks that the range touches.
+pub(super) async fn open(
+    blobs: &dyn BlobStore,
+    keyring: &Keyring,
+    (id, sealed_for): (&BlobId, &SealedFor),
+    size: u64,
+    range: Range<u64>,
+) -> Result<BoxStream<'static, Result<Bytes>>> {
+    let length = sealed_length(size).ok_or_else(damaged)?;
+    let mut head = BytesMut::with_capacity(Opener::PREFIX);
+    let mut pieces = blobs.read(id, 0..Opener::PREFIX as u64).await?;
+    while let Some(piece) = pieces.next().await {
+        head.extend_from_slice(&piece?);
+    }
+    let opener = sealed_for.opener(keyring, &head, length).await?;
+    let first = range.start / CHUNK;
+    // An empty range still opens the chunk that it would begin in.
+    let last = if range.end > range.start { (range.end - 1) / CHUNK } else { first };
+    let (begins, _) = opener.place(first).ok_or_else(damaged)?;
+    let (at, behind) = opener.place(last).ok_or_else(damaged)?;
+    let mut sealed = blobs.read(id, begins..at + behind as u64).await?;
+    let opened = async_stream::try_stream! {
+        let (mut buffer, mut number) = (BytesMut::new(), first);
+        while let Some(piece) = sealed.next().await {
+            buffer.extend_from_slice(&piece?);
+            let mut plain = Vec::with_capacity(buffer.len());
+            while number <= last {
+                let (_, length) = opener.place(number).ok_or_else(damaged)?;
+                if buffer.len() < length {
+                    break;
+                }
+                let mut chunk = buffer.split_to(length).to_vec();
+                opener.open(number, &mut chunk)?;
+                plain.extend_from_slice(part(&chunk, number * CHUNK, &range));
+                number += 1;
+            }
+            if !plain.is_empty() {
+                yield Bytes::from(plain);
+            }
+        }
+        if number <= last {
+            Err(damaged())?;
+        }
+    };
+    Ok(opened.boxed())
+}
+
+/// What of a chunk that begins at `begins` lies in the range.
+fn part<'a>(chunk: &'a [u8], begins: u64, range: &Range<u64>) -> &'a [u8] {
+    let at = |place: u64| usize::try_from(place.saturating_sub(begins)).unwrap_or(usize::MAX).min(chunk.len());
+    chunk.get(at(range.start)..at(range.end)).unwrap_or_default()
+}
+
+fn damaged() -> Error {
+    Error::internal("a blob is not as long as its row says")
 }

@@ -4,12 +4,12 @@ use futures_util::StreamExt as _;
 use serde_json::{Map, Value, json};
 
 use super::blob::{BlobId, Draft};
-use super::interim::Sealer;
 use super::record::Bucket;
 use super::seal::SealedFor;
 use super::service::{exists, refused};
 use super::{Asker, BucketName, Files, ObjectName, content, sql};
 use crate::audit::Action;
+use crate::crypto::Sealer;
 use crate::store::BlobRow;
 use crate::types::{Code, Error, Result};
 
@@ -236,7 +236,7 @@ impl Files {
             object,
             generation: id.as_str().to_owned(),
         };
-        let sealer = self.sealer(&sealed).await?;
+        let sealer = sealed.sealer(&self.0.keyring).await?;
         let mut writing = Writing { draft: self.0.blobs.draft(&id).await?, sealer, out: Vec::new(), size: 0 };
         for piece in waiting {
             writing.push(&piece, largest).await?;
@@ -340,7 +340,7 @@ impl Files {
     async fn seal_again(&self, whole: Whole, object: String) -> Result<Whole> {
         let id = self.fresh_blob()?;
         let sealed = SealedFor { object, generation: id.as_str().to_owned(), ..whole.sealed.clone() };
-        let sealer = self.sealer(&sealed).await?;
+        let sealer = sealed.sealer(&self.0.keyring).await?;
         let mut writing = Writing { draft: self.0.blobs.draft(&id).await?, sealer, out: Vec::new(), size: 0 };
         let mut plain = self.open_blob(&whole.id, &whole.sealed, whole.size, 0..whole.size).await?;
         while let Some(piece) = plain.next().await {
@@ -361,7 +361,7 @@ impl Files {
         limit: u64,
         mut seen: impl FnMut(&[u8]),
     ) -> Result<u64> {
-        let sealer = self.sealer(sealed).await?;
+        let sealer = sealed.sealer(&self.0.keyring).await?;
         let mut writing = Writing { draft: self.0.blobs.draft(id).await?, sealer, out: Vec::new(), size: 0 };
         while let Some(piece) = content.next().await {
             // A line that breaks off leaves what came before it.

@@ -14,6 +14,7 @@ use crate::types::{ApiKeyId, Code, Error, RequestId, Result, Role};
 /// What every key of Supabase's newer kinds begins with, and what a secret one does.
 const OPAQUE: &str = "sb_";
 const SECRET: &str = "sb_secret_";
+const BEARER: &[u8] = b"bearer ";
 /// Where the official client names its application.
 pub(super) const APIKEY: HeaderName = HeaderName::from_static("apikey");
 /// A page cannot take it back, whatever it says of itself. Node.js sends `sec-fetch-mode`, but not this.
@@ -31,26 +32,20 @@ fn in_browser() -> Error {
 
 /// The opaque keys that a request shows.
 fn opaque(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let apikey = headers.get_all(APIKEY).iter().filter_map(|value| value.to_str().ok());
+    let apikey = headers.get_all(APIKEY).iter().map(HeaderValue::as_bytes);
     let bearer = headers.get_all(AUTHORIZATION).iter().filter_map(|value| {
-        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        let (scheme, token) = value.as_bytes().split_at_checked(BEARER.len())?;
+        scheme.eq_ignore_ascii_case(BEARER).then(|| token.trim_ascii())
     });
-    apikey.chain(bearer).filter(|text| text.starts_with(OPAQUE))
+    // By their bytes: this is asked of every request, and most bring a token, which is long.
+    let opaque = apikey.chain(bearer).filter(|text| text.starts_with(OPAQUE.as_bytes()) && text.is_ascii());
+    opaque.filter_map(|text| std::str::from_utf8(text).ok())
 }
 
 impl Http {
     /// Whether there is anything to [look at](Self::look_at_keys).
     pub(super) fn shows_keys(&self, headers: &HeaderMap) -> bool {
-        // By their bytes, and more than are ours: this is asked of every request.
-        let holds = |value: &HeaderValue| {
-            let text = value.as_bytes();
-            let token = text.iter().position(|byte| *byte == b' ').and_then(|space| text.get(space..));
-            [text, token.unwrap_or_default().trim_ascii_start()]
-                .iter()
-                .any(|text| text.starts_with(OPAQUE.as_bytes()))
-        };
-        headers.contains_key(APIKEY) || headers.get_all(AUTHORIZATION).iter().any(holds)
+        opaque(headers).next().is_some()
     }
 
     /// Before anything is decided on a key: what is known of the opaque ones is not older than half a second. Notes

@@ -149,14 +149,9 @@ fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
 
 /// Whether `host`, with or without a port, is a name of this machine that no one else can point elsewhere.
 fn is_loopback(host: &str) -> bool {
-    let names = ["localhost", "127.0.0.1", "[::1]"];
-    let plain =
-        |rest: &str| rest.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
-    if names.iter().any(|name| host.strip_prefix(name).is_some_and(|rest| rest.is_empty() || plain(rest))) {
-        return true;
-    }
-    let Ok(authority) = host.parse::<Authority>() else { return false };
-    !host.contains('@') && names.iter().any(|name| authority.host().eq_ignore_ascii_case(name))
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let name = host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name);
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|own| name.eq_ignore_ascii_case(own))
 }
 
 /// The header's value, if it is there once and readable.

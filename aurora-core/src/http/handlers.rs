@@ -195,9 +195,9 @@ pub(super) fn ok(json: String) -> Answer {
     Ok(json_response(StatusCode::OK, json))
 }
 
-/// What is not here answers as Supabase does where it is switched off.
 const NO_PROVIDER: &str = "Unsupported provider: provider is not enabled";
 
+/// What is not here answers as Supabase does where it is switched off.
 fn switched_off(operation: Operation) -> Error {
     match operation {
         Operation::SingleSignOn => Error::new(Code::SamlProviderDisabled, "SAML 2.0 is disabled"),

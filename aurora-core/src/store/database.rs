@@ -3,7 +3,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use super::{
-    AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, ReadClearing, ReadFactors, ReadFiles, ReadKeys,
+    AuditRow, Identity, OneTimeToken, OutboxRow, ReadClearing, ReadFactors, ReadFiles, ReadKeys,
     ReadRoles, RefreshToken, Revocation, Session, SigningKeyRow, User, WriteClearing, WriteFactors,
     WriteFiles, WriteKeys, WriteRoles,
 };
@@ -74,9 +74,6 @@ pub trait Reader: ReadClearing + ReadFactors + ReadFiles + ReadKeys + ReadRoles 
 
     /// Sessions that ended after `sequence`, ascending, at most 10000.
     async fn revocations(&mut self, after: i64) -> Result<Vec<Revocation>>;
-
-    /// Every wrapped key, ascending.
-    async fn keys(&mut self) -> Result<Vec<KeyRow>>;
 
     /// Every signing key, ascending.
     async fn signing_keys(&mut self) -> Result<Vec<SigningKeyRow>>;
@@ -168,9 +165,6 @@ pub trait Transaction: Reader + WriteClearing + WriteFactors + WriteFiles + Writ
 
     /// Appends an audit record.
     async fn append_audit(&mut self, row: &AuditRow) -> Result<()>;
-
-    /// Adds a wrapped key. `false` if the number is taken.
-    async fn insert_key(&mut self, key: &KeyRow) -> Result<bool>;
 
     /// Adds a signing key. `false` if the number is taken.
     async fn insert_signing_key(&mut self, key: &SigningKeyRow) -> Result<bool>;

@@ -1,9 +1,10 @@
-//! Keys of applications, and what becomes of signing keys.
+//! Keys of applications, wrapped data keys, and what becomes of signing keys.
 
 use std::fmt;
 
 use async_trait::async_trait;
 
+use super::KeyRow;
 use crate::types::{ApiKeyId, Result, Timestamp};
 
 /// A key that names an application, as stored.
@@ -41,6 +42,18 @@ impl fmt::Debug for ApiKeyRow {
 pub trait ReadKeys: Send {
     /// Every key, revoked ones too, oldest first.
     async fn api_keys(&mut self) -> Result<Vec<ApiKeyRow>>;
+
+    /// Every wrapped data key of that owner, ascending.
+    async fn keys_of(&mut self, owner: &str) -> Result<Vec<KeyRow>>;
+
+    /// The wrapped data key of that number.
+    async fn key(&mut self, id: u32) -> Result<Option<KeyRow>>;
+
+    /// The highest number of a data key; 0 where there is none.
+    async fn newest_key(&mut self) -> Result<u32>;
+
+    /// Wrapped data keys with numbers above `after`, ascending, at most 1000.
+    async fn keys_after(&mut self, after: u32) -> Result<Vec<KeyRow>>;
 }
 
 /// Changes of keys.
@@ -54,6 +67,19 @@ pub trait WriteKeys: Send {
 
     /// Notes that a key was used, unless it was noted after `before`. `false` if it was, or the key is gone.
     async fn note_api_key_use(&mut self, id: ApiKeyId, now: Timestamp, before: Timestamp) -> Result<bool>;
+
+    /// Adds a wrapped data key. `false` if the number is taken, or the owner has a key of that purpose that is pending or
+    /// active as this one is.
+    async fn insert_key(&mut self, key: &KeyRow) -> Result<bool>;
+
+    /// Moves a data key from one state to another. `false` if it was not in `from`.
+    async fn change_key(&mut self, id: u32, from: &str, to: &str, now: Timestamp) -> Result<bool>;
+
+    /// Wipes a data key and notes that it is destroyed. `false` if it was not in `from`.
+    async fn destroy_key(&mut self, id: u32, from: &str, now: Timestamp) -> Result<bool>;
+
+    /// Puts another wrapping of a data key in the place of `former`. `false` if that is not what was there.
+    async fn rewrap_key(&mut self, id: u32, former: &[u8], wrapped: &[u8]) -> Result<bool>;
 
     /// Moves a signing key from one state to another. `false` if it was not in `from`: somebody else was first.
     async fn change_signing_key(&mut self, id: u32, from: &str, to: &str, now: Timestamp) -> Result<bool>;

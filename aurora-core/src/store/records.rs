@@ -196,10 +196,16 @@ pub struct KeyRow {
     pub id: u32,
     /// What it is for.
     pub purpose: String,
-    /// The key, sealed.
+    /// Whose data it protects; empty for the service's own.
+    pub owner: String,
+    /// `pending`, `active`, `decrypt-only` or `destroyed`.
+    pub state: String,
+    /// Encrypted under the root key; empty once destroyed.
     pub wrapped: Vec<u8>,
-    /// When it was made.
+    /// Made.
     pub created_at: Timestamp,
+    /// Last time that its state changed.
+    pub changed_at: Option<Timestamp>,
 }
 
 /// A key that signs access tokens, its private half sealed.

@@ -342,6 +342,10 @@ codes! {
     TransactionPoisoned = "25P02", 500;
     /// The statement ran into its time or memory limit (PostgreSQL's 57014).
     StatementTooLong = "57014", 503;
+    /// The key of this data was destroyed: nobody can read it again.
+    KeyDestroyed = "key_destroyed", 410;
+    /// The key of this data is not in the database: restore the row of its keys table.
+    KeyMissing = "key_missing", 500;
     /// A configuration, key or policy file is wrong; the message says where and how to mend it. Only at start.
     Configuration = "configuration", 500;
 }

@@ -1,4 +1,4 @@
-use std::any::{Any, TypeId};
+use std::any::Any;
 
 use serde::de::DeserializeOwned;
 
@@ -43,11 +43,14 @@ impl<C: DeserializeOwned + 'static> Current<C> {
     pub fn of(principal: &Principal) -> Result<Self> {
         let user = principal.user_id().zip(principal.session_id());
         let (user, session) = user.ok_or_else(no_bearer)?;
-        let usual = (TypeId::of::<C>() == TypeId::of::<Claims>()).then(|| principal.usual_claims());
-        let usual = usual.flatten().cloned().map(|claims| (Box::new(claims) as Box<dyn Any>).downcast::<C>());
-        let claims = match usual {
-            Some(Ok(claims)) => *claims,
-            _ => serde_json::from_str(principal.claims()).map_err(Error::internal)?,
+        // What most ask for was read for an earlier request of the token.
+        let mut known: Option<C> = None;
+        if let Some(usual) = (&mut known as &mut dyn Any).downcast_mut::<Option<Claims>>() {
+            *usual = principal.usual_claims().cloned();
+        }
+        let claims = match known {
+            Some(claims) => claims,
+            None => serde_json::from_str(principal.claims()).map_err(Error::internal)?,
         };
         Ok(Self { user, session, principal: principal.clone(), claims })
     }

@@ -206,8 +206,8 @@ impl Fixture {
             }
         }
         let provider = KeyTextProvider::new(&options.start_key.as_str().into(), entropy.clone()).unwrap();
-        let keys = DatabaseKeys::new(opening.keys);
-        let keyring = Keyring::open(&provider, &keys, &*clock, entropy.clone()).await.unwrap();
+        let keys = Arc::new(DatabaseKeys::new(opening.keys));
+        let keyring = Keyring::open(Arc::new(provider), keys, clock.clone(), entropy.clone()).await.unwrap();
         database.bind(&keyring).await;
         let mut shared = database.shared();
         if let Some(wrap) = options.wrap {

@@ -4,7 +4,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use aurora_core::crypto::{KeyFile, KeyStore, KeyTextProvider, Keyring, WrappedKey};
+use aurora_core::crypto::{
+    KeyChange, KeyFile, KeyOwner, KeyState, KeyStore, KeyTextProvider, Keyring, WrappedKey,
+};
 use aurora_core::env::{Entropy, SystemClock, SystemEntropy};
 use aurora_core::session::token::{SigningKeyRecord, SigningKeyStore};
 use aurora_core::types::{BoxFuture, Code, Error, Result};
@@ -14,18 +16,78 @@ use aurora_core::types::{BoxFuture, Code, Error, Result};
 pub struct Memory(pub Arc<Mutex<Vec<WrappedKey>>>);
 
 impl KeyStore for Memory {
-    fn load_all(&self) -> BoxFuture<'_, Result<Vec<WrappedKey>>> {
-        Box::pin(async { Ok(self.0.lock().unwrap().clone()) })
+    fn of_owner<'a>(&'a self, owner: &'a KeyOwner) -> BoxFuture<'a, Result<Vec<WrappedKey>>> {
+        let theirs = |key: &&WrappedKey| key.owner == *owner;
+        Box::pin(async move { Ok(self.0.lock().unwrap().iter().filter(theirs).cloned().collect()) })
     }
 
-    fn insert(&self, key: WrappedKey) -> BoxFuture<'_, Result<()>> {
+    fn find(&self, id: u32) -> BoxFuture<'_, Result<Option<WrappedKey>>> {
+        Box::pin(async move { Ok(self.0.lock().unwrap().iter().find(|key| key.id == id).cloned()) })
+    }
+
+    fn newest(&self) -> BoxFuture<'_, Result<u32>> {
+        Box::pin(async { Ok(self.0.lock().unwrap().iter().map(|key| key.id).max().unwrap_or(0)) })
+    }
+
+    fn page(&self, after: u32) -> BoxFuture<'_, Result<Vec<WrappedKey>>> {
+        Box::pin(async move {
+            let mut keys = self.0.lock().unwrap().clone();
+            keys.retain(|key| key.id > after);
+            keys.sort_by_key(|key| key.id);
+            Ok(keys)
+        })
+    }
+
+    fn insert(&self, key: WrappedKey) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
             let mut keys = self.0.lock().unwrap();
-            if keys.iter().any(|known| known.id == key.id) {
-                return Err(Error::new(Code::UniqueViolation, "taken"));
+            let same = |known: &WrappedKey| {
+                let lives = matches!(key.state, KeyState::Active | KeyState::Pending);
+                let both = (known.state, &known.owner, known.purpose) == (key.state, &key.owner, key.purpose);
+                known.id == key.id || (lives && both)
+            };
+            if keys.iter().any(same) {
+                return Ok(false);
             }
             keys.push(key);
-            Ok(())
+            Ok(true)
+        })
+    }
+
+    fn change(&self, change: KeyChange) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(async move {
+            let mut keys = self.0.lock().unwrap();
+            let holds = |keys: &[WrappedKey], id: u32, state: KeyState| {
+                keys.iter().any(|key| (key.id, key.state) == (id, state))
+            };
+            let (steps, now) = match change {
+                KeyChange::Activate { id, former, now } => {
+                    let former = former.map(|id| (id, KeyState::Active, KeyState::DecryptOnly));
+                    let step = (id, KeyState::Pending, KeyState::Active);
+                    (former.into_iter().chain([step]).collect::<Vec<_>>(), now)
+                }
+                KeyChange::Destroy { id, from, now } => (vec![(id, from, KeyState::Destroyed)], now),
+            };
+            if !steps.iter().all(|(id, from, _)| holds(&keys, *id, *from)) {
+                return Ok(false);
+            }
+            for (id, _, to) in steps {
+                let key = keys.iter_mut().find(|key| key.id == id).unwrap();
+                key.state = to;
+                key.changed = Some(now);
+                if to == KeyState::Destroyed {
+                    key.wrapped.clear();
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    fn rewrap<'a>(&'a self, id: u32, former: &'a [u8], wrapped: &'a [u8]) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move {
+            let mut keys = self.0.lock().unwrap();
+            let key = keys.iter_mut().find(|key| key.id == id && key.wrapped == former);
+            Ok(key.map(|key| key.wrapped = wrapped.to_vec()).is_some())
         })
     }
 }
@@ -40,7 +102,8 @@ pub async fn ring(name: &str) -> Keyring {
     let _ = std::fs::remove_file(&path);
     let key = KeyFile::create_new(&path, &SystemEntropy).unwrap();
     let provider = KeyTextProvider::new(&key.to_text(), entropy()).unwrap();
-    Keyring::open(&provider, &Memory::default(), &SystemClock, entropy()).await.unwrap()
+    let store = Arc::new(Memory::default());
+    Keyring::open(Arc::new(provider), store, Arc::new(SystemClock), entropy()).await.unwrap()
 }
 
 /// Signing keys in memory.

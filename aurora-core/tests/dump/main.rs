@@ -20,7 +20,7 @@ use std::sync::Arc;
 use argon2::{Algorithm, Argon2, Params, Version};
 use aurora_core::auth::{NewUser, UserChange};
 use aurora_core::crypto::{
-    DatabaseKeys, KeyFile, KeyFileProvider, KeyProvider, Keyring, Purpose, SecretBytes,
+    Context, DatabaseKeys, KeyFile, KeyFileProvider, KeyProvider, Keyring, Purpose, SecretBytes,
 };
 use aurora_core::env::{Entropy, SystemClock, SystemEntropy};
 use aurora_core::http::Peer;
@@ -310,15 +310,15 @@ struct Guess {
 }
 
 impl KeyProvider for Guess {
-    fn current_id(&self) -> &str {
-        &self.root
+    fn current_id(&self) -> String {
+        self.root.clone()
     }
 
     fn wrap<'a>(&'a self, _: &'a [u8; 32], _: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    fn unwrap<'a>(&'a self, _: &'a [u8], _: &'a [u8]) -> BoxFuture<'a, Result<SecretBytes>> {
+    fn unwrap<'a>(&'a self, _: &'a str, _: &'a [u8], _: &'a [u8]) -> BoxFuture<'a, Result<SecretBytes>> {
         Box::pin(async { Ok(SecretBytes::new(self.key.to_vec())) })
     }
 }
@@ -346,14 +346,15 @@ async fn nothing_in_a_dump_mints_a_token_or_opens_a_sealed_value() {
     let database = SqliteDatabase::open(place.database().to_str().unwrap(), &SystemClock).await.unwrap();
     let mut reader = database.read().await.unwrap();
     let root = {
-        let wrapped = reader.keys().await.unwrap().remove(0).wrapped;
+        let wrapped = reader.keys_of("").await.unwrap().remove(0).wrapped;
         String::from_utf8(wrapped[1..=usize::from(wrapped[0])].to_vec()).unwrap()
     };
     let signing = reader.signing_keys().await.unwrap().remove(0);
     drop(reader);
-    let keys = DatabaseKeys::new(Arc::new(database.clone()));
+    let keys = Arc::new(DatabaseKeys::new(Arc::new(database.clone())));
     let provider = KeyFileProvider::open(&place.key(), entropy()).unwrap();
-    let real = Keyring::open(&provider, &keys, &SystemClock, entropy()).await.unwrap();
+    let real =
+        Keyring::open(Arc::new(provider), keys.clone(), Arc::new(SystemClock), entropy()).await.unwrap();
 
     let mut connection = place.plain().await;
     let hashes: Vec<Vec<u8>> =
@@ -377,8 +378,9 @@ async fn nothing_in_a_dump_mints_a_token_or_opens_a_sealed_value() {
         assert!(minted(&real, &bytes(0)).iter().any(|next| next[..] == bytes(1)), "the derivation is known");
         assert!(hashes.contains(&real.mac(Purpose::Session, "refresh token hash", &[&bytes(3)]).to_vec()));
     }
-    let context: [&[u8]; 3] = [b"signing key", signing.algorithm.as_bytes(), signing.kid.as_bytes()];
-    let private = real.unseal(Purpose::Signing, &context, &signing.sealed).expect("opens with the key file");
+    let (column, row) = (signing.algorithm.as_str(), signing.kid.as_bytes());
+    let context = Context::Own { purpose: Purpose::Signing, table: "signing key", column, row };
+    let private = real.unseal(&context, &signing.sealed).expect("opens with the key file");
     for name in ["app.db", "app.db-wal"] {
         let bytes = std::fs::read(place.path(name)).unwrap();
         // PKCS#8: the private scalar stands at 36..68.
@@ -390,12 +392,10 @@ async fn nothing_in_a_dump_mints_a_token_or_opens_a_sealed_value() {
     let candidates: BTreeSet<[u8; 32]> = values.iter().flat_map(|value| keys_of(value)).collect();
     for key in &candidates {
         let guess = Guess { root: root.clone(), key: *key };
-        let ring = Keyring::open(&guess, &keys, &SystemClock, entropy()).await.unwrap();
+        let ring =
+            Keyring::open(Arc::new(guess), keys.clone(), Arc::new(SystemClock), entropy()).await.unwrap();
         rings += 1;
-        assert!(
-            ring.unseal(Purpose::Signing, &context, &signing.sealed).is_err(),
-            "a value of the dump unseals"
-        );
+        assert!(ring.unseal(&context, &signing.sealed).is_err(), "a value of the dump unseals");
         for from in &hashes {
             for next in minted(&ring, from) {
                 derived += 1;
@@ -439,8 +439,9 @@ async fn password_hashes_do_not_fall_to_a_dictionary() {
         values(&place, place.folder()).await.into_iter().filter(|value| value.len() == 32).take(40).collect();
     let database = SqliteDatabase::open(place.database().to_str().unwrap(), &SystemClock).await.unwrap();
     let provider = KeyFileProvider::open(&place.key(), entropy()).unwrap();
-    let keys = DatabaseKeys::new(Arc::new(database));
-    let real = Keyring::open(&provider, &keys, &SystemClock, entropy()).await.unwrap();
+    let keys = Arc::new(DatabaseKeys::new(Arc::new(database)));
+    let real =
+        Keyring::open(Arc::new(provider), keys.clone(), Arc::new(SystemClock), entropy()).await.unwrap();
     let pepper = real.mac(Purpose::Password, "argon2 secret", &[]);
     let (mut tried, mut keyed) = (0, 0);
     for (email, password) in &live.passwords {

@@ -7,19 +7,18 @@ mod teams;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use actix_web::web::{self, ServiceConfig};
 use aurora_actix::config::{Autoconfirm, CookieSessions};
-use aurora_actix::{Aurora, Database, HostRoutes, Migrations, Profile, Secured};
+use aurora_actix::{Aurora, Builder, Database, HostRoutes, Migrations, Profile, Secured};
 
 use settings::Settings;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let settings = Settings::from_environment()?;
-    let mut builder = Aurora::builder()
-        .profile(Profile::Development)
-        .database(Database::url(&settings.database_url)?)
-        .key_file(&settings.key_file)
+    let mut builder = service(&settings.database_url, &settings.key_file)?
         .site_url(settings.site_url.clone())
         .configure({
             let (confirm, service_key) = (settings.confirm_emails, settings.service_key.clone());
@@ -43,11 +42,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 }
             }
         })
-        .migrations(Migrations {
-            sqlite: sqlx::migrate!("../quickstart/migrations/sqlite"),
-            postgres: sqlx::migrate!("../quickstart/migrations/postgres"),
-        })
-        .policies("policies.sql", include_str!("../../quickstart/policies.sql"))
         .routes(routes());
     // What a Supabase project brings along; docs/guide/from-supabase.md.
     if let Some(url) = &settings.api_url {
@@ -64,6 +58,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     settings.greet("Aurora notes, an API without a page");
     aurora_actix::serve(app(&aurora), settings.address).await?;
     Ok(())
+}
+
+/// Its tables and their policies, in a database and with a key file.
+fn service(database_url: &str, key_file: &Path) -> aurora_actix::Result<Builder> {
+    Ok(Aurora::builder()
+        .profile(Profile::Development)
+        .database(Database::url(database_url)?)
+        .key_file(key_file)
+        .migrations(Migrations {
+            sqlite: sqlx::migrate!("../quickstart/migrations/sqlite"),
+            postgres: sqlx::migrate!("../quickstart/migrations/postgres"),
+        })
+        .policies("policies.sql", include_str!("../../quickstart/policies.sql")))
 }
 
 /// What is behind the lock, and what is before it.

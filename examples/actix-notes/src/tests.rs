@@ -1,9 +1,8 @@
 //! No route without its declaration, and none without its denial.
 
-use aurora_actix::{Aurora, Database, Migrations, Profile};
 use aurora_core::testing::http::{refuses_strangers, undeclared};
 
-use crate::{app, routes};
+use crate::{app, routes, service};
 
 #[test]
 fn every_route_is_declared() {
@@ -17,18 +16,7 @@ async fn every_private_route_refuses_strangers() {
     let folder = std::env::temp_dir().join(format!("actix-notes-routes-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let url = format!("sqlite://{}", folder.join("app.db").display());
-    let aurora = Aurora::builder()
-        .profile(Profile::Development)
-        .database(Database::url(&url).unwrap())
-        .key_file(folder.join("aurora.key"))
-        .migrations(Migrations {
-            sqlite: sqlx::migrate!("../quickstart/migrations/sqlite"),
-            postgres: sqlx::migrate!("../quickstart/migrations/postgres"),
-        })
-        .policies("policies.sql", include_str!("../../quickstart/policies.sql"))
-        .build()
-        .await
-        .unwrap();
+    let aurora = service(&url, &folder.join("aurora.key")).unwrap().build().await.unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     listener.set_nonblocking(true).unwrap();

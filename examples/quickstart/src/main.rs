@@ -7,8 +7,10 @@ mod teams;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use aurora_axum::config::{Autoconfirm, CookieSessions};
-use aurora_axum::{Aurora, Database, HostRoutes, Migrations, Profile, Secured};
+use aurora_axum::{Aurora, Builder, Database, HostRoutes, Migrations, Profile, Secured};
 use axum::Router;
 use axum::routing::get;
 
@@ -17,10 +19,7 @@ use settings::Settings;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let settings = Settings::from_environment()?;
-    let mut builder = Aurora::builder()
-        .profile(Profile::Development)
-        .database(Database::url(&settings.database_url)?)
-        .key_file(&settings.key_file)
+    let mut builder = service(&settings.database_url, &settings.key_file)?
         .site_url(settings.site_url.clone())
         .configure({
             let (confirm, service_key) = (settings.confirm_emails, settings.service_key.clone());
@@ -44,11 +43,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 }
             }
         })
-        .migrations(Migrations {
-            sqlite: sqlx::migrate!("./migrations/sqlite"),
-            postgres: sqlx::migrate!("./migrations/postgres"),
-        })
-        .policies("policies.sql", include_str!("../policies.sql"))
         .routes(routes());
     // What a Supabase project brings along; docs/guide/from-supabase.md.
     if let Some(url) = &settings.api_url {
@@ -65,6 +59,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     settings.greet("Aurora notes");
     aurora_axum::serve(app(&aurora), settings.address).await?;
     Ok(())
+}
+
+/// Its tables and their policies, in a database and with a key file.
+fn service(database_url: &str, key_file: &Path) -> aurora_axum::Result<Builder> {
+    Ok(Aurora::builder()
+        .profile(Profile::Development)
+        .database(Database::url(database_url)?)
+        .key_file(key_file)
+        .migrations(Migrations {
+            sqlite: sqlx::migrate!("./migrations/sqlite"),
+            postgres: sqlx::migrate!("./migrations/postgres"),
+        })
+        .policies("policies.sql", include_str!("../policies.sql")))
 }
 
 /// What is behind the lock, and what is before it.

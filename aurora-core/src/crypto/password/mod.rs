@@ -16,7 +16,7 @@ use crate::env::{Entropy, random};
 use crate::types::{Error, Result, Secret};
 use crate::validate::NewPassword;
 
-use super::{Keyring, Purpose};
+use super::{Context, Keyring, Purpose};
 use pool::Pool;
 use stored::Stored;
 
@@ -25,7 +25,8 @@ pub use pool::PasswordPool;
 
 /// What stands in front of an imported hash that was sealed.
 const SEALED: &str = "$aurora-sealed-1$";
-const SEALED_CONTEXT: [&[u8]; 1] = [b"imported password hash"];
+const SEALED_CONTEXT: Context<'static> =
+    Context::Own { purpose: Purpose::Password, table: "imported password hash", column: "", row: &[] };
 
 /// What checking a password came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -138,7 +139,7 @@ impl PasswordHasher {
         if Stored::parse(hash, &self.0.engine.params).is_keyed() {
             return Ok(hash.to_owned());
         }
-        let sealed = self.0.keyring.seal(Purpose::Password, &SEALED_CONTEXT, hash.as_bytes())?;
+        let sealed = self.0.keyring.seal(&SEALED_CONTEXT, hash.as_bytes())?;
         Ok(format!("{SEALED}{}", STANDARD_NO_PAD.encode(sealed)))
     }
 
@@ -146,7 +147,7 @@ impl PasswordHasher {
     fn unsealed(&self, stored: &str) -> Zeroizing<String> {
         let Some(sealed) = stored.strip_prefix(SEALED) else { return Zeroizing::new(stored.to_owned()) };
         let sealed = STANDARD_NO_PAD.decode(sealed).unwrap_or_default();
-        let opened = self.0.keyring.unseal(Purpose::Password, &SEALED_CONTEXT, &sealed);
+        let opened = self.0.keyring.unseal(&SEALED_CONTEXT, &sealed);
         let text = opened.ok().and_then(|opened| String::from_utf8(opened.expose().to_vec()).ok());
         Zeroizing::new(text.unwrap_or_default())
     }

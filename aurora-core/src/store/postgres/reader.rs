@@ -8,9 +8,7 @@ use sqlx::Row;
 use super::codec::Moment;
 use super::transaction::{PostgresReader, PostgresWrite, all, one, session_bytes, user, user_bytes};
 use super::{failure, rows, statements};
-use crate::store::{
-    Identity, KeyRow, OneTimeToken, Reader, RefreshToken, Revocation, Session, SigningKeyRow, User,
-};
+use crate::store::{Identity, OneTimeToken, Reader, RefreshToken, Revocation, Session, SigningKeyRow, User};
 use crate::types::{Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
 
@@ -138,11 +136,6 @@ macro_rules! reader {
             async fn revocations(&mut self, after: i64) -> Result<Vec<Revocation>> {
                 let query = sqlx::query(statements::REVOCATIONS).bind(after);
                 all(self.connection().await?, query).await?.iter().map(rows::revocation).collect()
-            }
-
-            async fn keys(&mut self) -> Result<Vec<KeyRow>> {
-                let query = sqlx::query(statements::KEYS);
-                all(self.connection().await?, query).await?.iter().map(rows::key).collect()
             }
 
             async fn signing_keys(&mut self) -> Result<Vec<SigningKeyRow>> {

@@ -211,7 +211,10 @@ pub(super) fn key(row: &PgRow) -> Result<KeyRow> {
     Ok(KeyRow {
         id: u32::try_from(number(row, "id")?).map_err(Error::internal)?,
         purpose: text(row, "purpose")?,
+        owner: text(row, "owner")?,
+        state: text(row, "state")?,
         wrapped: row.try_get("wrapped").map_err(failure)?,
         created_at: time(row, "created_at")?,
+        changed_at: optional_time(row, "changed_at")?,
     })
 }

@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     Step { epoch: 1, text: include_str!("schema_0005.sql") },
     Step { epoch: 1, text: include_str!("schema_0006.sql") },
     Step { epoch: 1, text: include_str!("schema_0007.sql") },
+    Step { epoch: 1, text: include_str!("schema_0008.sql") },
     Step { epoch: 1, text: include_str!("schema_0009.sql") },
 ];
 

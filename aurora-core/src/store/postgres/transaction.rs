@@ -7,8 +7,7 @@ use super::codec::{Id, Moment};
 use super::database::{HOST_CLAIMS, HOST_ROLE, STATEMENT, STORE_CLAIMS, STORE_PATH, STORE_ROLE};
 use super::{failure, rows, statements};
 use crate::store::{
-    AuditRow, HostTransaction, Identity, KeyRow, OneTimeToken, OutboxRow, Session, SigningKeyRow,
-    Transaction, User,
+    AuditRow, HostTransaction, Identity, OneTimeToken, OutboxRow, Session, SigningKeyRow, Transaction, User,
 };
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
@@ -93,8 +92,6 @@ impl PostgresWrite {
 
     pub(super) async fn connection(&mut self) -> Result<&mut PgConnection> {
         if std::mem::take(&mut self.lent) {
-            // The host may have gone back to a savepoint from before.
-            self.locked = None;
             self.transaction.rebind(STORE_ROLE, STORE_CLAIMS, STORE_PATH).await?;
         }
         self.transaction.connection()
@@ -108,7 +105,7 @@ impl PostgresWrite {
     }
 
     pub(super) async fn lock_user(&mut self, id: UserId) -> Result<bool> {
-        if self.locked == Some(id) && !self.lent {
+        if self.locked == Some(id) {
             return Ok(true);
         }
         self.lock(sqlx::query(statements::LOCK_USER).bind(user_bytes(id))).await
@@ -414,15 +411,6 @@ impl Transaction for PostgresWrite {
         Ok(())
     }
 
-    async fn insert_key(&mut self, key: &KeyRow) -> Result<bool> {
-        let query = sqlx::query(statements::INSERT_KEY)
-            .bind(i64::from(key.id))
-            .bind(key.purpose.clone())
-            .bind(key.wrapped.clone())
-            .bind(Moment(key.created_at));
-        Ok(run(self.connection().await?, query).await? == 1)
-    }
-
     async fn insert_signing_key(&mut self, key: &SigningKeyRow) -> Result<bool> {
         let query = sqlx::query(statements::INSERT_SIGNING_KEY)
             .bind(i64::from(key.id))
@@ -438,6 +426,8 @@ impl Transaction for PostgresWrite {
     async fn host(&mut self) -> Result<HostTransaction<'_>> {
         self.transaction.rebind(HOST_ROLE, HOST_CLAIMS, &self.host_path).await?;
         self.lent = true;
+        // The host may go back to a savepoint from before.
+        self.locked = None;
         Ok(HostTransaction::Postgres(self.transaction.connection()?))
     }
 

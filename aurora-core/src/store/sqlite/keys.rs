@@ -4,8 +4,8 @@ use sqlx::sqlite::SqliteRow;
 
 use super::transaction::{SqliteReader, SqliteWrite};
 use super::{failure, rows, statements};
-use crate::store::{ApiKeyRow, ReadKeys, WriteKeys};
-use crate::types::{ApiKeyId, Result, Timestamp};
+use crate::store::{ApiKeyRow, KeyRow, ReadKeys, WriteKeys};
+use crate::types::{ApiKeyId, Error, Result, Timestamp};
 
 fn api_key(row: &SqliteRow) -> Result<ApiKeyRow> {
     Ok(ApiKeyRow {
@@ -29,6 +29,30 @@ macro_rules! reader {
                 let query = sqlx::query(statements::API_KEYS);
                 let found = query.fetch_all(self.connection()).await.map_err(failure)?;
                 found.iter().map(api_key).collect()
+            }
+
+            async fn keys_of(&mut self, owner: &str) -> Result<Vec<KeyRow>> {
+                let query = sqlx::query(statements::KEYS_OF).bind(owner.to_owned());
+                let found = query.fetch_all(self.connection()).await.map_err(failure)?;
+                found.iter().map(rows::key).collect()
+            }
+
+            async fn key(&mut self, id: u32) -> Result<Option<KeyRow>> {
+                let query = sqlx::query(statements::KEY).bind(i64::from(id));
+                let found = query.fetch_optional(self.connection()).await.map_err(failure)?;
+                found.as_ref().map(rows::key).transpose()
+            }
+
+            async fn newest_key(&mut self) -> Result<u32> {
+                let query = sqlx::query(statements::NEWEST_KEY);
+                let found = query.fetch_one(self.connection()).await.map_err(failure)?;
+                u32::try_from(found.try_get::<i64, _>("id").map_err(failure)?).map_err(Error::internal)
+            }
+
+            async fn keys_after(&mut self, after: u32) -> Result<Vec<KeyRow>> {
+                let query = sqlx::query(statements::KEYS_AFTER).bind(i64::from(after));
+                let found = query.fetch_all(self.connection()).await.map_err(failure)?;
+                found.iter().map(rows::key).collect()
             }
         }
     };
@@ -63,6 +87,46 @@ impl WriteKeys for SqliteWrite {
             .bind(id.to_string())
             .bind(now.as_micros())
             .bind(before.as_micros());
+        let done = query.execute(self.connection()).await.map_err(failure)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn insert_key(&mut self, key: &KeyRow) -> Result<bool> {
+        let query = sqlx::query(statements::INSERT_KEY)
+            .bind(i64::from(key.id))
+            .bind(key.purpose.clone())
+            .bind(key.owner.clone())
+            .bind(key.state.clone())
+            .bind(key.wrapped.clone())
+            .bind(key.created_at.as_micros());
+        let done = query.execute(self.connection()).await.map_err(failure)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn change_key(&mut self, id: u32, from: &str, to: &str, now: Timestamp) -> Result<bool> {
+        let query = sqlx::query(statements::CHANGE_KEY)
+            .bind(i64::from(id))
+            .bind(from.to_owned())
+            .bind(to.to_owned())
+            .bind(now.as_micros());
+        let done = query.execute(self.connection()).await.map_err(failure)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn destroy_key(&mut self, id: u32, from: &str, now: Timestamp) -> Result<bool> {
+        let query = sqlx::query(statements::DESTROY_KEY)
+            .bind(i64::from(id))
+            .bind(from.to_owned())
+            .bind(now.as_micros());
+        let done = query.execute(self.connection()).await.map_err(failure)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn rewrap_key(&mut self, id: u32, former: &[u8], wrapped: &[u8]) -> Result<bool> {
+        let query = sqlx::query(statements::REWRAP_KEY)
+            .bind(i64::from(id))
+            .bind(former.to_vec())
+            .bind(wrapped.to_vec());
         let done = query.execute(self.connection()).await.map_err(failure)?;
         Ok(done.rows_affected() == 1)
     }

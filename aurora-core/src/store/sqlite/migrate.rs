@@ -11,6 +11,7 @@ const STEPS: &[&str] = &[
     include_str!("schema_0004.sql"),
     include_str!("schema_0005.sql"),
     include_str!("schema_0006.sql"),
+    include_str!("schema_0007.sql"),
     include_str!("schema_0008.sql"),
 ];
 

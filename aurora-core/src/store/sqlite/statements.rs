@@ -146,9 +146,18 @@ statements! {
     FREE_SLOT = "DELETE FROM aurora_slots WHERE name = $1 AND holder = $2";
     APPEND_AUDIT = "INSERT INTO aurora_audit (id, at, tenant, actor, kind, action, target, request_id, payload, salt, \
         commitment) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-    KEYS = "SELECT id, purpose, wrapped, created_at FROM aurora_keys ORDER BY id";
-    INSERT_KEY = "INSERT INTO aurora_keys (id, purpose, wrapped, created_at) VALUES ($1, $2, $3, $4) \
-        ON CONFLICT (id) DO NOTHING";
+    KEYS_OF = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys \
+        WHERE owner = $1 ORDER BY id";
+    KEY = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys WHERE id = $1";
+    NEWEST_KEY = "SELECT coalesce(max(id), 0) AS id FROM aurora_keys";
+    KEYS_AFTER = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys \
+        WHERE id > $1 ORDER BY id LIMIT 1000";
+    INSERT_KEY = "INSERT INTO aurora_keys (id, purpose, owner, state, wrapped, created_at) \
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+    CHANGE_KEY = "UPDATE aurora_keys SET state = $3, changed_at = $4 WHERE id = $1 AND state = $2";
+    DESTROY_KEY = "UPDATE aurora_keys SET state = 'destroyed', wrapped = x'', changed_at = $3 \
+        WHERE id = $1 AND state = $2";
+    REWRAP_KEY = "UPDATE aurora_keys SET wrapped = $3 WHERE id = $1 AND wrapped = $2";
     SIGNING_KEYS = "SELECT id, kid, algorithm, sealed, public_jwk, state, created_at, changed_at \
         FROM aurora_signing_keys ORDER BY id";
     INSERT_SIGNING_KEY = "INSERT INTO aurora_signing_keys (id, kid, algorithm, sealed, public_jwk, state, created_at) \

@@ -7,8 +7,8 @@ use sqlx::{Sqlite, SqliteConnection};
 use super::lent::LentTransaction;
 use super::{failure, is_unique_violation, rows, statements};
 use crate::store::{
-    AuditRow, HostTransaction, Identity, KeyRow, OneTimeToken, OutboxRow, Reader, RefreshToken, Revocation,
-    Session, SigningKeyRow, Transaction, User, WriterPermit,
+    AuditRow, HostTransaction, Identity, OneTimeToken, OutboxRow, Reader, RefreshToken, Revocation, Session,
+    SigningKeyRow, Transaction, User, WriterPermit,
 };
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
@@ -131,12 +131,6 @@ macro_rules! reader {
                 let query = sqlx::query(statements::REVOCATIONS).bind(after);
                 let found = query.fetch_all(self.connection()).await.map_err(failure)?;
                 found.iter().map(rows::revocation).collect()
-            }
-
-            async fn keys(&mut self) -> Result<Vec<KeyRow>> {
-                let found =
-                    sqlx::query(statements::KEYS).fetch_all(self.connection()).await.map_err(failure)?;
-                found.iter().map(rows::key).collect()
             }
 
             async fn signing_keys(&mut self) -> Result<Vec<SigningKeyRow>> {
@@ -448,16 +442,6 @@ impl Transaction for SqliteWrite {
             .bind(row.commitment.to_vec());
         query.execute(self.connection()).await.map_err(failure)?;
         Ok(())
-    }
-
-    async fn insert_key(&mut self, key: &KeyRow) -> Result<bool> {
-        let query = sqlx::query(statements::INSERT_KEY)
-            .bind(i64::from(key.id))
-            .bind(key.purpose.clone())
-            .bind(key.wrapped.clone())
-            .bind(key.created_at.as_micros());
-        let done = query.execute(self.connection()).await.map_err(failure)?;
-        Ok(done.rows_affected() == 1)
     }
 
     async fn insert_signing_key(&mut self, key: &SigningKeyRow) -> Result<bool> {

@@ -1,9 +1,8 @@
 //! The host's sources, held to what it declared.
 
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
-use regex::{Captures, Regex};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 use crate::http::HostRoutes;
 use crate::types::{Error, Result};
@@ -12,18 +11,10 @@ use crate::types::{Error, Result};
 const METHODS: [&str; 8] = ["get", "post", "put", "patch", "delete", "head", "options", "trace"];
 /// What takes methods that nobody names.
 const UNNAMED: [&str; 5] = ["any", "on", "method", "connect", "merge"];
-/// Other ways to add routes, which this does not follow.
-const UNREAD: [&str; 9] = [
-    ".nest(",
-    ".nest_service(",
-    ".route_service(",
-    ".fallback(",
-    ".fallback_service(",
-    ".service(",
-    ".default_service(",
-    "::scope(",
-    "::resource(",
-];
+/// Other ways to add routes, which this does not follow: as methods, and by a path.
+const UNREAD: [&str; 7] =
+    ["nest", "nest_service", "route_service", "fallback", "fallback_service", "service", "default_service"];
+const UNREAD_BY_PATH: [&str; 2] = ["scope", "resource"];
 
 /// What of a host's sources `routes` does not declare, a line each: every `.route("/path", get(..))` in the `.rs`
 /// files of a folder and those below, in axum's words and actix's. Empty, if each is declared.
@@ -71,104 +62,102 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn in_text(name: &str, source: &str, routes: &HostRoutes) -> Vec<String> {
-    let (code, literals) = without_literals(source);
-    let line = |at: usize| 1 + code.get(..at).unwrap_or_default().matches('\n').count();
-    let mut found = Vec::new();
-    for (at, call) in code.match_indices(".route(") {
-        let (path, handlers) = arguments(code.get(at + call.len()..).unwrap_or_default());
-        let literal = path.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        let path = literal.and_then(|number| literals.get(number.parse::<usize>().ok()?));
-        let Some(path) = path else {
-            found.push((line(at), "a route whose path is not written out".to_owned()));
-            continue;
-        };
-        let names = calls(&handlers);
-        let methods: Vec<String> = names
-            .iter()
-            .filter(|name| METHODS.contains(&name.as_str()))
-            .map(|name| name.to_ascii_uppercase())
-            .collect();
-        if methods.is_empty()
-            || names.iter().any(|name| UNNAMED.contains(&name.as_str()) || name.ends_with("_service"))
-        {
-            found.push((line(at), format!("{path} with methods that are not named")));
-        }
-        for method in methods {
-            if !routes.iter().any(|route| route.method == method && route.path == *path) {
-                found.push((line(at), format!("{method} {path} is not declared")));
+    let mut seen = Seen { routes, lines: Vec::new() };
+    match source.parse::<TokenStream>() {
+        Ok(tokens) => seen.walk(tokens),
+        Err(error) => seen.tell(error.span().start().line, "this does not read as Rust".to_owned()),
+    }
+    seen.lines.sort();
+    seen.lines.into_iter().map(|(line, what)| format!("{name}:{line}: {what}")).collect()
+}
+
+/// What was found, with its line.
+struct Seen<'a> {
+    routes: &'a HostRoutes,
+    lines: Vec<(usize, String)>,
+}
+
+impl Seen<'_> {
+    fn tell(&mut self, line: usize, what: String) {
+        self.lines.push((line, what));
+    }
+
+    fn walk(&mut self, tokens: TokenStream) {
+        let trees: Vec<TokenTree> = tokens.into_iter().collect();
+        for (at, tree) in trees.iter().enumerate() {
+            if let TokenTree::Group(group) = tree {
+                let is_attribute = at > 0 && is_punct(trees.get(at - 1), '#');
+                if is_attribute { self.attribute(group) } else { self.walk(group.stream()) }
+            }
+            let (Some(name), Some(arguments)) = (called(&trees, at), trees.get(at + 1)) else { continue };
+            let line = tree.span().start().line;
+            let before = at.checked_sub(1).and_then(|before| trees.get(before));
+            if is_punct(before, '.') && name == "route" {
+                self.route(line, arguments);
+            } else if is_punct(before, '.') && UNREAD.contains(&name.as_str()) {
+                self.tell(line, format!("`.{name}(..)` is not read"));
+            } else if is_punct(before, ':') && UNREAD_BY_PATH.contains(&name.as_str()) {
+                self.tell(line, format!("`::{name}(..)` is not read"));
             }
         }
     }
-    for unread in UNREAD {
-        let places = code.match_indices(unread);
-        found.extend(places.map(|(at, call)| (line(at), format!("`{call}..)` is not read"))));
-    }
-    static BY_ATTRIBUTE: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"#\[(?:\w+::)*(?:get|post|put|patch|delete|head|options|route)\(").ok());
-    if let Some(pattern) = &*BY_ATTRIBUTE {
-        let places = pattern.find_iter(&code);
-        found.extend(
-            places.map(|place| (line(place.start()), format!("`{}..)]` is not read", place.as_str()))),
-        );
-    }
-    found.sort();
-    found.into_iter().map(|(line, what)| format!("{name}:{line}: {what}")).collect()
-}
 
-/// The code without its comments, and a number in the place of each text, which is its place in the second.
-fn without_literals(source: &str) -> (String, Vec<String>) {
-    const TOKENS: &str =
-        r##"(?s)//[^\n]*|/\*.*?\*/|b?r#".*?"#|b?r"[^"]*"|b?"(?:[^"\\]|\\.)*"|b?'(?:[^'\\]|\\'|\\[^']+)'"##;
-    static PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(TOKENS).ok());
-    let mut literals = Vec::new();
-    let Some(pattern) = &*PATTERN else { return (source.to_owned(), literals) };
-    let code = pattern.replace_all(source, |token: &Captures<'_>| {
-        let token = token.get(0).map_or("", |token| token.as_str());
-        let lines = "\n".repeat(token.matches('\n').count());
-        if let Some(text) = token.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
-            literals.push(text.to_owned());
-            return format!("\"{}\"{lines}", literals.len() - 1);
+    /// What stands behind a `.route`.
+    fn route(&mut self, line: usize, arguments: &TokenTree) {
+        let TokenTree::Group(arguments) = arguments else { return };
+        let trees: Vec<TokenTree> = arguments.stream().into_iter().collect();
+        let comma = trees.iter().position(|tree| is_punct(Some(tree), ',')).unwrap_or(trees.len());
+        let (first, others) = trees.split_at(comma);
+        let Some(path) = text(first) else {
+            return self.tell(line, "a route whose path is not written out".to_owned());
+        };
+        let names: Vec<String> = (0..others.len()).filter_map(|at| called(others, at)).collect();
+        let (methods, rest): (Vec<&String>, Vec<&String>) =
+            names.iter().partition(|name| METHODS.contains(&name.as_str()));
+        let is_unnamed = |name: &&String| UNNAMED.contains(&name.as_str()) || name.ends_with("_service");
+        if methods.is_empty() || rest.iter().any(is_unnamed) {
+            self.tell(line, format!("{path} with methods that are not named"));
         }
-        if token.starts_with('/') { lines } else { format!("_{lines}") }
-    });
-    (code.into_owned(), literals)
-}
-
-/// The first argument of a call, and the others, each without what stands in parentheses.
-fn arguments(rest: &str) -> (String, String) {
-    let (mut depth, mut first, mut others, mut is_first) = (0_usize, String::new(), String::new(), true);
-    for character in rest.chars() {
-        let closes = matches!(character, ')' | ']' | '}');
-        if closes && depth == 0 {
-            break;
-        }
-        if closes {
-            depth -= 1;
-        }
-        if is_first && depth == 0 && character == ',' {
-            is_first = false;
-        } else if is_first {
-            first.push(character);
-        } else if depth == 0 {
-            others.push(character);
-        }
-        if matches!(character, '(' | '[' | '{') {
-            depth += 1;
+        for method in methods.into_iter().map(|name| name.to_ascii_uppercase()) {
+            if !self.routes.iter().any(|route| route.method == method && route.path == path) {
+                self.tell(line, format!("{method} {path} is not declared"));
+            }
         }
     }
-    (first, others)
+
+    /// `#[get("/path")]`, by whichever path the attribute is named.
+    fn attribute(&mut self, group: &Group) {
+        let trees: Vec<TokenTree> = group.stream().into_iter().collect();
+        let found = (0..trees.len()).find_map(|at| Some((at, called(&trees, at)?)));
+        let Some((at, name)) = found else { return };
+        if name == "route" || METHODS.contains(&name.as_str()) {
+            let path: String = trees.iter().take(at + 1).map(ToString::to_string).collect();
+            self.tell(group.span_open().start().line, format!("`#[{path}(..)]` is not read"));
+        }
+    }
 }
 
-/// The functions and methods that are called.
-fn calls(code: &str) -> Vec<String> {
-    let parts = code.split('(').collect::<Vec<_>>();
-    let called = parts.split_last().map_or(&[][..], |(_, called)| called);
-    let name = |part: &&str| {
-        let part = part.trim_end();
-        let start = part.rfind(|character: char| !(character.is_alphanumeric() || character == '_'));
-        part.get(start.map_or(0, |start| start + 1)..).unwrap_or_default().to_owned()
-    };
-    called.iter().map(name).collect()
+/// The name of the function or method that is called at this place.
+fn called(trees: &[TokenTree], at: usize) -> Option<String> {
+    match (trees.get(at)?, trees.get(at + 1)?) {
+        (TokenTree::Ident(name), TokenTree::Group(arguments))
+            if arguments.delimiter() == Delimiter::Parenthesis =>
+        {
+            Some(name.to_string())
+        }
+        _ => None,
+    }
+}
+
+fn is_punct(tree: Option<&TokenTree>, wanted: char) -> bool {
+    matches!(tree, Some(TokenTree::Punct(punct)) if punct.as_char() == wanted)
+}
+
+/// A text that stands there alone, as it is written.
+fn text(trees: &[TokenTree]) -> Option<String> {
+    let [TokenTree::Literal(literal)] = trees else { return None };
+    let literal = literal.to_string();
+    literal.strip_prefix('"')?.strip_suffix('"').map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -208,6 +197,20 @@ mod tests {
             (r#"app.service(web::scope("/api"))"#, "a.rs:1: `.service(..)` is not read"),
             ("#[get(\"/x\")]\nasync fn x() {}", "a.rs:1: `#[get(..)]` is not read"),
             ("/* \n */ app.fallback(all)", "a.rs:2: `.fallback(..)` is not read"),
+            (
+                r#"app.route("/notes", get(list).merge(writes()))"#,
+                "a.rs:1: /notes with methods that are not named",
+            ),
+            (
+                r#"app.route("/notes", get(list).delete_service(clear))"#,
+                "a.rs:1: /notes with methods that are not named",
+            ),
+            (
+                "let a = r##\"a \"# b\"##; /* /* */ \" */ app.route(\"/secret\", get(x))",
+                "a.rs:1: GET /secret is not declared",
+            ),
+            ("#[actix_web::get(\"/x\")]\nasync fn x() {}", "a.rs:1: `#[actix_web::get(..)]` is not read"),
+            ("app.route(\"/x\", get(x)", "a.rs:1: this does not read as Rust"),
         ] {
             let lines = in_text("a.rs", text, &routes);
             assert!(lines.iter().any(|line| line == told), "{text}: {lines:?}");

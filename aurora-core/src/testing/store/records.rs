@@ -284,8 +284,16 @@ pub(super) async fn a_sweep_ends_what_expired(handles: &Handles) -> Result<()> {
 }
 
 pub(super) async fn keys_are_added_once(handles: &Handles) -> Result<()> {
-    let wrapped =
-        KeyRow { id: 4_000_000_000, purpose: "test".to_owned(), wrapped: vec![0, 255, 7], created_at: NOW };
+    let wrapped = KeyRow {
+        id: 4_000_000_000,
+        purpose: "test".to_owned(),
+        owner: "tenant:conformance".to_owned(),
+        state: "active".to_owned(),
+        wrapped: vec![0, 255, 7],
+        created_at: NOW,
+        changed_at: None,
+    };
+    let pending = KeyRow { id: 4_000_000_001, state: "pending".to_owned(), ..wrapped.clone() };
     let signing = SigningKeyRow {
         id: 4_000_000_000,
         kid: "conformance".to_owned(),
@@ -299,12 +307,20 @@ pub(super) async fn keys_are_added_once(handles: &Handles) -> Result<()> {
     let mut transaction = handles.first.begin().await?;
     is("a key", transaction.insert_key(&wrapped).await?)?;
     is("the same number", !transaction.insert_key(&wrapped).await?)?;
+    let second = KeyRow { id: 4_000_000_002, ..wrapped.clone() };
+    is("a second active one of an owner and purpose", !transaction.insert_key(&second).await?)?;
+    is("one that waits", transaction.insert_key(&pending).await?)?;
     is("a signing key", transaction.insert_signing_key(&signing).await?)?;
     is("the same number", !transaction.insert_signing_key(&signing).await?)?;
     transaction.commit().await?;
     let mut reader = handles.second.read().await?;
-    let key = there("the key", reader.keys().await?.into_iter().find(|key| key.id == wrapped.id))?;
-    same("key", &(key.purpose, key.wrapped, key.created_at), &(wrapped.purpose, wrapped.wrapped, NOW))?;
+    let key = there("the key", reader.key(wrapped.id).await?)?;
+    same("key", &(&key.purpose, &key.wrapped, key.created_at), &(&wrapped.purpose, &wrapped.wrapped, NOW))?;
+    same(
+        "its owner and state",
+        &(key.owner, key.state, key.changed_at),
+        &(wrapped.owner, wrapped.state, None),
+    )?;
     let key = there("the key", reader.signing_keys().await?.into_iter().find(|key| key.id == signing.id))?;
     let found = (key.kid, key.algorithm, key.sealed, key.public_jwk, key.state, key.created_at);
     same(
