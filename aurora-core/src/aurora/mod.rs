@@ -2,6 +2,7 @@
 
 mod database;
 mod engine;
+mod files;
 mod hooks;
 mod keys;
 mod mail;
@@ -26,6 +27,7 @@ use crate::audit::{Action, Actor, AuditSink, DatabaseAudit, Kind, Record};
 use crate::auth::{Auth, AuthParts, SignUpHook};
 use crate::config::{Profile, Settings, Weakness};
 use crate::crypto::{DatabaseKeys, KeyProvider, Keyring};
+use crate::files::{Files, FilesParts};
 use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded};
 use crate::http::Http;
@@ -45,6 +47,7 @@ pub struct Aurora(Arc<Inner>);
 struct Inner {
     auth: Auth,
     http: Http,
+    files: Option<Files>,
     guard: Guard,
     database: Engine,
     jobs: Jobs,
@@ -72,6 +75,7 @@ pub struct Builder {
     mailer: Option<Arc<dyn Mailer>>,
     templates: Templates,
     audit: Option<Arc<dyn AuditSink>>,
+    files: files::Choice,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     /// Nothing is made, migrated, installed or done beside what is asked.
@@ -109,6 +113,7 @@ impl Aurora {
             mailer: None,
             templates: Templates::default(),
             audit: None,
+            files: files::Choice::default(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             reads: false,
@@ -341,7 +346,7 @@ impl Builder {
         let database = self.database.ok_or_else(|| {
             missing("no database is set", "add .database(Database::url(\"sqlite://app.db\")?)")
         })?;
-        let (file, text) = self.policies.unwrap_or_default();
+        let (file, text) = self.files.with_lines(self.policies).unwrap_or_default();
         let policies = read_policies(&file, &text, self.functions)
             .map_err(|errors| Error::new(Code::Configuration, errors.to_string()))?;
         let mut weaknesses = settings.weaknesses();
@@ -425,17 +430,32 @@ impl Builder {
             sign_up_hook: self.hook,
             hooks: self.taking_part.hooks,
         });
-        let http = Http::new(auth.clone());
+        let files = self.files.open().await?.map(|blobs| {
+            Files::new(FilesParts {
+                options: self.files.options.clone(),
+                blobs,
+                guard: guard.clone(),
+                database: Arc::clone(&shared),
+                keyring: auth.sessions().parts().keyring.clone(),
+                audit: Arc::clone(&audit),
+                clock: Arc::clone(&clock),
+                entropy: Arc::clone(&entropy),
+            })
+        });
+        let http = Http::with_files(auth.clone(), files.clone());
         let jobs = Jobs::new(Arc::clone(&entropy));
         if !self.reads {
             jobs.start(outbox.task());
             if let Some(clearing) = auth.clearing()? {
                 jobs.start(clearing);
             }
+            if let Some(files) = &files {
+                jobs.start(files.sweeping()?);
+            }
             keys::start(&jobs, &auth, &shared, &clock, &*entropy)?;
         }
         let database = store;
-        Ok(Aurora(Arc::new(Inner { auth, http, guard, database, jobs, audit, clock, key_file })))
+        Ok(Aurora(Arc::new(Inner { auth, http, files, guard, database, jobs, audit, clock, key_file })))
     }
 }
 

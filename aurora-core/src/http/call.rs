@@ -17,6 +17,7 @@ use super::service_use::ServiceUses;
 use super::{Peer, Route, contain};
 use crate::auth::Auth;
 use crate::config::Profile;
+use crate::files::Files;
 use crate::observe::{record_outcome, request_span};
 use crate::session::Client;
 use crate::types::{Code, Error, RequestId, Result};
@@ -34,6 +35,7 @@ struct Inner {
     refusals: ServiceUses,
     forgeries: Forgeries,
     request_ids: RequestIds,
+    files: Option<Files>,
 }
 
 impl fmt::Debug for Http {
@@ -48,11 +50,16 @@ impl Http {
 
     /// The wire of these flows.
     pub fn new(auth: Auth) -> Self {
+        Self::with_files(auth, None)
+    }
+
+    /// The wire of these flows and, where they are switched on, of files.
+    pub fn with_files(auth: Auth, files: Option<Files>) -> Self {
         let (keys, cors) = (Keys::new(&auth.settings().api_keys), Cors::new(auth.settings()));
         let reasons = Reasons::of(auth.settings().profile);
         let (service_uses, refusals) = (ServiceUses::default(), ServiceUses::default());
         let (forgeries, request_ids) = (Forgeries::default(), RequestIds::default());
-        Self(Arc::new(Inner { auth, keys, cors, reasons, service_uses, refusals, forgeries, request_ids }))
+        Self(Arc::new(Inner { auth, keys, cors, reasons, service_uses, refusals, forgeries, request_ids, files }))
     }
 
     /// Where our routes are mounted.
@@ -62,7 +69,8 @@ impl Http {
 
     /// Whether a path is ours to answer, known or not.
     pub fn owns(&self, path: &str) -> bool {
-        path.strip_prefix(self.prefix()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        let ours = path.strip_prefix(self.prefix()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        ours || self.streams(path)
     }
 
     /// A path of ours without the prefix.
@@ -79,6 +87,10 @@ impl Http {
     /// The flows behind the wire.
     pub fn auth(&self) -> &Auth {
         &self.0.auth
+    }
+
+    pub(super) fn files(&self) -> Option<&Files> {
+        self.0.files.as_ref()
     }
 
     pub(super) fn keys(&self) -> &Keys {

@@ -1,0 +1,77 @@
+//! Files: where their bytes lie, and the lines that every policy file has where they are switched on.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Builder;
+use crate::files::{BlobStore, FileOptions, Files, LocalBlobs};
+use crate::types::Result;
+
+/// What Supabase's own schema says, so that a policy file need not: the tables are there for whoever has a policy.
+const LINES: &str = "
+ALTER TABLE storage.buckets ENABLE ROW LEVEL SECURITY;
+ALTER TABLE storage.objects ENABLE ROW LEVEL SECURITY;
+GRANT SELECT, INSERT, UPDATE, DELETE ON storage.buckets TO anon, authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON storage.objects TO anon, authenticated;
+";
+
+/// What the host chose.
+#[derive(Default)]
+pub(super) struct Choice {
+    place: Option<Place>,
+    pub(super) options: FileOptions,
+}
+
+enum Place {
+    Folder(PathBuf),
+    Store(Arc<dyn BlobStore>),
+}
+
+impl Choice {
+    /// The policy file with the lines that files want.
+    pub(super) fn with_lines(&self, policies: Option<(String, String)>) -> Option<(String, String)> {
+        if self.place.is_none() {
+            return policies;
+        }
+        let (file, text) = policies.unwrap_or_default();
+        Some((file, text + LINES))
+    }
+
+    /// Where bytes lie, if files are switched on.
+    pub(super) async fn open(&self) -> Result<Option<Arc<dyn BlobStore>>> {
+        Ok(match &self.place {
+            None => None,
+            Some(Place::Folder(folder)) => Some(Arc::new(LocalBlobs::open(folder).await?)),
+            Some(Place::Store(store)) => Some(Arc::clone(store)),
+        })
+    }
+}
+
+impl Builder {
+    /// Switches files on, at `/storage/v1`: their sealed bytes lie in this folder, which is made if its parent is
+    /// there. Nobody but this service writes to it; processes that share a database share the folder. Who may do what,
+    /// policies on `storage.buckets` and `storage.objects` say.
+    pub fn files(mut self, folder: impl AsRef<Path>) -> Self {
+        self.files.place = Some(Place::Folder(folder.as_ref().to_owned()));
+        self
+    }
+
+    /// Switches files on, with their sealed bytes in another store.
+    pub fn blobs(mut self, store: Arc<dyn BlobStore>) -> Self {
+        self.files.place = Some(Place::Store(store));
+        self
+    }
+
+    /// What files may be and take, other than the defaults.
+    pub fn file_options(mut self, change: impl FnOnce(&mut FileOptions)) -> Self {
+        change(&mut self.files.options);
+        self
+    }
+}
+
+impl super::Aurora {
+    /// Buckets and objects as plain functions; `None` where files are not switched on.
+    pub fn files(&self) -> Option<&Files> {
+        self.0.files.as_ref()
+    }
+}
