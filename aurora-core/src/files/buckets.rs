@@ -70,12 +70,16 @@ impl Files {
             .bind(limit)
             .bind(types)
             .bind(self.now().to_string());
-        insert.execute().await.map_err(|error| {
-            if error.code() == Code::UniqueViolation { exists() } else { refused(error) }
-        })?;
+        insert
+            .execute()
+            .await
+            .map_err(|error| if error.code() == Code::UniqueViolation { exists() } else { refused(error) })?;
         let mut writing = writing.into_store().await?;
         let (kept, target) = (public, name.as_str());
-        self.record(&mut *writing, asker, Action::BUCKET_CREATED, target, |record| record.with("public", kept)).await?;
+        self.record(&mut *writing, asker, Action::BUCKET_CREATED, target, |record| {
+            record.with("public", kept)
+        })
+        .await?;
         writing.commit().await
     }
 
@@ -99,7 +103,10 @@ impl Files {
         }
         let mut writing = writing.into_store().await?;
         let target = name.as_str();
-        self.record(&mut *writing, asker, Action::BUCKET_UPDATED, target, |record| record.with("public", public)).await?;
+        self.record(&mut *writing, asker, Action::BUCKET_UPDATED, target, |record| {
+            record.with("public", public)
+        })
+        .await?;
         writing.commit().await
     }
 
@@ -113,7 +120,8 @@ impl Files {
         let delete = writing.query(sql::DELETE_BUCKET.on(&guarded)).bind(name.as_str().to_owned());
         let done = delete.execute().await.map_err(|error| match error.code() {
             Code::ForeignKeyViolation => {
-                Error::new(Code::BucketNotEmpty, "The bucket you tried to delete is not empty").with_source(error)
+                Error::new(Code::BucketNotEmpty, "The bucket you tried to delete is not empty")
+                    .with_source(error)
             }
             _ => refused(error),
         })?;

@@ -21,7 +21,10 @@ pub(super) fn sniff(head: &[u8]) -> Option<&'static str> {
     if start.contains("<svg") && start.starts_with('<') {
         return Some("image/svg+xml");
     }
-    if ["<!doctype html", "<html", "<head", "<body", "<script", "<iframe"].iter().any(|tag| start.starts_with(tag)) {
+    if ["<!doctype html", "<html", "<head", "<body", "<script", "<iframe"]
+        .iter()
+        .any(|tag| start.starts_with(tag))
+    {
         return Some("text/html");
     }
     infer::get(head).map(|found| found.mime_type())
@@ -30,8 +33,20 @@ pub(super) fn sniff(head: &[u8]) -> Option<&'static str> {
 /// Whether files of the kind always begin in a way that [`sniff`] knows.
 fn is_always_known(declared: &str) -> bool {
     let known = [
-        "image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "image/tiff", "image/avif", "image/heif",
-        "application/pdf", "application/zip", "application/gzip", "video/mp4", "video/webm", "audio/mpeg",
+        "image/png",
+        "image/jpeg",
+        "image/gif",
+        "image/webp",
+        "image/bmp",
+        "image/tiff",
+        "image/avif",
+        "image/heif",
+        "application/pdf",
+        "application/zip",
+        "application/gzip",
+        "video/mp4",
+        "video/webm",
+        "audio/mpeg",
     ];
     known.contains(&declared)
 }
@@ -60,7 +75,9 @@ pub(super) fn is_allowed(allowed: &[String], declared: &str, found: Option<&str>
 /// Types whose files begin like those of another: documents that are archives or XML inside.
 fn is_container(found: &str, declared: &str) -> bool {
     match found {
-        "application/zip" => declared.contains("openxml") || declared.contains("opendocument") || declared.ends_with("+zip"),
+        "application/zip" => {
+            declared.contains("openxml") || declared.contains("opendocument") || declared.ends_with("+zip")
+        }
         "text/xml" | "application/xml" => declared.ends_with("xml") && declared != "image/svg+xml",
         _ => false,
     }
@@ -71,8 +88,17 @@ fn is_container(found: &str, declared: &str) -> bool {
 pub fn is_passive(kind: &str) -> bool {
     matches!(
         kind,
-        "image/png" | "image/jpeg" | "image/gif" | "image/webp" | "image/avif" | "image/bmp" | "image/x-icon"
-            | "image/vnd.microsoft.icon" | "text/plain" | "application/pdf" | "application/json"
+        "image/png"
+            | "image/jpeg"
+            | "image/gif"
+            | "image/webp"
+            | "image/avif"
+            | "image/bmp"
+            | "image/x-icon"
+            | "image/vnd.microsoft.icon"
+            | "text/plain"
+            | "application/pdf"
+            | "application/json"
     ) || kind.starts_with("audio/")
         || kind.starts_with("video/")
 }
@@ -113,7 +139,8 @@ mod tests {
         let pictures = vec!["image/*".to_owned()];
         assert!(is_allowed(&pictures, "image/png", sniff(PNG)));
         assert!(!is_allowed(&pictures, "text/html", sniff(PNG)), "said to be something else");
-        for page in ["<html>", "  <!DOCTYPE html><p>", "<script>alert(1)</script>", "\u{feff}<body onload=x>"] {
+        for page in ["<html>", "  <!DOCTYPE html><p>", "<script>alert(1)</script>", "\u{feff}<body onload=x>"]
+        {
             assert_eq!(sniff(page.as_bytes()), Some("text/html"), "{page}");
             assert!(!is_allowed(&pictures, "image/png", sniff(page.as_bytes())), "{page}");
         }

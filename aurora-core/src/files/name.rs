@@ -91,13 +91,30 @@ mod tests {
     /// attack F01, asvs(V5.3.2)
     #[test]
     fn names_mean_nothing_to_a_file_system_or_a_header() {
-        for name in ["a", "a/b.txt", "ann/Bild 1 (neu).png", "日本/語.txt", "..a", "a..", "%2e%2e/x", "CON", "a%00"] {
+        for name in
+            ["a", "a/b.txt", "ann/Bild 1 (neu).png", "日本/語.txt", "..a", "a..", "%2e%2e/x", "CON", "a%00"]
+        {
             assert_eq!(name.parse::<ObjectName>().unwrap().as_str(), name);
         }
         let long = "x".repeat(1025);
         for name in [
-            "", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b", "a\0", "a\r\nb", "a\\..\\b", "\u{202e}gpj.exe",
-            "a\u{2028}b", "\u{7f}", "\u{10ffff}", long.as_str(),
+            "",
+            "/a",
+            "a/",
+            "a//b",
+            ".",
+            "..",
+            "../a",
+            "a/../b",
+            "a/./b",
+            "a\0",
+            "a\r\nb",
+            "a\\..\\b",
+            "\u{202e}gpj.exe",
+            "a\u{2028}b",
+            "\u{7f}",
+            "\u{10ffff}",
+            long.as_str(),
         ] {
             assert_eq!(name.parse::<ObjectName>().unwrap_err().code(), Code::InvalidName, "{name:?}");
         }

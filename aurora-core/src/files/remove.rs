@@ -10,7 +10,12 @@ const MOST: usize = 1000;
 
 impl Files {
     /// Removes the objects of these names that `asker` may see and remove, and answers which.
-    pub async fn remove(&self, asker: &Asker, bucket: &BucketName, names: &[ObjectName]) -> Result<Vec<Object>> {
+    pub async fn remove(
+        &self,
+        asker: &Asker,
+        bucket: &BucketName,
+        names: &[ObjectName],
+    ) -> Result<Vec<Object>> {
         if names.len() > MOST {
             let sentence = format!("at most {MOST} objects are removed at once");
             return Err(Error::new(Code::ValidationFailed, sentence));
@@ -78,7 +83,8 @@ impl Files {
         update.fetch_optional().await.map_err(refused)?.ok_or_else(no_such_object)?;
         let mut writing = writing.into_store().await?;
         let (target, now) = (format!("{}/{}", from.0, from.1), format!("{}/{}", to.0, to.1));
-        self.record(&mut *writing, asker, Action::OBJECT_MOVED, &target, |record| record.with("to", now)).await?;
+        self.record(&mut *writing, asker, Action::OBJECT_MOVED, &target, |record| record.with("to", now))
+            .await?;
         writing.commit().await
     }
 

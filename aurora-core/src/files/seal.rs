@@ -105,7 +105,8 @@ pub(super) async fn open(
 
 /// What of a chunk that begins at `begins` lies in the range.
 fn part<'a>(chunk: &'a [u8], begins: u64, range: &Range<u64>) -> &'a [u8] {
-    let at = |place: u64| usize::try_from(place.saturating_sub(begins)).unwrap_or(usize::MAX).min(chunk.len());
+    let at =
+        |place: u64| usize::try_from(place.saturating_sub(begins)).unwrap_or(usize::MAX).min(chunk.len());
     chunk.get(at(range.start)..at(range.end)).unwrap_or_default()
 }
 

@@ -79,10 +79,6 @@ impl Asker {
         self.owner
     }
 
-    pub(super) fn request(&self) -> Option<RequestId> {
-        self.request
-    }
-
     pub(super) fn is_service(&self) -> bool {
         self.principal.role() == Role::Service && self.owner.is_none()
     }
@@ -205,7 +201,8 @@ pub(super) fn refused(error: Error) -> Error {
     match error.code() {
         Code::UniqueViolation => exists().with_source(error),
         Code::InsufficientPrivilege => {
-            Error::new(Code::InsufficientPrivilege, "new row violates row-level security policy").with_source(error)
+            Error::new(Code::InsufficientPrivilege, "new row violates row-level security policy")
+                .with_source(error)
         }
         Code::ForeignKeyViolation => no_such_bucket().with_source(error),
         _ => error,

@@ -106,7 +106,12 @@ impl Files {
     ///
     /// # Errors
     /// [`Code::SignatureInvalid`], whatever is wrong; [`Code::NoSuchObject`] if it was removed since.
-    pub async fn signed_download(&self, token: &str, bucket: &BucketName, name: &ObjectName) -> Result<Download> {
+    pub async fn signed_download(
+        &self,
+        token: &str,
+        bucket: &BucketName,
+        name: &ObjectName,
+    ) -> Result<Download> {
         let claims = self.claims(token, Use::Download, bucket, name)?;
         let id = claims.i.ok_or_else(invalid)?;
         let object = self.object_by_id(&id).await?.ok_or_else(no_such_object)?;
@@ -149,7 +154,8 @@ impl Files {
     }
 
     fn until(&self, lifetime: Duration) -> Result<i64> {
-        let wrong = || Error::new(Code::ValidationFailed, "expiresIn must be a second or more, and within a year");
+        let wrong =
+            || Error::new(Code::ValidationFailed, "expiresIn must be a second or more, and within a year");
         if lifetime.as_secs() == 0 || lifetime > self.0.options.longest_signature {
             return Err(wrong());
         }

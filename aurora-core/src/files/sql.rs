@@ -83,10 +83,6 @@ statements! {
         owner = excluded.owner, owner_id = excluded.owner_id, metadata = excluded.metadata, \
         user_metadata = excluded.user_metadata, version = excluded.version, updated_at = excluded.updated_at \
         RETURNING id::text AS id");
-    REPLACE_OBJECT = "UPDATE storage_objects SET metadata = $3, user_metadata = $4, version = $5, updated_at = $6 \
-        WHERE bucket_id = $1 AND name = $2 RETURNING id",
-        "UPDATE storage.objects SET metadata = $3::text::jsonb, user_metadata = $4::text::jsonb, version = $5, \
-        updated_at = $6::text::timestamptz WHERE bucket_id = $1 AND name = $2 RETURNING id::text AS id";
     MOVE_OBJECT = "UPDATE storage_objects SET bucket_id = $3, name = $4, updated_at = $5 \
         WHERE bucket_id = $1 AND name = $2 RETURNING id",
         "UPDATE storage.objects SET bucket_id = $3, name = $4, updated_at = $5::text::timestamptz \

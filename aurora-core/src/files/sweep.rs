@@ -48,7 +48,8 @@ impl Job for Sweeping {
 impl Files {
     /// The job that sweeps once an hour, in one process at a time.
     pub fn sweeping(&self) -> Result<Task> {
-        let slot = Slot::new(Arc::clone(&self.0.database), Arc::clone(&self.0.clock), &*self.0.entropy, LEASE)?;
+        let slot =
+            Slot::new(Arc::clone(&self.0.database), Arc::clone(&self.0.clock), &*self.0.entropy, LEASE)?;
         Ok(Task::new("files", PERIOD, Arc::new(Sweeping(self.clone()))).in_one_process(slot))
     }
 

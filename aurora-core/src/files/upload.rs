@@ -47,6 +47,8 @@ pub struct Upload {
     pub existing: Existing,
     /// How long it will be, where that is known.
     pub length: Option<u64>,
+    /// The upload whose parts it is made of: they are counted no more when it shows.
+    pub(super) parts_of: Option<String>,
 }
 
 /// A file that is there.
@@ -78,6 +80,7 @@ impl Upload {
             user_metadata: None,
             existing: Existing::Refuse,
             length: None,
+            parts_of: None,
         }
     }
 
@@ -125,7 +128,7 @@ impl Files {
             }
             return Ok(object);
         }
-        if !asker.owner().is_empty() || !asker.is_service() {
+        if upload.parts_of.is_none() {
             let mut reader = self.0.database.read().await?;
             let usage = reader.file_usage(&asker.owner()).await?;
             let length = upload.length.and_then(|length| i64::try_from(length).ok()).unwrap_or(0);
@@ -303,14 +306,15 @@ impl Files {
         }
         let mut writing = writing.into_store().await.map_err(undone)?;
         let doomed = async {
-            let usage = writing.add_blob(&self.row_of(whole)?).await?;
-            let doomed = writing.doom_blobs_of(object, version, self.now()).await?;
+            writing.add_blob(&self.row_of(whole)?).await?;
+            let mut doomed = writing.doom_blobs_of(object, version, self.now()).await?;
+            if let Some(parts_of) = &upload.parts_of {
+                doomed.extend(writing.doom_blobs_of(parts_of, "", self.now()).await?);
+                writing.delete_upload(parts_of).await?;
+            }
             if !asker.is_service() {
-                // What was replaced is not counted any more.
-                let usage = match doomed.is_empty() {
-                    true => usage,
-                    false => writing.file_usage(&whole.sealed.owner).await?,
-                };
+                // Without what was replaced.
+                let usage = writing.file_usage(&whole.sealed.owner).await?;
                 self.within_quota(usage.bytes, usage.files)?;
             }
             let size = whole.size;

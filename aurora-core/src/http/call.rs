@@ -59,7 +59,17 @@ impl Http {
         let reasons = Reasons::of(auth.settings().profile);
         let (service_uses, refusals) = (ServiceUses::default(), ServiceUses::default());
         let (forgeries, request_ids) = (Forgeries::default(), RequestIds::default());
-        Self(Arc::new(Inner { auth, keys, cors, reasons, service_uses, refusals, forgeries, request_ids, files }))
+        Self(Arc::new(Inner {
+            auth,
+            keys,
+            cors,
+            reasons,
+            service_uses,
+            refusals,
+            forgeries,
+            request_ids,
+            files,
+        }))
     }
 
     /// Where our routes are mounted.
@@ -69,7 +79,8 @@ impl Http {
 
     /// Whether a path is ours to answer, known or not.
     pub fn owns(&self, path: &str) -> bool {
-        let ours = path.strip_prefix(self.prefix()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let ours =
+            path.strip_prefix(self.prefix()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         ours || self.streams(path)
     }
 

@@ -3,9 +3,9 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use super::{
-    AuditRow, Identity, OneTimeToken, OutboxRow, ReadClearing, ReadFactors, ReadFiles, ReadKeys,
-    ReadRoles, RefreshToken, Revocation, Session, SigningKeyRow, User, WriteClearing, WriteFactors,
-    WriteFiles, WriteKeys, WriteRoles,
+    AuditRow, Identity, OneTimeToken, OutboxRow, ReadClearing, ReadFactors, ReadFiles, ReadKeys, ReadRoles,
+    RefreshToken, Revocation, Session, SigningKeyRow, User, WriteClearing, WriteFactors, WriteFiles,
+    WriteKeys, WriteRoles,
 };
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;

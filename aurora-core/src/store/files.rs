@@ -104,13 +104,7 @@ pub trait WriteFiles: Send {
     async fn insert_upload(&mut self, upload: &UploadRow) -> Result<()>;
 
     /// Counts one part more. `false` if the upload is gone or somebody else was first.
-    async fn advance_upload(
-        &mut self,
-        id: &str,
-        from: i64,
-        to: i64,
-        expires_at: Timestamp,
-    ) -> Result<bool>;
+    async fn advance_upload(&mut self, id: &str, from: i64, to: i64, expires_at: Timestamp) -> Result<bool>;
 
     /// Forgets an upload. `false` if it was gone.
     async fn delete_upload(&mut self, id: &str) -> Result<bool>;

@@ -33,6 +33,13 @@ pub(super) fn failed(error: &Error, told: Option<String>, id: RequestId) -> Resp
     response
 }
 
+/// The same with its own status, for a protocol that has statuses of its own.
+pub(super) fn failed_as_it_is(error: &Error, told: Option<String>, id: RequestId) -> Response<Vec<u8>> {
+    let mut response = failed(error, told, id);
+    *response.status_mut() = error.status();
+    response
+}
+
 /// The code as Supabase Storage spells it, where it has one.
 fn code_of(code: Code) -> &'static str {
     match code {
@@ -63,7 +70,9 @@ fn name_of(error: &Error) -> &'static str {
         Code::PayloadTooLarge => "Payload too large",
         Code::InvalidMimeType => "invalid_mime_type",
         Code::SignatureInvalid => "InvalidSignature",
-        code if code.status() == StatusCode::UNAUTHORIZED || code.status() == StatusCode::FORBIDDEN => "Unauthorized",
+        code if code.status() == StatusCode::UNAUTHORIZED || code.status() == StatusCode::FORBIDDEN => {
+            "Unauthorized"
+        }
         other => other.as_str(),
     }
 }

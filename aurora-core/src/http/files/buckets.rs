@@ -43,7 +43,8 @@ impl BucketBody {
 
 /// Bytes, or a text such as `20MB`; nothing for `null` and `0`.
 fn size(limit: &Value) -> Result<Option<u64>> {
-    let wrong = || Error::new(Code::ValidationFailed, "file_size_limit is a number of bytes, or a text such as 20MB");
+    let wrong =
+        || Error::new(Code::ValidationFailed, "file_size_limit is a number of bytes, or a text such as 20MB");
     let bytes = match limit {
         Value::Null => 0,
         Value::Number(number) => number.as_u64().ok_or_else(wrong)?,
@@ -72,7 +73,8 @@ impl Http {
             Do::ListBuckets => self.list_buckets(asked, &asker).await,
             Do::CreateBucket => {
                 let body: BucketBody = self.small(&asked.head.headers, body).await?;
-                let missing = || Error::new(Code::ValidationFailed, "body must have required property 'name'");
+                let missing =
+                    || Error::new(Code::ValidationFailed, "body must have required property 'name'");
                 let name = body.id.as_deref().or(body.name.as_deref()).ok_or_else(missing)?;
                 let rules = body.over(BucketRules::default())?;
                 files.create_bucket(&asker, &name.parse()?, &rules).await?;
@@ -125,7 +127,8 @@ impl Http {
             decoded(query, name)?.map(|text| text.parse().map_err(|_| wrong())).transpose()
         };
         let (offset, limit) = (number("offset")?.unwrap_or(0), number("limit")?.unwrap_or(usize::MAX));
-        let page: Vec<Value> = buckets.iter().skip(offset).take(limit).map(|bucket| bucket.to_json()).collect();
+        let page: Vec<Value> =
+            buckets.iter().skip(offset).take(limit).map(|bucket| bucket.to_json()).collect();
         ok(&Value::Array(page))
     }
 }
@@ -137,12 +140,18 @@ mod tests {
     #[test]
     fn sizes_are_numbers_or_texts() {
         for (limit, bytes) in [
-            (json!(null), None), (json!(0), None), (json!(5), Some(5)), (json!("20MB"), Some(20_000_000)),
-            (json!("1 gb"), Some(1_000_000_000)), (json!("7"), Some(7)),
+            (json!(null), None),
+            (json!(0), None),
+            (json!(5), Some(5)),
+            (json!("20MB"), Some(20_000_000)),
+            (json!("1 gb"), Some(1_000_000_000)),
+            (json!("7"), Some(7)),
         ] {
             assert_eq!(size(&limit).unwrap(), bytes, "{limit}");
         }
-        for limit in [json!(-1), json!("MB"), json!("1TB"), json!("99999999999999999999"), json!([]), json!(1.5)] {
+        for limit in
+            [json!(-1), json!("MB"), json!("1TB"), json!("99999999999999999999"), json!([]), json!(1.5)]
+        {
             assert!(size(&limit).is_err(), "{limit}");
         }
     }

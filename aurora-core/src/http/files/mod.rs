@@ -5,6 +5,7 @@ mod buckets;
 mod objects;
 mod path;
 mod receive;
+mod resumable;
 mod routes;
 mod send;
 mod signed;
@@ -171,13 +172,29 @@ impl Http {
         let asked = Asked { files, head, found, peer, id };
         use FileOperation as Do;
         match asked.found.route.operation {
-            Do::ListBuckets | Do::CreateBucket | Do::ReadBucket | Do::UpdateBucket | Do::DeleteBucket | Do::EmptyBucket => {
-                self.buckets(&asked, body).await
-            }
+            Do::ListBuckets
+            | Do::CreateBucket
+            | Do::ReadBucket
+            | Do::UpdateBucket
+            | Do::DeleteBucket
+            | Do::EmptyBucket => self.buckets(&asked, body).await,
             Do::Upload | Do::Replace => self.receive(&asked, body).await,
-            Do::SignDownload | Do::SignMany | Do::SignUpload | Do::SignedUpload => self.signed(&asked, body).await,
+            Do::SignDownload | Do::SignMany | Do::SignUpload | Do::SignedUpload => {
+                self.signed(&asked, body).await
+            }
             Do::Download | Do::PublicDownload | Do::SignedDownload | Do::Info | Do::PublicInfo => {
                 self.send(&asked).await
+            }
+            Do::UploadOptions
+            | Do::BeginUpload
+            | Do::UploadStanding
+            | Do::ContinueUpload
+            | Do::CancelUpload => {
+                let resumable = self.resumable(&asked, body).await;
+                // TUS has the protocol's own statuses.
+                resumable.or_else(|error| {
+                    Ok(answer::failed_as_it_is(&error, self.reasons().tell(&error), id).map(FileBody::Whole))
+                })
             }
             Do::List | Do::ListPages | Do::Move | Do::Copy | Do::Remove | Do::RemoveOne => {
                 self.objects(&asked, body).await

@@ -119,7 +119,10 @@ async fn list(asked: &Asked<'_>, asker: &Asker, bucket: &BucketName, body: &List
         (entry, _) => entry.name().to_owned(),
     };
     if !["name", "created_at", "updated_at", "last_accessed_at"].contains(&column) {
-        return Err(Error::new(Code::ValidationFailed, "sortBy.column is name, created_at, updated_at or last_accessed_at"));
+        return Err(Error::new(
+            Code::ValidationFailed,
+            "sortBy.column is name, created_at, updated_at or last_accessed_at",
+        ));
     }
     let descending = sort.and_then(|sort| sort.order.as_deref()) == Some("desc");
     entries.sort_by(|a, b| {

@@ -55,7 +55,8 @@ pub(super) async fn read(asked: &Asked<'_>, body: Content<'static>) -> Result<(U
         return Ok((upload, content));
     }
     upload.content_type = said.map(str::to_owned);
-    upload.cache_control = headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).and_then(cache_control);
+    upload.cache_control =
+        headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).and_then(cache_control);
     upload.length = text(headers, CONTENT_LENGTH.as_str()).and_then(|length| length.parse().ok());
     upload.user_metadata = match text(headers, "x-metadata") {
         Some(encoded) => Some(metadata(&STANDARD.decode(encoded).map_err(|_| no_metadata())?)?),
@@ -66,7 +67,8 @@ pub(super) async fn read(asked: &Asked<'_>, body: Content<'static>) -> Result<(U
 
 /// The words of a form come before its file.
 async fn form(upload: &mut Upload, boundary: String, body: Content<'static>) -> Result<Content<'static>> {
-    let constraints = Constraints::new().size_limit(SizeLimit::new().whole_stream(u64::MAX).per_field(u64::MAX));
+    let constraints =
+        Constraints::new().size_limit(SizeLimit::new().whole_stream(u64::MAX).per_field(u64::MAX));
     let body = body.map(|piece| piece.map_err(|error| std::io::Error::other(error)));
     let mut form = Multipart::with_constraints(body, boundary, constraints);
     for _ in 0..FIELDS {
@@ -94,7 +96,8 @@ async fn form(upload: &mut Upload, boundary: String, body: Content<'static>) -> 
         }
         match name.as_str() {
             "cacheControl" => {
-                upload.cache_control = String::from_utf8(value).ok().and_then(|value| seconds(&value));
+                upload.cache_control =
+                    String::from_utf8(value).ok().and_then(|value| cache_control_of(&value));
             }
             "metadata" => upload.user_metadata = Some(metadata(&value)?),
             _ => {}
@@ -108,7 +111,9 @@ fn broken(error: multer::Error) -> Error {
     if let multer::Error::StreamReadFailed(inner) = error {
         let inner = match inner.downcast::<std::io::Error>() {
             Ok(io) => io.into_inner().map(|inner| inner.downcast::<Error>()),
-            Err(other) => return Error::new(Code::ValidationFailed, "The form could not be read").with_source(other),
+            Err(other) => {
+                return Error::new(Code::ValidationFailed, "The form could not be read").with_source(other);
+            }
         };
         return match inner {
             Some(Ok(error)) => *error,
@@ -118,7 +123,7 @@ fn broken(error: multer::Error) -> Error {
     Error::new(Code::ValidationFailed, "The form could not be read").with_source(error)
 }
 
-fn metadata(text: &[u8]) -> Result<Map<String, Value>> {
+pub(super) fn metadata(text: &[u8]) -> Result<Map<String, Value>> {
     serde_json::from_slice(text).map_err(|_| no_metadata())
 }
 
@@ -127,7 +132,7 @@ fn no_metadata() -> Error {
 }
 
 /// `3600`, as a form has it.
-fn seconds(value: &str) -> Option<String> {
+pub(super) fn cache_control_of(value: &str) -> Option<String> {
     match value.trim().parse::<u32>() {
         Ok(seconds) => Some(format!("max-age={seconds}")),
         Err(_) => cache_control(value),

@@ -35,6 +35,11 @@ pub(super) enum FileOperation {
     Replace,
     Remove,
     RemoveOne,
+    UploadOptions,
+    BeginUpload,
+    UploadStanding,
+    ContinueUpload,
+    CancelUpload,
 }
 
 impl FileRoute {
@@ -43,9 +48,14 @@ impl FileRoute {
         self.method
     }
 
-    /// The path below `/storage/v1`; `{bucket}` stands for one segment, `{name}` for the rest.
+    /// The path below `/storage/v1`; `{bucket}` stands for one segment, `{id}` as well, `{name}` for the rest.
     pub fn path(&self) -> &'static str {
         self.path
+    }
+
+    /// Whether a token of a signed URL may stand for who asks.
+    pub(super) fn is_signed(&self) -> bool {
+        self.path.starts_with("/upload/resumable/sign")
     }
 
     /// Who gets past its door. Policies decide behind it: without one nobody sees anything, whoever they are.
@@ -59,7 +69,7 @@ const fn route(method: &'static str, path: &'static str, operation: FileOperatio
 }
 
 /// Every route of files. What stands before another of the same form goes first, as in Supabase.
-pub const FILE_ROUTES: &[FileRoute] = &[
+pub(in crate::http) const FILE_ROUTES: &[FileRoute] = &[
     route("GET", "/bucket", FileOperation::ListBuckets),
     route("POST", "/bucket", FileOperation::CreateBucket),
     route("GET", "/bucket/{bucket}", FileOperation::ReadBucket),
@@ -85,6 +95,16 @@ pub const FILE_ROUTES: &[FileRoute] = &[
     route("PUT", "/object/{bucket}/{name}", FileOperation::Replace),
     route("DELETE", "/object/{bucket}/{name}", FileOperation::RemoveOne),
     route("DELETE", "/object/{bucket}", FileOperation::Remove),
+    route("OPTIONS", "/upload/resumable", FileOperation::UploadOptions),
+    route("POST", "/upload/resumable", FileOperation::BeginUpload),
+    route("OPTIONS", "/upload/resumable/sign", FileOperation::UploadOptions),
+    route("POST", "/upload/resumable/sign", FileOperation::BeginUpload),
+    route("GET", "/upload/resumable/sign/{id}", FileOperation::UploadStanding),
+    route("PATCH", "/upload/resumable/sign/{id}", FileOperation::ContinueUpload),
+    route("DELETE", "/upload/resumable/sign/{id}", FileOperation::CancelUpload),
+    route("GET", "/upload/resumable/{id}", FileOperation::UploadStanding),
+    route("PATCH", "/upload/resumable/{id}", FileOperation::ContinueUpload),
+    route("DELETE", "/upload/resumable/{id}", FileOperation::CancelUpload),
 ];
 
 /// A route, and what stands in its braces, not decoded yet.
@@ -125,7 +145,7 @@ pub(super) fn name(method: &Method, path: &str) -> &'static str {
 }
 
 fn matches<'a>(pattern: &str, path: &'a str) -> Option<(&'a str, &'a str)> {
-    let Some((before, after)) = pattern.split_once("{bucket}") else {
+    let Some((before, after)) = pattern.split_once("{bucket}").or_else(|| pattern.split_once("{id}")) else {
         return (pattern == path).then_some(("", ""));
     };
     let rest = path.strip_prefix(before)?;
@@ -143,14 +163,22 @@ mod tests {
 
     #[test]
     fn paths_lead_to_their_routes() {
-        let to = |method: &Method, path| find(method, path).map(|found| (found.route.path, found.bucket, found.name)).ok();
+        let to = |method: &Method, path| {
+            find(method, path).map(|found| (found.route.path, found.bucket, found.name)).ok()
+        };
         assert_eq!(to(&Method::GET, "/object/b/a/c.txt"), Some(("/object/{bucket}/{name}", "b", "a/c.txt")));
-        assert_eq!(to(&Method::GET, "/object/public/b/a"), Some(("/object/public/{bucket}/{name}", "b", "a")));
+        assert_eq!(
+            to(&Method::GET, "/object/public/b/a"),
+            Some(("/object/public/{bucket}/{name}", "b", "a"))
+        );
         assert_eq!(to(&Method::HEAD, "/object/info/b/a"), Some(("/object/info/{bucket}/{name}", "b", "a")));
         assert_eq!(to(&Method::POST, "/object/list/b"), Some(("/object/list/{bucket}", "b", "")));
         assert_eq!(to(&Method::DELETE, "/object/b"), Some(("/object/{bucket}", "b", "")));
         assert_eq!(to(&Method::POST, "/bucket/b/empty"), Some(("/bucket/{bucket}/empty", "b", "")));
-        assert_eq!(to(&Method::POST, "/object/upload/sign/b/x/y"), Some(("/object/upload/sign/{bucket}/{name}", "b", "x/y")));
+        assert_eq!(
+            to(&Method::POST, "/object/upload/sign/b/x/y"),
+            Some(("/object/upload/sign/{bucket}/{name}", "b", "x/y"))
+        );
         for path in ["/", "", "/bucket/", "/object/b/", "/object//a", "/Object/b/a"] {
             assert_eq!(to(&Method::GET, path), None, "{path}");
         }

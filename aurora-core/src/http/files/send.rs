@@ -1,8 +1,9 @@
 use std::ops::Range;
 
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE,
+    LAST_MODIFIED, RANGE,
 };
 use http::{Method, Response, StatusCode};
 
@@ -30,7 +31,9 @@ impl Http {
         let (files, operation) = (asked.files, asked.found.route.operation);
         let (bucket, name) = (path::bucket(asked.found.bucket)?, path::object(asked.found.name)?);
         match operation {
-            Do::Info => return ok(&files.info(&self.asker(asked).await?, &bucket, &name).await?.to_info_json()),
+            Do::Info => {
+                return ok(&files.info(&self.asker(asked).await?, &bucket, &name).await?.to_info_json());
+            }
             Do::PublicInfo => return ok(&files.public_info(&bucket, &name).await?.to_info_json()),
             _ => {}
         }
@@ -38,7 +41,9 @@ impl Http {
         for last in [false, true] {
             let (download, anyone) = match operation {
                 Do::PublicDownload => (files.public_download(&bucket, &name).await?, true),
-                Do::SignedDownload => (files.signed_download(signed::token(asked)?, &bucket, &name).await?, false),
+                Do::SignedDownload => {
+                    (files.signed_download(signed::token(asked)?, &bucket, &name).await?, false)
+                }
                 _ => (files.download(&self.asker(asked).await?, &bucket, &name).await?, false),
             };
             match answer(asked, &download, anyone).await {
@@ -90,7 +95,7 @@ fn describe(headers: &mut HeaderMap, object: &Object, anyone: bool, download: Op
     let kind = object.content_type();
     put(headers, CONTENT_TYPE, kind)?;
     put(headers, ETAG, &object.etag())?;
-    if let Some(at) = object.updated_at.parse_http_date() {
+    if let Some(at) = http_date(&object.updated_at) {
         put(headers, LAST_MODIFIED, &at)?;
     }
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -117,7 +122,8 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Result<()> {
 /// RFC 6266 with RFC 8187: the name in plain letters for old readers, then as it is. No byte of it ends the value.
 fn attachment(name: &str) -> String {
     let marks = |c: char| {
-        c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     let name: String = name.chars().filter(|c| !marks(*c)).take(255).collect();
     let plain: String = name
@@ -138,7 +144,9 @@ fn attachment(name: &str) -> String {
 fn matches_etag(headers: &HeaderMap, etag: &str) -> bool {
     let said = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     said.is_some_and(|said| {
-        said.split(',').map(|one| one.trim()).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == etag)
+        said.split(',')
+            .map(|one| one.trim())
+            .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == etag)
     })
 }
 
@@ -148,7 +156,8 @@ fn part(headers: &HeaderMap, size: u64, etag: &str) -> Part {
     if said(IF_RANGE).is_some_and(|condition| condition != etag) {
         return Part::All;
     }
-    let Some((first, last)) = said(RANGE).and_then(|range| range.strip_prefix("bytes=")?.split_once('-')) else {
+    let Some((first, last)) = said(RANGE).and_then(|range| range.strip_prefix("bytes=")?.split_once('-'))
+    else {
         return Part::All;
     };
     let number = |text: &str| -> Option<u64> {
@@ -177,25 +186,19 @@ fn part(headers: &HeaderMap, size: u64, etag: &str) -> Part {
     }
 }
 
-/// A stored moment as HTTP writes it.
-trait HttpDate {
-    fn parse_http_date(&self) -> Option<String>;
-}
-
-impl HttpDate for String {
-    fn parse_http_date(&self) -> Option<String> {
-        let (date, time) = self.split_once('T')?;
-        let mut parts = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
-        let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-        let month_name = months.get(usize::try_from(month).ok()?.checked_sub(1)?)?;
-        // Zeller's congruence, from Saturday.
-        let (y, m) = if month < 3 { (year - 1, month + 12) } else { (year, month) };
-        let weekday = (day + (13 * (m + 1)) / 5 + y + y / 4 - y / 100 + y / 400).rem_euclid(7);
-        let weekdays = ["Sat", "Sun", "Mon", "Tue", "Wed", "Thu", "Fri"];
-        let weekday = weekdays.get(usize::try_from(weekday).ok()?)?;
-        Some(format!("{weekday}, {day:02} {month_name} {year:04} {} GMT", time.get(..8)?))
-    }
+/// A moment as HTTP writes it.
+pub(super) fn http_date(moment: &str) -> Option<String> {
+    let (date, time) = moment.split_once('T')?;
+    let mut parts = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month_name = months.get(usize::try_from(month).ok()?.checked_sub(1)?)?;
+    // Zeller's congruence, from Saturday.
+    let (y, m) = if month < 3 { (year - 1, month + 12) } else { (year, month) };
+    let weekday = (day + (13 * (m + 1)) / 5 + y + y / 4 - y / 100 + y / 400).rem_euclid(7);
+    let weekdays = ["Sat", "Sun", "Mon", "Tue", "Wed", "Thu", "Fri"];
+    let weekday = weekdays.get(usize::try_from(weekday).ok()?)?;
+    Some(format!("{weekday}, {day:02} {month_name} {year:04} {} GMT", time.get(..8)?))
 }
 
 #[cfg(test)]
@@ -239,8 +242,10 @@ mod tests {
 
     #[test]
     fn moments_are_told_as_http_has_them() {
-        let at = "2026-11-23T18:04:05.000000Z".to_owned();
-        assert_eq!(at.parse_http_date().as_deref(), Some("Mon, 23 Nov 2026 18:04:05 GMT"));
-        assert_eq!("2000-01-01T00:00:00Z".to_owned().parse_http_date().as_deref(), Some("Sat, 01 Jan 2000 00:00:00 GMT"));
+        assert_eq!(
+            http_date("2026-11-23T18:04:05.000000Z").as_deref(),
+            Some("Mon, 23 Nov 2026 18:04:05 GMT")
+        );
+        assert_eq!(http_date("2000-01-01T00:00:00Z").as_deref(), Some("Sat, 01 Jan 2000 00:00:00 GMT"));
     }
 }

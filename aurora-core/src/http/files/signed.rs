@@ -34,7 +34,9 @@ impl Http {
             let name = path::object(asked.found.name)?;
             let token =
                 files.sign_upload(&asker, &bucket, &name, receive::existing(&asked.head.headers)).await?;
-            return ok(&json!({ "url": format!("/object/upload/sign/{bucket}/{name}?token={token}"), "token": token }));
+            return ok(
+                &json!({ "url": format!("/object/upload/sign/{bucket}/{name}?token={token}"), "token": token }),
+            );
         }
         let body: SignBody = self.small(&asked.head.headers, body).await?;
         let lifetime = Duration::from_secs(body.expires_in);
@@ -45,7 +47,10 @@ impl Http {
         }
         let paths = body.paths.unwrap_or_default();
         if paths.len() > MOST {
-            return Err(Error::new(Code::ValidationFailed, format!("at most {MOST} paths are signed at once")));
+            return Err(Error::new(
+                Code::ValidationFailed,
+                format!("at most {MOST} paths are signed at once"),
+            ));
         }
         let mut signed = Vec::with_capacity(paths.len());
         for path in &paths {

@@ -164,13 +164,7 @@ impl WriteFiles for PostgresWrite {
         Ok(())
     }
 
-    async fn advance_upload(
-        &mut self,
-        id: &str,
-        from: i64,
-        to: i64,
-        expires_at: Timestamp,
-    ) -> Result<bool> {
+    async fn advance_upload(&mut self, id: &str, from: i64, to: i64, expires_at: Timestamp) -> Result<bool> {
         let query = sqlx::query(statements::ADVANCE_UPLOAD)
             .bind(id.to_owned())
             .bind(from)

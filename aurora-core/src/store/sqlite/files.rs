@@ -163,13 +163,7 @@ impl WriteFiles for SqliteWrite {
         Ok(())
     }
 
-    async fn advance_upload(
-        &mut self,
-        id: &str,
-        from: i64,
-        to: i64,
-        expires_at: Timestamp,
-    ) -> Result<bool> {
+    async fn advance_upload(&mut self, id: &str, from: i64, to: i64, expires_at: Timestamp) -> Result<bool> {
         let query = sqlx::query(statements::ADVANCE_UPLOAD)
             .bind(id.to_owned())
             .bind(from)

@@ -28,7 +28,10 @@ impl SqliteReader {
 #[derive(Debug)]
 pub(super) enum SqliteWrite {
     /// Field order matters: the transaction queues its rollback before the permit frees the turn.
-    Own { transaction: sqlx::Transaction<'static, Sqlite>, permit: WriterPermit },
+    Own {
+        transaction: sqlx::Transaction<'static, Sqlite>,
+        permit: WriterPermit,
+    },
     Lent(Box<dyn LentTransaction>),
 }
 

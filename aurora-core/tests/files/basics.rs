@@ -1,19 +1,7 @@
-//! Buckets and objects, on either engine, through the wire as an adapter calls it.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout, reason = "tests")]
-
-#[path = "common/filed.rs"]
-mod filed;
-
-use filed::{Store, pattern};
 use http::StatusCode;
 use serde_json::json;
 
-/// Each user has a folder of their own name in the bucket `notes`.
-const OWN_FOLDER: &str = "
-    CREATE POLICY own ON storage.objects FOR ALL TO authenticated
-        USING (bucket_id = 'notes' AND (storage.foldername(name))[1] = auth.uid()::text)
-        WITH CHECK (bucket_id = 'notes' AND (storage.foldername(name))[1] = auth.uid()::text);
-";
+use crate::store::{OWN_FOLDER, Store, pattern};
 
 #[tokio::test]
 async fn a_file_goes_in_and_comes_out_as_its_owner_s_alone() {
@@ -36,15 +24,33 @@ async fn a_file_goes_in_and_comes_out_as_its_owner_s_alone() {
                 ask = ask.bearer(token);
             }
             let refused = ask.send().await;
-            assert_eq!((refused.status, refused.json()["code"].as_str()), (StatusCode::BAD_REQUEST, Some("NoSuchKey")));
+            assert_eq!(
+                (refused.status, refused.json()["code"].as_str()),
+                (StatusCode::BAD_REQUEST, Some("NoSuchKey"))
+            );
         }
     }
-    let foreign = store.post(&format!("/object/notes/{}/x.txt", ann.id)).bearer(&bob.token).body(b"x".to_vec()).send().await;
-    assert_eq!((foreign.status.as_u16(), foreign.json()["statusCode"].as_str()), (400, Some("403")), "{}", foreign.text());
+    let foreign = store
+        .post(&format!("/object/notes/{}/x.txt", ann.id))
+        .bearer(&bob.token)
+        .body(b"x".to_vec())
+        .send()
+        .await;
+    assert_eq!(
+        (foreign.status.as_u16(), foreign.json()["statusCode"].as_str()),
+        (400, Some("403")),
+        "{}",
+        foreign.text()
+    );
     assert_eq!(store.blobs_on_disk(), 6, "a refused upload leaves nothing");
     let actions: Vec<String> = store.audit().await;
     assert_eq!(actions.iter().filter(|action| *action == "object_uploaded").count(), 6, "{actions:?}");
-    let part = store.get(&format!("/object/notes/{}/300000.bin", ann.id)).bearer(&ann.token).with("range", "bytes=16380-32770").send().await;
+    let part = store
+        .get(&format!("/object/notes/{}/300000.bin", ann.id))
+        .bearer(&ann.token)
+        .with("range", "bytes=16380-32770")
+        .send()
+        .await;
     assert_eq!(part.status, 206);
     assert_eq!(part.header("content-range"), "bytes 16380-32770/300000");
     assert!(part.body == pattern(300_000)[16_380..32_771]);

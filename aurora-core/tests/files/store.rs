@@ -1,9 +1,7 @@
 //! A service with files on a scratch database of either engine.
 #![allow(unreachable_pub, dead_code, reason = "each test file uses a part")]
 
-#[path = "engine_name.rs"]
-mod engine_name;
-#[path = "postgres.rs"]
+#[path = "../common/postgres.rs"]
 pub mod postgres;
 
 use std::net::IpAddr;
@@ -24,9 +22,26 @@ use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
-pub use engine_name::on_postgres;
-
 pub const SERVICE_KEY: &str = "sb_secret_8fJ2kQ0vN5xY7zT1wB4mC6dR9aLs";
+
+/// Whether the suites run on PostgreSQL.
+pub fn on_postgres() -> bool {
+    #[expect(clippy::disallowed_methods, reason = "`scripts/test` names the engine so")]
+    let asked = std::env::var("AURORA_TEST_ENGINE");
+    match asked.as_deref() {
+        Ok("postgres") => true,
+        Ok("sqlite") | Err(_) => false,
+        Ok(other) => panic!("AURORA_TEST_ENGINE is sqlite or postgres, not `{other}`"),
+    }
+}
+
+/// Each user has a folder of their own name in the bucket `notes`; everybody sees the buckets.
+pub const OWN_FOLDER: &str = "
+    CREATE POLICY buckets ON storage.buckets FOR SELECT USING (TRUE);
+    CREATE POLICY own ON storage.objects FOR ALL TO authenticated
+        USING (bucket_id = 'notes' AND (storage.foldername(name))[1] = auth.uid()::text)
+        WITH CHECK (bucket_id = 'notes' AND (storage.foldername(name))[1] = auth.uid()::text);
+";
 
 pub struct Store {
     pub aurora: Aurora,
@@ -57,7 +72,8 @@ pub fn pattern(length: usize) -> Vec<u8> {
 pub fn scratch() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::SeqCst);
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("files-{}-{number}", std::process::id()));
+    let folder =
+        PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("files-{}-{number}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     folder
@@ -147,11 +163,24 @@ impl Store {
         rows.into_iter().map(|mut row| row.remove(0).unwrap()).collect()
     }
 
+    /// A statement past Aurora.
+    pub async fn execute(&self, sql: &str) {
+        if on_postgres() {
+            let sql = spell(sql);
+            let name = self.folder.file_name().unwrap().to_str().unwrap().replace('-', "_");
+            let mut connection = postgres::Place { name }.superuser().await;
+            postgres::run(&mut connection, &sql).await;
+            return;
+        }
+        let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+    }
+
     /// Rows of a question past Aurora, as text.
     pub async fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         use sqlx::{Row as _, ValueRef as _};
         if on_postgres() {
-            let sql = sql.replace("aurora_", "aurora.").replace("storage_", "storage.");
+            let sql = spell(sql);
             let name = self.folder.file_name().unwrap().to_str().unwrap().replace('-', "_");
             let mut connection = postgres::Place { name }.superuser().await;
             let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
@@ -165,10 +194,26 @@ impl Store {
         let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await.unwrap();
         let value = |row: &sqlx::sqlite::SqliteRow, at: usize| {
             row.try_get::<Option<String>, _>(at)
-                .or_else(|_| row.try_get::<Option<i64>, _>(at).map(|number| number.map(|number| number.to_string())))
+                .or_else(|_| {
+                    row.try_get::<Option<i64>, _>(at).map(|number| number.map(|number| number.to_string()))
+                })
                 .unwrap()
         };
         rows.iter().map(|row| (0..row.len()).map(|at| value(row, at)).collect()).collect()
+    }
+}
+
+/// A statement of a test's, in PostgreSQL's names.
+fn spell(sql: &str) -> String {
+    sql.replace("aurora_", "aurora.").replace("storage_", "storage.")
+}
+
+/// Takes the audit table away.
+pub fn no_audit() -> &'static str {
+    if on_postgres() {
+        "ALTER TABLE aurora.audit RENAME TO gone"
+    } else {
+        "ALTER TABLE aurora_audit RENAME TO gone"
     }
 }
 

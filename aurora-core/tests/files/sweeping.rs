@@ -1,0 +1,71 @@
+//! Bytes and rows agree again, whatever happened.
+
+use std::time::Duration;
+
+use aurora_core::env::SystemEntropy;
+use aurora_core::files::{BlobId, BlobStore as _, LocalBlobs};
+use bytes::Bytes;
+use serde_json::json;
+
+use crate::store::{OWN_FOLDER, Store, pattern};
+
+#[tokio::test]
+async fn what_nothing_names_is_swept_and_what_is_missing_is_told() {
+    let store = Store::with(OWN_FOLDER).await;
+    store.bucket("notes", &json!({})).await;
+    let ann = store.user("ann@example.com").await;
+    for name in ["kept", "lost", "deleted"] {
+        let ask = store.post(&format!("/object/notes/{}/{name}", ann.id)).bearer(&ann.token);
+        assert_eq!(ask.body(pattern(20_000)).send().await.status, 200);
+    }
+    let blobs = LocalBlobs::open(store.folder.join("files")).await.unwrap();
+    // Bytes that no row names, and a draft that nobody finished.
+    let orphan = BlobId::draw(&SystemEntropy).unwrap();
+    let mut draft = blobs.draft(&orphan).await.unwrap();
+    draft.write(Bytes::from_static(b"orphan")).await.unwrap();
+    draft.finish().await.unwrap();
+    std::fs::write(store.folder.join("files/drafts/abandoned"), b"x").unwrap();
+    // A row that a host's own SQL deleted, and bytes that a disk lost.
+    store.execute(&format!("DELETE FROM storage_objects WHERE name = '{}/deleted'", ann.id)).await;
+    let version = store.rows("SELECT version FROM storage_objects WHERE name LIKE '%/lost'").await[0][0]
+        .clone()
+        .unwrap();
+    std::fs::remove_file(store.folder.join("files").join(&version[..2]).join(&version)).unwrap();
+    let young = store.files().sweep().await.unwrap();
+    println!("{young:?}");
+    // The test's clock is far ahead of the disk's, so that only rows are young.
+    assert_eq!((young.unnamed, young.missing), (0, 0), "what is young may be on its way");
+    store.clock.advance(Duration::from_secs(2 * 86_400));
+    let report = store.files().sweep().await.unwrap();
+    assert_eq!((report.unnamed, report.missing), (1, 1), "{report:?}");
+    assert_eq!(young.orphans + report.orphans, 1);
+    assert_eq!(young.drafts + report.drafts, 1);
+    let quiet = store.files().sweep().await.unwrap();
+    assert_eq!((quiet.unnamed, quiet.orphans, quiet.drafts, quiet.doomed), (0, 0, 0, 0), "{quiet:?}");
+    assert_eq!(store.blobs_on_disk(), 1);
+    let ann = store.user("ann@example.com").await;
+    assert_eq!(
+        store.get(&format!("/object/notes/{}/kept", ann.id)).bearer(&ann.token).send().await.body,
+        pattern(20_000)
+    );
+    let lost = store.get(&format!("/object/notes/{}/lost", ann.id)).bearer(&ann.token).send().await;
+    assert_eq!(lost.told().1, "NoSuchKey");
+    assert_eq!(store.rows("SELECT files FROM aurora_file_usage").await[0][0].as_deref(), Some("2"));
+}
+
+/// Without its record nothing happens: neither the row nor the bytes stay.
+#[tokio::test]
+async fn without_its_record_no_file_shows() {
+    let store = Store::with(OWN_FOLDER).await;
+    store.bucket("notes", &json!({})).await;
+    let ann = store.user("ann@example.com").await;
+    let path = format!("/object/notes/{}/a", ann.id);
+    store.post(&path).bearer(&ann.token).body(b"one".to_vec()).send().await;
+    store.execute(crate::store::no_audit()).await;
+    let refused = store.ask("PUT", &path).bearer(&ann.token).body(b"two".to_vec()).send().await;
+    assert_eq!(refused.status, 500, "{}", refused.text());
+    let refused = store.ask("DELETE", &path).bearer(&ann.token).send().await;
+    assert_eq!(refused.status, 500, "{}", refused.text());
+    assert_eq!(store.get(&path).bearer(&ann.token).send().await.body, b"one");
+    assert_eq!((store.blobs_on_disk(), store.drafts_on_disk()), (1, 0));
+}
