@@ -37,6 +37,10 @@ impl Choice {
         Some((file, text + LINES))
     }
 
+    pub(super) fn is_on(&self) -> bool {
+        self.place.is_some()
+    }
+
     /// Where bytes lie, if files are switched on.
     pub(super) async fn open(&self) -> Result<Option<Arc<dyn BlobStore>>> {
         Ok(match &self.place {

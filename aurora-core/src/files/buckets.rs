@@ -2,7 +2,7 @@ use super::record::{Bucket, BucketRecord, ObjectRecord};
 use super::service::{exists, no_such_bucket, refused};
 use super::{Asker, BucketName, Files, ObjectName, content, sql};
 use crate::audit::Action;
-use crate::types::{Code, Error, Result};
+use crate::types::{Code, Error, Principal, Result};
 
 /// What a bucket takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,6 +81,20 @@ impl Files {
         })
         .await?;
         writing.commit().await
+    }
+
+    /// Makes a bucket as the service, if there is none of that name, and answers whether it did: for a start.
+    pub async fn ensure_bucket(&self, name: &BucketName, rules: &BucketRules) -> Result<bool> {
+        match self.limits_of(name).await {
+            Ok(_) => return Ok(false),
+            Err(error) if error.code() == Code::NoSuchBucket => {}
+            Err(error) => return Err(error),
+        }
+        match self.create_bucket(&Asker::new(Principal::service()), name, rules).await {
+            // Another process was first.
+            Err(error) if error.code() == Code::AlreadyExists => Ok(false),
+            made => made.map(|()| true),
+        }
     }
 
     /// Changes what a bucket takes.

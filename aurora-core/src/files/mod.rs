@@ -33,6 +33,8 @@ mod sweep;
 mod upload;
 
 pub use blob::{BlobId, BlobStore, Draft, LocalBlobs, StoredBlob, no_such_blob};
+#[cfg(feature = "s3")]
+pub use blob::{ObjectStoreBlobs, S3Bucket};
 pub use buckets::BucketRules;
 pub use content::is_passive;
 pub use download::Download;

@@ -60,8 +60,6 @@ macro_rules! insert_object {
 macro_rules! statements {
     ($($name:ident = $sqlite:expr, $postgres:expr;)+) => {
         $(pub(super) const $name: Sql = Sql { sqlite: $sqlite, postgres: $postgres };)+
-        #[cfg(test)]
-        pub(super) const ALL: &[(&str, Sql)] = &[$((stringify!($name), $name),)+];
     };
 }
 

@@ -61,7 +61,7 @@ async fn no_name_reaches_the_disk() {
     }
 }
 
-/// A folder that is a link is not opened: whoever planted it would choose where files lie.
+/// attack F01: a folder that is a link is not opened: whoever planted it would choose where files lie.
 #[cfg(unix)]
 #[tokio::test]
 async fn a_planted_link_is_not_followed() {
@@ -294,7 +294,7 @@ async fn bytes_do_not_open_for_another_object() {
     assert!(got.status == 500 && !got.text().contains("of Ann"), "{} {}", got.status, got.text());
 }
 
-/// asvs(V14.2.4): no byte of a file lies on the disk as it is.
+/// No byte of a file lies on the disk as it is.
 #[tokio::test]
 async fn the_disk_holds_no_plaintext() {
     let store = Store::with(OWN_FOLDER).await;

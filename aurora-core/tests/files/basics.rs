@@ -55,3 +55,10 @@ async fn a_file_goes_in_and_comes_out_as_its_owner_s_alone() {
     assert_eq!(part.header("content-range"), "bytes 16380-32770/300000");
     assert!(part.body == pattern(300_000)[16_380..32_771]);
 }
+
+#[tokio::test]
+async fn a_folder_keeps_the_contract_of_a_blob_store() {
+    let store = aurora_core::files::LocalBlobs::open(crate::store::scratch().join("files")).await.unwrap();
+    let passed = aurora_core::testing::blobs::conforms(&store).await.unwrap();
+    println!("{passed:#?}");
+}

@@ -9,6 +9,7 @@
 
 mod attacks;
 mod basics;
+mod crash;
 mod protocol;
 mod resumable;
 mod store;

@@ -112,7 +112,7 @@ async fn an_upload_goes_on_where_it_stood() {
     assert_eq!(part(&store, &ann, &location, 200_000, b"", None).await.status, 404);
 }
 
-/// faults K35: what comes after a break is held against its digest.
+/// attack F06, faults K35: what comes after a break is held against its digest.
 #[tokio::test]
 async fn other_bytes_than_their_digest_says_are_refused() {
     let store = Store::with(OWN_FOLDER).await;

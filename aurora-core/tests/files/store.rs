@@ -112,6 +112,13 @@ impl Store {
         Self { aurora, clock, folder, url, policies: policies.to_owned() }
     }
 
+    /// The same database and folder in another process, at another time.
+    pub async fn again(folder: &Path, url: &str, policies: &str, now: i64) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(now)));
+        let aurora = builder(folder, url, policies, &clock).build().await.unwrap();
+        Self { aurora, clock, folder: folder.to_owned(), url: url.to_owned(), policies: policies.to_owned() }
+    }
+
     pub fn files(&self) -> &Files {
         self.aurora.files().unwrap()
     }

@@ -1,6 +1,8 @@
 //! Where sealed bytes lie.
 
 mod local;
+#[cfg(feature = "s3")]
+mod object_store;
 
 use std::fmt;
 use std::ops::Range;
@@ -14,6 +16,8 @@ use crate::env::{Entropy, random};
 use crate::types::{Code, Error, Result, Timestamp};
 
 pub use local::LocalBlobs;
+#[cfg(feature = "s3")]
+pub use object_store::{ObjectStoreBlobs, S3Bucket};
 
 /// The name of a blob: 32 hexadecimal digits, drawn at random. Nothing that a caller wrote is ever in it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -9,8 +9,10 @@ use crate::types::{Code, Error, RequestId};
 /// a proxy acts on by itself.
 pub(super) fn failed(error: &Error, told: Option<String>, id: RequestId) -> Response<Vec<u8>> {
     let (status, code, name) = (error.status(), code_of(error.code()), name_of(error));
+    // A token that does not verify is 403 to Supabase's clients of files.
+    let told_status = if status == StatusCode::UNAUTHORIZED { StatusCode::FORBIDDEN } else { status };
     let mut body = json!({
-        "statusCode": status.as_u16().to_string(),
+        "statusCode": told_status.as_u16().to_string(),
         "error": name,
         "code": code,
         "message": error.message(),

@@ -31,7 +31,7 @@ use crate::types::{Code, Error, RequestId, Result};
 pub use routes::FileRoute;
 
 /// Where Supabase's clients look for files.
-const PREFIX: &str = "/storage/v1";
+pub(super) const FILE_PREFIX: &str = "/storage/v1";
 /// Pieces of a body that are held for whoever reads it.
 const PIECES: usize = 4;
 /// How long the next piece of a body may be waited for.
@@ -110,6 +110,12 @@ struct Asked<'a> {
 impl Http {
     /// Every route of files, below `/storage/v1`.
     pub const FILE_ROUTES: &'static [FileRoute] = FILE_ROUTES;
+
+    /// The route of files that a request goes to, if it is one.
+    pub fn file_route(method: &str, path: &str) -> Option<&'static FileRoute> {
+        let method = Method::from_bytes(method.as_bytes()).ok()?;
+        find(&method, below(path)?).ok().map(|found| found.route)
+    }
 
     /// Whether a path is answered by [`Http::stream`]: its bodies are not read before, nor limited as those of other
     /// routes.
@@ -223,7 +229,7 @@ impl Http {
 
 /// The part of a path behind the prefix.
 fn below(path: &str) -> Option<&str> {
-    path.strip_prefix(PREFIX).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(FILE_PREFIX).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn other_method(method: &Method, allow: &str) -> FileAnswer {

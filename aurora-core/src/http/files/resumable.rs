@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 
 use super::receive::{cache_control_of, existing, metadata};
 use super::routes::FileOperation as Do;
-use super::{Asked, FileAnswer, FileBody, PREFIX};
+use super::{Asked, FILE_PREFIX, FileAnswer, FileBody};
 use crate::files::{Asker, Content, Files, PartDigest, Resumable, Upload};
 use crate::http::Http;
 use crate::http::render::empty_response;
@@ -89,7 +89,7 @@ impl Http {
         }
         let mut response = told(StatusCode::CREATED, &standing)?;
         let signed = if asked.found.route.is_signed() { "/sign" } else { "" };
-        let location = format!("{PREFIX}/upload/resumable{signed}/{}", standing.id);
+        let location = format!("{FILE_PREFIX}/upload/resumable{signed}/{}", standing.id);
         put(&mut response, LOCATION.as_str(), &location)?;
         Ok(response)
     }

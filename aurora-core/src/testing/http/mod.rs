@@ -22,8 +22,8 @@
 //! [`conforms`] asks everything, fails at the first answer that is not the contract's, and gives back what was
 //! answered without what differs from run to run, so that two adapters can be compared.
 //!
-//! A second service confirms no address by itself and knows a key of the service's ([`by_mail`], [`roomy`]); of the
-//! host's routes it serves whichever. [`conforms_by_mail`] takes the mails from its mailbox, and asks what a reader of
+//! A second service confirms no address by itself, knows a key of the service's ([`by_mail`], [`roomy`]) and has files
+//! with [`FILE_POLICIES`]; of the host's routes it serves whichever. [`conforms_by_mail`] takes the mails from its mailbox, and asks what a reader of
 //! mails and an administrator ask. [`uncovered`] says which route of Aurora's was forgotten in both.
 
 mod admin;
@@ -31,6 +31,7 @@ mod attacks;
 mod cookies;
 mod coverage;
 mod factors;
+mod files;
 mod flows;
 mod keys;
 mod letters;
@@ -82,6 +83,13 @@ pub const POLICIES: &str = "
     ALTER TABLE vault ENABLE ROW LEVEL SECURITY;
     GRANT SELECT ON vault TO authenticated;
     CREATE POLICY strong ON vault FOR SELECT TO authenticated USING (auth.jwt() ->> 'aal' = 'aal2');
+";
+
+/// Who may do what with the files of the second service, behind [`POLICIES`].
+pub const FILE_POLICIES: &str = "
+    CREATE POLICY suite ON storage.buckets FOR SELECT TO authenticated USING (id = 'suite');
+    CREATE POLICY suite ON storage.objects FOR ALL TO authenticated
+        USING (bucket_id = 'suite') WITH CHECK (bucket_id = 'suite');
 ";
 
 /// Those routes, as a host declares them.
@@ -153,6 +161,7 @@ pub async fn conforms_by_mail(served: &Served) -> Result<Vec<Exchange>> {
     sign_in_by_mail::all(&mut run).await?;
     admin::all(&mut run).await?;
     attacks::replayed(&mut run).await?;
+    files::all(&mut run).await?;
     Ok(run.seen)
 }
 
