@@ -65,7 +65,7 @@ impl Files {
         let insert = writing
             .query(sql::INSERT_BUCKET.on(&guarded))
             .bind(name.as_str().to_owned())
-            .bind(asker.owner_id().map(|owner| owner.to_string()))
+            .bind(asker.owner_id())
             .bind(public)
             .bind(limit)
             .bind(types)

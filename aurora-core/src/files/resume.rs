@@ -88,7 +88,7 @@ impl Files {
         };
         let row = UploadRow {
             id: self.fresh_blob()?.as_str().to_owned(),
-            owner: asker.owner(),
+            owner: asker.owner().key(),
             bucket: upload.bucket.as_str().to_owned(),
             name: upload.name.as_str().to_owned(),
             length: i64::try_from(length).map_err(|_| too_large())?,
@@ -226,7 +226,7 @@ impl Files {
     async fn upload_of(&self, asker: &Asker, id: &str) -> Result<UploadRow> {
         let row = self.0.database.read().await?.upload(id).await?.ok_or_else(no_such_object)?;
         let details: Details = serde_json::from_str(&row.details).map_err(Error::internal)?;
-        if row.owner != asker.owner() || details.maker != maker(asker) || row.expires_at <= self.now() {
+        if row.owner != asker.owner().key() || details.maker != maker(asker) || row.expires_at <= self.now() {
             return Err(no_such_object());
         }
         Ok(row)

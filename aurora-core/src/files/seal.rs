@@ -7,6 +7,7 @@ use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
 
 use super::blob::{BlobId, BlobStore};
+use super::service::Owner;
 use crate::crypto::{Context, KeyOwner, Keyring, Opener, Purpose, Sealer, sealed_length};
 use crate::store::BlobRow;
 use crate::types::{Error, Result};
@@ -16,7 +17,7 @@ const CHUNK: u64 = Opener::CHUNK as u64;
 /// What a file is sealed for.
 #[derive(Clone, Debug)]
 pub(super) struct SealedFor {
-    /// A user's id; empty for the service.
+    /// As beside a blob.
     pub(super) owner: String,
     pub(super) bucket: String,
     pub(super) object: String,
@@ -34,10 +35,10 @@ impl SealedFor {
     }
 
     fn key_owner(&self) -> Result<KeyOwner> {
-        match self.owner.as_str() {
-            "" => Ok(KeyOwner::Service),
-            owner => Ok(KeyOwner::User(owner.parse().map_err(|error: Error| Error::internal(error))?)),
-        }
+        Ok(match Owner::of_key(&self.owner).map_err(Error::internal)? {
+            Owner::User(id) => KeyOwner::User(id),
+            Owner::Service | Owner::Anonymous => KeyOwner::Service,
+        })
     }
 
     fn context<'a>(&'a self, owner: &'a KeyOwner) -> Context<'a> {

@@ -42,14 +42,47 @@ pub struct FilesParts {
 #[derive(Clone, Debug)]
 pub struct Asker {
     principal: Principal,
-    owner: Option<UserId>,
+    owner: Owner,
     request: Option<RequestId>,
+}
+
+/// Whose objects become, and whom their bytes count for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Owner {
+    /// The service: what it stores is not counted.
+    Service,
+    /// Everybody who is not signed in, counted as one.
+    Anonymous,
+    User(UserId),
+}
+
+impl Owner {
+    /// As it stands beside a blob.
+    pub(super) fn key(self) -> String {
+        match self {
+            Self::Service => String::new(),
+            Self::Anonymous => "anon".to_owned(),
+            Self::User(id) => id.to_string(),
+        }
+    }
+
+    pub(super) fn of_key(key: &str) -> Result<Self> {
+        Ok(match key {
+            "" => Self::Service,
+            "anon" => Self::Anonymous,
+            id => Self::User(id.parse()?),
+        })
+    }
 }
 
 impl Asker {
     /// A principal that a request or a test already proved.
     pub fn new(principal: Principal) -> Self {
-        let owner = principal.user_id().filter(|_| principal.role() == Role::Authenticated);
+        let owner = match (principal.role(), principal.user_id()) {
+            (Role::Service, _) => Owner::Service,
+            (Role::Authenticated, Some(user)) => Owner::User(user),
+            _ => Owner::Anonymous,
+        };
         Self { principal, owner, request: None }
     }
 
@@ -61,7 +94,7 @@ impl Asker {
     }
 
     /// The service itself, for an owner who was asked before: what a signed URL allows.
-    pub(super) fn signed(owner: Option<UserId>, request: Option<RequestId>) -> Self {
+    pub(super) fn signed(owner: Owner, request: Option<RequestId>) -> Self {
         Self { principal: Principal::service(), owner, request }
     }
 
@@ -70,17 +103,20 @@ impl Asker {
         &self.principal
     }
 
-    /// The user whose the objects become; empty for nobody.
-    pub(super) fn owner(&self) -> String {
-        self.owner.map(|owner| owner.to_string()).unwrap_or_default()
-    }
-
-    pub(super) fn owner_id(&self) -> Option<UserId> {
+    pub(super) fn owner(&self) -> Owner {
         self.owner
     }
 
+    /// The user whose the objects become, if it is one.
+    pub(super) fn owner_id(&self) -> Option<String> {
+        match self.owner {
+            Owner::User(id) => Some(id.to_string()),
+            Owner::Service | Owner::Anonymous => None,
+        }
+    }
+
     pub(super) fn is_service(&self) -> bool {
-        self.principal.role() == Role::Service && self.owner.is_none()
+        self.principal.role() == Role::Service && self.owner == Owner::Service
     }
 }
 
@@ -148,8 +184,9 @@ impl Files {
         details: impl FnOnce(Record) -> Record,
     ) -> Result<()> {
         let actor = match asker.owner {
-            Some(owner) => Actor::User(owner),
-            None => Actor::of(&asker.principal),
+            Owner::User(user) => Actor::User(user),
+            Owner::Anonymous => Actor::Anonymous,
+            Owner::Service => Actor::of(&asker.principal),
         };
         let mut record = details(Record::new(self.now(), Kind::Data, actor, action).target(target));
         if let Some(request) = asker.request {

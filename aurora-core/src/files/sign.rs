@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
 use super::download::Download;
-use super::service::no_such_object;
+use super::service::{Owner, no_such_object};
 use super::upload::{Content, Existing, Upload, Uploaded};
 use super::{Asker, BucketName, Files, ObjectName};
 use crate::crypto::Purpose;
@@ -97,7 +97,7 @@ impl Files {
             n: name.as_str().to_owned(),
             i: None,
             e: self.until(Duration::from_secs(2 * 3600))?,
-            o: asker.owner_id().map(|owner| owner.to_string()),
+            o: Some(asker.owner().key()),
             x: existing == Existing::Replace,
         })
     }
@@ -148,7 +148,7 @@ impl Files {
         request: Option<RequestId>,
     ) -> Result<(Asker, Existing)> {
         let claims = self.claims(token, Use::Upload, bucket, name)?;
-        let owner = claims.o.map(|owner| owner.parse()).transpose().map_err(|_| invalid())?;
+        let owner = Owner::of_key(&claims.o.ok_or_else(invalid)?).map_err(|_| invalid())?;
         let existing = if claims.x { Existing::Replace } else { Existing::Refuse };
         Ok((Asker::signed(owner, request), existing))
     }

@@ -130,7 +130,7 @@ impl Files {
         }
         if upload.parts_of.is_none() {
             let mut reader = self.0.database.read().await?;
-            let usage = reader.file_usage(&asker.owner()).await?;
+            let usage = reader.file_usage(&asker.owner().key()).await?;
             let length = upload.length.and_then(|length| i64::try_from(length).ok()).unwrap_or(0);
             self.within_quota(usage.bytes.saturating_add(length), usage.files.saturating_add(1))?;
         }
@@ -156,7 +156,7 @@ impl Files {
         let replaces = upload.existing == Existing::Replace;
         let statement = if replaces { sql::UPSERT_OBJECT } else { sql::INSERT_OBJECT };
         let user_metadata = upload.user_metadata.as_ref().map(serde_json::to_string).transpose();
-        let (owner, now) = (asker.owner_id().map(|owner| owner.to_string()), self.now().to_string());
+        let (owner, now) = (asker.owner_id(), self.now().to_string());
         if !replaces {
             let insert = writing
                 .query(statement.on(guarded))
@@ -234,7 +234,7 @@ impl Files {
         }
         let id = self.fresh_blob()?;
         let sealed = SealedFor {
-            owner: asker.owner(),
+            owner: asker.owner().key(),
             bucket: upload.bucket.as_str().to_owned(),
             object,
             generation: id.as_str().to_owned(),

@@ -344,3 +344,22 @@ async fn no_policy_no_access() {
     assert_eq!(store.get("/nowhere").send().await.told().0, "404");
     assert_eq!(store.ask("PATCH", "/bucket").send().await.status, 405);
 }
+
+/// Whoever is not signed in is counted, all of them as one, and a URL that they signed is counted, too.
+#[tokio::test]
+async fn strangers_have_a_quota_of_their_own() {
+    let policies =
+        "CREATE POLICY drop ON storage.objects FOR INSERT TO anon WITH CHECK (bucket_id = 'notes');";
+    let store = Store::set(policies, |options| options.quota = Some(10_000)).await;
+    store.bucket("notes", &json!({})).await;
+    store.post("/object/notes/service.bin").service().body(pattern(50_000)).send().await;
+    let put =
+        async |name: &str| store.post(&format!("/object/notes/{name}")).body(pattern(6_000)).send().await;
+    assert_eq!(put("a").await.status, 200);
+    assert_eq!(put("b").await.told().1, "quota_exceeded");
+    let signed = store.post("/object/upload/sign/notes/c").send().await.json();
+    let by_url = store.ask("PUT", signed["url"].as_str().unwrap()).body(pattern(6_000)).send().await;
+    assert_eq!(by_url.told().1, "quota_exceeded", "{}", by_url.text());
+    let owners = store.rows("SELECT owner, bytes FROM aurora_file_usage ORDER BY owner").await;
+    assert_eq!(owners[1], [Some("anon".to_owned()), Some("6000".to_owned())]);
+}

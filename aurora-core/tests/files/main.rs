@@ -10,6 +10,8 @@
 mod attacks;
 mod basics;
 mod crash;
+mod faults;
+mod memory;
 mod protocol;
 mod resumable;
 mod store;

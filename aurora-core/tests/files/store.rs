@@ -115,7 +115,8 @@ impl Store {
     /// The same database and folder in another process, at another time.
     pub async fn again(folder: &Path, url: &str, policies: &str, now: i64) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(now)));
-        let aurora = builder(folder, url, policies, &clock).build().await.unwrap();
+        let large = |options: &mut FileOptions| options.largest = 1 << 40;
+        let aurora = builder(folder, url, policies, &clock).file_options(large).build().await.unwrap();
         Self { aurora, clock, folder: folder.to_owned(), url: url.to_owned(), policies: policies.to_owned() }
     }
 

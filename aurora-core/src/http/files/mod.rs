@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt as _;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use serde::de::DeserializeOwned;
@@ -149,8 +149,11 @@ impl Http {
         }
         finish(response.headers_mut(), version, id);
         if head.method == Method::HEAD {
-            // What its length would be stays said.
-            *response.body_mut() = FileBody::Stream(futures_util::stream::empty().boxed());
+            // What the length would be stays said, where it was.
+            *response.body_mut() = match response.headers().contains_key(CONTENT_LENGTH) {
+                true => FileBody::Stream(futures_util::stream::empty().boxed()),
+                false => FileBody::Whole(Vec::new()),
+            };
         }
         self.decorate(&head.headers, response.headers_mut());
         response
