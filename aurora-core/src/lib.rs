@@ -33,6 +33,8 @@ pub mod http;
 #[cfg(feature = "service")]
 pub mod jobs;
 #[cfg(feature = "service")]
+pub mod keys;
+#[cfg(feature = "service")]
 pub mod load;
 #[cfg(feature = "service")]
 pub mod mail;

@@ -506,28 +506,28 @@ fn routes_are_listed_with_what_stands_before_them() {
 async fn keys_are_made_listed_and_ended() {
     for host in [Host::on_sqlite(), Host::on_postgres().await] {
         host.run(POLICIES, &[]);
-        assert_eq!(host.ran(POLICIES, &["keys", "list"]), "no key was made here\n");
+        assert_eq!(host.ran(POLICIES, &["api-keys", "list"]), "no key was made here\n");
         let made =
-            host.ran(POLICIES, &["keys", "create", "--secret", "--name", "nightly", "--scope", "data"]);
+            host.ran(POLICIES, &["api-keys", "create", "--secret", "--name", "nightly", "--scope", "data"]);
         let (key, note) = made.split_once('\n').unwrap();
         assert!(key.starts_with("sb_secret_") && key.len() == "sb_secret_".len() + 31, "{key}");
         let id = note.strip_prefix("key ").and_then(|rest| rest.split(':').next()).unwrap();
-        let everyone = host.ran(POLICIES, &["keys", "create", "--publishable", "--name", "web"]);
+        let everyone = host.ran(POLICIES, &["api-keys", "create", "--publishable", "--name", "web"]);
         assert!(everyone.starts_with("sb_publishable_"), "{everyone}");
-        let listed = host.ran(POLICIES, &["keys", "list"]);
+        let listed = host.ran(POLICIES, &["api-keys", "list"]);
         assert_eq!(listed.lines().count(), 2, "{listed}");
         let line = listed.lines().find(|line| line.starts_with(id)).unwrap();
         assert!(line.contains("nightly (data)") && line.contains("never used"), "{line}");
         assert!(!listed.contains(&key[..20]), "no key is shown again");
-        host.ran(POLICIES, &["keys", "revoke", id]);
-        assert!(host.ran(POLICIES, &["keys", "list"]).contains("REVOKED"));
+        host.ran(POLICIES, &["api-keys", "revoke", id]);
+        assert!(host.ran(POLICIES, &["api-keys", "list"]).contains("REVOKED"));
         for (arguments, error) in [
-            (vec!["keys", "create", "--secret", "--name", "x"], "a secret key needs a scope"),
-            (vec!["keys", "create", "--publishable", "--name", "x", "--scope", "data"], "has no scopes"),
-            (vec!["keys", "create", "--name", "x"], "required arguments"),
-            (vec!["keys", "create", "--secret", "--publishable", "--name", "x"], "cannot be used with"),
-            (vec!["keys", "create", "--secret", "--name", "x", "--scope", "all"], "invalid value"),
-            (vec!["keys", "revoke", "x"], "key id must be a UUID"),
+            (vec!["api-keys", "create", "--secret", "--name", "x"], "a secret key needs a scope"),
+            (vec!["api-keys", "create", "--publishable", "--name", "x", "--scope", "data"], "has no scopes"),
+            (vec!["api-keys", "create", "--name", "x"], "required arguments"),
+            (vec!["api-keys", "create", "--secret", "--publishable", "--name", "x"], "cannot be used with"),
+            (vec!["api-keys", "create", "--secret", "--name", "x", "--scope", "all"], "invalid value"),
+            (vec!["api-keys", "revoke", "x"], "key id must be a UUID"),
             (vec!["signing-keys", "retire", "x"], "There is no such signing key"),
         ] {
             host.fails(POLICIES, &arguments, error);
@@ -554,12 +554,77 @@ async fn keys_are_made_listed_and_ended() {
     }
 }
 
+/// Data keys and the root key, rotated and destroyed from the command line, on both engines.
+#[tokio::test]
+async fn data_keys_are_listed_rotated_and_destroyed() {
+    for host in [Host::on_sqlite(), Host::on_postgres().await] {
+        host.run(POLICIES, &[]);
+        let listed = host.ran(POLICIES, &["keys", "list"]);
+        assert_eq!(listed.lines().count(), 5, "{listed}");
+        assert!(
+            listed.lines().all(|line| line.contains("active") && line.contains("under root ")),
+            "{listed}"
+        );
+        let status = host.ran(POLICIES, &["keys", "status"]);
+        assert!(status.starts_with("no value is left under a former key\n"), "{status}");
+        let root = listed.split_whitespace().last().unwrap().to_owned();
+        assert!(status.contains(&format!("root key {root} wraps 5 data keys")), "{status}");
+
+        let said = host.ran(POLICIES, &["keys", "rotate", "--purpose", "signing", "--now"]);
+        assert_eq!(said, "key 16 seals from now on; 1 values were sealed again, 0 are left\n");
+        let listed = host.ran(POLICIES, &["keys", "list"]);
+        let line =
+            |id: &str| listed.lines().find(|line| line.trim_start().starts_with(id)).unwrap().to_owned();
+        assert!(line("1 ").contains("decrypt-only") && line("16 ").contains("active"), "{listed}");
+        host.fails(POLICIES, &["keys", "destroy", "1"], "a process may still hold it");
+        host.fails(POLICIES, &["keys", "destroy", "16"], "it is active");
+        host.fails(POLICIES, &["keys", "destroy", "99"], "there is no key of that number");
+        let waits = host.ran(POLICIES, &["keys", "rotate", "--purpose", "credential"]);
+        assert!(waits.starts_with("key 17 takes over in a minute"), "{waits}");
+        assert_eq!(
+            host.ran(POLICIES, &["keys", "rotate", "--purpose", "credential"]),
+            waits,
+            "one at a time"
+        );
+        host.fails(POLICIES, &["keys", "rotate"], "required");
+        host.fails(POLICIES, &["keys", "rotate", "--purpose", "files"], "invalid value");
+        let nobody = ["keys", "rotate", "--purpose", "field", "--tenant", "acme"];
+        host.fails(POLICIES, &nobody, "there is no key of that owner and purpose");
+
+        let before = std::fs::read_to_string(host.path("root.key")).unwrap();
+        let said = host.ran(POLICIES, &["keys", "rotate", "--root"]);
+        assert!(said.contains("7 data keys were wrapped anew"), "{said}");
+        let after = std::fs::read_to_string(host.path("root.key")).unwrap();
+        assert!(
+            after.ends_with(&before) && after.lines().count() == 2,
+            "the former key stays below the new one"
+        );
+        let status = host.ran(POLICIES, &["keys", "status"]);
+        assert!(!status.contains(&root) && status.contains("wraps 7 data keys"), "{status}");
+        host.fails(POLICIES, &["keys", "destroy", &root], "say so (--no-backup-needs-it)");
+        let now = status.split("root key ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+        let current = ["keys", "destroy", &now, "--no-backup-needs-it"];
+        host.fails(POLICIES, &current, "is not one that was replaced");
+        host.ran(POLICIES, &["keys", "destroy", &root, "--no-backup-needs-it"]);
+        assert_eq!(std::fs::read_to_string(host.path("root.key")).unwrap().lines().count(), 1);
+        assert_eq!(host.run(POLICIES, &[]).end, "serves", "the service starts with the new root alone");
+        for text in [&listed, &status, &said] {
+            assert!(
+                !after.split([':', '\n']).any(|part| part.len() == 43 && text.contains(part)),
+                "no key is shown"
+            );
+        }
+    }
+}
+
 /// What only looks changes nothing: no file is made, no policy installed, no migration run.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_only_looks_changes_nothing() {
     let empty = Host::on_sqlite();
     for arguments in [
-        &["keys", "list"] as &[&str],
+        &["api-keys", "list"] as &[&str],
+        &["keys", "list"],
+        &["keys", "status"],
         &["signing-keys", "list"],
         &["roles", "list"],
         &["policy", "explain", "--table", "notes", "--row", "{}"],

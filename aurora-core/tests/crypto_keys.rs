@@ -15,8 +15,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use aurora_core::crypto::{
-    Context, KeyChange, KeyFile, KeyFileProvider, KeyOwner, KeyProvider, KeyStore, KeyTextProvider, Keyring,
-    Purpose, WrappedKey,
+    Context, KeyFile, KeyFileProvider, KeyOwner, KeyProvider, KeyStore, KeyTextProvider, Keyring, Purpose,
+    WrappedKey,
 };
 use aurora_core::env::{SystemClock, SystemEntropy};
 use aurora_core::types::{BoxFuture, Code, Result};
@@ -75,17 +75,8 @@ async fn two_processes_on_an_empty_database_end_with_the_same_keys() {
         fn newest(&self) -> BoxFuture<'_, Result<u32>> {
             self.0.newest()
         }
-        fn page(&self, after: u32) -> BoxFuture<'_, Result<Vec<WrappedKey>>> {
-            self.0.page(after)
-        }
         fn insert(&self, key: WrappedKey) -> BoxFuture<'_, Result<bool>> {
             self.0.insert(key)
-        }
-        fn change(&self, change: KeyChange) -> BoxFuture<'_, Result<bool>> {
-            self.0.change(change)
-        }
-        fn rewrap<'a>(&'a self, id: u32, former: &'a [u8], to: &'a [u8]) -> BoxFuture<'a, Result<bool>> {
-            self.0.rewrap(id, former, to)
         }
     }
     let (provider, store) = (root("race"), Memory::default());

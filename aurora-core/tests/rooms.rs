@@ -20,6 +20,7 @@ const ROOMS: &[(u8, &str, &[&str])] = &[
     (6, "audit", &[]),
     (7, "session", &[]),
     (7, "guard", &[]),
+    (7, "keys", &[]),
     (7, "mail", &[]),
     (8, "auth", &[]),
     (8, "files", &[]),

@@ -130,6 +130,16 @@ impl Action {
     pub const SIGNING_KEY_PUBLISHED: Self = Self(Cow::Borrowed("signing_key_published"));
     /// A key verifies no more.
     pub const SIGNING_KEY_RETIRED: Self = Self(Cow::Borrowed("signing_key_retired"));
+    /// A data key was made that will take over.
+    pub const DATA_KEY_PUBLISHED: Self = Self(Cow::Borrowed("data_key_published"));
+    /// Another data key seals from now on.
+    pub const DATA_KEY_ROTATED: Self = Self(Cow::Borrowed("data_key_rotated"));
+    /// A data key was wiped.
+    pub const DATA_KEY_DESTROYED: Self = Self(Cow::Borrowed("data_key_destroyed"));
+    /// Data keys were wrapped under another root key.
+    pub const ROOT_KEY_ROTATED: Self = Self(Cow::Borrowed("root_key_rotated"));
+    /// A root key that was replaced was taken out of the key file.
+    pub const ROOT_KEY_FORGOTTEN: Self = Self(Cow::Borrowed("root_key_forgotten"));
     /// A key of an application was made.
     pub const API_KEY_CREATED: Self = Self(Cow::Borrowed("api_key_created"));
     /// A key of an application was revoked.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::Builder;
+use super::{Aurora, Builder};
 use crate::auth::{Auth, JOB, LEASE, PERIOD, SigningKeyJob};
 use crate::config::Profile;
 use crate::crypto::Keyring;
-use crate::env::{Clock, Entropy};
+use crate::env::{Clock, Entropy, SystemEntropy};
 use crate::jobs::{Jobs, Slot, Task};
 use crate::session::DatabaseSigningKeys;
 use crate::session::token::{ProjectKeys, SigningKey, TokenKeys, TokenOptions, VerifyKey};
@@ -55,6 +55,33 @@ impl Builder {
     pub fn shared_secret(mut self, secret: Secret) -> Self {
         self.given.shared_secret = Some(secret);
         self
+    }
+}
+
+impl Aurora {
+    /// Replaces the root key: puts a new one in front of the key file and wraps every data key under it. Answers the new
+    /// one's name and how many data keys were wrapped anew. Where the keys come from a text or a provider of the host's,
+    /// the new one is put there first, and this wraps under it.
+    ///
+    /// # Errors
+    /// [`Code::Configuration`](crate::types::Code::Configuration) when the file cannot be read or replaced; the former
+    /// one is whole then.
+    pub async fn rotate_root_key(&self) -> Result<(String, u64)> {
+        match self.key_file() {
+            Some(path) => self.keys().rotate_root(path, &SystemEntropy).await,
+            None => self.keys().rewrap().await,
+        }
+    }
+
+    /// Takes a root key that was replaced out of the key file, when no backup needs it any more.
+    pub async fn forget_root_key(&self, id: &str) -> Result<()> {
+        match self.key_file() {
+            Some(path) => self.keys().forget_root(path, id, &SystemEntropy).await,
+            None => Err(crate::types::Error::new(
+                crate::types::Code::Configuration,
+                "the root keys are not in a file: take it out where they are kept",
+            )),
+        }
     }
 }
 

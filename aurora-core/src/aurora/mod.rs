@@ -11,6 +11,7 @@ mod open;
 mod postgres;
 mod reading;
 mod routes;
+mod sealed;
 mod sqlite;
 mod token;
 
@@ -29,9 +30,10 @@ use crate::config::{Profile, Settings, Weakness};
 use crate::crypto::{DatabaseKeys, KeyProvider, Keyring};
 use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::files::{Files, FilesParts};
-use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded};
+use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded, Vault};
 use crate::http::Http;
 use crate::jobs::{Jobs, Wake};
+use crate::keys::{DataKeys, DataKeysParts};
 use crate::load::{Limiter, Limits};
 use crate::mail::{Mailer, Outbox, OutboxParts, Templates};
 use crate::policy::functions::{Answer, Value};
@@ -49,6 +51,8 @@ struct Inner {
     http: Http,
     files: Option<Files>,
     guard: Guard,
+    keys: DataKeys,
+    sealed: Vec<sealed::Column>,
     database: Engine,
     jobs: Jobs,
     audit: Arc<dyn AuditSink>,
@@ -78,6 +82,7 @@ pub struct Builder {
     files: files::Choice,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    sealed: Vec<sealed::Column>,
     /// Nothing is made, migrated, installed or done beside what is asked.
     reads: bool,
 }
@@ -116,6 +121,7 @@ impl Aurora {
             files: files::Choice::default(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
+            sealed: Vec::new(),
             reads: false,
         }
     }
@@ -138,6 +144,11 @@ impl Aurora {
     /// The guard over the host's tables.
     pub fn guard(&self) -> &Guard {
         &self.0.guard
+    }
+
+    /// The keys that data is sealed with, and what becomes of them.
+    pub fn keys(&self) -> &DataKeys {
+        &self.0.keys
     }
 
     /// Where the root key lies, if in a file.
@@ -412,7 +423,16 @@ impl Builder {
         .await?;
         let mut options = self.guard;
         options.telling = (settings.profile == Profile::Development).then(|| Telling(Arc::clone(&clock)));
+        let vault = (!self.sealed.is_empty()).then(|| {
+            let columns = self.sealed.iter().map(|column| column.declared).collect();
+            let keyring = sessions.parts().keyring.clone();
+            Arc::new(Vault::new(columns, keyring, Arc::clone(&clock), Arc::clone(&entropy)))
+        });
+        options.sealed.clone_from(&vault);
         let guard = store.guard(owner.as_ref(), &policies, &clock, &*entropy, options).await?;
+        if let Some(vault) = vault {
+            vault.check(guard.schema(), guard.path().is_none())?;
+        }
         if let Some(owner) = owner {
             owner.close().await;
         }
@@ -442,6 +462,13 @@ impl Builder {
                 entropy: Arc::clone(&entropy),
             })
         });
+        let keys = DataKeys::new(DataKeysParts {
+            keyring: auth.sessions().parts().keyring.clone(),
+            database: Arc::clone(&shared),
+            places: sealed::places(&self.sealed, &guard, files.as_ref()),
+            audit: Arc::clone(&audit),
+            clock: Arc::clone(&clock),
+        });
         let http = Http::with_files(auth.clone(), files.clone());
         let jobs = Jobs::new(Arc::clone(&entropy));
         if !self.reads {
@@ -452,10 +479,23 @@ impl Builder {
             if let Some(files) = &files {
                 jobs.start(files.sweeping()?);
             }
+            jobs.start(keys.task(&*entropy)?);
             keys::start(&jobs, &auth, &shared, &clock, &*entropy)?;
         }
         let database = store;
-        Ok(Aurora(Arc::new(Inner { auth, http, files, guard, database, jobs, audit, clock, key_file })))
+        Ok(Aurora(Arc::new(Inner {
+            auth,
+            http,
+            files,
+            guard,
+            keys,
+            sealed: self.sealed,
+            database,
+            jobs,
+            audit,
+            clock,
+            key_file,
+        })))
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::reauthenticate::not_a_nonce;
 use super::{Auth, qr, session_of, user_gone, user_of};
 use crate::audit::{Action, Actor, Record};
-use crate::crypto::{Context, Purpose as KeyPurpose, TotpSeed};
+use crate::crypto::{Context, TotpSeed};
 use crate::load::{Bucket, address_key};
 use crate::mail::{Kind, Message};
 use crate::session::{Client, Evidence, gone};
@@ -402,12 +402,12 @@ impl Auth {
 
     fn seal_seed(&self, id: FactorId, seed: &TotpSeed) -> Result<Vec<u8>> {
         let keyring = &self.0.sessions.parts().keyring;
-        keyring.seal(&seed_context(&id), seed.expose())
+        keyring.seal(&Context::seed(id.as_bytes()), seed.expose())
     }
 
     pub(super) fn unseal_seed(&self, row: &FactorRow) -> Result<TotpSeed> {
         let keyring = &self.0.sessions.parts().keyring;
-        let bytes = keyring.unseal(&seed_context(&row.id), &row.sealed)?;
+        let bytes = keyring.unseal(&Context::seed(row.id.as_bytes()), &row.sealed)?;
         TotpSeed::from_bytes(bytes.expose()).ok_or_else(|| Error::internal("a seed of another length"))
     }
 
@@ -416,11 +416,6 @@ impl Auth {
         let site = url::Url::parse(&self.0.settings.site_url).ok();
         site.and_then(|site| site.host_str().map(ToOwned::to_owned)).unwrap_or_else(|| "Aurora".to_owned())
     }
-}
-
-fn seed_context(id: &FactorId) -> Context<'_> {
-    let purpose = KeyPurpose::Credential;
-    Context::Own { purpose, table: "auth_mfa_factors", column: "sealed", row: id.as_bytes() }
 }
 
 /// Whether a second factor raised the session.

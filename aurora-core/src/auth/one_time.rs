@@ -325,20 +325,15 @@ impl Auth {
     pub(super) fn seal(&self, id: UserId, pending: &Pending) -> Result<Vec<u8>> {
         let text = serde_json::to_vec(pending).map_err(Error::internal)?;
         let keyring = &self.0.sessions.parts().keyring;
-        keyring.seal(&context(&id), &text)
+        keyring.seal(&Context::one_time(id.as_bytes()), &text)
     }
 
     pub(super) fn unseal(&self, token: &OneTimeToken) -> Result<Pending> {
         let Some(sealed) = &token.sealed else { return Ok(Pending::default()) };
         let keyring = &self.0.sessions.parts().keyring;
-        let text = keyring.unseal(&context(&token.id), sealed)?;
+        let text = keyring.unseal(&Context::one_time(token.id.as_bytes()), sealed)?;
         serde_json::from_slice(text.expose()).map_err(Error::internal)
     }
-}
-
-fn context(id: &UserId) -> Context<'_> {
-    let purpose = KeyPurpose::Credential;
-    Context::Own { purpose, table: "auth_one_time_tokens", column: "sealed", row: id.as_bytes() }
 }
 
 /// One answer for unknown, wrong, used and expired.

@@ -1,7 +1,7 @@
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::report::Report;
-use super::{explain, keys, print, roles};
+use super::{api_keys, columns, explain, keys, print, roles};
 use crate::Builder;
 use crate::aurora::read_policies;
 use crate::guard::ForeignPolicies;
@@ -9,7 +9,8 @@ use crate::store::{IdentityBy, identity_sql};
 use crate::types::{Code, Error, Result};
 
 /// The first words that are ours.
-pub(super) const NAMES: &[&str] = &["keys", "policy", "roles", "routes", "setup", "signing-keys"];
+pub(super) const NAMES: &[&str] =
+    &["api-keys", "columns", "keys", "policy", "roles", "routes", "setup", "signing-keys"];
 
 /// Every command with its arguments.
 pub(super) fn parser() -> Command {
@@ -42,8 +43,8 @@ pub(super) fn parser() -> Command {
     let routes = Command::new("routes")
         .about("Lists every route with what stands before it: Aurora's, and those that the program declares")
         .arg(flag("json", "As JSON, for scripts"));
-    let parsers = [policy, roles::parser(), routes, setup];
-    Command::new("aurora").subcommand_required(true).subcommands(parsers).subcommands(keys::parsers())
+    let parsers = [columns::parser(), keys::parser(), policy, roles::parser(), routes, setup];
+    Command::new("aurora").subcommand_required(true).subcommands(parsers).subcommands(api_keys::parsers())
 }
 
 pub(super) async fn run(builder: Builder, matches: &ArgMatches) -> Result<()> {
@@ -58,8 +59,10 @@ pub(super) async fn run(builder: Builder, matches: &ArgMatches) -> Result<()> {
                 None => setup(builder, options.get_flag("print-sql")).await,
             }
         }
-        Some(("keys", matches)) => keys::run(builder, matches, false).await,
-        Some(("signing-keys", matches)) => keys::run(builder, matches, true).await,
+        Some(("api-keys", matches)) => api_keys::run(builder, matches, false).await,
+        Some(("columns", matches)) => columns::run(builder, matches).await,
+        Some(("keys", matches)) => keys::run(builder, matches).await,
+        Some(("signing-keys", matches)) => api_keys::run(builder, matches, true).await,
         Some(("roles", matches)) => roles::run(builder, matches).await,
         Some(("routes", options)) => {
             let report = builder.route_report();

@@ -1,147 +1,161 @@
-//! `keys` and `signing-keys`.
+//! `keys`: what data is sealed with.
 
 use std::fmt::Write as _;
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 
 use super::print;
-use crate::auth::{NewApiKey, SigningKeyInfo};
-use crate::session::token::SigningKeyState;
-use crate::session::{ApiKeyInfo, ApiKeyKind, ApiScope};
-use crate::types::{ApiKeyId, Code, Error, Result, Timestamp};
+use crate::crypto::{KeyOwner, KeyState, Purpose};
+use crate::keys::{Backups, DataKeyInfo};
+use crate::types::{Code, Error, Result};
 use crate::{Aurora, Builder};
 
-pub(super) fn parsers() -> [Command; 2] {
-    let create = Command::new("create")
-        .about("Makes a key and prints it, this once; whoever lost it makes another")
-        .arg(flag("publishable", "For browsers and apps: acts as `anon`, everyone may know it"))
-        .arg(flag("secret", "For services: acts as `service_role` within its scopes"))
-        .group(ArgGroup::new("kind").args(["publishable", "secret"]).required(true))
-        .arg(Arg::new("name").long("name").value_name("NAME").required(true).help("What people call it"))
-        .arg(
-            Arg::new("scope")
-                .long("scope")
-                .value_name("SCOPE")
-                .action(ArgAction::Append)
-                .value_parser(["auth", "data"])
-                .help(
-                    "What a secret key may do: `auth` is /admin/* and /invite, `data` the host's own routes",
-                ),
-        );
-    let revoke = Command::new("revoke")
-        .about("Refuses a key from now on; running services do within a second")
-        .arg(Arg::new("id").value_name("ID").required(true).help("As `keys list` shows it"));
-    let keys = Command::new("keys")
-        .about("The keys that name an application (those of the settings are not among them)")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommands([create, Command::new("list").about("Every key, without its text"), revoke]);
+pub(super) fn parser() -> Command {
+    let list = Command::new("list")
+        .about("Every data key: what it is for, whose data it seals, what may be done with it");
+    let status = Command::new("status")
+        .about("How many values are left under former keys, and how many keys each root key wraps");
     let rotate = Command::new("rotate")
-        .about("Publishes a new key, which signs a quarter of an hour later")
-        .arg(flag("now", "Lets it sign at once, when the former key is not safe any more"));
-    let retire = Command::new("retire")
-        .about("Ends a key that verifies or waits; running services refuse its tokens within a minute")
+        .about("Lets another key take over; what the former sealed is sealed again in the background")
         .arg(
-            Arg::new("kid")
-                .value_name("KID")
-                .required(true)
-                .allow_hyphen_values(true)
-                .help("As `signing-keys list` shows it"),
+            Arg::new("purpose")
+                .long("purpose")
+                .value_name("PURPOSE")
+                .value_parser(Purpose::ALL.map(Purpose::as_str))
+                .help("Which data key"),
+        )
+        .arg(flag("root", "The root key: a new one in front of the key file, every data key wrapped under it"))
+        .group(ArgGroup::new("which").args(["purpose", "root"]).required(true))
+        .arg(owner("tenant", "Of that tenant").conflicts_with_all(["user", "root"]))
+        .arg(owner("user", "Of that user").conflicts_with("root"))
+        .arg(
+            flag("now", "At once, when the former key is not safe any more, and seals everything again before it ends")
+                .conflicts_with("root"),
         );
-    let signing = Command::new("signing-keys")
-        .about("The keys that sign access tokens, where Aurora makes them")
+    let destroy = Command::new("destroy")
+        .about("Wipes a key that nothing needs any more")
+        .arg(Arg::new("id").value_name("ID").required(true).help(
+            "As `keys list` shows it: a data key's number, or the name of a root key that was replaced",
+        ))
+        .arg(flag("no-backup-needs-it", "No backup that is kept holds what it sealed or wrapped"));
+    Command::new("keys")
+        .about("The keys that data is sealed with (those of applications: `api-keys`)")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands([Command::new("list").about("Every key and what it does"), rotate, retire]);
-    [keys, signing]
+        .subcommands([list, status, rotate, destroy])
 }
 
-pub(super) async fn run(builder: Builder, matches: &ArgMatches, signing: bool) -> Result<()> {
+pub(super) async fn run(builder: Builder, matches: &ArgMatches) -> Result<()> {
     let Some((command, options)) = matches.subcommand() else {
         return Err(Error::new(Code::ValidationFailed, "no such command"));
     };
-    let builder = if command == "list" { builder.reading()? } else { builder };
+    let builder = if matches!(command, "list" | "status") { builder.reading()? } else { builder };
     let aurora = builder.build().await?;
-    let said = if signing {
-        signing_keys(&aurora, command, options).await
-    } else {
-        api_keys(&aurora, command, options).await
+    let said = match command {
+        "rotate" => rotate(&aurora, options).await,
+        "destroy" => destroy(&aurora, options).await,
+        "status" => status(&aurora).await,
+        _ => list(&aurora).await,
     };
     aurora.close().await;
     print(&said?)
 }
 
-async fn api_keys(aurora: &Aurora, command: &str, options: &ArgMatches) -> Result<String> {
-    let text = |name: &str| options.get_one::<String>(name).cloned().unwrap_or_default();
-    match command {
-        "create" => {
-            let kind = if options.get_flag("secret") { ApiKeyKind::Secret } else { ApiKeyKind::Publishable };
-            let named = options.get_many::<String>("scope").unwrap_or_default();
-            let scopes: Result<Vec<ApiScope>> = named.map(|scope| scope.parse()).collect();
-            let new = NewApiKey { kind, name: text("name"), scopes: scopes? };
-            let (info, key) = aurora.auth().create_api_key(new).await?;
-            Ok(format!("{}\nkey {}: keep it now, it is not shown again\n", key.expose(), info.id))
-        }
-        "revoke" => {
-            let id: ApiKeyId = text("id").parse()?;
-            aurora.auth().revoke_api_key(id).await?;
-            Ok(format!("key {id} is revoked\n"))
-        }
-        _ => Ok(listed(&aurora.auth().api_keys().await?)),
+async fn list(aurora: &Aurora) -> Result<String> {
+    let (mut said, mut after) = (String::new(), 0);
+    loop {
+        let page = aurora.keys().list(after).await?;
+        let Some(last) = page.last() else { return Ok(said) };
+        after = last.id;
+        said.extend(page.iter().map(described));
     }
 }
 
-fn listed(keys: &[ApiKeyInfo]) -> String {
-    let mut said = String::new();
-    for key in keys {
-        let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
-        let scopes = if scopes.is_empty() { String::new() } else { format!(" ({})", scopes.join(", ")) };
-        let _ = write!(said, "{}  {}{}..  {}{scopes}", key.id, key.kind.prefix(), key.hint, key.name);
-        let _ = write!(said, "  made {}  {}", key.created_at, when("used", "never used", key.last_used_at));
-        if let Some(at) = key.revoked_at {
-            let _ = write!(said, "  REVOKED {at}");
-        }
-        said.push('\n');
+fn described(key: &DataKeyInfo) -> String {
+    let DataKeyInfo { id, purpose, state, root, created_at, .. } = key;
+    let mut said = format!("{id:>5}  {:<10}  {:<12}", purpose.as_str(), state.as_str());
+    if key.owner != KeyOwner::Service {
+        let _ = write!(said, "  {}", key.owner);
     }
-    if keys.is_empty() { "no key was made here\n".to_owned() } else { said }
-}
-
-fn when(word: &str, otherwise: &str, at: Option<Timestamp>) -> String {
-    at.map_or_else(|| otherwise.to_owned(), |at| format!("{word} {at}"))
-}
-
-async fn signing_keys(aurora: &Aurora, command: &str, options: &ArgMatches) -> Result<String> {
-    let auth = aurora.auth();
-    match command {
-        "rotate" if options.get_flag("now") => {
-            Ok(format!("{} signs from now on\n", auth.rotate_signing_key().await?))
-        }
-        "rotate" => {
-            let kid = auth.prepare_signing_key().await?;
-            let keys = auth.signing_keys().await?;
-            let until = keys.iter().find(|key| key.kid == kid).and_then(|key| key.until);
-            Ok(format!("{kid} is published{}\n", when(", and signs after", "", until)))
-        }
-        "retire" => {
-            let kid = options.get_one::<String>("kid").cloned().unwrap_or_default();
-            auth.retire_signing_key(&kid).await?;
-            Ok(format!("{kid} is retired\n"))
-        }
-        _ => {
-            let keys = auth.signing_keys().await?;
-            Ok(keys.iter().map(described).collect())
-        }
-    }
-}
-
-fn described(key: &SigningKeyInfo) -> String {
-    let next = match (key.state, key.until) {
-        (SigningKeyState::Pending, Some(at)) => format!(", signs after {at}"),
-        (SigningKeyState::Active, Some(at)) => format!(", until about {at}"),
-        (SigningKeyState::VerifyOnly, Some(at)) => format!(", retired after {at}"),
-        _ => String::new(),
+    let _ = match key.changed_at {
+        Some(at) => write!(said, "  since {at}"),
+        None => write!(said, "  made {created_at}"),
     };
-    format!("{}  {}  {} since {}{next}\n", key.kid, key.algorithm, key.state.as_str(), key.since)
+    if key.state != KeyState::Destroyed {
+        let _ = write!(said, "  under root {root}");
+    }
+    said.push('\n');
+    said
+}
+
+async fn status(aurora: &Aurora) -> Result<String> {
+    let mut said = String::new();
+    let left = aurora.keys().left().await?;
+    for left in &left {
+        let _ = writeln!(said, "key {} has {} values left in {}", left.key, left.values, left.place);
+    }
+    if left.is_empty() {
+        said.push_str("no value is left under a former key\n");
+    }
+    for (root, keys) in aurora.keys().roots().await? {
+        let _ = writeln!(said, "root key {root} wraps {keys} data keys");
+    }
+    Ok(said)
+}
+
+async fn rotate(aurora: &Aurora, options: &ArgMatches) -> Result<String> {
+    if options.get_flag("root") {
+        let (root, keys) = aurora.rotate_root_key().await?;
+        return Ok(format!(
+            "root key {root} wraps from now on; {keys} data keys were wrapped anew\nkeep a copy of the key file; the \
+             former root keys stay in it for the sake of backups\n"
+        ));
+    }
+    let (keys, now) = (aurora.keys(), options.get_flag("now"));
+    let (owner, purpose) = (owned(options)?, text(options, "purpose").parse()?);
+    let id = keys.rotate(&owner, purpose).await?;
+    if !now {
+        return Ok(format!("key {id} takes over in a minute; `keys status` tells how far it is\n"));
+    }
+    keys.activate(id).await?;
+    let progress = keys.advance().await?;
+    Ok(format!(
+        "key {id} seals from now on; {} values were sealed again, {} are left\n",
+        progress.resealed, progress.left
+    ))
+}
+
+async fn destroy(aurora: &Aurora, options: &ArgMatches) -> Result<String> {
+    let no_backup = options.get_flag("no-backup-needs-it");
+    let id = text(options, "id");
+    let Ok(number) = id.parse::<u32>() else {
+        if !no_backup {
+            let sentence = "data keys in a backup may be wrapped under that root key, and are lost without it; say so \
+                            (--no-backup-needs-it) if none is kept";
+            return Err(Error::new(Code::ValidationFailed, sentence));
+        }
+        aurora.forget_root_key(&id).await?;
+        return Ok(format!("root key {id} is out of the key file\n"));
+    };
+    let backups = if no_backup { Backups::NoneNeedsIt } else { Backups::MayNeedIt };
+    aurora.keys().destroy(number, backups).await?;
+    Ok(format!("key {number} is destroyed\n"))
+}
+
+pub(super) fn owned(options: &ArgMatches) -> Result<KeyOwner> {
+    match (options.get_one::<String>("tenant"), options.get_one::<String>("user")) {
+        (Some(tenant), _) => Ok(KeyOwner::Tenant(tenant.parse()?)),
+        (_, Some(user)) => Ok(KeyOwner::User(user.parse()?)),
+        _ => Ok(KeyOwner::Service),
+    }
+}
+
+fn text(options: &ArgMatches, name: &str) -> String {
+    options.get_one::<String>(name).cloned().unwrap_or_default()
+}
+
+pub(super) fn owner(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name("ID").help(help)
 }
 
 fn flag(name: &'static str, help: &'static str) -> Arg {

@@ -4,7 +4,7 @@
 //! 2. Nothing is changed by a command whose name does not say so: `check`, `plan`, `explain`, `list` and `show` only
 //!    read. They run no migrations of the host's, install no policies and make no file; what Aurora keeps on SQLite is
 //!    brought up to date.
-//! 3. No secret is printed, but for the key that `keys create` makes, once.
+//! 3. No secret is printed, but for the key that `api-keys create` makes, once.
 //!
 //! ```no_run
 //! # async fn start() -> aurora_core::types::Result<()> {
@@ -14,6 +14,8 @@
 //! # Ok(()) }
 //! ```
 
+mod api_keys;
+mod columns;
 mod commands;
 mod explain;
 mod keys;

@@ -79,6 +79,35 @@ pub enum Context<'a> {
     },
 }
 
+/// Where Aurora's own secrets belong.
+impl<'a> Context<'a> {
+    /// A hash of a password that was imported. It moves with its user, whose row it stands in.
+    pub(crate) const IMPORTED_PASSWORD: Context<'static> =
+        Context::Own { purpose: Purpose::Password, table: "imported password hash", column: "", row: &[] };
+
+    /// The private half of an ES256 key that signs tokens.
+    pub(crate) fn signing_key(kid: &'a str) -> Self {
+        let purpose = Purpose::Signing;
+        Self::Own { purpose, table: "signing key", column: "ES256", row: kid.as_bytes() }
+    }
+
+    /// The seed of a second factor.
+    pub(crate) fn seed(factor: &'a [u8; 16]) -> Self {
+        Self::Own { purpose: Purpose::Credential, table: "auth_mfa_factors", column: "sealed", row: factor }
+    }
+
+    /// What a link or a code carries.
+    pub(crate) fn one_time(id: &'a [u8; 16]) -> Self {
+        Self::Own { purpose: Purpose::Credential, table: "auth_one_time_tokens", column: "sealed", row: id }
+    }
+
+    /// A mail that waits.
+    pub(crate) fn mail(id: &'a str) -> Self {
+        let purpose = Purpose::Credential;
+        Self::Own { purpose, table: "aurora_outbox", column: "sealed", row: id.as_bytes() }
+    }
+}
+
 impl Context<'_> {
     /// What the key is for.
     pub fn purpose(&self) -> Purpose {

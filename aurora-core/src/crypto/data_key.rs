@@ -72,6 +72,11 @@ impl DataKey {
         self.0.id
     }
 
+    /// What every value begins with that the key of that number sealed.
+    pub fn prefix(id: u32) -> [u8; 9] {
+        Header::of(id).0
+    }
+
     /// What it is for.
     pub fn purpose(&self) -> Purpose {
         self.0.purpose
@@ -131,6 +136,13 @@ impl DataKey {
     fn belongs(&self, context: &Context<'_>) -> Result<()> {
         let right = context.purpose() == self.0.purpose && *context.owner() == self.0.owner;
         if right { Ok(()) } else { Err(does_not_open()) }
+    }
+
+    /// A keyed hash of what `label` names, each part with its length.
+    pub fn mac(&self, label: &str, data: &[&[u8]]) -> Result<[u8; 32]> {
+        let mut parts = vec![label.as_bytes()];
+        parts.extend_from_slice(data);
+        Ok(kdf::mac(&*self.hashing()?, &parts))
     }
 
     /// The derivative that hashes: it cannot be taken for the key.

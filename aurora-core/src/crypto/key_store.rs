@@ -44,6 +44,14 @@ impl Purpose {
     pub const OWN: [Purpose; 5] =
         [Purpose::Signing, Purpose::Session, Purpose::Password, Purpose::Audit, Purpose::Credential];
 
+    /// Whether what is looked up is hashed with its oldest key.
+    pub fn hashes(self) -> bool {
+        match self {
+            Self::Session | Self::Password | Self::Audit | Self::Credential | Self::Index => true,
+            Self::Signing | Self::Field | Self::File => false,
+        }
+    }
+
     /// The purpose's name in the database.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -152,40 +160,7 @@ pub trait KeyStore: Send + Sync + Debug {
     /// The highest number that was ever used; 0 where there is none.
     fn newest(&self) -> BoxFuture<'_, Result<u32>>;
 
-    /// Keys with numbers above `after`, ascending, at most a thousand.
-    fn page(&self, after: u32) -> BoxFuture<'_, Result<Vec<WrappedKey>>>;
-
     /// Adds a key durably. `false` when the number is taken, or the owner has a key of that purpose in that state,
     /// be it pending or active; never replaces.
     fn insert(&self, key: WrappedKey) -> BoxFuture<'_, Result<bool>>;
-
-    /// One step in a key's life, durably and whole. `false`, and nothing happened, if a key was not in the state that
-    /// the step begins with: somebody else was first.
-    fn change(&self, change: KeyChange) -> BoxFuture<'_, Result<bool>>;
-
-    /// Puts another wrapping in the place of `former`. `false` if that is not what is there.
-    fn rewrap<'a>(&'a self, id: u32, former: &'a [u8], wrapped: &'a [u8]) -> BoxFuture<'a, Result<bool>>;
-}
-
-/// A step in a key's life.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum KeyChange {
-    /// A pending key becomes active; the active one of its owner and purpose, if there is one, decrypt-only.
-    Activate {
-        /// The pending one.
-        id: u32,
-        /// The active one.
-        former: Option<u32>,
-        /// Now.
-        now: Timestamp,
-    },
-    /// A key is wiped. Its row stays.
-    Destroy {
-        /// Which.
-        id: u32,
-        /// What it has to be until now.
-        from: KeyState,
-        /// Now.
-        now: Timestamp,
-    },
 }

@@ -7,10 +7,12 @@ use moka::sync::Cache;
 use zeroize::Zeroizing;
 
 use crate::env::{Clock, Entropy, random};
+use crate::store::KeyRow;
 use crate::types::{Code, Error, Result};
 
 use super::cipher::{AwsLc, Cipher, does_not_open};
 use super::data_key::Header;
+use super::database_keys::row;
 use super::{
     Context, DataKey, KeyOwner, KeyProvider, KeyState, KeyStore, Purpose, SecretBytes, WrappedKey, kdf,
 };
@@ -138,7 +140,7 @@ impl Keyring {
     }
 
     /// From now on the wrapped keys are asked of that store: where the one it was opened with served the start alone.
-    pub(crate) fn move_to(&self, store: Arc<dyn KeyStore>) {
+    pub fn move_to(&self, store: Arc<dyn KeyStore>) {
         *self.0.store.write().unwrap_or_else(PoisonError::into_inner) = store;
     }
 
@@ -228,8 +230,8 @@ impl Keyring {
         Ok(key)
     }
 
-    /// Forgets what is held of others' keys: the next who asks reads the store.
-    pub(crate) fn forget(&self) {
+    /// Wipes what is held of others' keys: the next who asks reads the store.
+    pub fn forget(&self) {
         self.0.lent.invalidate_all();
         self.0.active.invalidate_all();
         self.0.lent.run_pending_tasks();
@@ -262,19 +264,26 @@ impl Keyring {
         Arc::clone(&self.0.own.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn store(&self) -> Arc<dyn KeyStore> {
+    fn store(&self) -> Arc<dyn KeyStore> {
         Arc::clone(&self.0.store.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn provider(&self) -> &Arc<dyn KeyProvider> {
+    /// What holds the root key.
+    pub(crate) fn provider(&self) -> &Arc<dyn KeyProvider> {
         &self.0.provider
     }
 
-    pub(super) fn clock(&self) -> &dyn Clock {
-        &*self.0.clock
+    /// The next key of that owner and purpose, pending, as it is stored.
+    pub(crate) async fn make(&self, id: u32, purpose: Purpose, owner: KeyOwner) -> Result<KeyRow> {
+        self.forge().make(id, purpose, owner, KeyState::Pending).await.map(row)
     }
 
-    pub(super) fn forge(&self) -> Forge {
+    /// The same key under the root key that is current now; `None` if it is that already.
+    pub(crate) async fn rewrapped(&self, key: &WrappedKey) -> Result<Option<Vec<u8>>> {
+        self.forge().rewrap(key).await
+    }
+
+    fn forge(&self) -> Forge {
         let Inner { provider, cipher, clock, entropy, .. } = &*self.0;
         Forge {
             provider: Arc::clone(provider),
@@ -302,7 +311,7 @@ fn held<K: std::hash::Hash + Eq + Send + Sync + 'static>() -> Cache<K, DataKey> 
 }
 
 /// What keys are made and unwrapped with.
-pub(super) struct Forge {
+struct Forge {
     provider: Arc<dyn KeyProvider>,
     cipher: Arc<dyn Cipher>,
     clock: Arc<dyn Clock>,
@@ -311,13 +320,7 @@ pub(super) struct Forge {
 
 impl Forge {
     /// A new key, wrapped. It is nobody's yet.
-    pub(super) async fn make(
-        &self,
-        id: u32,
-        purpose: Purpose,
-        owner: KeyOwner,
-        state: KeyState,
-    ) -> Result<WrappedKey> {
+    async fn make(&self, id: u32, purpose: Purpose, owner: KeyOwner, state: KeyState) -> Result<WrappedKey> {
         let key = Zeroizing::new(random::<32>(&*self.entropy)?);
         let wrapped = self.wrap(&key, (id, purpose, &owner)).await?;
         Ok(WrappedKey { id, purpose, owner, state, wrapped, created: self.clock.now(), changed: None })
@@ -333,7 +336,7 @@ impl Forge {
     }
 
     /// The same key under the root key that is current now; `None` if it is that already.
-    pub(super) async fn rewrap(&self, key: &WrappedKey) -> Result<Option<Vec<u8>>> {
+    async fn rewrap(&self, key: &WrappedKey) -> Result<Option<Vec<u8>>> {
         if root_of(key)?.0 == self.provider.current_id() {
             return Ok(None);
         }
@@ -341,7 +344,7 @@ impl Forge {
         self.wrap(&opened, (key.id, key.purpose, &key.owner)).await.map(Some)
     }
 
-    pub(super) async fn unwrap(&self, key: &WrappedKey) -> Result<DataKey> {
+    async fn unwrap(&self, key: &WrappedKey) -> Result<DataKey> {
         let bytes = self.open(key).await?;
         let what = (key.id, key.purpose, key.owner.clone());
         Ok(DataKey::new(what, bytes, Arc::clone(&self.cipher), Arc::clone(&self.entropy)))
@@ -378,7 +381,7 @@ impl Forge {
 }
 
 /// The id of the root key that a key is wrapped under, and what its provider gave.
-pub(super) fn root_of(key: &WrappedKey) -> Result<(&str, &[u8])> {
+pub(crate) fn root_of(key: &WrappedKey) -> Result<(&str, &[u8])> {
     let (length, rest) = key.wrapped.split_first().ok_or_else(|| damaged(key))?;
     let (root, wrapped) = rest.split_at_checked(usize::from(*length)).ok_or_else(|| damaged(key))?;
     Ok((std::str::from_utf8(root).map_err(|_| damaged(key))?, wrapped))

@@ -21,6 +21,11 @@ pub trait KeyProvider: Send + Sync + Debug {
     /// A short public name of the root key that wraps now, up to 64 bytes of ASCII. Another root has another name.
     fn current_id(&self) -> String;
 
+    /// Reads the root keys again from where they are kept: another may be current by now.
+    fn reload(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Encrypts `data_key` under the current root key.
     fn wrap<'a>(&'a self, data_key: &'a [u8; 32], context: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>>>;
 
@@ -74,6 +79,10 @@ macro_rules! provides {
         impl KeyProvider for $name {
             fn current_id(&self) -> String {
                 self.0.current_id()
+            }
+
+            fn reload(&self) -> Result<()> {
+                self.0.reload()
             }
 
             fn wrap<'a>(&'a self, data_key: &'a [u8; 32], context: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>>> {
@@ -153,6 +162,13 @@ impl Local {
         let root = self.root(root)?;
         let key = chunked::open(&AwsLc, &root.wrapping, context, wrapped)?;
         if key.expose().len() == 32 { Ok(key) } else { Err(does_not_open()) }
+    }
+
+    fn reload(&self) -> Result<()> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let read = Root::all(&KeyFile::read(path)?)?;
+        *self.roots.write().unwrap_or_else(PoisonError::into_inner) = read;
+        Ok(())
     }
 
     fn root(&self, id: &str) -> Result<Root> {

@@ -25,6 +25,7 @@ mod options;
 mod record;
 mod remove;
 mod resume;
+mod rotate;
 mod seal;
 mod service;
 mod sign;

@@ -156,7 +156,7 @@ impl Files {
                 sum.update(piece);
             }
         };
-        let size = self.write_part(&sealed, &blob, &mut content, left, seen).await?;
+        let (size, key) = self.write_part(&sealed, &blob, &mut content, left, seen).await?;
         let sum = sum.map(Context::finish);
         if let (Some(sum), Some(digest)) = (sum, digest)
             && !bool::from(sum.as_ref().ct_eq(&digest.value))
@@ -175,6 +175,7 @@ impl Files {
             owner: row.owner.clone(),
             part: row.parts,
             size: i64::try_from(size).map_err(Error::internal)?,
+            key: i64::from(key),
             created_at: self.now(),
             doomed_at: None,
         };

@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 
 use super::blob::{BlobId, BlobStore};
 use super::service::Owner;
-use crate::crypto::{Context, KeyOwner, Keyring, Opener, Purpose, Sealer, sealed_length};
+use crate::crypto::{Context, DataKey, KeyOwner, Keyring, Opener, Purpose, Sealer, sealed_length};
 use crate::store::BlobRow;
 use crate::types::{Error, Result};
 
@@ -46,9 +46,14 @@ impl SealedFor {
         Context::File { owner, bucket: &self.bucket, object, generation }
     }
 
-    pub(super) async fn sealer(&self, keyring: &Keyring) -> Result<Sealer> {
-        let owner = self.key_owner()?;
-        keyring.data_key(&owner, Purpose::File).await?.sealer(&self.context(&owner))
+    /// What seals under the key of its owner, and the key's number.
+    pub(super) async fn sealer(&self, keyring: &Keyring) -> Result<(Sealer, u32)> {
+        let key = keyring.data_key(&self.key_owner()?, Purpose::File).await?;
+        Ok((self.sealer_of(&key)?, key.id()))
+    }
+
+    pub(super) fn sealer_of(&self, key: &DataKey) -> Result<Sealer> {
+        key.sealer(&self.context(&self.key_owner()?))
     }
 
     async fn opener(&self, keyring: &Keyring, prefix: &[u8], length: u64) -> Result<Opener> {

@@ -81,6 +81,8 @@ statements! {
         owner = excluded.owner, owner_id = excluded.owner_id, metadata = excluded.metadata, \
         user_metadata = excluded.user_metadata, version = excluded.version, updated_at = excluded.updated_at \
         RETURNING id::text AS id");
+    SWAP_VERSION = "UPDATE storage_objects SET version = $3 WHERE id = $1 AND version = $2",
+        "UPDATE storage.objects SET version = $3 WHERE id = $1::text::uuid AND version = $2";
     MOVE_OBJECT = "UPDATE storage_objects SET bucket_id = $3, name = $4, updated_at = $5 \
         WHERE bucket_id = $1 AND name = $2 RETURNING id",
         "UPDATE storage.objects SET bucket_id = $3, name = $4, updated_at = $5::text::timestamptz \

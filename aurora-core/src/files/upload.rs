@@ -67,6 +67,7 @@ struct Whole {
     sealed: SealedFor,
     size: u64,
     kind: String,
+    key: u32,
 }
 
 impl Upload {
@@ -239,8 +240,8 @@ impl Files {
             object,
             generation: id.as_str().to_owned(),
         };
-        let sealer = sealed.sealer(&self.0.keyring).await?;
-        let mut writing = Writing { draft: self.0.blobs.draft(&id).await?, sealer, out: Vec::new(), size: 0 };
+        let (sealer, key) = sealed.sealer(&self.0.keyring).await?;
+        let mut writing = self.writing(&id, sealer).await?;
         for piece in waiting {
             writing.push(&piece, largest).await?;
         }
@@ -255,7 +256,7 @@ impl Files {
             self.drop_blob(&id).await;
             return Err(Error::new(Code::ValidationFailed, "The content is not as long as was said"));
         }
-        Ok(Whole { id, sealed, size, kind })
+        Ok(Whole { id, sealed, size, kind, key })
     }
 
     /// Names the blob: the object's row, what its owner's files take, the former blob's end and the record of it
@@ -336,6 +337,7 @@ impl Files {
             owner: whole.sealed.owner.clone(),
             part: 0,
             size: i64::try_from(whole.size).map_err(Error::internal)?,
+            key: i64::from(whole.key),
             created_at: self.now(),
             doomed_at: None,
         })
@@ -344,19 +346,33 @@ impl Files {
     async fn seal_again(&self, whole: Whole, object: String) -> Result<Whole> {
         let id = self.fresh_blob()?;
         let sealed = SealedFor { object, generation: id.as_str().to_owned(), ..whole.sealed.clone() };
-        let sealer = sealed.sealer(&self.0.keyring).await?;
-        let mut writing = Writing { draft: self.0.blobs.draft(&id).await?, sealer, out: Vec::new(), size: 0 };
-        let mut plain = self.open_blob(&whole.id, &whole.sealed, whole.size, 0..whole.size).await?;
+        let (sealer, key) = sealed.sealer(&self.0.keyring).await?;
+        let plain = self.open_blob(&whole.id, &whole.sealed, whole.size, 0..whole.size).await?;
+        self.write_sealed(&id, sealer, plain).await?;
+        self.drop_blob(&whole.id).await;
+        Ok(Whole { id, sealed, key, ..whole })
+    }
+
+    async fn writing(&self, id: &BlobId, sealer: Sealer) -> Result<Writing> {
+        Ok(Writing { draft: self.0.blobs.draft(id).await?, sealer, out: Vec::new(), size: 0 })
+    }
+
+    /// Writes what was taken in before.
+    pub(super) async fn write_sealed(
+        &self,
+        id: &BlobId,
+        sealer: Sealer,
+        mut plain: Content<'_>,
+    ) -> Result<()> {
+        let mut writing = self.writing(id, sealer).await?;
         while let Some(piece) = plain.next().await {
             writing.push(&piece?, u64::MAX).await?;
         }
-        writing.finish().await?;
-        self.drop_blob(&whole.id).await;
-        Ok(Whole { id, sealed, ..whole })
+        writing.finish().await.map(drop)
     }
 
     /// A part of an upload that goes on, as a blob of its own: what came of `content`, up to `limit` bytes. Whoever
-    /// sends less than they said has sent a part all the same.
+    /// sends less than they said has sent a part all the same. Answers how many there were, and under which key.
     pub(super) async fn write_part(
         &self,
         sealed: &SealedFor,
@@ -364,16 +380,16 @@ impl Files {
         content: &mut Content<'_>,
         limit: u64,
         mut seen: impl FnMut(&[u8]),
-    ) -> Result<u64> {
-        let sealer = sealed.sealer(&self.0.keyring).await?;
-        let mut writing = Writing { draft: self.0.blobs.draft(id).await?, sealer, out: Vec::new(), size: 0 };
+    ) -> Result<(u64, u32)> {
+        let (sealer, key) = sealed.sealer(&self.0.keyring).await?;
+        let mut writing = self.writing(id, sealer).await?;
         while let Some(piece) = content.next().await {
             // A line that breaks off leaves what came before it.
             let Ok(piece) = piece else { break };
             seen(&piece);
             writing.push(&piece, limit).await?;
         }
-        writing.finish().await
+        Ok((writing.finish().await?, key))
     }
 
     pub(super) async fn drop_blob(&self, id: &BlobId) {

@@ -147,6 +147,13 @@ impl Guarded {
         }
     }
 
+    pub(super) fn options(&self) -> &GuardOptions {
+        match &self.0 {
+            Actor::Sqlite(actor) => &actor.engine().options,
+            Actor::Postgres(actor) => &actor.engine().options,
+        }
+    }
+
     /// The same guard for the service, which sees every row: for what development's log tells.
     pub(super) fn as_service(&self) -> Self {
         Self(match &self.0 {
@@ -239,6 +246,10 @@ impl Guarded {
 pub struct Unguarded(Guarded);
 
 impl Unguarded {
+    pub(super) fn as_guarded(&self) -> &Guarded {
+        &self.0
+    }
+
     pub(super) fn is_postgres(&self) -> bool {
         self.0.is_postgres()
     }

@@ -27,6 +27,7 @@ mod postgres;
 mod query;
 mod rewrite;
 mod schema;
+mod sealed;
 #[cfg(test)]
 mod second_wall;
 mod sqlite;
@@ -42,6 +43,8 @@ pub(crate) use postgres::schema_on_postgres;
 pub use postgres::{Applied, ForeignPolicies, Plan, PostgresExecutor, apply, plan};
 pub use query::{Done, FromRecord, Query, QueryAs, RowStream};
 pub(crate) use schema::schema_on_sqlite;
+pub use sealed::{Blind, Content, Encrypted, RowKey, Sealed, SealedColumn};
+pub(crate) use sealed::{CellPlace, Declared, Vault};
 #[doc(hidden)]
 pub use sqlite::Probe;
 pub use sqlite::{GuardedExecutor, TransactionExecutor};

@@ -1,6 +1,8 @@
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::sealed::Vault;
 use super::sqlite::Probe;
 use super::telling::Telling;
 
@@ -22,6 +24,8 @@ pub struct GuardOptions {
     pub acquire_deadline: Duration,
     /// Whether the log says which clause hid or refused a row. Development has it, production never.
     pub(crate) telling: Option<Telling>,
+    /// The columns that are sealed.
+    pub(crate) sealed: Option<Arc<Vault>>,
     /// Recording functions for tests.
     #[doc(hidden)]
     pub probe: Option<Probe>,
@@ -37,6 +41,7 @@ impl Default for GuardOptions {
             longest_stream: Duration::from_secs(30),
             acquire_deadline: Duration::from_secs(5),
             telling: None,
+            sealed: None,
             probe: None,
         }
     }

@@ -12,6 +12,7 @@ use sqlx::{Arguments as _, FromRow};
 use crate::types::{Code, Error, Result, Role};
 
 use super::guarded::{Actor, Guarded};
+use super::sealed::Noted;
 use super::telling::{Ended, Kept};
 use super::{postgres, sqlite};
 
@@ -69,6 +70,8 @@ pub struct Query<'a> {
     bound: Bound<'a>,
     sql: &'a str,
     failed: Option<Error>,
+    /// What the bound values were, for statements that write sealed cells.
+    noted: Vec<Option<Noted>>,
 }
 
 /// A statement whose rows become `T`.
@@ -84,7 +87,7 @@ impl<'a> Query<'a> {
             Runner::Sqlite(actor, slot) => Bound::Sqlite(actor, slot, SqliteArguments::default()),
             Runner::Postgres(actor, slot) => Bound::Postgres(actor, slot, PgArguments::default()),
         };
-        Self { bound, sql, failed: None }
+        Self { bound, sql, failed: None, noted: Vec::new() }
     }
 
     /// Binds the next parameter.
@@ -96,10 +99,11 @@ impl<'a> Query<'a> {
             + sqlx::Type<Postgres>
             + 'v,
     {
-        let added = match &mut self.bound {
+        let (added, noted) = Noted::while_binding(|| match &mut self.bound {
             Bound::Sqlite(_, _, arguments) => arguments.add(value),
             Bound::Postgres(_, _, arguments) => arguments.add(value),
-        };
+        });
+        self.noted.push(noted);
         if let Err(error) = added {
             let error =
                 Error::new(Code::ValidationFailed, "a bound value cannot be encoded").with_source(error);
@@ -145,10 +149,23 @@ impl<'a> Query<'a> {
         Ok(done)
     }
 
-    async fn run(self, one: bool) -> Result<(Rows, Done)> {
-        if let Some(error) = self.failed {
+    /// What makes the statement fail before it runs.
+    fn admit(&mut self) -> Result<()> {
+        if let Some(error) = self.failed.take() {
             return Err(error);
         }
+        let (options, on_postgres) = match &self.bound {
+            Bound::Sqlite(actor, ..) => (&actor.engine().options, false),
+            Bound::Postgres(actor, ..) => (&actor.engine().options, true),
+        };
+        match &options.sealed {
+            Some(vault) => vault.admit(self.sql, on_postgres, &self.noted),
+            None => Ok(()),
+        }
+    }
+
+    async fn run(mut self, one: bool) -> Result<(Rows, Done)> {
+        self.admit()?;
         let kept = self.kept();
         let outcome = match self.bound {
             Bound::Sqlite(actor, slot, arguments) => {
@@ -227,11 +244,12 @@ impl<'a, T: FromRecord> QueryAs<'a, T> {
     /// The rows one by one. A read that is dropped early is ended, and one that is not read to its end within
     /// [`GuardOptions::longest_stream`](super::GuardOptions) ends with [`Code::StatementTooLong`]. A write has run
     /// to its end before its first row is here.
-    pub fn fetch(self) -> RowStream<'a, T>
+    pub fn fetch(mut self) -> RowStream<'a, T>
     where
         T: 'a,
     {
-        let Query { bound, sql, failed } = self.query;
+        let failed = self.query.admit().err();
+        let Query { bound, sql, .. } = self.query;
         RowStream(match (failed, bound) {
             (Some(error), _) => futures_util::stream::once(async { Err(error) }).boxed(),
             (None, Bound::Sqlite(actor, slot, arguments)) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::letter::{self, Letter, Mail};
 use super::{Kind, Mailbox, Mailer, Message, Templates};
 use crate::audit::AuditSink;
-use crate::crypto::{Context, Keyring, Purpose};
+use crate::crypto::{Context, Keyring};
 use crate::env::{Clock, Entropy, random};
 use crate::jobs::{Task, Wake};
 use crate::store::{Database, OutboxRow, Transaction};
@@ -164,21 +164,16 @@ impl Outbox {
         let worded = parts.templates.word(message, &parts.site, now)?;
         let id = RequestId::from_random(random(&*parts.entropy)?).to_string();
         let bytes = letter::bytes(Mail::new(message, worded, now), to_nobody)?;
-        let sealed = parts.keyring.seal(&context(&id), &bytes)?;
+        let sealed = parts.keyring.seal(&Context::mail(&id), &bytes)?;
         transaction.insert_mail(&OutboxRow { id, sealed, tries: 0, next_at: now, created_at: now }).await
     }
 
     pub(super) fn open(&self, row: &OutboxRow) -> Result<Letter> {
-        letter::read(self.0.keyring.unseal(&context(&row.id), &row.sealed)?.expose())
+        letter::read(self.0.keyring.unseal(&Context::mail(&row.id), &row.sealed)?.expose())
     }
 }
 
 /// Table, column, row: moved elsewhere it does not open.
-fn context(id: &str) -> Context<'_> {
-    let purpose = Purpose::Credential;
-    Context::Own { purpose, table: "aurora_outbox", column: "sealed", row: id.as_bytes() }
-}
-
 impl fmt::Debug for Outbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outbox").field("delivers", &self.delivers()).finish_non_exhaustive()

@@ -19,6 +19,8 @@ pub struct BlobRow {
     pub part: i64,
     /// Bytes before sealing.
     pub size: i64,
+    /// The data key that it is sealed under.
+    pub key: i64,
     /// Noted.
     pub created_at: Timestamp,
     /// No row names it since then: it waits to be removed.
@@ -73,6 +75,12 @@ pub trait ReadFiles: Send {
 
     /// Blobs that are not doomed and were noted before `horizon`, by name, behind `after`, at most `limit`.
     async fn live_blobs(&mut self, after: &str, horizon: Timestamp, limit: i64) -> Result<Vec<BlobRow>>;
+
+    /// How many blobs that are not doomed a data key has sealed.
+    async fn count_blobs_of_key(&mut self, key: i64) -> Result<i64>;
+
+    /// Those blobs, at most `limit`.
+    async fn blobs_of_key(&mut self, key: i64, limit: i64) -> Result<Vec<BlobRow>>;
 
     /// What an owner's files take.
     async fn file_usage(&mut self, owner: &str) -> Result<FileUsage>;

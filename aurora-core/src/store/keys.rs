@@ -49,6 +49,9 @@ pub trait ReadKeys: Send {
     /// The wrapped data key of that number.
     async fn key(&mut self, id: u32) -> Result<Option<KeyRow>>;
 
+    /// Wrapped data keys that are pending or only open, ascending, at most 1000.
+    async fn keys_unsettled(&mut self) -> Result<Vec<KeyRow>>;
+
     /// The highest number of a data key; 0 where there is none.
     async fn newest_key(&mut self) -> Result<u32>;
 

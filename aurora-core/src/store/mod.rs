@@ -16,6 +16,7 @@ mod keys;
 mod postgres;
 mod records;
 mod roles;
+mod sealed;
 mod sqlite;
 mod writer;
 
@@ -34,6 +35,7 @@ pub use records::{
     User,
 };
 pub use roles::{ReadRoles, RoleChange, RoleRow, WriteRoles};
+pub use sealed::{ReadSealed, SealedColumn, WriteSealed};
 pub use sqlite::SqliteDatabase;
 pub(crate) use sqlite::{LentTransaction, go_on_sqlite, sqlite_file};
 pub use writer::{WriterLock, WriterPermit};

@@ -169,7 +169,7 @@ pub async fn connect(database: &SqliteDatabase) -> SqliteConnection {
 
 /// A statement of a test's, in PostgreSQL's names.
 fn spell(statement: &str) -> String {
-    const NAMES: [(&str, &str); 25] = [
+    const NAMES: [(&str, &str); 26] = [
         ("PRAGMA foreign_keys = ON; ", ""),
         ("DROP TRIGGER auth_users_banned;", "DROP TRIGGER users_banned ON auth.users;"),
         ("ALTER TABLE gone RENAME TO aurora_audit", "ALTER TABLE aurora.gone RENAME TO audit"),
@@ -194,6 +194,7 @@ fn spell(statement: &str) -> String {
         ("aurora_role_changes", "aurora.role_changes"),
         ("aurora_signing_keys", "aurora.signing_keys"),
         ("aurora_api_keys", "aurora.api_keys"),
+        ("aurora_keys", "aurora.keys"),
         ("ORDER BY rowid", "ORDER BY xmin::text::bigint, cmin::text::bigint, ctid"),
     ];
     NAMES.iter().fold(statement.to_owned(), |text, (from, to)| text.replace(from, to))

@@ -30,6 +30,7 @@ use aurora_core::crypto::{
 use aurora_core::env::{Clock, Entropy, ManualClock, SystemEntropy};
 use aurora_core::http::{Http, Peer};
 use aurora_core::jobs::Wake;
+use aurora_core::keys::{DataKeys, DataKeysParts};
 use aurora_core::load::{Limiter, Limits, Quota};
 use aurora_core::mail::{Delivery, Mailbox, Outbox, OutboxParts, Templates};
 use aurora_core::session::token::{TokenKeys, TokenOptions};
@@ -209,6 +210,7 @@ impl Fixture {
         let keys = Arc::new(DatabaseKeys::new(opening.keys));
         let keyring = Keyring::open(Arc::new(provider), keys, clock.clone(), entropy.clone()).await.unwrap();
         database.bind(&keyring).await;
+        keyring.move_to(Arc::new(DatabaseKeys::new(database.shared())));
         let mut shared = database.shared();
         if let Some(wrap) = options.wrap {
             shared = wrap(shared);
@@ -260,6 +262,17 @@ impl Fixture {
             hooks: options.hooks,
         });
         Self { http: Http::new(auth.clone()), auth, mailbox, clock, database, keyring, tokens }
+    }
+
+    /// What becomes of the data keys. No job runs.
+    pub fn data_keys(&self) -> DataKeys {
+        DataKeys::new(DataKeysParts {
+            keyring: self.keyring.clone(),
+            database: self.database.shared(),
+            places: Vec::new(),
+            audit: Arc::new(DatabaseAudit::new(Arc::new(SystemEntropy))),
+            clock: self.clock.clone(),
+        })
     }
 
     pub fn advance(&self, seconds: u64) {

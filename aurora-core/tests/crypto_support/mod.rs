@@ -4,9 +4,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use aurora_core::crypto::{
-    KeyChange, KeyFile, KeyOwner, KeyState, KeyStore, KeyTextProvider, Keyring, WrappedKey,
-};
+use aurora_core::crypto::{KeyFile, KeyOwner, KeyState, KeyStore, KeyTextProvider, Keyring, WrappedKey};
 use aurora_core::env::{Entropy, SystemClock, SystemEntropy};
 use aurora_core::session::token::{SigningKeyRecord, SigningKeyStore};
 use aurora_core::types::{BoxFuture, Code, Error, Result};
@@ -29,15 +27,6 @@ impl KeyStore for Memory {
         Box::pin(async { Ok(self.0.lock().unwrap().iter().map(|key| key.id).max().unwrap_or(0)) })
     }
 
-    fn page(&self, after: u32) -> BoxFuture<'_, Result<Vec<WrappedKey>>> {
-        Box::pin(async move {
-            let mut keys = self.0.lock().unwrap().clone();
-            keys.retain(|key| key.id > after);
-            keys.sort_by_key(|key| key.id);
-            Ok(keys)
-        })
-    }
-
     fn insert(&self, key: WrappedKey) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
             let mut keys = self.0.lock().unwrap();
@@ -51,43 +40,6 @@ impl KeyStore for Memory {
             }
             keys.push(key);
             Ok(true)
-        })
-    }
-
-    fn change(&self, change: KeyChange) -> BoxFuture<'_, Result<bool>> {
-        Box::pin(async move {
-            let mut keys = self.0.lock().unwrap();
-            let holds = |keys: &[WrappedKey], id: u32, state: KeyState| {
-                keys.iter().any(|key| (key.id, key.state) == (id, state))
-            };
-            let (steps, now) = match change {
-                KeyChange::Activate { id, former, now } => {
-                    let former = former.map(|id| (id, KeyState::Active, KeyState::DecryptOnly));
-                    let step = (id, KeyState::Pending, KeyState::Active);
-                    (former.into_iter().chain([step]).collect::<Vec<_>>(), now)
-                }
-                KeyChange::Destroy { id, from, now } => (vec![(id, from, KeyState::Destroyed)], now),
-            };
-            if !steps.iter().all(|(id, from, _)| holds(&keys, *id, *from)) {
-                return Ok(false);
-            }
-            for (id, _, to) in steps {
-                let key = keys.iter_mut().find(|key| key.id == id).unwrap();
-                key.state = to;
-                key.changed = Some(now);
-                if to == KeyState::Destroyed {
-                    key.wrapped.clear();
-                }
-            }
-            Ok(true)
-        })
-    }
-
-    fn rewrap<'a>(&'a self, id: u32, former: &'a [u8], wrapped: &'a [u8]) -> BoxFuture<'a, Result<bool>> {
-        Box::pin(async move {
-            let mut keys = self.0.lock().unwrap();
-            let key = keys.iter_mut().find(|key| key.id == id && key.wrapped == former);
-            Ok(key.map(|key| key.wrapped = wrapped.to_vec()).is_some())
         })
     }
 }

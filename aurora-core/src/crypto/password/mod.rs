@@ -16,7 +16,8 @@ use crate::env::{Entropy, random};
 use crate::types::{Error, Result, Secret};
 use crate::validate::NewPassword;
 
-use super::{Context, Keyring, Purpose};
+use super::cipher::does_not_open;
+use super::{Context, DataKey, Keyring, Purpose};
 use pool::Pool;
 use stored::Stored;
 
@@ -25,8 +26,6 @@ pub use pool::PasswordPool;
 
 /// What stands in front of an imported hash that was sealed.
 const SEALED: &str = "$aurora-sealed-1$";
-const SEALED_CONTEXT: Context<'static> =
-    Context::Own { purpose: Purpose::Password, table: "imported password hash", column: "", row: &[] };
 
 /// What checking a password came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -139,17 +138,39 @@ impl PasswordHasher {
         if Stored::parse(hash, &self.0.engine.params).is_keyed() {
             return Ok(hash.to_owned());
         }
-        let sealed = self.0.keyring.seal(&SEALED_CONTEXT, hash.as_bytes())?;
-        Ok(format!("{SEALED}{}", STANDARD_NO_PAD.encode(sealed)))
+        let sealed = self.0.keyring.seal(&Context::IMPORTED_PASSWORD, hash.as_bytes())?;
+        Ok(SealedText::of(&sealed))
     }
 
     /// What does not open is unusable, as any hash that is not understood.
     fn unsealed(&self, stored: &str) -> Zeroizing<String> {
-        let Some(sealed) = stored.strip_prefix(SEALED) else { return Zeroizing::new(stored.to_owned()) };
-        let sealed = STANDARD_NO_PAD.decode(sealed).unwrap_or_default();
-        let opened = self.0.keyring.unseal(&SEALED_CONTEXT, &sealed);
+        if !stored.starts_with(SEALED) {
+            return Zeroizing::new(stored.to_owned());
+        }
+        let sealed = SealedText::parse(stored.as_bytes());
+        let opened = sealed.and_then(|sealed| self.0.keyring.unseal(&Context::IMPORTED_PASSWORD, &sealed));
         let text = opened.ok().and_then(|opened| String::from_utf8(opened.expose().to_vec()).ok());
         Zeroizing::new(text.unwrap_or_default())
+    }
+}
+
+/// A sealed hash as it stands in a column of texts.
+pub(crate) struct SealedText;
+
+impl SealedText {
+    pub(crate) fn of(sealed: &[u8]) -> String {
+        format!("{SEALED}{}", STANDARD_NO_PAD.encode(sealed))
+    }
+
+    /// What it is of; an error says nothing more than that.
+    pub(crate) fn parse(text: &[u8]) -> Result<Vec<u8>> {
+        let sealed = text.strip_prefix(SEALED.as_bytes()).and_then(|text| STANDARD_NO_PAD.decode(text).ok());
+        sealed.ok_or_else(does_not_open)
+    }
+
+    /// What every such text begins with that the key of that number sealed: nine bytes are twelve characters.
+    pub(crate) fn prefix(key: u32) -> String {
+        Self::of(&DataKey::prefix(key))
     }
 }
 

@@ -78,6 +78,11 @@ impl<'c> Executor<'c> for PostgresExecutor<'c> {
             Err(error) => return futures_util::stream::once(async { Err(Error::Encode(error)) }).boxed(),
         };
         let sql = query.sql().as_str().to_owned();
+        // What was bound is not known here: a sealed cell is written with the guard's own queries.
+        let sealed = &self.actor.engine().options.sealed;
+        if let Some(Err(error)) = sealed.as_ref().map(|vault| vault.admit(&sql, true, &[])) {
+            return futures_util::stream::once(async { Err(as_sqlx(error)) }).boxed();
+        }
         self.actor.steps(self.slot, sql, arguments).map_err(as_sqlx).boxed()
     }
 

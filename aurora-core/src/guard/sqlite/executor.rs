@@ -120,5 +120,11 @@ where
         Err(error) => return futures_util::stream::once(async { Err(Error::Encode(error)) }).boxed(),
     };
     let sql: Arc<str> = Arc::from(query.sql().as_str());
+    // What was bound is not known here: a sealed cell is written with the guard's own queries.
+    if let Some(Err(error)) =
+        actor.engine().options.sealed.as_ref().map(|vault| vault.admit(&sql, false, &[]))
+    {
+        return futures_util::stream::once(async { Err(as_sqlx(error)) }).boxed();
+    }
     steps(actor, slot, sql, arguments).map_err(as_sqlx).boxed()
 }

@@ -69,7 +69,7 @@ pub(super) async fn read(asked: &Asked<'_>, body: Content<'static>) -> Result<(U
 async fn form(upload: &mut Upload, boundary: String, body: Content<'static>) -> Result<Content<'static>> {
     let constraints =
         Constraints::new().size_limit(SizeLimit::new().whole_stream(u64::MAX).per_field(u64::MAX));
-    let body = body.map(|piece| piece.map_err(|error| std::io::Error::other(error)));
+    let body = body.map(|piece| piece.map_err(std::io::Error::other));
     let mut form = Multipart::with_constraints(body, boundary, constraints);
     for _ in 0..FIELDS {
         let Some(mut field) = form.next_field().await.map_err(broken)? else { break };

@@ -16,7 +16,7 @@ use super::{
     AccessClaims, ClientToken, SigningKey, SigningKeyRecord, SigningKeyState, SigningKeyStore, TokenOptions,
     VerifiedToken, VerifyKey, client,
 };
-use crate::crypto::{Context, Keyring, Purpose};
+use crate::crypto::{Context, Keyring};
 use crate::env::Clock;
 use crate::types::{Code, Error, Result, Secret, Timestamp};
 
@@ -308,7 +308,7 @@ fn new_key(keyring: &Keyring, known: &[SigningKeyRecord], now: Timestamp) -> Res
     let public = VerifyKey::from_members(Jwk::p256(pair.public_key().as_ref())?)?;
     let pkcs8 = pair.to_pkcs8v1().map_err(failed)?;
     let kid = public.kid;
-    let sealed = keyring.seal(&context("ES256", &kid), pkcs8.as_ref())?;
+    let sealed = keyring.seal(&Context::signing_key(&kid), pkcs8.as_ref())?;
     let public_jwk = public.public.as_ref().map(Jwk::to_json).transpose()?.unwrap_or_default();
     let (algorithm, state) = ("ES256".to_owned(), SigningKeyState::Active);
     Ok(SigningKeyRecord { id, kid, algorithm, sealed, public_jwk, state, created: now })
@@ -325,7 +325,7 @@ fn unseal(keyring: &Keyring, record: &SigningKeyRecord) -> Result<(crate::crypto
     if record.algorithm != "ES256" {
         return Err(damaged());
     }
-    let opened = keyring.unseal(&context(&record.algorithm, &record.kid), &record.sealed);
+    let opened = keyring.unseal(&Context::signing_key(&record.kid), &record.sealed);
     let pkcs8 = opened.map_err(|error| damaged().with_source(error))?;
     let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.expose());
     let pair = pair.map_err(|_| damaged())?;
@@ -334,9 +334,4 @@ fn unseal(keyring: &Keyring, record: &SigningKeyRecord) -> Result<(crate::crypto
         return Err(damaged());
     }
     Ok((pkcs8, verify))
-}
-
-fn context<'a>(algorithm: &'a str, kid: &'a str) -> Context<'a> {
-    let purpose = Purpose::Signing;
-    Context::Own { purpose, table: "signing key", column: algorithm, row: kid.as_bytes() }
 }

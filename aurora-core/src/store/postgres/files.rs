@@ -15,6 +15,7 @@ fn blob(row: &PgRow) -> Result<BlobRow> {
         owner: rows::text(row, "owner")?,
         part: rows::number(row, "part")?,
         size: rows::number(row, "size")?,
+        key: rows::number(row, "key")?,
         created_at: rows::time(row, "created_at")?,
         doomed_at: rows::optional_time(row, "doomed_at")?,
     })
@@ -72,6 +73,17 @@ macro_rules! reader {
                 all(self.connection().await?, query).await?.iter().map(blob).collect()
             }
 
+            async fn count_blobs_of_key(&mut self, key: i64) -> Result<i64> {
+                let query = sqlx::query(statements::COUNT_BLOBS_OF_KEY).bind(key);
+                let row = one(self.connection().await?, query).await?;
+                row.map_or(Ok(0), |row| rows::number(&row, "count"))
+            }
+
+            async fn blobs_of_key(&mut self, key: i64, limit: i64) -> Result<Vec<BlobRow>> {
+                let query = sqlx::query(statements::BLOBS_OF_KEY).bind(key).bind(limit);
+                all(self.connection().await?, query).await?.iter().map(blob).collect()
+            }
+
             async fn file_usage(&mut self, owner: &str) -> Result<FileUsage> {
                 let query = sqlx::query(statements::FILE_USAGE).bind(owner.to_owned());
                 let row = one(self.connection().await?, query).await?;
@@ -122,6 +134,7 @@ impl WriteFiles for PostgresWrite {
             .bind(blob.owner.clone())
             .bind(blob.part)
             .bind(blob.size)
+            .bind(blob.key)
             .bind(Moment(blob.created_at));
         run(self.connection().await?, query).await?;
         counted.first().map_or_else(|| Err(Error::internal("a blob was not counted")), usage)

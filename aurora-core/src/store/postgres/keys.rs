@@ -40,6 +40,11 @@ macro_rules! reader {
                 all(self.connection().await?, query).await?.first().map(rows::key).transpose()
             }
 
+            async fn keys_unsettled(&mut self) -> Result<Vec<KeyRow>> {
+                let query = sqlx::query(statements::KEYS_UNSETTLED);
+                all(self.connection().await?, query).await?.iter().map(rows::key).collect()
+            }
+
             async fn newest_key(&mut self) -> Result<u32> {
                 let query = sqlx::query(statements::NEWEST_KEY);
                 let found = all(self.connection().await?, query).await?;

@@ -14,6 +14,7 @@ mod proof;
 mod reader;
 mod roles;
 mod rows;
+mod sealed;
 mod setup;
 mod statements;
 mod transaction;

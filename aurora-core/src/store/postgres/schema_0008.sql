@@ -6,6 +6,7 @@ ALTER TABLE aurora.keys ADD COLUMN changed_at timestamptz;
 CREATE INDEX keys_owner ON aurora.keys (owner, id);
 CREATE UNIQUE INDEX keys_active ON aurora.keys (owner, purpose) WHERE state = 'active';
 CREATE UNIQUE INDEX keys_pending ON aurora.keys (owner, purpose) WHERE state = 'pending';
+CREATE INDEX keys_unsettled ON aurora.keys (id) WHERE state IN ('pending', 'decrypt-only');
 CREATE POLICY store_changes ON aurora.keys FOR UPDATE TO aurora_store
     USING ((SELECT bound FROM aurora.as_aurora_store));
 GRANT UPDATE (state, wrapped, changed_at) ON aurora.keys TO aurora_store;

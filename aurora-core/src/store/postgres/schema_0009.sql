@@ -51,10 +51,12 @@ CREATE TABLE aurora.blobs (
     owner text NOT NULL,
     part bigint NOT NULL,
     size bigint NOT NULL CHECK (size >= 0),
+    key bigint NOT NULL,
     created_at timestamptz NOT NULL,
     doomed_at timestamptz
 );
 CREATE INDEX blobs_object ON aurora.blobs (object, part);
+CREATE INDEX blobs_key ON aurora.blobs (key);
 CREATE INDEX blobs_doomed ON aurora.blobs (doomed_at) WHERE doomed_at IS NOT NULL;
 
 -- What each owner's blobs that are not doomed take.

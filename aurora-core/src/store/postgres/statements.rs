@@ -195,6 +195,8 @@ statements! {
     KEYS_OF = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora.keys \
         WHERE owner = $1 ORDER BY id";
     KEY = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora.keys WHERE id = $1";
+    KEYS_UNSETTLED = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora.keys \
+        WHERE state IN ('pending', 'decrypt-only') ORDER BY id LIMIT 1000";
     NEWEST_KEY = "SELECT coalesce(max(id), 0) AS id FROM aurora.keys";
     KEYS_AFTER = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora.keys \
         WHERE id > $1 ORDER BY id LIMIT 1000";
@@ -204,6 +206,32 @@ statements! {
     DESTROY_KEY = "UPDATE aurora.keys SET state = 'destroyed', wrapped = '', changed_at = $3 \
         WHERE id = $1 AND state = $2";
     REWRAP_KEY = "UPDATE aurora.keys SET wrapped = $3 WHERE id = $1 AND wrapped = $2";
+    COUNT_SIGNING_KEYS = "SELECT count(*) AS id FROM aurora.signing_keys WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea";
+    SEALED_SIGNING_KEYS = "SELECT kid AS id, sealed FROM aurora.signing_keys WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea ORDER BY kid LIMIT $2";
+    PUT_SIGNING_KEYS = "UPDATE aurora.signing_keys SET sealed = $3 WHERE kid = $1 AND sealed = $2";
+    COUNT_FACTORS = "SELECT count(*) AS id FROM auth.mfa_factors WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea";
+    SEALED_FACTORS = "SELECT id::text AS id, sealed FROM auth.mfa_factors WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea ORDER BY id LIMIT $2";
+    PUT_FACTORS = "UPDATE auth.mfa_factors SET sealed = $3 WHERE id = $1::text::uuid AND sealed = $2";
+    COUNT_ONE_TIME_TOKENS = "SELECT count(*) AS id FROM auth.one_time_tokens WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea";
+    SEALED_ONE_TIME_TOKENS = "SELECT id::text AS id, sealed FROM auth.one_time_tokens WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea ORDER BY id LIMIT $2";
+    PUT_ONE_TIME_TOKENS = "UPDATE auth.one_time_tokens SET sealed = $3 WHERE id = $1::text::uuid AND sealed = $2";
+    COUNT_OUTBOX = "SELECT count(*) AS id FROM aurora.outbox WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea";
+    SEALED_OUTBOX = "SELECT id::text AS id, sealed FROM aurora.outbox WHERE substring(sealed FROM 1 FOR \
+        length($1::bytea)) = $1::bytea ORDER BY id LIMIT $2";
+    PUT_OUTBOX = "UPDATE aurora.outbox SET sealed = $3 WHERE id = $1::text::uuid AND sealed = $2";
+    COUNT_PASSWORDS = "SELECT count(*) AS id FROM auth.users WHERE substring(encrypted_password FROM 1 FOR \
+        length($1::text)) = $1::text";
+    SEALED_PASSWORDS = "SELECT id::text AS id, encrypted_password AS sealed FROM auth.users WHERE substring(encrypted_password FROM 1 \
+        FOR length($1::text)) = $1::text ORDER BY id LIMIT $2";
+    PUT_PASSWORDS = "UPDATE auth.users SET encrypted_password = $3 \
+        WHERE id = $1::text::uuid AND encrypted_password = $2";
     SIGNING_KEYS = "SELECT id, kid, algorithm, sealed, public_jwk::text AS public_jwk, state, created_at, \
         changed_at FROM aurora.signing_keys ORDER BY id";
     INSERT_SIGNING_KEY = "INSERT INTO aurora.signing_keys (id, kid, algorithm, sealed, public_jwk, state, created_at) \
@@ -238,13 +266,16 @@ statements! {
     REVOKE_API_KEY = "UPDATE aurora.api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
     USE_API_KEY = "UPDATE aurora.api_keys SET last_used_at = $2 \
         WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)";
-    BLOB = "SELECT id, object, bucket, owner, part, size, created_at, doomed_at FROM aurora.blobs WHERE id = $1";
-    BLOBS_OF = "SELECT id, object, bucket, owner, part, size, created_at, doomed_at FROM aurora.blobs \
+    BLOB = "SELECT id, object, bucket, owner, part, size, key, created_at, doomed_at FROM aurora.blobs WHERE id = $1";
+    BLOBS_OF = "SELECT id, object, bucket, owner, part, size, key, created_at, doomed_at FROM aurora.blobs \
         WHERE object = $1 AND doomed_at IS NULL ORDER BY part, id";
-    DOOMED_BLOBS = "SELECT id, object, bucket, owner, part, size, created_at, doomed_at FROM aurora.blobs \
+    DOOMED_BLOBS = "SELECT id, object, bucket, owner, part, size, key, created_at, doomed_at FROM aurora.blobs \
         WHERE doomed_at <= $1 ORDER BY doomed_at LIMIT $2";
-    LIVE_BLOBS = "SELECT id, object, bucket, owner, part, size, created_at, doomed_at FROM aurora.blobs \
+    LIVE_BLOBS = "SELECT id, object, bucket, owner, part, size, key, created_at, doomed_at FROM aurora.blobs \
         WHERE id > $1 AND created_at < $2 AND doomed_at IS NULL ORDER BY id LIMIT $3";
+    COUNT_BLOBS_OF_KEY = "SELECT count(*) FROM aurora.blobs WHERE key = $1 AND doomed_at IS NULL";
+    BLOBS_OF_KEY = "SELECT id, object, bucket, owner, part, size, key, created_at, doomed_at FROM aurora.blobs \
+        WHERE key = $1 AND doomed_at IS NULL ORDER BY id LIMIT $2";
     FILE_USAGE = "SELECT bytes, files FROM aurora.file_usage WHERE owner = $1";
     UPLOAD = "SELECT id, owner, bucket, name, length, position, parts, details, created_at, expires_at FROM aurora.uploads \
         WHERE id = $1";
@@ -253,7 +284,8 @@ statements! {
     COUNT_BLOB = "INSERT INTO aurora.file_usage AS u (owner, bytes, files) VALUES ($1, $2, 1) ON CONFLICT (owner) DO UPDATE SET \
         bytes = u.bytes + excluded.bytes, files = u.files + 1 RETURNING bytes, files";
     UNCOUNT_BLOB = "UPDATE aurora.file_usage SET bytes = bytes - $2, files = files - 1 WHERE owner = $1";
-    INSERT_BLOB = "INSERT INTO aurora.blobs (id, object, bucket, owner, part, size, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    INSERT_BLOB = "INSERT INTO aurora.blobs (id, object, bucket, owner, part, size, key, created_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     DOOM_BLOBS_OF = "UPDATE aurora.blobs SET doomed_at = $3 WHERE object = $1 AND id <> $2 AND doomed_at IS NULL \
         RETURNING id, owner, size";
     DOOM_BLOB = "UPDATE aurora.blobs SET doomed_at = $2 WHERE id = $1 AND doomed_at IS NULL RETURNING id, owner, size";

@@ -14,6 +14,7 @@ fn blob(row: &SqliteRow) -> Result<BlobRow> {
         owner: rows::text(row, "owner")?,
         part: rows::number(row, "part")?,
         size: rows::number(row, "size")?,
+        key: rows::number(row, "key")?,
         created_at: rows::time(row, "created_at")?,
         doomed_at: rows::optional_time(row, "doomed_at")?,
     })
@@ -71,6 +72,16 @@ macro_rules! reader {
                 query.fetch_all(self.connection()).await.map_err(failure)?.iter().map(blob).collect()
             }
 
+            async fn count_blobs_of_key(&mut self, key: i64) -> Result<i64> {
+                let query = sqlx::query_scalar(statements::COUNT_BLOBS_OF_KEY).bind(key);
+                query.fetch_one(self.connection()).await.map_err(failure)
+            }
+
+            async fn blobs_of_key(&mut self, key: i64, limit: i64) -> Result<Vec<BlobRow>> {
+                let query = sqlx::query(statements::BLOBS_OF_KEY).bind(key).bind(limit);
+                query.fetch_all(self.connection()).await.map_err(failure)?.iter().map(blob).collect()
+            }
+
             async fn file_usage(&mut self, owner: &str) -> Result<FileUsage> {
                 let query = sqlx::query(statements::FILE_USAGE).bind(owner.to_owned());
                 let row = query.fetch_optional(self.connection()).await.map_err(failure)?;
@@ -121,6 +132,7 @@ impl WriteFiles for SqliteWrite {
             .bind(blob.owner.clone())
             .bind(blob.part)
             .bind(blob.size)
+            .bind(blob.key)
             .bind(blob.created_at.as_micros());
         query.execute(self.connection()).await.map_err(failure)?;
         counted.first().map_or_else(|| Err(Error::internal("a blob was not counted")), usage)

@@ -43,6 +43,12 @@ macro_rules! reader {
                 found.as_ref().map(rows::key).transpose()
             }
 
+            async fn keys_unsettled(&mut self) -> Result<Vec<KeyRow>> {
+                let query = sqlx::query(statements::KEYS_UNSETTLED);
+                let found = query.fetch_all(self.connection()).await.map_err(failure)?;
+                found.iter().map(rows::key).collect()
+            }
+
             async fn newest_key(&mut self) -> Result<u32> {
                 let query = sqlx::query(statements::NEWEST_KEY);
                 let found = query.fetch_one(self.connection()).await.map_err(failure)?;

@@ -7,6 +7,7 @@ mod lent;
 mod migrate;
 mod roles;
 mod rows;
+mod sealed;
 mod statements;
 mod transaction;
 

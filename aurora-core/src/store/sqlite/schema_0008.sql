@@ -37,10 +37,12 @@ CREATE TABLE aurora_blobs (
     owner TEXT NOT NULL,
     part INTEGER NOT NULL,
     size INTEGER NOT NULL CHECK (size >= 0),
+    key INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     doomed_at INTEGER
 ) STRICT;
 CREATE INDEX aurora_blobs_object ON aurora_blobs (object, part);
+CREATE INDEX aurora_blobs_key ON aurora_blobs (key);
 CREATE INDEX aurora_blobs_doomed ON aurora_blobs (doomed_at) WHERE doomed_at IS NOT NULL;
 
 -- What each owner's blobs that are not doomed take.

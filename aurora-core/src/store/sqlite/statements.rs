@@ -149,6 +149,8 @@ statements! {
     KEYS_OF = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys \
         WHERE owner = $1 ORDER BY id";
     KEY = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys WHERE id = $1";
+    KEYS_UNSETTLED = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys \
+        WHERE state IN ('pending', 'decrypt-only') ORDER BY id LIMIT 1000";
     NEWEST_KEY = "SELECT coalesce(max(id), 0) AS id FROM aurora_keys";
     KEYS_AFTER = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys \
         WHERE id > $1 ORDER BY id LIMIT 1000";
@@ -158,6 +160,27 @@ statements! {
     DESTROY_KEY = "UPDATE aurora_keys SET state = 'destroyed', wrapped = x'', changed_at = $3 \
         WHERE id = $1 AND state = $2";
     REWRAP_KEY = "UPDATE aurora_keys SET wrapped = $3 WHERE id = $1 AND wrapped = $2";
+    COUNT_SIGNING_KEYS = "SELECT count(*) AS id FROM aurora_signing_keys WHERE substr(sealed, 1, length($1)) = $1";
+    SEALED_SIGNING_KEYS = "SELECT kid AS id, sealed FROM aurora_signing_keys WHERE substr(sealed, 1, \
+        length($1)) = $1 ORDER BY kid LIMIT $2";
+    PUT_SIGNING_KEYS = "UPDATE aurora_signing_keys SET sealed = $3 WHERE kid = $1 AND sealed = $2";
+    COUNT_FACTORS = "SELECT count(*) AS id FROM auth_mfa_factors WHERE substr(sealed, 1, length($1)) = $1";
+    SEALED_FACTORS = "SELECT id AS id, sealed FROM auth_mfa_factors WHERE substr(sealed, 1, \
+        length($1)) = $1 ORDER BY id LIMIT $2";
+    PUT_FACTORS = "UPDATE auth_mfa_factors SET sealed = $3 WHERE id = $1 AND sealed = $2";
+    COUNT_ONE_TIME_TOKENS = "SELECT count(*) AS id FROM auth_one_time_tokens WHERE substr(sealed, 1, \
+        length($1)) = $1";
+    SEALED_ONE_TIME_TOKENS = "SELECT id AS id, sealed FROM auth_one_time_tokens WHERE substr(sealed, 1, \
+        length($1)) = $1 ORDER BY id LIMIT $2";
+    PUT_ONE_TIME_TOKENS = "UPDATE auth_one_time_tokens SET sealed = $3 WHERE id = $1 AND sealed = $2";
+    COUNT_OUTBOX = "SELECT count(*) AS id FROM aurora_outbox WHERE substr(sealed, 1, length($1)) = $1";
+    SEALED_OUTBOX = "SELECT id AS id, sealed FROM aurora_outbox WHERE substr(sealed, 1, length($1)) \
+        = $1 ORDER BY id LIMIT $2";
+    PUT_OUTBOX = "UPDATE aurora_outbox SET sealed = $3 WHERE id = $1 AND sealed = $2";
+    COUNT_PASSWORDS = "SELECT count(*) AS id FROM auth_users WHERE substr(password, 1, length($1)) = $1";
+    SEALED_PASSWORDS = "SELECT id, password AS sealed FROM auth_users WHERE substr(password, 1, \
+        length($1)) = $1 ORDER BY id LIMIT $2";
+    PUT_PASSWORDS = "UPDATE auth_users SET password = $3 WHERE id = $1 AND password = $2";
     SIGNING_KEYS = "SELECT id, kid, algorithm, sealed, public_jwk, state, created_at, changed_at \
         FROM aurora_signing_keys ORDER BY id";
     INSERT_SIGNING_KEY = "INSERT INTO aurora_signing_keys (id, kid, algorithm, sealed, public_jwk, state, created_at) \
@@ -187,13 +210,16 @@ statements! {
     REVOKE_API_KEY = "UPDATE aurora_api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
     USE_API_KEY = "UPDATE aurora_api_keys SET last_used_at = $2 \
         WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)";
-    BLOB = "SELECT id, object, bucket, owner, part, size, created_at, doomed_at FROM aurora_blobs WHERE id = $1";
-    BLOBS_OF = "SELECT id, object, bucket, owner, part, size, created_at, doomed_at FROM aurora_blobs \
+    BLOB = "SELECT id, object, bucket, owner, part, size, key, created_at, doomed_at FROM aurora_blobs WHERE id = $1";
+    BLOBS_OF = "SELECT id, object, bucket, owner, part, size, key, created_at, doomed_at FROM aurora_blobs \
         WHERE object = $1 AND doomed_at IS NULL ORDER BY part, id";
-    DOOMED_BLOBS = "SELECT id, object, bucket, owner, part, size, created_at, doomed_at FROM aurora_blobs \
+    DOOMED_BLOBS = "SELECT id, object, bucket, owner, part, size, key, created_at, doomed_at FROM aurora_blobs \
         WHERE doomed_at <= $1 ORDER BY doomed_at LIMIT $2";
-    LIVE_BLOBS = "SELECT id, object, bucket, owner, part, size, created_at, doomed_at FROM aurora_blobs \
+    LIVE_BLOBS = "SELECT id, object, bucket, owner, part, size, key, created_at, doomed_at FROM aurora_blobs \
         WHERE id > $1 AND created_at < $2 AND doomed_at IS NULL ORDER BY id LIMIT $3";
+    COUNT_BLOBS_OF_KEY = "SELECT count(*) FROM aurora_blobs WHERE key = $1 AND doomed_at IS NULL";
+    BLOBS_OF_KEY = "SELECT id, object, bucket, owner, part, size, key, created_at, doomed_at FROM aurora_blobs \
+        WHERE key = $1 AND doomed_at IS NULL ORDER BY id LIMIT $2";
     FILE_USAGE = "SELECT bytes, files FROM aurora_file_usage WHERE owner = $1";
     UPLOAD = "SELECT id, owner, bucket, name, length, position, parts, details, created_at, expires_at FROM aurora_uploads \
         WHERE id = $1";
@@ -202,7 +228,8 @@ statements! {
     COUNT_BLOB = "INSERT INTO aurora_file_usage AS u (owner, bytes, files) VALUES ($1, $2, 1) ON CONFLICT (owner) DO UPDATE SET \
         bytes = u.bytes + excluded.bytes, files = u.files + 1 RETURNING bytes, files";
     UNCOUNT_BLOB = "UPDATE aurora_file_usage SET bytes = bytes - $2, files = files - 1 WHERE owner = $1";
-    INSERT_BLOB = "INSERT INTO aurora_blobs (id, object, bucket, owner, part, size, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    INSERT_BLOB = "INSERT INTO aurora_blobs (id, object, bucket, owner, part, size, key, created_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     DOOM_BLOBS_OF = "UPDATE aurora_blobs SET doomed_at = $3 WHERE object = $1 AND id <> $2 AND doomed_at IS NULL \
         RETURNING id, owner, size";
     DOOM_BLOB = "UPDATE aurora_blobs SET doomed_at = $2 WHERE id = $1 AND doomed_at IS NULL RETURNING id, owner, size";

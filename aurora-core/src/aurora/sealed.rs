@@ -1,0 +1,75 @@
+//! Sealed columns: declared to the builder, encrypted where they were plain.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Aurora, Builder};
+use crate::crypto::{KeyOwner, SealedPlace};
+use crate::files::Files;
+use crate::guard::{CellPlace, Content, Declared, Encrypted, Guard, SealedColumn, Unguarded};
+use crate::types::{BoxFuture, Code, Error, Result};
+
+type Encrypt = Box<
+    dyn for<'a> Fn(&'a Unguarded, &'a str, &'a KeyOwner) -> BoxFuture<'a, Result<Encrypted>> + Send + Sync,
+>;
+
+/// A declared column, and how its plain predecessor is read.
+pub(super) struct Column {
+    pub(super) declared: Declared,
+    encrypt: Encrypt,
+}
+
+impl fmt::Debug for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.declared.fmt(f)
+    }
+}
+
+impl Column {
+    fn is(&self, name: &str) -> bool {
+        let Declared { table, column, .. } = self.declared;
+        name.split_once('.').is_some_and(|parts| parts == (table, column))
+    }
+}
+
+impl Builder {
+    /// A column whose cells are sealed before they reach the database; see [`SealedColumn`]. The start fails where the
+    /// table, its key or the column's type do not fit.
+    pub fn sealed<T: Content + Send + Sync + 'static>(mut self, column: &SealedColumn<T>) -> Self {
+        let (declared, column) = (column.declared(), *column);
+        let encrypt: Encrypt = Box::new(move |everything, from, owner| {
+            Box::pin(async move { everything.encrypt_column(&column, from, owner).await })
+        });
+        self.sealed.push(Column { declared, encrypt });
+        self
+    }
+}
+
+impl Aurora {
+    /// Seals what stands in the column `from` as text into the sealed column `table.column` and empties `from`, while the
+    /// service runs; see [`Unguarded::encrypt_column`].
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] for a column that was not declared.
+    pub async fn encrypt_column(&self, column: &str, from: &str, owner: &KeyOwner) -> Result<Encrypted> {
+        let missing = || Error::new(Code::NotFound, format!("no sealed column {column} is declared"));
+        let found = self.0.sealed.iter().find(|declared| declared.is(column)).ok_or_else(missing)?;
+        let everything = self.unguarded(&format!("encrypts {column}")).await?;
+        (found.encrypt)(&everything, from, owner).await
+    }
+
+    /// The sealed columns, as `table.column`.
+    pub fn sealed_columns(&self) -> impl Iterator<Item = String> + '_ {
+        self.0.sealed.iter().map(|Column { declared, .. }| format!("{}.{}", declared.table, declared.column))
+    }
+}
+
+/// Where values are sealed again after a rotation.
+pub(super) fn places(columns: &[Column], guard: &Guard, files: Option<&Files>) -> Vec<Arc<dyn SealedPlace>> {
+    let files = files.map(|files| Arc::new(files.clone()) as Arc<dyn SealedPlace>);
+    let place = |column: &Column| {
+        let place: Arc<dyn SealedPlace> = Arc::new(CellPlace::new(column.declared, guard.unguarded()));
+        place
+    };
+    columns.iter().map(place).chain(files).collect()
+}

@@ -1,0 +1,91 @@
+use std::time::Duration;
+
+use super::place::quoted;
+use super::{Content, RowKey, SealedColumn};
+use crate::crypto::KeyOwner;
+use crate::guard::Unguarded;
+use crate::types::{Code, Error, Result};
+
+/// Rows of one transaction, and the pause after it: whoever serves requests goes first.
+const BATCH: i64 = 100;
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What a run of [`Unguarded::encrypt_column`] did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Encrypted {
+    /// Cells that were sealed.
+    pub sealed: u64,
+    /// Rows that changed in between, and were left to the next run.
+    pub passed: u64,
+}
+
+impl Unguarded {
+    /// Seals what stands in the column `from` of the same table, as text, into a sealed column, and empties `from`: while
+    /// the service runs, in batches, each row compared with what was read. Killed anywhere it is called again and goes on
+    /// with the rows that are left; a row is in exactly one of the two columns.
+    ///
+    /// The column is one that the service seals for itself or, by `owner`, for a tenant or a user. Copies of the plain
+    /// values stay in the database's free pages and in backups; see the guide for what to do about them.
+    pub async fn encrypt_column<T: Content>(
+        &self,
+        column: &SealedColumn<T>,
+        from: &str,
+        owner: &KeyOwner,
+    ) -> Result<Encrypted> {
+        let declared = column.declared();
+        if from == declared.column || from == declared.key {
+            let sentence = format!("{}.{from} is not a column of plain values", declared.table);
+            return Err(Error::new(Code::ValidationFailed, sentence));
+        }
+        let (table, sealed, key, plain) =
+            (quoted(declared.table), quoted(declared.column), quoted(declared.key), quoted(from));
+        let after = |condition: &str| {
+            format!(
+                "SELECT {key}, CAST({plain} AS TEXT) FROM {table} WHERE {plain} IS NOT NULL AND {sealed} IS NULL \
+                 {condition} ORDER BY {key} LIMIT $1"
+            )
+        };
+        let (first, next) = (after(""), after(&format!("AND {key} > $2")));
+        let index = declared.index.map(quoted);
+        let set_index = index.as_ref().map(|index| format!(", {index} = $4")).unwrap_or_default();
+        let put = format!(
+            "UPDATE {table} SET {sealed} = $1, {plain} = NULL{set_index} WHERE {key} = $2 \
+             AND CAST({plain} AS TEXT) = $3 AND {sealed} IS NULL"
+        );
+        let (mut done, mut last) = (Encrypted::default(), None::<RowKey>);
+        loop {
+            let query = match last {
+                None => self.query_as(&first).bind(BATCH),
+                Some(last) => self.query_as(&next).bind(BATCH).bind(last),
+            };
+            let rows: Vec<(RowKey, String)> = query.fetch_all().await?;
+            last = rows.last().map(|(key, _)| *key);
+            if last.is_none() {
+                return Ok(done);
+            }
+            let mut anew = Vec::with_capacity(rows.len());
+            for (key, text) in rows {
+                let value = T::from_text(&text)?;
+                let cell = self.as_guarded().seal_for(declared, owner, key, &value).await?;
+                let blind = match declared.index {
+                    Some(_) => Some(self.as_guarded().blind_for(column, owner, &value).await?),
+                    None => None,
+                };
+                anew.push((key, text, cell, blind));
+            }
+            let mut transaction = self.begin().await?;
+            for (key, text, cell, blind) in anew {
+                let query = transaction.query(&put).bind(cell).bind(key).bind(text);
+                let query = match blind {
+                    Some(blind) => query.bind(blind),
+                    None => query,
+                };
+                let changed = query.execute().await?.rows_affected();
+                done.sealed += changed;
+                done.passed += 1 - changed.min(1);
+            }
+            transaction.commit().await?;
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}

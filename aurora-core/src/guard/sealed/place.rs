@@ -1,0 +1,88 @@
+use crate::crypto::{Context, DataKey, Purpose, SealedPlace};
+use crate::types::{BoxFuture, Result};
+
+use super::value::Place;
+use super::{Declared, RowKey, Sealed};
+use crate::guard::Unguarded;
+
+/// A sealed column, for those who seal its cells again.
+#[derive(Debug)]
+pub(crate) struct CellPlace {
+    declared: Declared,
+    name: String,
+    everything: Unguarded,
+    count: String,
+    find: String,
+    put: String,
+}
+
+impl CellPlace {
+    pub(crate) fn new(declared: Declared, everything: Unguarded) -> Self {
+        let (table, column, key) = (quoted(declared.table), quoted(declared.column), quoted(declared.key));
+        Self {
+            name: format!("{}.{}", declared.table, declared.column),
+            count: format!("SELECT count(*) FROM {table} WHERE substr({column}, 1, 9) = $1"),
+            find: format!(
+                "SELECT {key}, {column} FROM {table} WHERE substr({column}, 1, 9) = $1 ORDER BY {key} LIMIT $2"
+            ),
+            put: format!("UPDATE {table} SET {column} = $1 WHERE {key} = $2 AND {column} = $3"),
+            declared,
+            everything,
+        }
+    }
+}
+
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+impl SealedPlace for CellPlace {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn purpose(&self) -> Purpose {
+        Purpose::Field
+    }
+
+    fn count(&self, key: u32) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(async move {
+            let prefix = DataKey::prefix(key).to_vec();
+            let (count,): (i64,) = self.everything.query_as(&self.count).bind(prefix).fetch_one().await?;
+            Ok(count.unsigned_abs())
+        })
+    }
+
+    fn reseal<'a>(&'a self, from: &'a DataKey, to: &'a DataKey, limit: u32) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(async move {
+            let prefix = DataKey::prefix(from.id()).to_vec();
+            let query = self.everything.query_as(&self.find).bind(prefix).bind(i64::from(limit));
+            let cells: Vec<(RowKey, Sealed<()>)> = query.fetch_all().await?;
+            let Declared { table, column, .. } = self.declared;
+            let mut anew = Vec::with_capacity(cells.len());
+            for (key, cell) in cells {
+                let context = Context::Field { owner: from.owner(), table, column, row: key.as_bytes() };
+                match from.unseal(&context, cell.bytes()) {
+                    Ok(content) => {
+                        let sealed = to.seal(&context, content.expose())?;
+                        anew.push((key, cell, Sealed::<()>::new(sealed, Place { table, column, key })));
+                    }
+                    Err(error) => {
+                        tracing::error!(place = self.name, %key, ?error, "a sealed cell does not open")
+                    }
+                }
+            }
+            if anew.is_empty() {
+                return Ok(0);
+            }
+            let mut transaction = self.everything.begin().await?;
+            let mut done = 0;
+            for (key, former, sealed) in anew {
+                let query = transaction.query(&self.put).bind(sealed).bind(key).bind(former.bytes().to_vec());
+                done += query.execute().await?.rows_affected();
+            }
+            transaction.commit().await?;
+            Ok(done)
+        })
+    }
+}

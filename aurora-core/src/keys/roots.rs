@@ -1,0 +1,79 @@
+//! Replacing the root key.
+
+use std::path::Path;
+
+use super::DataKeys;
+use crate::audit::{Action, Actor, Record};
+use crate::crypto::{KeyFile, KeyState, wrapped_key};
+use crate::env::Entropy;
+use crate::types::{Code, Error, Result};
+
+impl DataKeys {
+    /// Puts a new root key in front of those in the key file and wraps every data key under it. Answers the new key's
+    /// name and how many keys were wrapped anew. Killed in between, it is called again and goes on: no second root key is
+    /// made while data keys are left under a former one.
+    ///
+    /// Services that run read the file again when they meet a key under a root that they do not hold. Where the file is
+    /// copied to several machines, copy the new one before the next data key is made.
+    pub async fn rotate_root(&self, path: &Path, entropy: &dyn Entropy) -> Result<(String, u64)> {
+        let file = KeyFile::read(path)?;
+        let current = file.ids()?.first().cloned().unwrap_or_default();
+        if self.roots().await?.keys().all(|root| *root == current) {
+            file.rotated(entropy)?.replace(path, entropy)?;
+        }
+        self.rewrap().await
+    }
+
+    /// Wraps every data key under the root key that the provider holds as its current one.
+    pub async fn rewrap(&self) -> Result<(String, u64)> {
+        let provider = self.0.keyring.provider();
+        provider.reload()?;
+        let current = provider.current_id();
+        let (mut done, mut after) = (0, 0);
+        loop {
+            let page = self.0.database.read().await?.keys_after(after).await?;
+            let Some(last) = page.last().map(|row| row.id) else { break };
+            after = last;
+            // Asking the provider may take long; nobody waits for the writer meanwhile.
+            let mut anew = Vec::new();
+            for row in page.into_iter().filter(|row| row.state != KeyState::Destroyed.as_str()) {
+                let key = wrapped_key(row)?;
+                if let Some(wrapped) = self.0.keyring.rewrapped(&key).await? {
+                    anew.push((key, wrapped));
+                }
+            }
+            if anew.is_empty() {
+                continue;
+            }
+            let mut transaction = self.0.database.begin().await?;
+            for (key, wrapped) in &anew {
+                done += u64::from(transaction.rewrap_key(key.id, &key.wrapped, wrapped).await?);
+            }
+            let record = Record::security(self.now(), Actor::Service, Action::ROOT_KEY_ROTATED)
+                .target(&current)
+                .with("keys", anew.len());
+            self.0.audit.write(&mut *transaction, record).await?;
+            transaction.commit().await?;
+        }
+        Ok((current, done))
+    }
+
+    /// Takes a root key that was replaced out of the key file. Backups that hold data keys under it cannot be read back
+    /// without it.
+    ///
+    /// # Errors
+    /// [`Code::ValidationFailed`] for the current one, one that is not there, and one that still wraps a data key.
+    pub async fn forget_root(&self, path: &Path, id: &str, entropy: &dyn Entropy) -> Result<()> {
+        let left = KeyFile::read(path)?.without(id)?;
+        if let Some(keys) = self.roots().await?.get(id) {
+            let sentence =
+                format!("root key `{id}` wraps {keys} data keys: `keys rotate --root` wraps them anew");
+            return Err(Error::new(Code::ValidationFailed, sentence));
+        }
+        let mut transaction = self.0.database.begin().await?;
+        let record = Record::security(self.now(), Actor::Service, Action::ROOT_KEY_FORGOTTEN).target(id);
+        self.0.audit.write(&mut *transaction, record).await?;
+        left.replace(path, entropy)?;
+        transaction.commit().await
+    }
+}

@@ -1,0 +1,451 @@
+//! Sealed cells through `Guarded`, on both engines: what they hold is opened for whom the policy shows the row, what is
+//! plain is not written, what was moved does not open, and a plain column is sealed while services write to it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking and prints what it ran"
+)]
+
+#[path = "common/postgres.rs"]
+mod postgres;
+#[path = "common/rng.rs"]
+mod rng;
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use aurora_core::config::Profile;
+use aurora_core::crypto::{KeyOwner, KeyState, Purpose};
+use aurora_core::guard::{Guarded, RowKey, Sealed, SealedColumn};
+use aurora_core::keys::Backups;
+use aurora_core::testing::{TestClient, TestUser};
+use aurora_core::types::{Code, Result, UserId};
+use aurora_core::{Aurora, Builder, Database, Migrations};
+use postgres::Place;
+use sqlx::migrate::Migrator;
+
+const DIAGNOSIS: SealedColumn<String> =
+    SealedColumn::new("patients", "diagnosis").with_index("diagnosis_index");
+const WEIGHT: SealedColumn<i64> = SealedColumn::new("patients", "weight");
+const DIARY: SealedColumn<String> = SealedColumn::new("patients", "diary").per_writer();
+const CONTRACT: SealedColumn<serde_json::Value> = SealedColumn::new("patients", "contract").per_tenant();
+
+const POLICIES: &str = "
+    ALTER TABLE patients ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY own ON patients TO authenticated
+        USING (owner = auth.uid() OR shared) WITH CHECK (owner = auth.uid());
+    GRANT SELECT, INSERT, UPDATE, DELETE ON patients TO authenticated;";
+
+const SQLITE: &str = "CREATE TABLE patients (id TEXT NOT NULL PRIMARY KEY, \
+    owner TEXT NOT NULL REFERENCES auth_users (id) ON DELETE CASCADE, \
+    shared INTEGER NOT NULL DEFAULT 0, plain TEXT, diagnosis BLOB, diagnosis_index BLOB, weight BLOB, diary BLOB, \
+    contract BLOB) STRICT;";
+const POSTGRES: &str = "CREATE TABLE patients (id uuid PRIMARY KEY, \
+    owner uuid NOT NULL DEFAULT auth.uid() REFERENCES auth.users (id) ON DELETE CASCADE, \
+    shared boolean NOT NULL DEFAULT false, plain text, diagnosis bytea, diagnosis_index bytea, weight bytea, diary bytea, \
+    contract bytea);";
+
+/// A service's folder and database.
+struct Host {
+    folder: PathBuf,
+    url: String,
+    place: Option<Place>,
+}
+
+impl Host {
+    async fn new(on_postgres: bool) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("sealed-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = std::fs::remove_dir_all(&folder);
+        for (engine, text) in [("sqlite", SQLITE), ("postgres", POSTGRES)] {
+            std::fs::create_dir_all(folder.join(engine)).unwrap();
+            std::fs::write(folder.join(engine).join("0001_patients.sql"), text).unwrap();
+        }
+        if !on_postgres {
+            let url = format!("sqlite://{}", folder.join("app.db").display());
+            return Self { folder, url, place: None };
+        }
+        let place = Place::new().await;
+        Self { folder, url: place.owner_url(), place: Some(place) }
+    }
+
+    async fn both() -> [Self; 2] {
+        [Self::new(false).await, Self::new(true).await]
+    }
+
+    async fn builder(&self) -> Builder {
+        builder(&self.folder, &self.url).await
+    }
+
+    async fn aurora(&self) -> Aurora {
+        self.builder().await.build().await.unwrap()
+    }
+
+    /// Past everything.
+    async fn execute(&self, sqlite: &str) {
+        match &self.place {
+            None => {
+                use sqlx::Connection as _;
+                let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+                sqlx::raw_sql(sqlx::AssertSqlSafe(sqlite.to_owned())).execute(&mut connection).await.unwrap();
+            }
+            Some(place) => postgres::run(&mut postgres::superuser(&place.name).await, sqlite).await,
+        }
+    }
+}
+
+async fn builder(folder: &std::path::Path, url: &str) -> Builder {
+    let migrations = Migrations {
+        sqlite: Migrator::new(folder.join("sqlite")).await.unwrap(),
+        postgres: Migrator::new(folder.join("postgres")).await.unwrap(),
+    };
+    Aurora::builder()
+        .profile(Profile::Development)
+        .database(Database::url(url).unwrap())
+        .key_file(folder.join("aurora.key"))
+        .migrations(migrations)
+        .policies("policies.sql", POLICIES)
+        .sealed(&DIAGNOSIS)
+        .sealed(&WEIGHT)
+        .sealed(&DIARY)
+        .sealed(&CONTRACT)
+}
+
+async fn add(db: &Guarded, text: &str) -> RowKey {
+    let key = db.row_key().unwrap();
+    let insert = "INSERT INTO patients (id, diagnosis, diagnosis_index, weight, owner, shared) \
+        VALUES ($1, $2, $3, $4, $5, true)";
+    db.query(insert)
+        .bind(key)
+        .bind(db.seal(&DIAGNOSIS, key, &text.to_owned()).await.unwrap())
+        .bind(db.blind(&DIAGNOSIS, &text.to_owned()).await.unwrap())
+        .bind(db.seal(&WEIGHT, key, &71).await.unwrap())
+        .bind(db.principal().user_id().unwrap())
+        .execute()
+        .await
+        .unwrap();
+    key
+}
+
+async fn read(db: &Guarded, key: RowKey) -> Result<Option<String>> {
+    let query = db.query_as("SELECT id, diagnosis FROM patients WHERE id = $1").bind(key);
+    let Some((id, cell)): Option<(RowKey, Sealed<String>)> = query.fetch_optional().await? else {
+        return Ok(None);
+    };
+    db.open(&DIAGNOSIS, id, &cell).await.map(Some)
+}
+
+async fn user(aurora: &Aurora, email: &str) -> TestUser {
+    TestClient::new(aurora).sign_in(email).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_cell_is_opened_for_whom_the_policy_shows_the_row() {
+    for host in Host::both().await {
+        let aurora = host.aurora().await;
+        let (ann, ben) = (user(&aurora, "ann@example.com").await, user(&aurora, "ben@example.com").await);
+        let (ann, ben) = (ann.guarded(), ben.guarded());
+        let key = add(&ann, "influenza").await;
+        assert_eq!(read(&ann, key).await.unwrap().as_deref(), Some("influenza"));
+        assert_eq!(read(&ben, key).await.unwrap().as_deref(), Some("influenza"), "she shares it");
+        let cell: (RowKey, Sealed<i64>) =
+            ann.query_as("SELECT id, weight FROM patients").fetch_one().await.unwrap();
+        assert_eq!(ann.open(&WEIGHT, cell.0, &cell.1).await.unwrap(), 71);
+        assert_eq!(format!("{:?}", cell.1), "Sealed(..)");
+        ann.query("UPDATE patients SET shared = false WHERE id = $1").bind(key).execute().await.unwrap();
+        assert_eq!(read(&ben, key).await.unwrap(), None, "who does not see the row has nothing to open");
+
+        // Found by what it is equal to, and by nothing else.
+        let other = add(&ann, "measles").await;
+        for (text, found) in [("influenza", vec![key]), ("measles", vec![other]), ("influenz", Vec::new())] {
+            let blind = ann.blind(&DIAGNOSIS, &text.to_owned()).await.unwrap();
+            let query = ann.query_as("SELECT id FROM patients WHERE diagnosis_index = $1").bind(blind);
+            let rows: Vec<(RowKey,)> = query.fetch_all().await.unwrap();
+            assert_eq!(rows.into_iter().map(|(id,)| id).collect::<Vec<_>>(), found);
+        }
+        assert!(ann.blind(&WEIGHT, &71).await.unwrap_err().message().contains("no blind index"));
+
+        // Changed, emptied, and put over another.
+        let changed = ann.seal(&DIAGNOSIS, key, &"cold".to_owned()).await.unwrap();
+        let update = "UPDATE patients SET diagnosis = $1 WHERE shared = false AND id = $2";
+        assert_eq!(ann.query(update).bind(changed).bind(key).execute().await.unwrap().rows_affected(), 1);
+        assert_eq!(read(&ann, key).await.unwrap().as_deref(), Some("cold"));
+        let upsert = "INSERT INTO patients (id, diagnosis, owner) VALUES ($1, $2, $3) \
+            ON CONFLICT (id) DO UPDATE SET diagnosis = excluded.diagnosis";
+        let again = ann.seal(&DIAGNOSIS, key, &"angina".to_owned()).await.unwrap();
+        ann.query(upsert)
+            .bind(key)
+            .bind(again)
+            .bind(ann.principal().user_id().unwrap())
+            .execute()
+            .await
+            .unwrap();
+        assert_eq!(read(&ann, key).await.unwrap().as_deref(), Some("angina"));
+        ann.query("UPDATE patients SET diagnosis = NULL WHERE id = $1").bind(key).execute().await.unwrap();
+        aurora.close().await;
+    }
+}
+
+/// attack C07
+#[tokio::test]
+async fn nothing_but_a_value_of_that_cell_is_written() {
+    for host in Host::both().await {
+        let aurora = host.aurora().await;
+        let ann = user(&aurora, "ann@example.com").await.guarded().clone();
+        let (key, other) = (add(&ann, "influenza").await, add(&ann, "measles").await);
+        let cell = ann.seal(&DIAGNOSIS, key, &"cold".to_owned()).await.unwrap();
+        let weight = ann.seal(&WEIGHT, key, &80).await.unwrap();
+        let read_back: (RowKey, Sealed<String>) = ann
+            .query_as("SELECT id, diagnosis FROM patients WHERE id = $1")
+            .bind(key)
+            .fetch_one()
+            .await
+            .unwrap();
+        let mut refused = 0;
+        let mut fails = |outcome: Result<_>, what: &str| {
+            let error = outcome.map(|_: aurora_core::guard::Done| ()).unwrap_err();
+            assert_eq!(error.code(), Code::StatementNotSupported, "{what}: {error}");
+            assert!(!error.message().contains("cold"), "{error}");
+            refused += 1;
+        };
+        let update = "UPDATE patients SET diagnosis = $1 WHERE id = $2";
+        fails(ann.query(update).bind(b"cold".to_vec()).bind(key).execute().await, "plain bytes");
+        fails(ann.query(update).bind(cell.clone()).bind(other).execute().await, "another row");
+        fails(ann.query(update).bind(weight).bind(key).execute().await, "another column");
+        fails(ann.query(update).bind(read_back.1).bind(key).execute().await, "a value that was read");
+        fails(
+            ann.query(update).bind(cell.clone()).bind(key.to_string()).execute().await,
+            "a key that is no RowKey",
+        );
+        let blind = ann.blind(&DIAGNOSIS, &"cold".to_owned()).await.unwrap();
+        fails(ann.query(update).bind(blind).bind(key).execute().await, "a blind index");
+        let index = "UPDATE patients SET diagnosis_index = $1 WHERE id = $2";
+        fails(ann.query(index).bind(vec![0; 32]).bind(key).execute().await, "a plain index");
+        let literal = if host.place.is_some() { "'\\x636f6c64'" } else { "x'636f6c64'" };
+        for text in [
+            format!("UPDATE patients SET diagnosis = {literal} WHERE id = $2"),
+            "UPDATE patients SET diagnosis = $1".to_owned(),
+            "UPDATE patients SET diagnosis = $1 WHERE id = $2 OR shared".to_owned(),
+            "UPDATE patients SET diagnosis = coalesce($1, diagnosis) WHERE id = $2".to_owned(),
+            "UPDATE patients SET (diagnosis, weight) = ($1, $1) WHERE id = $2".to_owned(),
+            "UPDATE patients SET id = $2 WHERE id = $2 AND diagnosis = $1".to_owned(),
+            "UPDATE patients SET diagnosis = weight WHERE id = $2 AND weight <> $1".to_owned(),
+            "UPDATE patients SET \"DIAGNOSIS\" = $1 WHERE shared AND id <> $2".to_owned(),
+            "INSERT INTO patients SELECT * FROM patients WHERE id <> $2 AND diagnosis <> $1".to_owned(),
+            "INSERT INTO patients (id, diagnosis) SELECT $2, diagnosis FROM patients WHERE diagnosis <> $1".to_owned(),
+            "INSERT INTO patients (diagnosis, owner) VALUES ($1, $2)".to_owned(),
+            "INSERT INTO patients (id, diagnosis) VALUES ($2, NULL) ON CONFLICT (owner) DO UPDATE SET diagnosis = $1"
+                .to_owned(),
+            "INSERT INTO patients (id) VALUES ($2) ON CONFLICT (id) DO UPDATE SET diagnosis = excluded.weight \
+             WHERE excluded.weight <> $1"
+                .to_owned(),
+            "WITH a AS (SELECT 1) UPDATE patients SET diagnosis = $1 WHERE id = $2 OR id = $2".to_owned(),
+        ] {
+            fails(ann.query(&text).bind(cell.clone()).bind(key).execute().await, &text);
+        }
+        // Nor by sqlx's own queries, where nobody knows what was bound.
+        let raw = match &host.place {
+            None => sqlx::query(update).bind(cell).bind(key).execute(ann.sqlite().unwrap()).await.err(),
+            Some(_) => sqlx::query(update).bind(cell).bind(key).execute(ann.postgres().unwrap()).await.err(),
+        };
+        assert!(raw.unwrap().to_string().contains("bind a RowKey"));
+        assert_eq!(read(&ann, key).await.unwrap().as_deref(), Some("influenza"), "nothing changed");
+        println!("{}: {refused} writes refused", if host.place.is_some() { "PostgreSQL" } else { "SQLite" });
+        aurora.close().await;
+    }
+}
+
+/// attack C03, attack C07, asvs(V11.3.3)
+#[tokio::test]
+async fn what_was_moved_or_is_plain_does_not_open() {
+    for host in Host::both().await {
+        let aurora = host.aurora().await;
+        let ann = user(&aurora, "ann@example.com").await.guarded().clone();
+        let (key, other) = (add(&ann, "influenza").await, add(&ann, "measles").await);
+        let moves = [
+            format!(
+                "UPDATE patients SET diagnosis = (SELECT diagnosis FROM patients WHERE id = '{other}') WHERE id = '{key}'"
+            ),
+            format!("UPDATE patients SET diagnosis = weight WHERE id = '{key}'"),
+            match &host.place {
+                None => {
+                    format!("UPDATE patients SET diagnosis = CAST('influenza' AS BLOB) WHERE id = '{key}'")
+                }
+                Some(_) => format!("UPDATE patients SET diagnosis = 'influenza'::bytea WHERE id = '{key}'"),
+            },
+            match &host.place {
+                None => format!("UPDATE patients SET diagnosis = x'' WHERE id = '{key}'"),
+                Some(_) => format!("UPDATE patients SET diagnosis = '' WHERE id = '{key}'"),
+            },
+        ];
+        for statement in moves {
+            // Somebody with the database, not the keys.
+            host.execute(&statement).await;
+            let error = read(&ann, key).await.unwrap_err();
+            assert_eq!(error.code(), Code::UnexpectedFailure, "{statement}");
+            assert_eq!(error.message(), "Internal server error");
+        }
+        assert_eq!(read(&ann, other).await.unwrap().as_deref(), Some("measles"));
+        aurora.close().await;
+    }
+}
+
+/// fault K23
+#[tokio::test]
+async fn cells_of_a_tenant_and_of_a_person_go_with_their_keys() {
+    for host in Host::both().await {
+        let aurora = host.aurora().await;
+        let user = user(&aurora, "ann@example.com").await;
+        let nobody = user.guarded();
+        let in_tenant = |name: &str| {
+            let principal = nobody.principal().in_tenant(name.parse().unwrap());
+            aurora.guarded(principal)
+        };
+        let (acme, other) = (in_tenant("acme"), in_tenant("other"));
+        let key = acme.row_key().unwrap();
+        let contract = serde_json::json!({ "until": 2030 });
+        let error = nobody.seal(&CONTRACT, key, &contract).await.unwrap_err();
+        assert_eq!(error.code(), Code::InsufficientPrivilege, "{error}");
+        acme.query("INSERT INTO patients (id, contract, diary, owner) VALUES ($1, $2, $3, $4)")
+            .bind(key)
+            .bind(acme.seal(&CONTRACT, key, &contract).await.unwrap())
+            .bind(acme.seal(&DIARY, key, &"dear diary".to_owned()).await.unwrap())
+            .bind(nobody.principal().user_id().unwrap())
+            .execute()
+            .await
+            .unwrap();
+        let cells = async || -> (Sealed<serde_json::Value>, Sealed<String>) {
+            acme.query_as("SELECT contract, diary FROM patients").fetch_one().await.unwrap()
+        };
+        let (sealed, diary) = cells().await;
+        assert_eq!(acme.open(&CONTRACT, key, &sealed).await.unwrap(), contract);
+        assert!(other.open(&CONTRACT, key, &sealed).await.is_err(), "another tenant's principal");
+        assert_eq!(nobody.open(&DIARY, key, &diary).await.unwrap(), "dear diary");
+
+        // Their keys end: what they sealed is gone, and nothing of anybody else's.
+        let owner = KeyOwner::User(nobody.principal().user_id().unwrap());
+        let theirs = |keys: Vec<aurora_core::keys::DataKeyInfo>| {
+            keys.into_iter().find(|key| key.owner == owner && key.purpose == Purpose::Field).unwrap().id
+        };
+        let former = theirs(aurora.keys().list(0).await.unwrap());
+        let next = aurora.keys().rotate(&owner, Purpose::Field).await.unwrap();
+        aurora.keys().activate(next).await.unwrap();
+        assert_eq!(aurora.keys().advance().await.unwrap().resealed, 1);
+        let (_, again) = cells().await;
+        assert_eq!(nobody.open(&DIARY, key, &again).await.unwrap(), "dear diary");
+        assert_eq!(
+            aurora.keys().list(0).await.unwrap().iter().find(|key| key.id == former).unwrap().state,
+            KeyState::DecryptOnly
+        );
+        let error = aurora.keys().destroy(former, Backups::NoneNeedsIt).await.unwrap_err();
+        assert!(error.message().contains("a process may still hold it"), "{error}");
+        aurora.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_declaration_that_does_not_fit_stops_the_start() {
+    const MISSING: SealedColumn<String> = SealedColumn::new("patient", "diagnosis");
+    const NAMELESS: SealedColumn<String> = SealedColumn::new("patients", "nothing");
+    const TEXT: SealedColumn<String> = SealedColumn::new("patients", "plain");
+    const UNKEYED: SealedColumn<String> = SealedColumn::new("patients", "diary").keyed_by("owner");
+    for host in Host::both().await {
+        for (column, why) in [
+            (MISSING, "there is no such table"),
+            (NAMELESS, "there is no column `nothing`"),
+            (TEXT, "sealed cells are bytes: declare it"),
+            (UNKEYED, "`owner` does not name one row"),
+        ] {
+            let error = host.builder().await.sealed(&column).build().await.err().unwrap();
+            assert_eq!(error.code(), Code::Configuration);
+            assert!(error.message().contains(why), "{error}");
+        }
+        let aurora = host.aurora().await;
+        let ann = user(&aurora, "ann@example.com").await.guarded().clone();
+        let error = ann.seal(&NAMELESS, ann.row_key().unwrap(), &"x".to_owned()).await.unwrap_err();
+        assert!(error.message().contains("is not declared"), "{error}");
+        aurora.close().await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "the other process of the test below"]
+async fn encrypts() {
+    let Ok(folder) = std::env::var("AURORA_PATH") else { return };
+    let aurora =
+        builder(&PathBuf::from(folder), &std::env::var("AURORA_URL").unwrap()).await.build().await.unwrap();
+    println!("\nSTEP begun");
+    let done = aurora.encrypt_column("patients.diagnosis", "plain", &KeyOwner::Service).await.unwrap();
+    println!("\nSTEP sealed {}", done.sealed);
+}
+
+/// A plain column is sealed while the service runs, killed, and started again, and every value is in exactly one of the
+/// two columns.
+#[tokio::test]
+async fn a_plain_column_is_sealed_online() {
+    const ROWS: usize = 1_500;
+    let kills = std::env::var("AURORA_ROUNDS").map_or(4, |rounds| rounds.parse::<u32>().unwrap().min(40));
+    for host in Host::both().await {
+        let aurora = host.aurora().await;
+        let ann = user(&aurora, "ann@example.com").await;
+        let owner: UserId = ann.guarded().principal().user_id().unwrap();
+        let mut rows = String::new();
+        for row in 0..ROWS {
+            let comma = if row == 0 { "" } else { "," };
+            rows.push_str(&format!(
+                "{comma}('{:08x}-0000-7000-8000-000000000000', '{owner}', 'case {row}')",
+                row
+            ));
+        }
+        host.execute(&format!("INSERT INTO patients (id, owner, plain) VALUES {rows}")).await;
+        let mut rng = rng::Rng::seeded(3_311);
+        let mut killed = 0;
+        for _ in 0..kills {
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args(["--ignored", "--exact", "encrypts", "--nocapture", "--test-threads=1"])
+                .env("AURORA_PATH", &host.folder)
+                .env("AURORA_URL", &host.url)
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(|line| line.ok());
+            let mut steps = lines.filter(|line| line.starts_with("STEP "));
+            steps.next().unwrap();
+            let after = Duration::from_micros(rng.below(300_000) as u64);
+            std::thread::sleep(after);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            killed += usize::from(steps.next().is_none());
+        }
+        let done = aurora.encrypt_column("patients.diagnosis", "plain", &KeyOwner::Service).await.unwrap();
+        assert_eq!(
+            aurora.encrypt_column("patients.diagnosis", "plain", &KeyOwner::Service).await.unwrap().sealed,
+            0
+        );
+        let db = ann.guarded();
+        let left: (i64,) =
+            db.query_as("SELECT count(*) FROM patients WHERE plain IS NOT NULL").fetch_one().await.unwrap();
+        assert_eq!(left.0, 0);
+        let cells: Vec<(RowKey, Sealed<String>)> =
+            db.query_as("SELECT id, diagnosis FROM patients ORDER BY id").fetch_all().await.unwrap();
+        assert_eq!(cells.len(), ROWS);
+        for (row, (key, cell)) in cells.iter().enumerate() {
+            assert_eq!(db.open(&DIAGNOSIS, *key, cell).await.unwrap(), format!("case {row}"));
+        }
+        let blind = db.blind(&DIAGNOSIS, &"case 77".to_owned()).await.unwrap();
+        let query =
+            db.query_as::<(RowKey,)>("SELECT id FROM patients WHERE diagnosis_index = $1").bind(blind);
+        assert_eq!(query.fetch_all().await.unwrap(), vec![(cells[77].0,)]);
+        let error = aurora.encrypt_column("patients.plain", "plain", &KeyOwner::Service).await.unwrap_err();
+        assert_eq!(error.code(), Code::NotFound);
+        println!("{ROWS} rows sealed, {killed} kills in the middle, {} rows in the last run", done.sealed);
+        aurora.close().await;
+    }
+}
