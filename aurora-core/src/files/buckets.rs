@@ -135,7 +135,6 @@ impl Files {
         let done = delete.execute().await.map_err(|error| match error.code() {
             Code::ForeignKeyViolation => {
                 Error::new(Code::BucketNotEmpty, "The bucket you tried to delete is not empty")
-                    .with_source(error)
             }
             _ => refused(error),
         })?;

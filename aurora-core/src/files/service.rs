@@ -233,15 +233,14 @@ pub(super) fn exists() -> Error {
     Error::new(Code::AlreadyExists, "The resource already exists")
 }
 
-/// What a refusal of the tables is called here.
+/// What a refusal of the tables is called here. An engine's own words, with its own names of tables, are left out.
 pub(super) fn refused(error: Error) -> Error {
     match error.code() {
-        Code::UniqueViolation => exists().with_source(error),
+        Code::UniqueViolation => exists(),
         Code::InsufficientPrivilege => {
             Error::new(Code::InsufficientPrivilege, "new row violates row-level security policy")
-                .with_source(error)
         }
-        Code::ForeignKeyViolation => no_such_bucket().with_source(error),
+        Code::ForeignKeyViolation => no_such_bucket(),
         _ => error,
     }
 }

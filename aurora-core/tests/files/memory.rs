@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use aurora_core::files::{Asker, Upload};
-use aurora_core::types::Principal;
+use aurora_core::files::Upload;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde_json::json;
@@ -33,7 +32,7 @@ fn peak_kib() -> u64 {
 async fn child() {
     let (Some(folder), Some(url)) = (variable("AURORA_FILES"), variable("AURORA_URL")) else { return };
     let store = Store::again(&PathBuf::from(folder), &url, OWN_FOLDER, 1_800_300_000).await;
-    let service = Asker::new(Principal::service());
+    let service = store.aurora.files_of_all("a test").await.unwrap();
     let name = |name: &str| Upload::new("notes".parse().unwrap(), name.parse().unwrap());
     let of = |length: u64| {
         let piece = Bytes::from(vec![7; 65_536]);
@@ -50,7 +49,7 @@ async fn child() {
     while let Some(piece) = pieces.next().await {
         length += piece.unwrap().len() as u64;
     }
-    println!("PEAK {length} {idle} {uploaded} {}", peak_kib());
+    println!("\nPEAK {length} {idle} {uploaded} {}", peak_kib());
 }
 
 /// A file streams through, both ways, whatever its length.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aurora_core::crypto::{KeyOwner, Purpose};
 use aurora_core::env::SystemEntropy;
 use aurora_core::files::{BlobId, BlobStore as _, LocalBlobs};
 use bytes::Bytes;
@@ -68,4 +69,33 @@ async fn without_its_record_no_file_shows() {
     assert_eq!(refused.status, 500, "{}", refused.text());
     assert_eq!(store.get(&path).bearer(&ann.token).send().await.body, b"one");
     assert_eq!((store.blobs_on_disk(), store.drafts_on_disk()), (1, 0));
+}
+
+/// A key that rotated leaves its files, one after the other, and they stay readable all the while.
+#[tokio::test]
+async fn a_rotated_key_seals_files_again() {
+    let store = Store::with(OWN_FOLDER).await;
+    store.bucket("notes", &json!({})).await;
+    let ann = store.user("ann@example.com").await;
+    let path = |number: usize| format!("/object/notes/{}/{number}", ann.id);
+    for number in 0..3 {
+        store.post(&path(number)).bearer(&ann.token).body(pattern(20_000 + number)).send().await;
+    }
+    store.post("/object/notes/service.bin").service().body(pattern(5)).send().await;
+    let keys = store.aurora.keys();
+    let owner = KeyOwner::User(ann.id.parse().unwrap());
+    let next = keys.rotate(&owner, Purpose::File).await.unwrap();
+    keys.activate(next).await.unwrap();
+    let progress = keys.advance().await.unwrap();
+    assert_eq!((progress.resealed, progress.left), (3, 0), "{progress:?}");
+    let mut used = store.rows("SELECT key FROM aurora_blobs WHERE owner <> '' AND doomed_at IS NULL").await;
+    used.dedup();
+    assert_eq!(used, [[Some(next.to_string())]]);
+    for number in 0..3 {
+        let got = store.get(&path(number)).bearer(&ann.token).send().await;
+        assert_eq!(got.body, pattern(20_000 + number));
+    }
+    assert_eq!((store.blobs_on_disk(), keys.advance().await.unwrap().resealed), (4, 0));
+    let usage = store.rows("SELECT bytes, files FROM aurora_file_usage WHERE owner <> ''").await;
+    assert_eq!(usage[0], [Some("60003".to_owned()), Some("3".to_owned())]);
 }

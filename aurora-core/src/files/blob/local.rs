@@ -35,12 +35,14 @@ impl LocalBlobs {
         let named = |error: io::Error| {
             Error::new(Code::Configuration, format!("the folder for files `{}`: {error}", root.display()))
         };
-        make_folder(&root).await.map_err(named)?;
-        make_folder(&root.join(DRAFTS)).await.map_err(named)?;
+        let mut made = make_folder(&root).await.map_err(named)?;
+        made |= make_folder(&root.join(DRAFTS)).await.map_err(named)?;
         for folder in 0..=255_u8 {
-            make_folder(&root.join(format!("{folder:02x}"))).await.map_err(named)?;
+            made |= make_folder(&root.join(format!("{folder:02x}"))).await.map_err(named)?;
         }
-        sync_folder(root.to_path_buf()).await.map_err(named)?;
+        if made {
+            sync_folder(root.to_path_buf()).await.map_err(named)?;
+        }
         Ok(Self { root })
     }
 
@@ -49,7 +51,8 @@ impl LocalBlobs {
     }
 }
 
-async fn make_folder(path: &Path) -> io::Result<()> {
+/// Makes a folder where there is none, and answers whether it did.
+async fn make_folder(path: &Path) -> io::Result<bool> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     builder.mode(0o700);
@@ -57,11 +60,11 @@ async fn make_folder(path: &Path) -> io::Result<()> {
         // A link that somebody planted is not followed: what lies there must be a folder itself.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             match fs::symlink_metadata(path).await?.is_dir() {
-                true => Ok(()),
+                true => Ok(false),
                 false => Err(io::Error::new(io::ErrorKind::NotADirectory, "is not a folder")),
             }
         }
-        other => other,
+        made => made.map(|()| true),
     }
 }
 
