@@ -54,4 +54,4 @@ pub mod verify;
 mod aurora;
 
 #[cfg(feature = "service")]
-pub use aurora::{Aurora, Builder, Database, HostMigrations, Migrations};
+pub use aurora::{Aurora, Builder, Database, Erased, HostMigrations, Migrations};

@@ -140,6 +140,10 @@ impl Action {
     pub const ROOT_KEY_ROTATED: Self = Self(Cow::Borrowed("root_key_rotated"));
     /// A root key that was replaced was taken out of the key file.
     pub const ROOT_KEY_FORGOTTEN: Self = Self(Cow::Borrowed("root_key_forgotten"));
+    /// A person, or what was sealed for a tenant, was erased.
+    pub const PERSON_ERASED: Self = Self(Cow::Borrowed("person_erased"));
+    /// What is kept of a person was handed out.
+    pub const PERSON_EXPORTED: Self = Self(Cow::Borrowed("person_exported"));
     /// A key of an application was made.
     pub const API_KEY_CREATED: Self = Self(Cow::Borrowed("api_key_created"));
     /// A key of an application was revoked.

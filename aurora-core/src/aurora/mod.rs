@@ -8,6 +8,7 @@ mod keys;
 mod mail;
 mod maintain;
 mod open;
+mod person;
 mod postgres;
 mod reading;
 mod routes;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use database::{Database, HostMigrations, Migrations};
+pub use person::Erased;
 
 use engine::{Engine, Opening};
 use open::{hasher, open_key};
@@ -33,7 +35,7 @@ use crate::files::{Files, FilesParts};
 use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded, Vault};
 use crate::http::Http;
 use crate::jobs::{Jobs, Wake};
-use crate::keys::{DataKeys, DataKeysParts};
+use crate::keys::{DataKeys, DataKeysParts, ErasureLedger, FileLedger};
 use crate::load::{Limiter, Limits};
 use crate::mail::{Mailer, Outbox, OutboxParts, Templates};
 use crate::policy::functions::{Answer, Value};
@@ -53,6 +55,8 @@ struct Inner {
     guard: Guard,
     keys: DataKeys,
     sealed: Vec<sealed::Column>,
+    personal: Vec<person::Personal>,
+    ledger: Option<Arc<dyn ErasureLedger>>,
     database: Engine,
     jobs: Jobs,
     audit: Arc<dyn AuditSink>,
@@ -83,6 +87,8 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     sealed: Vec<sealed::Column>,
+    personal: Vec<person::Personal>,
+    ledger: Option<Arc<dyn ErasureLedger>>,
     /// Nothing is made, migrated, installed or done beside what is asked.
     reads: bool,
 }
@@ -122,6 +128,8 @@ impl Aurora {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             sealed: Vec::new(),
+            personal: Vec::new(),
+            ledger: None,
             reads: false,
         }
     }
@@ -482,20 +490,32 @@ impl Builder {
             jobs.start(keys.task(&*entropy)?);
             keys::start(&jobs, &auth, &shared, &clock, &*entropy)?;
         }
-        let database = store;
-        Ok(Aurora(Arc::new(Inner {
+        let ledger = self.ledger.or_else(|| {
+            let mut beside = key_file.as_ref()?.clone().into_os_string();
+            beside.push(".erased");
+            let ledger: Arc<dyn ErasureLedger> = Arc::new(FileLedger::new(beside));
+            Some(ledger)
+        });
+        let reads = self.reads;
+        let aurora = Aurora(Arc::new(Inner {
             auth,
             http,
             files,
             guard,
             keys,
             sealed: self.sealed,
-            database,
+            personal: self.personal,
+            ledger,
+            database: store,
             jobs,
             audit,
             clock,
             key_file,
-        })))
+        }));
+        if !reads {
+            aurora.erase_again().await?;
+        }
+        Ok(aurora)
     }
 }
 

@@ -6,17 +6,24 @@ use std::sync::Arc;
 use super::{Aurora, Builder};
 use crate::crypto::{KeyOwner, SealedPlace};
 use crate::files::Files;
-use crate::guard::{CellPlace, Content, Declared, Encrypted, Guard, SealedColumn, Unguarded};
+use crate::guard::{CellPlace, Content, Declared, Encrypted, Guard, RowKey, Sealed, SealedColumn, Unguarded};
 use crate::types::{BoxFuture, Code, Error, Result};
 
 type Encrypt = Box<
     dyn for<'a> Fn(&'a Unguarded, &'a str, &'a KeyOwner) -> BoxFuture<'a, Result<Encrypted>> + Send + Sync,
 >;
 
-/// A declared column, and how its plain predecessor is read.
+type Show = Box<
+    dyn for<'a> Fn(&'a Unguarded, RowKey, &'a Sealed<()>) -> BoxFuture<'a, Result<serde_json::Value>>
+        + Send
+        + Sync,
+>;
+
+/// A declared column, how its plain predecessor is read, and how its cells are handed out.
 pub(super) struct Column {
     pub(super) declared: Declared,
     encrypt: Encrypt,
+    show: Show,
 }
 
 impl fmt::Debug for Column {
@@ -26,6 +33,16 @@ impl fmt::Debug for Column {
 }
 
 impl Column {
+    /// What a cell holds, as it is handed out to whom it is about.
+    pub(super) async fn shown(
+        &self,
+        everything: &Unguarded,
+        key: RowKey,
+        cell: &Sealed<()>,
+    ) -> Result<serde_json::Value> {
+        (self.show)(everything, key, cell).await
+    }
+
     fn is(&self, name: &str) -> bool {
         let Declared { table, column, .. } = self.declared;
         name.split_once('.').is_some_and(|parts| parts == (table, column))
@@ -40,7 +57,10 @@ impl Builder {
         let encrypt: Encrypt = Box::new(move |everything, from, owner| {
             Box::pin(async move { everything.encrypt_column(&column, from, owner).await })
         });
-        self.sealed.push(Column { declared, encrypt });
+        let show: Show = Box::new(move |everything, key, cell| {
+            Box::pin(async move { everything.shown(&column, key, cell).await })
+        });
+        self.sealed.push(Column { declared, encrypt, show });
         self
     }
 }

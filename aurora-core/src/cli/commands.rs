@@ -1,7 +1,7 @@
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::report::Report;
-use super::{api_keys, columns, explain, keys, print, roles};
+use super::{api_keys, columns, explain, keys, person, print, roles};
 use crate::Builder;
 use crate::aurora::read_policies;
 use crate::guard::ForeignPolicies;
@@ -10,7 +10,7 @@ use crate::types::{Code, Error, Result};
 
 /// The first words that are ours.
 pub(super) const NAMES: &[&str] =
-    &["api-keys", "columns", "keys", "policy", "roles", "routes", "setup", "signing-keys"];
+    &["api-keys", "columns", "keys", "person", "policy", "roles", "routes", "setup", "signing-keys"];
 
 /// Every command with its arguments.
 pub(super) fn parser() -> Command {
@@ -43,7 +43,8 @@ pub(super) fn parser() -> Command {
     let routes = Command::new("routes")
         .about("Lists every route with what stands before it: Aurora's, and those that the program declares")
         .arg(flag("json", "As JSON, for scripts"));
-    let parsers = [columns::parser(), keys::parser(), policy, roles::parser(), routes, setup];
+    let parsers =
+        [columns::parser(), keys::parser(), person::parser(), policy, roles::parser(), routes, setup];
     Command::new("aurora").subcommand_required(true).subcommands(parsers).subcommands(api_keys::parsers())
 }
 
@@ -63,6 +64,7 @@ pub(super) async fn run(builder: Builder, matches: &ArgMatches) -> Result<()> {
         Some(("columns", matches)) => columns::run(builder, matches).await,
         Some(("keys", matches)) => keys::run(builder, matches).await,
         Some(("signing-keys", matches)) => api_keys::run(builder, matches, true).await,
+        Some(("person", matches)) => person::run(builder, matches).await,
         Some(("roles", matches)) => roles::run(builder, matches).await,
         Some(("routes", options)) => {
             let report = builder.route_report();

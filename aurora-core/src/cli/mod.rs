@@ -19,6 +19,7 @@ mod columns;
 mod commands;
 mod explain;
 mod keys;
+mod person;
 mod report;
 mod roles;
 

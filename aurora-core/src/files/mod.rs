@@ -22,6 +22,7 @@ mod download;
 mod list;
 mod name;
 mod options;
+mod person;
 mod record;
 mod remove;
 mod resume;

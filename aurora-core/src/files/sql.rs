@@ -81,6 +81,10 @@ statements! {
         owner = excluded.owner, owner_id = excluded.owner_id, metadata = excluded.metadata, \
         user_metadata = excluded.user_metadata, version = excluded.version, updated_at = excluded.updated_at \
         RETURNING id::text AS id");
+    OBJECTS_OF = concat!(objects!(sqlite), " WHERE owner_id = $1 ORDER BY bucket_id, name LIMIT $2"),
+        concat!(objects!(postgres), " WHERE owner_id = $1 ORDER BY bucket_id, name LIMIT $2");
+    DELETE_OBJECTS_OF = "DELETE FROM storage_objects WHERE owner_id = $1",
+        "DELETE FROM storage.objects WHERE owner_id = $1";
     SWAP_VERSION = "UPDATE storage_objects SET version = $3 WHERE id = $1 AND version = $2",
         "UPDATE storage.objects SET version = $3 WHERE id = $1::text::uuid AND version = $2";
     MOVE_OBJECT = "UPDATE storage_objects SET bucket_id = $3, name = $4, updated_at = $5 \

@@ -250,7 +250,7 @@ impl Unguarded {
         &self.0
     }
 
-    pub(super) fn is_postgres(&self) -> bool {
+    pub(crate) fn is_postgres(&self) -> bool {
         self.0.is_postgres()
     }
 

@@ -16,11 +16,13 @@
 //! A clock that is set back delays steps; one that is set forward shortens the minute and the thirty days.
 
 mod info;
+mod ledger;
 mod own;
 mod roots;
 mod service;
 mod work;
 
 pub use info::{Backups, DataKeyInfo, Left};
+pub use ledger::{ErasureLedger, FileLedger};
 pub use service::{DataKeys, DataKeysParts};
 pub use work::{PERIOD, Progress};

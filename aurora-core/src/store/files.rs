@@ -102,6 +102,9 @@ pub trait WriteFiles: Send {
     /// Dooms the blobs of an object or upload but `keep`, and answers their names.
     async fn doom_blobs_of(&mut self, object: &str, keep: &str, now: Timestamp) -> Result<Vec<String>>;
 
+    /// Dooms all blobs that count for an owner.
+    async fn doom_blobs_of_owner(&mut self, owner: &str, now: Timestamp) -> Result<()>;
+
     /// Dooms one blob. `false` if it was, or is gone.
     async fn doom_blob(&mut self, id: &str, now: Timestamp) -> Result<bool>;
 

@@ -99,3 +99,24 @@ async fn a_rotated_key_seals_files_again() {
     let usage = store.rows("SELECT bytes, files FROM aurora_file_usage WHERE owner <> ''").await;
     assert_eq!(usage[0], [Some("60003".to_owned()), Some("3".to_owned())]);
 }
+
+/// Whoever is erased leaves no file: no row, and bytes that no key opens until they are swept.
+#[tokio::test]
+async fn who_is_erased_leaves_no_file() {
+    let store = Store::with(OWN_FOLDER).await;
+    store.bucket("notes", &json!({})).await;
+    let (ann, bob) = (store.user("ann@example.com").await, store.user("bob@example.com").await);
+    for user in [&ann, &bob] {
+        let ask = store.post(&format!("/object/notes/{}/f", user.id)).bearer(&user.token);
+        assert_eq!(ask.body(pattern(100)).send().await.status, 200);
+    }
+    let told = store.aurora.export(ann.id.parse().unwrap(), "she asked").await.unwrap();
+    assert_eq!(told["files"][0]["name"], format!("{}/f", ann.id));
+    store.aurora.erase(ann.id.parse().unwrap(), "she asked").await.unwrap();
+    let rows = store.rows("SELECT owner_id FROM storage_objects").await;
+    assert_eq!(rows, [[Some(bob.id.clone())]]);
+    let report = store.files().sweep().await.unwrap();
+    assert_eq!((report.doomed, store.blobs_on_disk()), (1, 1), "{report:?}");
+    let got = store.get(&format!("/object/notes/{}/f", bob.id)).bearer(&bob.token).send().await;
+    assert_eq!(got.body, pattern(100));
+}

@@ -80,8 +80,7 @@ impl ObjectStoreBlobs {
     }
 
     fn path(&self, id: &BlobId) -> Path {
-        let parts = [self.prefix.as_str(), id.folder(), id.as_str()];
-        Path::from_iter(parts.into_iter().filter(|part| !part.is_empty()))
+        Path::from(format!("{}/{}/{id}", self.prefix, id.folder()))
     }
 
     async fn exists(&self, path: &Path) -> Result<bool> {

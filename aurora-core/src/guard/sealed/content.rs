@@ -13,6 +13,9 @@ pub trait Content: Sized {
     /// Back from the bytes.
     fn from_bytes(bytes: &[u8]) -> Result<Self>;
 
+    /// As it is handed out to whom it is about.
+    fn to_json(&self) -> serde_json::Value;
+
     /// From the text that stood in a column before it was sealed.
     fn from_text(text: &str) -> Result<Self>;
 }
@@ -24,6 +27,10 @@ impl Content for String {
 
     fn from_bytes(bytes: &[u8]) -> Result<Self> {
         Self::from_utf8(bytes.to_vec()).map_err(Error::internal)
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        self.as_str().into()
     }
 
     fn from_text(text: &str) -> Result<Self> {
@@ -38,6 +45,10 @@ impl Content for Vec<u8> {
 
     fn from_bytes(bytes: &[u8]) -> Result<Self> {
         Ok(bytes.to_vec())
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        data_encoding::HEXUPPER.encode(self).into()
     }
 
     fn from_text(text: &str) -> Result<Self> {
@@ -55,6 +66,10 @@ impl Content for i64 {
         bytes.try_into().map(Self::from_be_bytes).map_err(Error::internal)
     }
 
+    fn to_json(&self) -> serde_json::Value {
+        (*self).into()
+    }
+
     fn from_text(text: &str) -> Result<Self> {
         text.parse().map_err(Error::internal)
     }
@@ -67,6 +82,10 @@ impl Content for serde_json::Value {
 
     fn from_bytes(bytes: &[u8]) -> Result<Self> {
         serde_json::from_slice(bytes).map_err(Error::internal)
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        self.clone()
     }
 
     fn from_text(text: &str) -> Result<Self> {

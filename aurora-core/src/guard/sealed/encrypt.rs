@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::place::quoted;
-use super::{Content, RowKey, SealedColumn};
+use super::{Content, RowKey, Sealed, SealedColumn};
 use crate::crypto::KeyOwner;
 use crate::guard::Unguarded;
 use crate::types::{Code, Error, Result};
@@ -20,6 +20,17 @@ pub struct Encrypted {
 }
 
 impl Unguarded {
+    /// What a cell holds, as it is handed out to whom it is about.
+    pub(crate) async fn shown<T: Content>(
+        &self,
+        column: &SealedColumn<T>,
+        key: RowKey,
+        cell: &Sealed<()>,
+    ) -> Result<serde_json::Value> {
+        let opened = self.as_guarded().opened(column.declared(), key, cell.bytes()).await?;
+        Ok(T::from_bytes(opened.expose())?.to_json())
+    }
+
     /// Seals what stands in the column `from` of the same table, as text, into a sealed column, and empties `from`: while
     /// the service runs, in batches, each row compared with what was read. Killed anywhere it is called again and goes on
     /// with the rows that are left; a row is in exactly one of the two columns.

@@ -7,7 +7,7 @@ use super::column::KeyOf;
 use super::value::{Noted, Place};
 use super::writes::{self, Write};
 use super::{Blind, Content, Declared, RowKey, Sealed, SealedColumn};
-use crate::crypto::{Context, DataKey, KeyOwner, Keyring, Purpose};
+use crate::crypto::{Context, KeyOwner, Keyring, Purpose, SecretBytes};
 use crate::env::{Clock, Entropy};
 use crate::policy::Schema;
 use crate::types::{Code, Error, Principal, Result, Role};
@@ -183,26 +183,20 @@ impl Guarded {
         key: RowKey,
         cell: &Sealed<T>,
     ) -> Result<T> {
-        let vault = self.vault()?;
-        let declared = column.declared();
-        vault.declared(declared)?;
-        let data_key = vault.keyring.key_of(cell.bytes()).await?;
-        self.open_with(declared, &data_key, key, cell)
+        T::from_bytes(self.opened(column.declared(), key, cell.bytes()).await?.expose())
     }
 
-    fn open_with<T: Content>(
-        &self,
-        declared: Declared,
-        data_key: &DataKey,
-        key: RowKey,
-        cell: &Sealed<T>,
-    ) -> Result<T> {
+    /// What a cell holds, as bytes.
+    pub(super) async fn opened(&self, declared: Declared, key: RowKey, cell: &[u8]) -> Result<SecretBytes> {
+        let vault = self.vault()?;
+        vault.declared(declared)?;
+        let data_key = vault.keyring.key_of(cell).await?;
         if !fits(declared, data_key.owner(), self.principal()) {
             return Err(Error::internal("a sealed value of another owner"));
         }
         let Declared { table, column, .. } = declared;
         let context = Context::Field { owner: data_key.owner(), table, column, row: key.as_bytes() };
-        T::from_bytes(data_key.unseal(&context, cell.bytes())?.expose())
+        data_key.unseal(&context, cell)
     }
 
     /// What a value is found by in the column's blind index: bind it beside the sealed value, and in a `WHERE`. Two

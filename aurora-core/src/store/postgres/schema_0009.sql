@@ -29,6 +29,7 @@ CREATE TABLE storage.objects (
     UNIQUE (bucket_id, name)
 );
 CREATE INDEX objects_version ON storage.objects (version);
+CREATE INDEX objects_owner ON storage.objects (owner_id);
 ALTER TABLE storage.buckets ENABLE ROW LEVEL SECURITY;
 ALTER TABLE storage.objects ENABLE ROW LEVEL SECURITY;
 
@@ -57,6 +58,7 @@ CREATE TABLE aurora.blobs (
 );
 CREATE INDEX blobs_object ON aurora.blobs (object, part);
 CREATE INDEX blobs_key ON aurora.blobs (key);
+CREATE INDEX blobs_owner ON aurora.blobs (owner);
 CREATE INDEX blobs_doomed ON aurora.blobs (doomed_at) WHERE doomed_at IS NOT NULL;
 
 -- What each owner's blobs that are not doomed take.

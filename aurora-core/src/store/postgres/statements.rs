@@ -288,6 +288,8 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     DOOM_BLOBS_OF = "UPDATE aurora.blobs SET doomed_at = $3 WHERE object = $1 AND id <> $2 AND doomed_at IS NULL \
         RETURNING id, owner, size";
+    DOOM_BLOBS_OF_OWNER = "UPDATE aurora.blobs SET doomed_at = $2 WHERE owner = $1 AND doomed_at IS NULL \
+        RETURNING id, owner, size";
     DOOM_BLOB = "UPDATE aurora.blobs SET doomed_at = $2 WHERE id = $1 AND doomed_at IS NULL RETURNING id, owner, size";
     FORGET_BLOB = "DELETE FROM aurora.blobs WHERE id = $1 AND doomed_at IS NOT NULL";
     INSERT_UPLOAD = "INSERT INTO aurora.uploads (id, owner, bucket, name, length, position, parts, details, created_at, expires_at) \

@@ -147,6 +147,12 @@ impl WriteFiles for SqliteWrite {
         self.uncount(&doomed).await
     }
 
+    async fn doom_blobs_of_owner(&mut self, owner: &str, now: Timestamp) -> Result<()> {
+        let query = sqlx::query(statements::DOOM_BLOBS_OF_OWNER).bind(owner.to_owned()).bind(now.as_micros());
+        let doomed = query.fetch_all(self.connection()).await.map_err(failure)?;
+        self.uncount(&doomed).await.map(drop)
+    }
+
     async fn doom_blob(&mut self, id: &str, now: Timestamp) -> Result<bool> {
         let query = sqlx::query(statements::DOOM_BLOB).bind(id.to_owned()).bind(now.as_micros());
         let doomed = query.fetch_all(self.connection()).await.map_err(failure)?;

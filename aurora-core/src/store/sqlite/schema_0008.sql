@@ -28,6 +28,7 @@ CREATE TABLE storage_objects (
     UNIQUE (bucket_id, name)
 );
 CREATE INDEX storage_objects_version ON storage_objects (version);
+CREATE INDEX storage_objects_owner ON storage_objects (owner_id);
 
 -- The sealed blobs behind them. What is doomed waits to be removed.
 CREATE TABLE aurora_blobs (
@@ -43,6 +44,7 @@ CREATE TABLE aurora_blobs (
 ) STRICT;
 CREATE INDEX aurora_blobs_object ON aurora_blobs (object, part);
 CREATE INDEX aurora_blobs_key ON aurora_blobs (key);
+CREATE INDEX aurora_blobs_owner ON aurora_blobs (owner);
 CREATE INDEX aurora_blobs_doomed ON aurora_blobs (doomed_at) WHERE doomed_at IS NOT NULL;
 
 -- What each owner's blobs that are not doomed take.
