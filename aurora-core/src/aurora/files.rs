@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Builder;
-use crate::audit::{Action, Kind};
-use crate::files::{Asker, BlobStore, FileOptions, Files, LocalBlobs};
+use crate::audit::{Action, AuditSink, Kind};
+use crate::auth::Auth;
+use crate::files::{Asker, BlobStore, FileOptions, Files, FilesParts, LocalBlobs};
+use crate::guard::Guard;
 use crate::types::{Principal, Result};
 
 /// What Supabase's own schema says, so that a policy file need not: the tables are there for whoever has a policy.
@@ -42,13 +44,29 @@ impl Choice {
         self.place.is_some()
     }
 
-    /// Where bytes lie, if files are switched on.
-    pub(super) async fn open(&self) -> Result<Option<Arc<dyn BlobStore>>> {
-        Ok(match &self.place {
-            None => None,
-            Some(Place::Folder(folder)) => Some(Arc::new(LocalBlobs::open(folder).await?)),
-            Some(Place::Store(store)) => Some(Arc::clone(store)),
-        })
+    /// The room, if files are switched on.
+    pub(super) async fn make(
+        &self,
+        auth: &Auth,
+        guard: &Guard,
+        audit: &Arc<dyn AuditSink>,
+    ) -> Result<Option<Files>> {
+        let blobs: Arc<dyn BlobStore> = match &self.place {
+            None => return Ok(None),
+            Some(Place::Folder(folder)) => Arc::new(LocalBlobs::open(folder).await?),
+            Some(Place::Store(store)) => Arc::clone(store),
+        };
+        let parts = auth.sessions().parts();
+        Ok(Some(Files::new(FilesParts {
+            options: self.options.clone(),
+            blobs,
+            guard: guard.clone(),
+            database: Arc::clone(&parts.database),
+            keyring: parts.keyring.clone(),
+            audit: Arc::clone(audit),
+            clock: Arc::clone(&parts.clock),
+            entropy: Arc::clone(&parts.entropy),
+        })))
     }
 }
 

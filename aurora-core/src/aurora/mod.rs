@@ -31,7 +31,7 @@ use crate::auth::{Auth, AuthParts, SignUpHook};
 use crate::config::{Profile, Settings, Weakness};
 use crate::crypto::{DatabaseKeys, KeyProvider, Keyring};
 use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
-use crate::files::{Files, FilesParts};
+use crate::files::Files;
 use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded, Vault};
 use crate::http::Http;
 use crate::jobs::{Jobs, Wake};
@@ -458,18 +458,7 @@ impl Builder {
             sign_up_hook: self.hook,
             hooks: self.taking_part.hooks,
         });
-        let files = self.files.open().await?.map(|blobs| {
-            Files::new(FilesParts {
-                options: self.files.options.clone(),
-                blobs,
-                guard: guard.clone(),
-                database: Arc::clone(&shared),
-                keyring: auth.sessions().parts().keyring.clone(),
-                audit: Arc::clone(&audit),
-                clock: Arc::clone(&clock),
-                entropy: Arc::clone(&entropy),
-            })
-        });
+        let files = self.files.make(&auth, &guard, &audit).await?;
         let keys = DataKeys::new(DataKeysParts {
             keyring: auth.sessions().parts().keyring.clone(),
             database: Arc::clone(&shared),

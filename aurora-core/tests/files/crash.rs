@@ -32,7 +32,7 @@ fn ann() -> Asker {
 fn step(number: u64) -> (String, Option<usize>) {
     let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
     let name = format!("{ANN}/{}", mixed % 4);
-    (name, (mixed % 5 != 0).then_some((mixed % 200_000) as usize))
+    (name, (!mixed.is_multiple_of(5)).then_some((mixed % 200_000) as usize))
 }
 
 /// The content of a step, recognised by its first bytes.
