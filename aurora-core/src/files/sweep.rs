@@ -1,7 +1,8 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Files, sql};
+use super::{BlobId, Files, sql};
 use crate::jobs::{Job, Slot, Task};
 use crate::store::BlobRow;
 use crate::types::{BoxFuture, Code, Result, Timestamp};
@@ -88,6 +89,7 @@ impl Files {
         loop {
             let page = self.0.database.read().await?.live_blobs(&after, horizon, PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
+            let stored = self.stored(&after, &last.id).await?;
             after.clone_from(&last.id);
             for blob in &page {
                 if !self.is_named(blob).await? {
@@ -95,10 +97,25 @@ impl Files {
                     let doomed = writing.doom_blob(&blob.id, self.now()).await?;
                     writing.commit().await?;
                     report.unnamed += u64::from(doomed);
-                } else if self.is_missing(blob).await? {
+                } else if !stored.contains(&blob.id) && self.is_missing(blob).await? {
                     tracing::error!(blob = blob.id, object = blob.object, "a file's bytes are missing");
                     report.missing += 1;
                 }
+            }
+        }
+    }
+
+    /// The names of stored blobs behind `after`, as far as `last`. A store is listed, not asked for each.
+    async fn stored(&self, after: &str, last: &str) -> Result<BTreeSet<String>> {
+        let (mut found, mut from) = (BTreeSet::new(), after.parse::<BlobId>().ok());
+        loop {
+            let page = self.0.blobs.list(from.as_ref(), 1000).await?;
+            let Some(end) = page.last() else { return Ok(found) };
+            from = Some(end.id.clone());
+            let is_all = end.id.as_str() >= last;
+            found.extend(page.into_iter().map(|stored| stored.id.as_str().to_owned()));
+            if is_all {
+                return Ok(found);
             }
         }
     }
@@ -115,10 +132,14 @@ impl Files {
         Ok(found.fetch_optional().await?.is_some())
     }
 
+    /// Whether the bytes of a blob are gone that is named even now.
     async fn is_missing(&self, blob: &BlobRow) -> Result<bool> {
         match self.0.blobs.read(&blob.id.parse()?, 0..1).await {
             Ok(_) => Ok(false),
-            Err(error) if error.code() == Code::NotFound => Ok(true),
+            Err(error) if error.code() == Code::NotFound => {
+                let now = self.0.database.read().await?.blob(&blob.id).await?;
+                Ok(now.is_some_and(|now| now.doomed_at.is_none()))
+            }
             Err(error) => Err(error),
         }
     }

@@ -1,5 +1,7 @@
 -- Buckets and objects as policies see them, with Supabase's columns. Who may do what, the policy file installs.
 CREATE SCHEMA storage;
+-- Its functions are for every policy; its tables have grants of their own.
+GRANT USAGE ON SCHEMA storage TO PUBLIC;
 
 CREATE TABLE storage.buckets (
     id text COLLATE "C" NOT NULL PRIMARY KEY,
@@ -33,16 +35,13 @@ CREATE INDEX objects_owner ON storage.objects (owner_id);
 ALTER TABLE storage.buckets ENABLE ROW LEVEL SECURITY;
 ALTER TABLE storage.objects ENABLE ROW LEVEL SECURITY;
 
--- What policies on objects call.
+-- What policies on objects call. Read when they are made, so that no search path is asked, and planned inline.
 CREATE FUNCTION storage.foldername(name text) RETURNS text[] LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $aurora$ SELECT (string_to_array(name, '/'))[1:coalesce(array_length(string_to_array(name, '/'), 1), 0) - 1] $aurora$;
+RETURN (string_to_array(name, '/'))[1:array_length(string_to_array(name, '/'), 1) - 1];
 CREATE FUNCTION storage.filename(name text) RETURNS text LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $aurora$ SELECT (string_to_array(name, '/'))[array_length(string_to_array(name, '/'), 1)] $aurora$;
+RETURN (string_to_array(name, '/'))[array_length(string_to_array(name, '/'), 1)];
 CREATE FUNCTION storage.extension(name text) RETURNS text LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $aurora$ SELECT reverse(split_part(reverse((string_to_array(name, '/'))[array_length(string_to_array(name, '/'), 1)]), '.', 1)) $aurora$;
+RETURN reverse(split_part(reverse((string_to_array(name, '/'))[array_length(string_to_array(name, '/'), 1)]), '.', 1));
 
 -- The sealed blobs behind them. What is doomed waits to be removed.
 CREATE TABLE aurora.blobs (
