@@ -10,7 +10,7 @@ use actix_web::error::InternalError;
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use aurora_core::Aurora;
-use aurora_core::http::{Admitted, Limits, Peer, Pieces, Unread, contain};
+use aurora_core::http::{Admitted, Http, Limits, Peer, Pieces, Unread, contain};
 use aurora_core::observe::{REQUEST_ID, request_span, write_request_id};
 use aurora_core::types;
 use http::request::Parts;
@@ -53,14 +53,24 @@ pub(crate) async fn door(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let turn = Turn::begin(&request);
+    let (turn, http) = (Turn::begin(&request), aurora.http().clone());
     match pass(aurora, request, next).await {
-        Ok(response) => Ok(response.map_body(|_, body| turn.until_the_end_of(body))),
+        Ok(mut response) => {
+            harden(&http, response.headers_mut());
+            Ok(response.map_body(|_, body| turn.until_the_end_of(body)))
+        }
         Err(error) => {
-            let answer = error.error_response().map_body(|_, body| turn.until_the_end_of(body));
+            let mut answer = error.error_response().map_body(|_, body| turn.until_the_end_of(body));
+            harden(&http, answer.headers_mut());
             Err(InternalError::from_response("told already", answer).into())
         }
     }
+}
+
+/// Adds what core says that an answer lacks.
+fn harden(http: &Http, answer: &mut actix_web::http::header::HeaderMap) {
+    let lacking = http.hardening(|name| answer.contains_key(name.as_str()));
+    convert::merge(&lacking, answer);
 }
 
 /// Our routes and preflights first, then the host's.

@@ -1,7 +1,6 @@
 //! How long a connection may keep its seat. actix bounds the first head of a connection alone, and reads on a chunked
 //! body that no handler asked for until its sender tires.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::net::Shutdown;
 use std::pin::Pin;
@@ -11,8 +10,8 @@ use std::time::Duration;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Extensions, ServiceRequest};
-use actix_web::rt::net::TcpStream;
 use actix_web::web::Bytes;
+use aurora_core::http;
 use socket2::{SockRef, Socket};
 use tokio::time::Instant;
 
@@ -24,10 +23,9 @@ struct Line {
 }
 
 /// Watches a connection from its opening.
-pub(crate) fn watch(socket: &dyn Any, extensions: &mut Extensions, longest: Duration) {
-    let Some(socket) = socket.downcast_ref::<TcpStream>() else { return };
+pub(crate) fn watch(socket: &http::Socket, extensions: &mut Extensions, longest: Duration) {
     // Without a second handle the connection is as actix has it.
-    let Ok(socket) = SockRef::from(socket).try_clone() else { return };
+    let Ok(socket) = SockRef::from(socket.tcp()).try_clone() else { return };
     let line = Rc::new(Line { socket, requests: Cell::new(0), since: Cell::new(Instant::now()) });
     let watched = Rc::downgrade(&line);
     extensions.insert(line);

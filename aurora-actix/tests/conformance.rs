@@ -9,7 +9,8 @@ use std::net::{SocketAddr, TcpListener};
 use actix_web::web::ServiceConfig;
 use aurora_core::config::Profile;
 use aurora_core::guard::{Guarded, Load};
-use aurora_core::testing::http::{self, Exchange, Served};
+use aurora_core::http::Tls;
+use aurora_core::testing::http::{self, Exchange, OWN, Served};
 use aurora_core::{Aurora, Database, types};
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
@@ -52,7 +53,7 @@ mod on_axum {
     use axum::http::StatusCode;
     use axum::routing::get;
 
-    use super::{INSERT, LIST, Me, NewNote, Note, VAULT};
+    use super::{INSERT, LIST, Me, NewNote, Note, OWN, VAULT};
 
     async fn list(db: Guarded) -> Result<Json<Vec<Note>>> {
         Ok(Json(db.query_as(LIST).fetch_all().await?))
@@ -116,17 +117,20 @@ mod on_axum {
     }
 
     pub(crate) fn public() -> Router {
-        Router::new().route("/open", get(|| async { "open" })).route("/public", get(list))
+        Router::new()
+            .route("/open", get(|| async { "open" }))
+            .route("/own", get(|| async { (OWN, "own") }))
+            .route("/public", get(list))
     }
 }
 
 mod on_actix {
-    use actix_web::HttpResponse;
     use actix_web::web::{self, Json, ServiceConfig};
+    use actix_web::{HttpResponse, HttpResponseBuilder};
     use aurora_actix::{Code, CurrentUser, Error, Fresh, Guarded, Owned, Result, Valid};
     use aurora_core::types;
 
-    use super::{INSERT, LIST, Me, NewNote, Note, VAULT};
+    use super::{INSERT, LIST, Me, NewNote, Note, OWN, VAULT};
 
     async fn list(db: Guarded) -> Result<Json<Vec<Note>>> {
         Ok(Json(db.query_as(LIST).fetch_all().await?))
@@ -189,12 +193,22 @@ mod on_actix {
             .route("/panic", web::get().to(panics));
     }
 
+    const TEXT: &str = "text/plain; charset=utf-8";
+
+    fn with(mut answer: HttpResponseBuilder, header: (&'static str, &'static str)) -> HttpResponseBuilder {
+        answer.insert_header(header);
+        answer
+    }
+
     pub(crate) fn public(app: &mut ServiceConfig) {
-        app.route("/open", web::get().to(|| async { "open" })).route("/public", web::get().to(list));
+        let own = || async { OWN.into_iter().fold(HttpResponse::Ok(), with).content_type(TEXT).body("own") };
+        app.route("/open", web::get().to(|| async { "open" }))
+            .route("/own", web::get().to(own))
+            .route("/public", web::get().to(list));
     }
 }
 
-async fn on_sqlite(name: &str, by_mail: bool) -> Aurora {
+async fn on_sqlite(name: &str, by_mail: bool, over_tls: bool) -> Aurora {
     let folder = std::env::temp_dir().join(format!("aurora-conformance-{}-{name}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
@@ -203,7 +217,8 @@ async fn on_sqlite(name: &str, by_mail: bool) -> Aurora {
     connection.execute(http::SQLITE).await.unwrap();
     connection.execute(http::ROWS).await.unwrap();
     connection.close().await.unwrap();
-    aurora(Database::url(&url).unwrap(), folder.join("aurora.key"), by_mail).await
+    let tls = over_tls.then(|| Tls::development(folder.join("tls.pem")));
+    aurora(Database::url(&url).unwrap(), folder.join("aurora.key"), by_mail, tls).await
 }
 
 async fn on_postgres(name: &str, by_mail: bool) -> Aurora {
@@ -214,12 +229,16 @@ async fn on_postgres(name: &str, by_mail: bool) -> Aurora {
     owner.close().await.unwrap();
     let folder = std::env::temp_dir().join(format!("aurora-conformance-{}-{name}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    aurora(Database::url(&place.owner_url()).unwrap(), folder.join("aurora.key"), by_mail).await
+    aurora(Database::url(&place.owner_url()).unwrap(), folder.join("aurora.key"), by_mail, None).await
 }
 
 /// The suite's first service, or the second one, whose addresses are confirmed by mail.
-async fn aurora(database: Database, key_file: std::path::PathBuf, by_mail: bool) -> Aurora {
+async fn aurora(database: Database, key_file: std::path::PathBuf, by_mail: bool, tls: Option<Tls>) -> Aurora {
     let builder = Aurora::builder().profile(Profile::Development).database(database);
+    let builder = match tls {
+        Some(tls) => builder.tls(tls),
+        None => builder,
+    };
     let policies =
         if by_mail { [http::POLICIES, http::FILE_POLICIES].concat() } else { http::POLICIES.to_owned() };
     let files = key_file.with_file_name("files");
@@ -260,24 +279,28 @@ fn served(aurora: &Aurora, on_actix: bool) -> SocketAddr {
 
 /// attacks A02, A08, J01, J02, J03, J04, J09, J17, J18, J19, R01, R06, S02, S04, S05, S06, S07, S08, V02, V03, V04
 ///
-/// asvs(V3.3.1, V3.3.3, V3.5.1, V3.5.2, V3.5.3, V4.1.4, V8.2.1, V8.2.2)
+/// asvs(V3.3.1, V3.3.3, V3.4.4, V3.4.5, V3.5.1, V3.5.2, V3.5.3, V4.1.4, V8.2.1, V8.2.2)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_adapter_answers_alike_on_every_database() {
     let mut all: Vec<(&str, Vec<Exchange>)> = Vec::new();
-    for (name, on_actix, on_one_file) in [
-        ("axum on SQLite", false, true),
-        ("actix on SQLite", true, true),
-        ("axum on PostgreSQL", false, false),
-        ("actix on PostgreSQL", true, false),
+    for (name, on_actix, on_one_file, over_tls) in [
+        ("axum on SQLite", false, true, false),
+        ("actix on SQLite", true, true, false),
+        ("axum on SQLite over TLS", false, true, true),
+        ("actix on SQLite over TLS", true, true, true),
+        ("axum on PostgreSQL", false, false, false),
+        ("actix on PostgreSQL", true, false, false),
     ] {
         let mut seen = Vec::new();
         for by_mail in [false, true] {
             let folder = format!("{}-{by_mail}", name.replace(' ', "-"));
             let aurora = if on_one_file {
-                on_sqlite(&folder, by_mail).await
+                on_sqlite(&folder, by_mail, over_tls).await
             } else {
                 on_postgres(&folder, by_mail).await
             };
+            // Made before the client reads what to trust.
+            aurora.http().transport().await.unwrap();
             let served = Served { address: served(&aurora, on_actix), aurora };
             let part =
                 if by_mail { http::conforms_by_mail(&served).await } else { http::conforms(&served).await };

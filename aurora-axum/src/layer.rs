@@ -126,6 +126,8 @@ where
         response.headers_mut().insert(REQUEST_ID, id);
     }
     http.decorate(&headers, response.headers_mut());
+    let hardening = http.hardening(|name| response.headers().contains_key(name));
+    response.headers_mut().extend(hardening);
     Ok(response)
 }
 

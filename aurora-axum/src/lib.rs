@@ -64,6 +64,8 @@ pub use self::{
 };
 pub use error::{Error, Result};
 
+#[cfg(feature = "acme")]
+pub use aurora_core::http::Acme;
 pub use aurora_core::types::{self, Code, Principal, Secret, SessionId, Timestamp, UserId};
 pub use aurora_core::verify::Claims;
 #[cfg(feature = "service")]
@@ -72,7 +74,7 @@ pub use aurora_core::{
     config::{self, Profile},
     files,
     guard::{self, Load},
-    http::{HostRoutes, Peer},
+    http::{HostRoutes, Peer, Tls},
     mail,
 };
 pub use axum::Json;

@@ -3,7 +3,7 @@ use std::net::ToSocketAddrs;
 use std::pin::pin;
 use std::sync::Arc;
 
-use aurora_core::http::{Limits, interrupted};
+use aurora_core::http::{Limits, Transport, interrupted};
 use aurora_core::types::{Code, Error};
 use axum::Router;
 use axum::body::Body;
@@ -24,9 +24,11 @@ use crate::layer::conceal;
 
 /// Serves on an address (`settings.address`, `"127.0.0.1:8080"`) until SIGTERM or ctrl-c: then takes no more
 /// connections, lets open requests end for 25 s, and closes the database. [`Limits`] says what a stranger may take.
+/// Over TLS where the builder was given a certificate ([`Builder::tls`](aurora_core::Builder::tls)).
 ///
 /// # Errors
-/// [`Code::Configuration`] when the address cannot be had, or development would be open to others.
+/// [`Code::Configuration`] when the address cannot be had, the certificate is not good, development would be open to
+/// others, or production in clear.
 pub async fn serve(app: Secured, address: impl ToSocketAddrs) -> Result<()> {
     let listener = std::net::TcpListener::bind(address).and_then(|listener| {
         listener.set_nonblocking(true)?;
@@ -48,9 +50,10 @@ async fn serve_until(
 ) -> Result<()> {
     let Secured { aurora, router } = app;
     aurora.http().check_address(listener.local_addr().map_err(cannot_listen)?)?;
+    let transport = aurora.http().transport().await?;
     let (end, draining) = watch::channel(());
     tokio::select! {
-        () = take_connections(router, listener, limits, draining) => {}
+        () = take_connections(router, listener, transport, limits, draining) => {}
         () = ended => {}
     }
     end.send_replace(());
@@ -65,6 +68,7 @@ async fn serve_until(
 async fn take_connections(
     router: Router,
     mut listener: TcpListener,
+    transport: Transport,
     limits: Limits,
     draining: watch::Receiver<()>,
 ) {
@@ -74,8 +78,6 @@ async fn take_connections(
     loop {
         let seat = Arc::clone(&seats).acquire_owned().await;
         let (socket, peer) = Listener::accept(&mut listener).await;
-        // Answers are written whole; waiting to join them with later ones only adds 40 ms.
-        drop(socket.set_nodelay(true));
         let service = ServiceExt::<Request<Body>>::map_response(router.clone(), conceal).map_request(
             move |request: Request<Incoming>| {
                 let mut request = request.map(Body::new);
@@ -84,10 +86,15 @@ async fn take_connections(
             },
         );
         let service = TowerToHyperService::new(service);
-        let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
-        let mut draining = draining.clone();
+        let (http, transport, mut draining) = (http.clone(), transport.clone(), draining.clone());
         tokio::spawn(async move {
-            let mut connection = pin!(connection);
+            // A handshake holds its seat and nobody else's turn; nothing was asked yet that a drain waits for.
+            let socket = tokio::select! {
+                taken = transport.accept(socket, limits.handshake) => taken,
+                _signal = draining.changed() => return,
+            };
+            let Ok(socket) = socket else { return };
+            let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
             // How a connection ended is its client's affair; what a request met with was recorded.
             tokio::select! {
                 _ended = connection.as_mut() => {}
@@ -106,14 +113,20 @@ fn cannot_listen(error: std::io::Error) -> Error {
 }
 
 #[cfg(test)]
+#[allow(clippy::print_stdout, reason = "tests")]
 mod tests {
     use std::net::SocketAddr;
     use std::time::Duration;
 
+    use aurora_core::http::Tls;
     use axum::routing::get;
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, ServerName};
+    use rustls::{ClientConfig, RootCertStore};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
     use tokio::sync::oneshot;
+    use tokio_rustls::TlsConnector;
 
     use super::*;
     use crate::{Aurora, Database, Profile, secure};
@@ -149,6 +162,54 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
         server.await.unwrap().unwrap();
         assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    /// attack V01
+    ///
+    /// Over TLS: one seat, which a stalled handshake holds for its time and no longer; and an open request, which ends
+    /// before the server does.
+    #[tokio::test]
+    async fn over_tls_seats_come_back_and_open_requests_end() {
+        let folder = std::env::temp_dir().join(format!("aurora-serve-{}-tls", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let url = format!("sqlite://{}", folder.join("app.db").display());
+        let builder = Aurora::builder().profile(Profile::Development).database(Database::url(&url).unwrap());
+        let file = folder.join("tls.pem");
+        let aurora = builder.tls(Tls::development(&file)).build().await.unwrap();
+        let slow = get(|| async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            "done"
+        });
+        let app = secure(&aurora, Router::new()).public(Router::new().route("/slow", slow));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (end, ended) = oneshot::channel::<()>();
+        let ended = async move { drop(ended.await) };
+        let mut limits = Limits::WRITTEN;
+        (limits.connections, limits.handshake) = (1, Duration::from_millis(400));
+        let server = tokio::spawn(serve_until(app, listener, limits, ended));
+        let mut stalled = TcpStream::connect(address).await.unwrap();
+        stalled.write_all(b"\x16\x03\x01").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let mut trusted = RootCertStore::empty();
+        trusted.add(CertificateDer::from_pem_file(&file).unwrap()).unwrap();
+        let config = ClientConfig::builder().with_root_certificates(trusted).with_no_client_auth();
+        let connector = TlsConnector::from(Arc::new(config));
+        let name = ServerName::try_from("localhost").unwrap();
+        let begun = std::time::Instant::now();
+        let socket = TcpStream::connect(address).await.unwrap();
+        let mut client = connector.connect(name.clone(), socket).await.unwrap();
+        println!("the seat was free after {:?}", begun.elapsed());
+        assert!(begun.elapsed() > Duration::from_millis(200), "one seat alone");
+        client.write_all(b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        client.flush().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        end.send(()).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
+        server.await.unwrap().unwrap();
     }
 
     async fn started(name: &str, set: impl FnOnce(&mut Limits)) -> SocketAddr {

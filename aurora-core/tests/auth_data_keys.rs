@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use aurora_core::audit::DatabaseAudit;
 use aurora_core::crypto::{
-    Context, DatabaseKeys, KeyFile, KeyFileProvider, KeyOwner, KeyState, Keyring, Opener, Purpose,
+    Context, DatabaseKeys, KeyFile, KeyFileProvider, KeyOwner, KeyPlace, KeyState, Keyring, Opener, Purpose,
 };
 use aurora_core::env::{SystemClock, SystemEntropy};
 use aurora_core::keys::{Backups, DataKeyInfo, DataKeys, DataKeysParts};
@@ -276,7 +276,7 @@ async fn the_root_key_is_replaced_under_services_that_run() {
     let sealed =
         ring.data_key(&owner, Purpose::Field).await.unwrap().seal(&cell(&owner, b"1"), b"flu").unwrap();
     let before = KeyFile::read(&file).unwrap().ids().unwrap();
-    let (root, wrapped) = keys.rotate_root(&file, &SystemEntropy).await.unwrap();
+    let (root, wrapped) = keys.rotate_root(&KeyPlace::new(&file), &SystemEntropy).await.unwrap();
     assert_eq!(wrapped, 6);
     let after = KeyFile::read(&file).unwrap().ids().unwrap();
     assert_eq!(after, [root.clone(), before[0].clone()]);
@@ -286,14 +286,17 @@ async fn the_root_key_is_replaced_under_services_that_run() {
     assert_eq!(opened.expose(), b"flu");
     // Broken files are refused, and what is held goes on: nothing is made in their place.
     let whole = std::fs::read_to_string(&file).unwrap();
-    let (second, _) = keys.rotate_root(&file, &SystemEntropy).await.unwrap();
+    let (second, _) = keys.rotate_root(&KeyPlace::new(&file), &SystemEntropy).await.unwrap();
     let newest = std::fs::read_to_string(&file).unwrap();
     let broken = ["", "aurora-key-1:short", &newest[..newest.len() / 3 - 10], "\u{fffd}"];
     for text in broken {
         std::fs::write(&file, text).unwrap();
         running.forget();
         assert_eq!(running.key_of(&sealed).await.unwrap_err().code(), Code::Configuration, "{text:?}");
-        assert_eq!(keys.rotate_root(&file, &SystemEntropy).await.unwrap_err().code(), Code::Configuration);
+        assert_eq!(
+            keys.rotate_root(&KeyPlace::new(&file), &SystemEntropy).await.unwrap_err().code(),
+            Code::Configuration
+        );
         assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "left as it was");
         running
             .seal(&Context::Own { purpose: Purpose::Audit, table: "t", column: "", row: b"" }, b"x")
@@ -304,10 +307,10 @@ async fn the_root_key_is_replaced_under_services_that_run() {
     assert!(error.message().contains("supply the key file"), "an old file does not open new keys: {error}");
     std::fs::write(&file, &newest).unwrap();
     assert!(running.key_of(&sealed).await.is_ok());
-    let error = keys.forget_root(&file, &second, &SystemEntropy).await.unwrap_err();
+    let error = keys.forget_root(&KeyPlace::new(&file), &second, &SystemEntropy).await.unwrap_err();
     assert!(error.message().contains("not one that was replaced"), "{error}");
-    keys.forget_root(&file, &root, &SystemEntropy).await.unwrap();
-    keys.forget_root(&file, &before[0], &SystemEntropy).await.unwrap();
+    keys.forget_root(&KeyPlace::new(&file), &root, &SystemEntropy).await.unwrap();
+    keys.forget_root(&KeyPlace::new(&file), &before[0], &SystemEntropy).await.unwrap();
     assert_eq!(KeyFile::read(&file).unwrap().ids().unwrap(), [second]);
     let (fresh, _) = by_file(&fixture, &file).await;
     assert!(fresh.key_of(&sealed).await.is_ok());
@@ -338,7 +341,7 @@ async fn rotates_for_ever() {
         fixture.advance(60);
         keys.advance().await.unwrap();
         println!("STEP data {id}");
-        let (root, _) = roots.rotate_root(&file, &SystemEntropy).await.unwrap();
+        let (root, _) = roots.rotate_root(&KeyPlace::new(&file), &SystemEntropy).await.unwrap();
         println!("STEP root {root}");
     }
 }

@@ -15,11 +15,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use aurora_core::crypto::{
-    Context, KeyFile, KeyFileProvider, KeyOwner, KeyProvider, KeyStore, KeyTextProvider, Keyring, Purpose,
-    WrappedKey,
+    Context, KeyFile, KeyFileProvider, KeyOwner, KeyPlace, KeyProvider, KeyStore, KeyTextProvider, Keyring,
+    Purpose, WrappedKey,
 };
 use aurora_core::env::{SystemClock, SystemEntropy};
-use aurora_core::types::{BoxFuture, Code, Result};
+use aurora_core::types::{BoxFuture, Code, Result, Secret};
 use crypto_support::{Memory, entropy};
 
 fn folder(name: &str) -> PathBuf {
@@ -288,4 +288,63 @@ async fn nothing_secret_prints() {
         !shown.contains(secret) && !shown.contains("canary") && !shown.contains("99, 97, 110"),
         "{shown}"
     );
+}
+
+/// asvs(V11.4.4)
+#[tokio::test]
+async fn a_key_file_is_sealed_with_a_passphrase() {
+    let path = folder("sealed").join("root.key");
+    let word = |text: &str| Secret::new(text.to_owned());
+    assert!(KeyPlace::with_passphrase(&path, word("fifteen letters")).is_err());
+    let place = KeyPlace::with_passphrase(&path, word("correct horse battery staple")).unwrap();
+    let key = place.create_new(&SystemEntropy).unwrap();
+    assert!(place.create_new(&SystemEntropy).is_err(), "never overwritten");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("aurora-sealed-key-1:65536,3,1:"), "{text}");
+    assert!(!text.contains(key.to_text().expose().split(':').nth(1).unwrap()));
+    assert_eq!(place.read().unwrap().ids().unwrap(), key.ids().unwrap());
+    let store = Memory::default();
+    let provider = Arc::new(KeyFileProvider::at(place.clone(), entropy()).unwrap());
+    let sealed = ring(&provider, &store).await.unwrap().seal(&at(Purpose::Audit, "", b""), b"x").unwrap();
+    // Rotated under a service that runs, and by its own text elsewhere: the same keys.
+    place.replace(&key.rotated(&SystemEntropy).unwrap(), &SystemEntropy).unwrap();
+    provider.reload().unwrap();
+    assert!(ring(&provider, &store).await.unwrap().unseal(&at(Purpose::Audit, "", b""), &sealed).is_ok());
+    let same = Arc::new(KeyTextProvider::new(&place.read().unwrap().to_text(), entropy()).unwrap());
+    assert!(ring(&same, &store).await.is_ok());
+
+    let wrong = KeyPlace::with_passphrase(&path, word("correct horse battery stable")).unwrap();
+    let errors = [
+        (wrong.read().err(), "the passphrase is another"),
+        (KeyPlace::new(&path).read().err(), "is sealed with a passphrase: give it"),
+    ];
+    for (error, why) in errors {
+        let error = error.unwrap();
+        assert!(error.code() == Code::Configuration && error.message().contains(why), "{error}");
+        assert!(!format!("{error:?} {wrong:?}").contains("horse"));
+    }
+    // Damaged, of another cost, or asking for more than a start should pay: nothing is derived, or nothing opens.
+    let text = std::fs::read_to_string(&path).unwrap();
+    let line = text.trim_end();
+    let mut refused = 0;
+    let head = line.rfind(':').unwrap();
+    let changes = [
+        line.replace(":65536,3,1:", ":65536,2,1:"),
+        line.replace(":65536,3,1:", ":065536,3,1:"),
+        line.replace(":65536,3,1:", ":4294967295,3,1:"),
+        line.replace(":65536,3,1:", ":65536,3:"),
+        line[..head].to_owned(),
+        line[..line.len() - 1].to_owned(),
+        format!("{line}AAAA"),
+    ];
+    for text in changes {
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(place.read().unwrap_err().code(), Code::Configuration);
+        refused += 1;
+    }
+    let plain = folder("plain").join("root.key");
+    KeyFile::create_new(&plain, &SystemEntropy).unwrap();
+    let sealed = KeyPlace::with_passphrase(&plain, word("correct horse battery staple")).unwrap();
+    assert!(sealed.read().unwrap_err().message().contains("is not sealed"));
+    println!("a sealed key file: {refused} changed forms refused");
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aurora_core::audit::{AuditSink, Record};
-use aurora_core::config::{Autoconfirm, Profile, Settings};
+use aurora_core::config::{Autoconfirm, Disk, Profile, Settings};
 use aurora_core::crypto::KeyFile;
 use aurora_core::env::SystemEntropy;
 use aurora_core::mail::Mailbox;
@@ -33,7 +33,12 @@ fn production(place: &Place) -> Builder {
     if !place.key().exists() {
         KeyFile::create_new(&place.key(), &SystemEntropy).unwrap();
     }
-    bare(place).key_file(place.key()).site_url("https://app.example.com").mailer(Arc::new(Mailbox::default()))
+    on_luks(bare(place).key_file(place.key()).site_url("https://app.example.com"))
+        .mailer(Arc::new(Mailbox::default()))
+}
+
+fn on_luks(builder: Builder) -> Builder {
+    builder.configure(|settings| settings.disk = Disk::Encrypted)
 }
 
 fn bare(place: &Place) -> Builder {
@@ -70,6 +75,8 @@ async fn production_says_what_is_weak_and_how_to_mend_it() {
          - the site's address is not set; set `site_url` to its public https:// address\n  \
          - autoconfirm believes every address; set `sign_ups.autoconfirm` to Autoconfirm::Off\n  \
          - Argon2id is set below OWASP's floor; use memory_kib 19456 with passes 2, or 8192 with passes 5\n  \
+         - it is not said whether the disk is encrypted, which keeps what Aurora does not seal; \
+         set `disk` to Disk::Encrypted, or to Disk::InsecurePlain if it is not\n  \
          - a service key has fewer than 32 characters; make one with `openssl rand -base64 32`\n  \
          - no root key is set; add .key_file(path) or .key(text); make one with KeyFile::create_new"
     );
@@ -201,7 +208,7 @@ async fn development_makes_the_key_file_for_its_owner_alone() {
 async fn production_makes_no_key_file() {
     let place = Place::new("gate-no-key");
     let text = refused(
-        bare(&place)
+        on_luks(bare(&place))
             .key_file(place.key())
             .site_url("https://app.example.com")
             .mailer(Arc::new(Mailbox::default())),
@@ -229,7 +236,7 @@ async fn a_key_file_that_is_missing_cut_open_or_another_is_refused() {
         assert!(!path.exists(), "{profile:?}: a lost key is never silently replaced");
 
         for (cut, wanted) in [
-            ("", "not a root key (it begins with `aurora-key-1:`): restore it from its backup"),
+            ("", "no root key is in it: restore it from its backup"),
             (&text[..20], "root key is cut or has parts too many: restore it from its backup"),
             (&text[..text.len() - 3], "root key has a wrong checksum: restore it from its backup"),
         ] {
@@ -260,7 +267,7 @@ async fn a_key_file_that_is_missing_cut_open_or_another_is_refused() {
 }
 
 fn production_of(place: &Place, profile: Profile) -> Builder {
-    bare(place)
+    on_luks(bare(place))
         .profile(profile)
         .key_file(place.key())
         .site_url("https://app.example.com")

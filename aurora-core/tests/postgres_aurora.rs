@@ -67,6 +67,7 @@ fn production(builder: Builder) -> Builder {
     let builder = builder.mailer(std::sync::Arc::new(aurora_core::mail::Mailbox::default()));
     builder.profile(Profile::Production).site_url("https://app.example.com").configure(|settings| {
         settings.passwords.calibrate_to = None;
+        settings.disk = aurora_core::config::Disk::Encrypted;
     })
 }
 

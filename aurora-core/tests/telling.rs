@@ -75,6 +75,7 @@ async fn start(url: &str, key: PathBuf, profile: Profile) -> Aurora {
     let builder = builder.mailer(Arc::new(Mailbox::default()));
     let builder = builder.site_url("https://notes.example").configure(|settings| {
         settings.passwords.calibrate_to = None;
+        settings.disk = aurora_core::config::Disk::Encrypted;
     });
     builder.build().await.unwrap()
 }

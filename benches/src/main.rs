@@ -29,6 +29,7 @@ mod relational;
 mod requests;
 mod serve;
 mod sign_in;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,7 @@ const BENCHES: &[(&str, fn())] = &[
     ("postgres", relational::over_bare),
     ("requests", || measure::pinned(requests::run())),
     ("footprint", || measure::free(footprint::run())),
+    ("tls", || measure::free(tls::run())),
     ("plot", plot::run),
 ];
 

@@ -74,6 +74,7 @@ pub(crate) fn child() {
         match kind.as_str() {
             "aurora" => aurora(Path::new(&folder)).await,
             kind if crate::adapters::server(kind, Path::new(&folder)).await => {}
+            kind if crate::tls::server(kind, Path::new(&folder)).await => {}
             kind if crate::relational::serve(kind, Path::new(&folder)).await => {}
             _ => bare(Path::new(&folder)).await,
         }

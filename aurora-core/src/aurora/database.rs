@@ -31,6 +31,7 @@ pub(super) struct Postgres {
     pub(super) migrate: Option<String>,
     pub(super) options: PostgresOptions,
     pub(super) accept_vulnerable: bool,
+    pub(super) trust_the_network: bool,
     /// Whether the owner, where it is known, sets up what is missing.
     pub(super) installs: bool,
 }
@@ -47,7 +48,8 @@ impl Database {
     /// A PostgreSQL URL names the run role, which owns nothing; the owner's stands in
     /// [`migrate_url`](Self::migrate_url). In development one URL is enough, the owner's (`NOSUPERUSER CREATEROLE`
     /// will do): Aurora then makes the run role `aurora_run_<database>` by itself. `?pgbouncer=true` says that a
-    /// pooler in transaction mode stands before the server.
+    /// pooler in transaction mode stands before the server. A server on another machine shows a certificate of its
+    /// name (`sslmode=verify-full`) unless the URL says otherwise, which production refuses.
     ///
     /// # Errors
     /// [`Code::Configuration`] for another engine, or a database in memory: the guard opens the file several times.
@@ -98,12 +100,19 @@ impl Database {
         self.change(|place| place.accept_vulnerable = true)
     }
 
+    /// Starts in production although the connection to PostgreSQL is in clear, or to a server that shows no
+    /// certificate: somebody else encrypts the way there and says who is at its end, such as a service mesh.
+    pub fn insecure_trust_the_network(self) -> Result<Self> {
+        self.change(|place| place.trust_the_network = true)
+    }
+
     fn postgres(run: Run) -> Self {
         Self(Place::Postgres(Box::new(Postgres {
             run,
             migrate: None,
             options: PostgresOptions::default(),
             accept_vulnerable: false,
+            trust_the_network: false,
             installs: true,
         })))
     }

@@ -67,16 +67,16 @@ impl Aurora {
     /// [`Code::Configuration`](crate::types::Code::Configuration) when the file cannot be read or replaced; the former
     /// one is whole then.
     pub async fn rotate_root_key(&self) -> Result<(String, u64)> {
-        match self.key_file() {
-            Some(path) => self.keys().rotate_root(path, &SystemEntropy).await,
+        match &self.0.key_file {
+            Some(place) => self.keys().rotate_root(place, &SystemEntropy).await,
             None => self.keys().rewrap().await,
         }
     }
 
     /// Takes a root key that was replaced out of the key file, when no backup needs it any more.
     pub async fn forget_root_key(&self, id: &str) -> Result<()> {
-        match self.key_file() {
-            Some(path) => self.keys().forget_root(path, id, &SystemEntropy).await,
+        match &self.0.key_file {
+            Some(place) => self.keys().forget_root(place, id, &SystemEntropy).await,
             None => Err(crate::types::Error::new(
                 crate::types::Code::Configuration,
                 "the root keys are not in a file: take it out where they are kept",

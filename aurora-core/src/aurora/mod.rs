@@ -15,9 +15,10 @@ mod routes;
 mod sealed;
 mod sqlite;
 mod token;
+mod transit;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 pub use database::{Database, HostMigrations, Migrations};
@@ -29,11 +30,11 @@ use open::{hasher, open_key};
 use crate::audit::{Action, Actor, AuditSink, DatabaseAudit, Kind, Record};
 use crate::auth::{Auth, AuthParts, SignUpHook};
 use crate::config::{Profile, Settings, Weakness};
-use crate::crypto::{DatabaseKeys, KeyProvider, Keyring};
+use crate::crypto::{DatabaseKeys, KeyPlace, KeyProvider, Keyring};
 use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::files::Files;
 use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded, Vault};
-use crate::http::Http;
+use crate::http::{Http, Tls};
 use crate::jobs::{Jobs, Wake};
 use crate::keys::{DataKeys, DataKeysParts, ErasureLedger, FileLedger};
 use crate::load::{Limiter, Limits};
@@ -61,7 +62,7 @@ struct Inner {
     jobs: Jobs,
     audit: Arc<dyn AuditSink>,
     clock: Arc<dyn Clock>,
-    key_file: Option<PathBuf>,
+    key_file: Option<KeyPlace>,
 }
 
 /// What [`Aurora::builder`] gathers.
@@ -82,6 +83,7 @@ pub struct Builder {
     taking_part: hooks::TakingPart,
     mailer: Option<Arc<dyn Mailer>>,
     templates: Templates,
+    tls: Option<Tls>,
     audit: Option<Arc<dyn AuditSink>>,
     files: files::Choice,
     clock: Arc<dyn Clock>,
@@ -99,7 +101,7 @@ pub(crate) type PolicyFunction =
     Box<dyn FnOnce(Policies) -> std::result::Result<Policies, PolicyErrors> + Send>;
 
 enum Key {
-    File(PathBuf),
+    File(KeyPlace),
     Text(Secret),
     Provider(Arc<dyn KeyProvider>),
 }
@@ -123,6 +125,7 @@ impl Aurora {
             taking_part: hooks::TakingPart::default(),
             mailer: None,
             templates: Templates::default(),
+            tls: None,
             audit: None,
             files: files::Choice::default(),
             clock: Arc::new(SystemClock),
@@ -161,7 +164,7 @@ impl Aurora {
 
     /// Where the root key lies, if in a file.
     pub fn key_file(&self) -> Option<&Path> {
-        self.0.key_file.as_deref()
+        self.0.key_file.as_ref().map(KeyPlace::path)
     }
 
     /// A handle for a principal that a request or a test already proved.
@@ -280,7 +283,14 @@ impl Builder {
 
     /// The file that holds the root key, outside the database. In development it is created on the first start.
     pub fn key_file(mut self, path: impl AsRef<Path>) -> Self {
-        self.key = Some(Key::File(path.as_ref().to_owned()));
+        self.key = Some(Key::File(KeyPlace::new(path)));
+        self
+    }
+
+    /// The same, sealed with a passphrase where it lies: whoever copies the disk has to guess it. A file that is not
+    /// sealed yet is refused.
+    pub fn key_place(mut self, place: KeyPlace) -> Self {
+        self.key = Some(Key::File(place));
         self
     }
 
@@ -379,6 +389,9 @@ impl Builder {
             &settings,
             self.mailer.is_some() || mail::covers(&self.taking_part.mails),
         ));
+        if settings.profile == Profile::Production {
+            weaknesses.extend(transit::weaknesses(self.tls.as_ref(), &database, self.mailer.as_deref())?);
+        }
         refuse(&weaknesses)?;
 
         let (clock, entropy) = (self.clock, self.entropy);
@@ -388,7 +401,7 @@ impl Builder {
         }
         let key = match (self.key, opening.key_path()) {
             (Some(key), _) => key,
-            (None, Some(path)) => Key::File(path),
+            (None, Some(path)) => Key::File(KeyPlace::new(path)),
             (None, None) => {
                 return Err(missing(
                     "no root key is set",
@@ -466,7 +479,7 @@ impl Builder {
             audit: Arc::clone(&audit),
             clock: Arc::clone(&clock),
         });
-        let http = Http::with_files(auth.clone(), files.clone());
+        let http = Http::with_files(auth.clone(), self.tls, files.clone());
         let jobs = Jobs::new(Arc::clone(&entropy));
         if !self.reads {
             jobs.start(outbox.task());
@@ -480,7 +493,7 @@ impl Builder {
             keys::start(&jobs, &auth, &shared, &clock, &*entropy)?;
         }
         let ledger = self.ledger.or_else(|| {
-            let mut beside = key_file.as_ref()?.clone().into_os_string();
+            let mut beside = key_file.as_ref()?.path().as_os_str().to_owned();
             beside.push(".erased");
             let ledger: Arc<dyn ErasureLedger> = Arc::new(FileLedger::new(beside));
             Some(ledger)

@@ -1,12 +1,11 @@
 //! What is opened from what the builder was told.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Key;
 use crate::config::Settings;
 use crate::crypto::{
-    KeyFile, KeyFileProvider, KeyProvider, KeyTextProvider, Keyring, PasswordHasher, PasswordParams,
+    KeyFileProvider, KeyPlace, KeyProvider, KeyTextProvider, Keyring, PasswordHasher, PasswordParams,
     PasswordPool,
 };
 use crate::env::Entropy;
@@ -18,13 +17,14 @@ pub(super) fn open_key(
     key: Key,
     may_create: bool,
     entropy: &Arc<dyn Entropy>,
-) -> Result<(Arc<dyn KeyProvider>, Option<PathBuf>)> {
+) -> Result<(Arc<dyn KeyProvider>, Option<KeyPlace>)> {
     match key {
         Key::Provider(provider) => Ok((provider, None)),
         Key::Text(text) => Ok((Arc::new(KeyTextProvider::new(&text, Arc::clone(entropy))?), None)),
-        Key::File(path) => {
+        Key::File(place) => {
+            let path = place.path();
             if may_create && !path.exists() {
-                match KeyFile::create_new(&path, &**entropy) {
+                match place.create_new(&**entropy) {
                     Ok(_) => tracing::info!(
                         path = %path.display(),
                         "created the root key; keep a copy apart from the database"
@@ -34,7 +34,8 @@ pub(super) fn open_key(
                     Err(error) => return Err(error),
                 }
             }
-            Ok((Arc::new(KeyFileProvider::open(&path, Arc::clone(entropy))?), Some(path)))
+            let provider = KeyFileProvider::at(place.clone(), Arc::clone(entropy))?;
+            Ok((Arc::new(provider), Some(place)))
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod cookies;
 mod factors;
+mod hsts;
 mod network;
 mod origin;
 mod production;
@@ -14,7 +15,8 @@ mod settings;
 
 pub use cookies::CookieSessions;
 pub use factors::Factors;
+pub use hsts::Hsts;
 pub use network::Network;
 pub use origin::Origin;
 pub use production::{Weakness, weak_secret};
-pub use settings::{ApiKeys, Autoconfirm, Mails, Passwords, Profile, Settings, SignUps, Tokens};
+pub use settings::{ApiKeys, Autoconfirm, Disk, Mails, Passwords, Profile, Settings, SignUps, Tokens};

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Autoconfirm, Profile, Settings};
+use super::{Autoconfirm, Disk, Profile, Settings};
 
 /// Something that production refuses to start with.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -71,6 +71,12 @@ impl Settings {
             found.push(Weakness::new(
                 "codes that are always the same sign in",
                 "leave `mails.test_codes` empty: they are for tests of a front end",
+            ));
+        }
+        if self.disk == Disk::Unsaid {
+            found.push(Weakness::new(
+                "it is not said whether the disk is encrypted, which keeps what Aurora does not seal",
+                "set `disk` to Disk::Encrypted, or to Disk::InsecurePlain if it is not",
             ));
         }
         for key in &self.api_keys.service {

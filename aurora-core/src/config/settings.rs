@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{CookieSessions, Factors, Network, Origin};
+use super::{CookieSessions, Factors, Hsts, Network, Origin};
 use crate::types::Secret;
 
 /// Where the service runs.
@@ -11,6 +11,19 @@ pub enum Profile {
     Production,
     /// On a developer's machine: binds to loopback, creates its keys, tells why it denies.
     Development,
+}
+
+/// Whether what lies on the disk is encrypted by the system below: what Aurora does not seal (tables, indexes, logs,
+/// temporary files) is as safe as that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Disk {
+    /// Nobody has said. Production asks.
+    #[default]
+    Unsaid,
+    /// By LUKS, the provider's volumes or the like, for the database, its backups and swap.
+    Encrypted,
+    /// It is not: whoever takes the disk reads what is not sealed.
+    InsecurePlain,
 }
 
 /// Whether an address counts as confirmed without a mail.
@@ -224,6 +237,11 @@ pub struct Settings {
     pub cors_origins: Vec<Origin>,
     /// Proxies whose forwarded headers are believed. None by default: the socket's address counts.
     pub trusted_proxies: Vec<Network>,
+    /// Whether the disk is encrypted. Unsaid by default, which production refuses: nobody is to find out later.
+    pub disk: Disk,
+    /// What browsers that came by TLS are told about plain HTTP. Said in production alone, over TLS of ours or behind
+    /// a declared proxy of an https site.
+    pub hsts: Hsts,
     /// The largest request body of a sign-in route, in bytes. 256 KiB: every one of them is small.
     pub body_limit: usize,
 }
@@ -246,6 +264,8 @@ impl Settings {
             cookies: CookieSessions::default(),
             cors_origins: Vec::new(),
             trusted_proxies: Vec::new(),
+            disk: Disk::Unsaid,
+            hsts: Hsts::default(),
             body_limit: 256 * 1024,
         }
     }

@@ -28,48 +28,23 @@ impl KeyFile {
     ///
     /// [`Code::Configuration`] when the file exists: a root key is never overwritten.
     pub fn create_new(path: &Path, entropy: &dyn Entropy) -> Result<Self> {
-        let key = Self(vec![Zeroizing::new(random(entropy)?)]);
-        let failed = |error: std::io::Error| {
-            Error::new(Code::Configuration, format!("cannot create key file `{}`: {error}", path.display()))
-                .with_source(error)
-        };
-        // Written beside it and then linked: a start that is killed half way leaves no key file, not a cut one.
-        let draft = draft_beside(path, entropy)?;
-        key.write_new(&draft).map_err(failed)?;
-        let linked = std::fs::hard_link(&draft, path);
-        let removed = std::fs::remove_file(&draft);
-        match linked {
-            Ok(()) => removed.map_err(failed)?,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Err(failed(error)),
-            // A file system without links.
-            Err(_) => key.write_new(path).map_err(failed)?,
-        }
-        sync_folder(path).map_err(failed)?;
+        let key = Self::made(entropy)?;
+        create_text(path, &key.to_text(), entropy)?;
         Ok(key)
     }
 
     /// Reads the root key at `path`. [`Code::Configuration`], with the mend, when the file is missing, readable by
     /// others, cut or mistyped.
     pub fn read(path: &Path) -> Result<Self> {
-        let shown = path.display();
-        let file = File::open(path).map_err(|error| {
-            let mend =
-                "restore it from where you keep it apart from the database; a new one opens nothing old";
-            Error::new(Code::Configuration, format!("cannot read key file `{shown}` ({error}): {mend}"))
-                .with_source(error)
-        })?;
-        refuse_others(&file, path)?;
-        let mut text = Zeroizing::new(String::new());
-        file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| {
-            Error::new(
-                Code::Configuration,
-                format!("key file `{shown}` is not text: restore it from its backup"),
-            )
-            .with_source(error)
-        })?;
+        let text = read_text(path)?;
         Self::parse(&text).map_err(|error| {
-            Error::new(Code::Configuration, format!("key file `{shown}`: {}", error.message()))
+            Error::new(Code::Configuration, format!("key file `{}`: {}", path.display(), error.message()))
         })
+    }
+
+    /// A new root key, nowhere but here.
+    pub(super) fn made(entropy: &dyn Entropy) -> Result<Self> {
+        Ok(Self(vec![Zeroizing::new(random(entropy)?)]))
     }
 
     /// Reads the text form, as from an environment variable: keys with white space between.
@@ -120,28 +95,7 @@ impl KeyFile {
 
     /// Writes it over the file at `path`, whole or not at all, whenever the machine stops.
     pub fn replace(&self, path: &Path, entropy: &dyn Entropy) -> Result<()> {
-        let failed = |error: std::io::Error| {
-            let sentence = format!("cannot write key file `{}`: {error}", path.display());
-            Error::new(Code::Configuration, sentence).with_source(error)
-        };
-        let draft = draft_beside(path, entropy)?;
-        self.write_new(&draft).map_err(failed)?;
-        if let Err(error) = std::fs::rename(&draft, path) {
-            drop(std::fs::remove_file(&draft));
-            return Err(failed(error));
-        }
-        sync_folder(path).map_err(failed)
-    }
-
-    fn write_new(&self, path: &Path) -> std::io::Result<()> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path)?;
-        let line = Zeroizing::new(format!("{}\n", self.to_text().expose()));
-        file.write_all(line.as_bytes())?;
-        file.sync_all()
+        replace_text(path, &self.to_text(), entropy)
     }
 
     pub(super) fn roots(&self) -> &[Zeroizing<[u8; 32]>] {
@@ -177,6 +131,69 @@ fn checksum(root: &[u8; 32]) -> String {
     context.update(PREFIX.as_bytes());
     context.update(root);
     URL_SAFE_NO_PAD.encode(context.finish().as_ref().get(..6).unwrap_or_default())
+}
+
+/// The text of a file that nobody else may read.
+pub(super) fn read_text(path: &Path) -> Result<Zeroizing<String>> {
+    let shown = path.display();
+    let file = File::open(path).map_err(|error| {
+        let mend = "restore it from where you keep it apart from the database; a new one opens nothing old";
+        Error::new(Code::Configuration, format!("cannot read key file `{shown}` ({error}): {mend}"))
+            .with_source(error)
+    })?;
+    refuse_others(&file, path)?;
+    let mut text = Zeroizing::new(String::new());
+    file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| {
+        let sentence = format!("key file `{shown}` is not text: restore it from its backup");
+        Error::new(Code::Configuration, sentence).with_source(error)
+    })?;
+    Ok(text)
+}
+
+/// Writes a new file and waits until it and its folder are on disk. What is there is never overwritten.
+pub(super) fn create_text(path: &Path, text: &Secret, entropy: &dyn Entropy) -> Result<()> {
+    let failed = |error: std::io::Error| {
+        let sentence = format!("cannot create key file `{}`: {error}", path.display());
+        Error::new(Code::Configuration, sentence).with_source(error)
+    };
+    // Written beside it and then linked: a start that is killed half way leaves no key file, not a cut one.
+    let draft = draft_beside(path, entropy)?;
+    write_new(&draft, text).map_err(failed)?;
+    let linked = std::fs::hard_link(&draft, path);
+    let removed = std::fs::remove_file(&draft);
+    match linked {
+        Ok(()) => removed.map_err(failed)?,
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Err(failed(error)),
+        // A file system without links.
+        Err(_) => write_new(path, text).map_err(failed)?,
+    }
+    sync_folder(path).map_err(failed)
+}
+
+/// Writes over a file, whole or not at all.
+pub(super) fn replace_text(path: &Path, text: &Secret, entropy: &dyn Entropy) -> Result<()> {
+    let failed = |error: std::io::Error| {
+        let sentence = format!("cannot write key file `{}`: {error}", path.display());
+        Error::new(Code::Configuration, sentence).with_source(error)
+    };
+    let draft = draft_beside(path, entropy)?;
+    write_new(&draft, text).map_err(failed)?;
+    if let Err(error) = std::fs::rename(&draft, path) {
+        drop(std::fs::remove_file(&draft));
+        return Err(failed(error));
+    }
+    sync_folder(path).map_err(failed)
+}
+
+fn write_new(path: &Path, text: &Secret) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    let line = Zeroizing::new(format!("{}\n", text.expose()));
+    file.write_all(line.as_bytes())?;
+    file.sync_all()
 }
 
 /// A name beside the file, for what becomes the file once it is whole.

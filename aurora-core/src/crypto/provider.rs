@@ -1,5 +1,5 @@
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::digest;
@@ -9,7 +9,7 @@ use crate::env::{Entropy, random};
 use crate::types::{BoxFuture, Code, Error, Result, Secret};
 
 use super::cipher::{AwsLc, does_not_open};
-use super::{KeyFile, SecretBytes, chunked, kdf};
+use super::{KeyFile, KeyPlace, SecretBytes, chunked, kdf};
 
 /// Holds the root key, or talks to what holds it, and wraps data keys under it.
 ///
@@ -50,8 +50,13 @@ pub struct KeyFileProvider(Local);
 impl KeyFileProvider {
     /// Reads the file at `path`; [`KeyFile::read`] says what it refuses.
     pub fn open(path: &Path, entropy: Arc<dyn Entropy>) -> Result<Self> {
-        let mut local = Local::new(&KeyFile::read(path)?, "file", entropy)?;
-        local.path = Some(path.to_owned());
+        Self::at(KeyPlace::new(path), entropy)
+    }
+
+    /// Reads the file of that place, sealed with a passphrase or not.
+    pub fn at(place: KeyPlace, entropy: Arc<dyn Entropy>) -> Result<Self> {
+        let mut local = Local::new(&place.read()?, "file", entropy)?;
+        local.place = Some(place);
         Ok(Self(local))
     }
 
@@ -108,7 +113,7 @@ struct Local {
     /// The first is the current one.
     roots: RwLock<Vec<Root>>,
     source: &'static str,
-    path: Option<PathBuf>,
+    place: Option<KeyPlace>,
     entropy: Arc<dyn Entropy>,
 }
 
@@ -138,7 +143,7 @@ pub(super) fn root_id(root: &[u8; 32]) -> Result<String> {
 
 impl Local {
     fn new(key: &KeyFile, source: &'static str, entropy: Arc<dyn Entropy>) -> Result<Self> {
-        Ok(Self { roots: RwLock::new(Root::all(key)?), source, path: None, entropy })
+        Ok(Self { roots: RwLock::new(Root::all(key)?), source, place: None, entropy })
     }
 
     fn roots(&self) -> Vec<Root> {
@@ -165,8 +170,8 @@ impl Local {
     }
 
     fn reload(&self) -> Result<()> {
-        let Some(path) = &self.path else { return Ok(()) };
-        let read = Root::all(&KeyFile::read(path)?)?;
+        let Some(place) = &self.place else { return Ok(()) };
+        let read = Root::all(&place.read()?)?;
         *self.roots.write().unwrap_or_else(PoisonError::into_inner) = read;
         Ok(())
     }
@@ -177,8 +182,8 @@ impl Local {
             return Ok(root);
         }
         // A rotation elsewhere may have added it. A file that cannot be read now leaves what is held alone.
-        if let Some(path) = &self.path {
-            let read = Root::all(&KeyFile::read(path)?)?;
+        if let Some(place) = &self.place {
+            let read = Root::all(&place.read()?)?;
             if let Some(root) = held(read.clone()) {
                 *self.roots.write().unwrap_or_else(PoisonError::into_inner) = read;
                 return Ok(root);

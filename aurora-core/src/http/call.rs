@@ -8,13 +8,14 @@ use http::{Method, Request, Response, StatusCode, Uri};
 
 use super::cors::Cors;
 use super::csrf::Forgeries;
+use super::hardening::Hardening;
 use super::keys::Keys;
 use super::reason::Reasons;
 use super::render::{ApiVersion, empty_response, finish, render};
 use super::request_ids::RequestIds;
 use super::routes::{Match, ROUTES, find};
 use super::service_use::ServiceUses;
-use super::{Peer, Route, contain};
+use super::{Peer, Route, Tls, contain};
 use crate::auth::Auth;
 use crate::config::Profile;
 use crate::files::Files;
@@ -36,6 +37,8 @@ struct Inner {
     forgeries: Forgeries,
     request_ids: RequestIds,
     files: Option<Files>,
+    tls: Option<Tls>,
+    headers: Hardening,
 }
 
 impl fmt::Debug for Http {
@@ -48,14 +51,15 @@ impl Http {
     /// Every route below the prefix, for adapters and for tests that cover them.
     pub const ROUTES: &'static [Route] = ROUTES;
 
-    /// The wire of these flows.
-    pub fn new(auth: Auth) -> Self {
-        Self::with_files(auth, None)
+    /// The wire of these flows, in clear unless there is a certificate.
+    pub fn new(auth: Auth, tls: Option<Tls>) -> Self {
+        Self::with_files(auth, tls, None)
     }
 
-    /// The wire of these flows and, where they are switched on, of files.
-    pub fn with_files(auth: Auth, files: Option<Files>) -> Self {
+    /// The same with files, where they are switched on.
+    pub fn with_files(auth: Auth, tls: Option<Tls>, files: Option<Files>) -> Self {
         let (keys, cors) = (Keys::new(&auth.settings().api_keys), Cors::new(auth.settings()));
+        let headers = Hardening::new(auth.settings(), tls.as_ref());
         let reasons = Reasons::of(auth.settings().profile);
         let (service_uses, refusals) = (ServiceUses::default(), ServiceUses::default());
         let (forgeries, request_ids) = (Forgeries::default(), RequestIds::default());
@@ -69,6 +73,8 @@ impl Http {
             forgeries,
             request_ids,
             files,
+            tls,
+            headers,
         }))
     }
 
@@ -95,6 +101,11 @@ impl Http {
         self.0.auth.settings().body_limit
     }
 
+    /// What encrypts it, if it is not in clear.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.0.tls.as_ref()
+    }
+
     /// The flows behind the wire.
     pub fn auth(&self) -> &Auth {
         &self.0.auth
@@ -118,6 +129,10 @@ impl Http {
 
     pub(super) fn cors(&self) -> &Cors {
         &self.0.cors
+    }
+
+    pub(super) fn headers(&self) -> &Hardening {
+        &self.0.headers
     }
 
     pub(super) fn request_ids(&self) -> &RequestIds {
@@ -166,13 +181,16 @@ impl Http {
             response.body_mut().clear();
         }
         self.decorate(&head.headers, response.headers_mut());
+        self.harden(response.headers_mut());
         response
     }
 
     /// The answer to a CORS preflight, for our routes and the host's; `None` for any other request. Answer it before
     /// [`Http::admit`]: a browser sends no token with it.
     pub fn preflight(&self, method: &Method, headers: &HeaderMap) -> Option<Response<Vec<u8>>> {
-        self.0.cors.preflight(method, headers)
+        let mut response = self.0.cors.preflight(method, headers)?;
+        self.harden(response.headers_mut());
+        Some(response)
     }
 
     /// Adds to a response what lets an allowed origin's page read it.
@@ -183,7 +201,9 @@ impl Http {
     /// The response to a failure of the host's own routes, for a request of these headers, into which the adapter
     /// wrote the request's id. Tells why in development.
     pub fn error_response(&self, error: &Error, request: &HeaderMap) -> Response<Vec<u8>> {
-        self.render(error, ApiVersion::of(request), self.written_id(request))
+        let mut response = self.render(error, ApiVersion::of(request), self.written_id(request));
+        self.harden(response.headers_mut());
+        response
     }
 
     fn render(&self, error: &Error, version: ApiVersion, id: RequestId) -> Response<Vec<u8>> {
@@ -194,14 +214,23 @@ impl Http {
         self.0.reasons
     }
 
-    /// Whether a server may listen on `address`: development is for this machine alone.
+    /// Whether a server may listen on `address`: development is for this machine alone, and production speaks to the
+    /// network by TLS, its own or that of a declared proxy.
     pub fn check_address(&self, address: SocketAddr) -> Result<()> {
-        if self.0.auth.settings().profile == Profile::Development && !address.ip().is_loopback() {
-            let text =
-                format!("development does not listen on {address}: bind to 127.0.0.1, or set up production");
-            return Err(Error::new(Code::Configuration, text));
-        }
-        Ok(())
+        let settings = self.0.auth.settings();
+        let is_in_clear = self.0.tls.is_none() && settings.trusted_proxies.is_empty();
+        let mend = match settings.profile {
+            _ if address.ip().is_loopback() => return Ok(()),
+            Profile::Development => {
+                "development does not listen on ADDRESS: bind to 127.0.0.1, or set up production"
+            }
+            Profile::Production if is_in_clear => {
+                "production does not listen on ADDRESS in clear: give it a certificate (`.tls(Tls::files(..))`), or \
+                 declare the proxy that speaks TLS (`trusted_proxies`)"
+            }
+            Profile::Production => return Ok(()),
+        };
+        Err(Error::new(Code::Configuration, mend.replace("ADDRESS", &address.to_string())))
     }
 
     /// In development, refuses a request for another host than this machine (DNS rebinding). [`Http::call`] and

@@ -12,6 +12,8 @@ use crate::types::{Code, Error};
 pub struct Limits {
     /// Connections open at once; whoever comes after waits to be accepted. 10,000.
     pub connections: usize,
+    /// For a TLS handshake; then the connection is closed. 10 s: what a phone on a bad line needs.
+    pub handshake: Duration,
     /// From a connection's opening, or the end of its last response, to the end of the next request's head. 10 s.
     pub head: Duration,
     /// For the whole body of a request of ours; then [`Unread::TooSlow`] is the answer. 10 s.
@@ -26,6 +28,7 @@ impl Limits {
     /// The limits that stand unless a test says otherwise.
     pub const WRITTEN: Self = Self {
         connections: 10_000,
+        handshake: Duration::from_secs(10),
         head: Duration::from_secs(10),
         body: Duration::from_secs(10),
         host_body: 2 * 1024 * 1024,

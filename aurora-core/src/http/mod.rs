@@ -58,6 +58,7 @@ mod ended;
 mod factors;
 mod files;
 mod handlers;
+mod hardening;
 mod host_routes;
 mod keys;
 mod limits;
@@ -70,6 +71,7 @@ mod request_ids;
 mod route_report;
 mod routes;
 mod service_use;
+mod tls;
 mod verify_page;
 
 pub use admit::{Admitted, Rejection};
@@ -82,6 +84,9 @@ pub use limits::{Limits, Unread};
 pub use peer::Peer;
 pub use route_report::RouteReport;
 pub use routes::Route;
+#[cfg(feature = "acme")]
+pub use tls::Acme;
+pub use tls::{Socket, Tls, Transport};
 
 pub use crate::verify::{ApiVersion, Claims, Current, contain, error_response};
 

@@ -1,10 +1,8 @@
 //! Replacing the root key.
 
-use std::path::Path;
-
 use super::DataKeys;
 use crate::audit::{Action, Actor, Record};
-use crate::crypto::{KeyFile, KeyState, wrapped_key};
+use crate::crypto::{KeyPlace, KeyState, wrapped_key};
 use crate::env::Entropy;
 use crate::types::{Code, Error, Result};
 
@@ -15,11 +13,11 @@ impl DataKeys {
     ///
     /// Services that run read the file again when they meet a key under a root that they do not hold. Where the file is
     /// copied to several machines, copy the new one before the next data key is made.
-    pub async fn rotate_root(&self, path: &Path, entropy: &dyn Entropy) -> Result<(String, u64)> {
-        let file = KeyFile::read(path)?;
+    pub async fn rotate_root(&self, place: &KeyPlace, entropy: &dyn Entropy) -> Result<(String, u64)> {
+        let file = place.read()?;
         let current = file.ids()?.first().cloned().unwrap_or_default();
         if self.roots().await?.keys().all(|root| *root == current) {
-            file.rotated(entropy)?.replace(path, entropy)?;
+            place.replace(&file.rotated(entropy)?, entropy)?;
         }
         self.rewrap().await
     }
@@ -63,8 +61,8 @@ impl DataKeys {
     ///
     /// # Errors
     /// [`Code::ValidationFailed`] for the current one, one that is not there, and one that still wraps a data key.
-    pub async fn forget_root(&self, path: &Path, id: &str, entropy: &dyn Entropy) -> Result<()> {
-        let left = KeyFile::read(path)?.without(id)?;
+    pub async fn forget_root(&self, place: &KeyPlace, id: &str, entropy: &dyn Entropy) -> Result<()> {
+        let left = place.read()?.without(id)?;
         if let Some(keys) = self.roots().await?.get(id) {
             let sentence =
                 format!("root key `{id}` wraps {keys} data keys: `keys rotate --root` wraps them anew");
@@ -73,7 +71,7 @@ impl DataKeys {
         let mut transaction = self.0.database.begin().await?;
         let record = Record::security(self.now(), Actor::Service, Action::ROOT_KEY_FORGOTTEN).target(id);
         self.0.audit.write(&mut *transaction, record).await?;
-        left.replace(path, entropy)?;
+        place.replace(&left, entropy)?;
         transaction.commit().await
     }
 }

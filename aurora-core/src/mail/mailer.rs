@@ -22,6 +22,12 @@ pub(super) const TIME_LIMIT: Duration = Duration::from_secs(30);
 pub trait Mailer: Send + Sync + fmt::Debug {
     /// Sends one mail.
     fn send<'a>(&'a self, mail: &'a Rendered) -> BoxFuture<'a, Result<(), MailError>>;
+
+    /// The server of another machine's that mails cross the network to in clear, if that is so and nobody said that
+    /// it may: production does not start then.
+    fn in_clear_to(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// A mail in its words, ready to be sent.

@@ -32,7 +32,8 @@ const USAGE: &str = "write it as smtps://user:password@host:465, or smtp://host:
 /// | `smtps://user:password@host:465` | TLS from the first byte (RFC 8314): the one to take |
 /// | `smtp://user:password@host:587?tls=required` | `STARTTLS`, or nothing is sent |
 /// | `smtp://127.0.0.1:25` | in clear, to this machine alone |
-/// | `smtp://relay.internal:25?tls=insecure_none` | in clear, by name and without a password |
+/// | `smtp://relay.internal:25?tls=insecure_none` | in clear, by name and without a password; production refuses it |
+/// | `..?tls=insecure_none_even_in_production` | the same, where somebody else encrypts the way: a service mesh |
 ///
 /// User and password are percent-encoded in it. Certificates are verified against the roots that browsers trust, or
 /// against one of the host's own.
@@ -59,6 +60,8 @@ enum Tls {
     FromTheFirstByte(TlsParameters),
     Upgrade(TlsParameters),
     None,
+    /// In clear to another machine, and production was told that this is meant.
+    NoneEvenInProduction,
 }
 
 impl Smtp {
@@ -80,11 +83,12 @@ impl Smtp {
             ("smtps", "") => (Tls::FromTheFirstByte(parameters()?), 465),
             ("smtp", "tls=required") => (Tls::Upgrade(parameters()?), 587),
             ("smtp", "tls=insecure_none") => (Tls::None, 25),
+            ("smtp", "tls=insecure_none_even_in_production") => (Tls::NoneEvenInProduction, 25),
             ("smtp", "") if is_loopback(&host) => (Tls::None, 25),
             ("smtp", "") => return Err(wrong("mails would cross the network in clear: add ?tls=required")),
             _ => return Err(wrong("the mail server's URL has another scheme or parameter")),
         };
-        if matches!(tls, Tls::None) && login.is_some() && !is_loopback(&host) {
+        if matches!(tls, Tls::None | Tls::NoneEvenInProduction) && login.is_some() && !is_loopback(&host) {
             return Err(wrong("the mail server's password would cross the network in clear"));
         }
         let sender: Mailbox = sender.parse().map_err(|_| {
@@ -115,7 +119,7 @@ impl Smtp {
         self.tls = match self.tls {
             Tls::FromTheFirstByte(_) => Tls::FromTheFirstByte(parameters),
             Tls::Upgrade(_) => Tls::Upgrade(parameters),
-            Tls::None => return Err(wrong("a root certificate is for TLS")),
+            Tls::None | Tls::NoneEvenInProduction => return Err(wrong("a root certificate is for TLS")),
         };
         Ok(self)
     }
@@ -168,7 +172,7 @@ impl Smtp {
     async fn connected(&self) -> Result<AsyncSmtpConnection, SmtpError> {
         let from_the_first_byte = match &self.tls {
             Tls::FromTheFirstByte(parameters) => Some(parameters.clone()),
-            Tls::Upgrade(_) | Tls::None => None,
+            Tls::Upgrade(_) | Tls::None | Tls::NoneEvenInProduction => None,
         };
         let server = (self.host.as_str(), self.port);
         let mut connection =
@@ -206,6 +210,10 @@ impl Mailer for Smtp {
             Ok(())
         })
     }
+
+    fn in_clear_to(&self) -> Option<&str> {
+        (matches!(self.tls, Tls::None) && !is_loopback(&self.host)).then_some(&self.host)
+    }
 }
 
 impl fmt::Debug for Smtp {
@@ -213,7 +221,7 @@ impl fmt::Debug for Smtp {
         let tls = match self.tls {
             Tls::FromTheFirstByte(_) => "from the first byte",
             Tls::Upgrade(_) => "required",
-            Tls::None => "none",
+            Tls::None | Tls::NoneEvenInProduction => "none",
         };
         let mut out = f.debug_struct("Smtp");
         out.field("host", &self.host).field("port", &self.port).field("tls", &tls).finish_non_exhaustive()
@@ -324,6 +332,22 @@ mod tests {
         }
         assert!(Smtp::from_url(&"smtps://mail.example.com".into(), "nobody").is_err());
         assert!(Smtp::from_url(&"smtps://mail.example.com".into(), "a@b.de\r\nBcc: x@y.de").is_err());
+    }
+
+    #[test]
+    fn who_sends_in_clear_says_so() {
+        let clear = |url| from(url).unwrap().in_clear_to().map(str::to_owned);
+        assert_eq!(clear("smtp://relay.internal?tls=insecure_none").as_deref(), Some("relay.internal"));
+        for safe in [
+            "smtps://mail.example.com",
+            "smtp://mail.example.com?tls=required",
+            "smtp://127.0.0.1:1025",
+            "smtp://localhost?tls=insecure_none",
+            "smtp://relay.internal?tls=insecure_none_even_in_production",
+        ] {
+            assert_eq!(clear(safe), None, "{safe}");
+        }
+        assert!(from("smtp://u:p@relay.internal?tls=insecure_none_even_in_production").is_err());
     }
 
     #[test]

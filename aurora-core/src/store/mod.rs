@@ -29,7 +29,7 @@ pub use postgres::{
     Bind, BoundTransaction, IdentityBy, Mode, PostgresDatabase, PostgresOptions, PostgresOwner, identity_sql,
     run_role_of, setup_sql,
 };
-pub(crate) use postgres::{connect_options_of, within};
+pub(crate) use postgres::{connect_options_of, exposure, within};
 pub use records::{
     AuditRow, Identity, KeyRow, OneTimeToken, OutboxRow, RefreshToken, Revocation, Session, SigningKeyRow,
     User,

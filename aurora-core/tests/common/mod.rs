@@ -261,7 +261,7 @@ impl Fixture {
             sign_up_hook: options.hook,
             hooks: options.hooks,
         });
-        Self { http: Http::new(auth.clone()), auth, mailbox, clock, database, keyring, tokens }
+        Self { http: Http::new(auth.clone(), None), auth, mailbox, clock, database, keyring, tokens }
     }
 
     /// What becomes of the data keys. No job runs.

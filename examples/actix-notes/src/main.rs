@@ -12,7 +12,7 @@ use std::path::Path;
 use actix_web::web::{self, ServiceConfig};
 use aurora_actix::config::{Autoconfirm, CookieSessions};
 use aurora_actix::files::BucketRules;
-use aurora_actix::{Aurora, Builder, Database, HostRoutes, Migrations, Profile, Secured};
+use aurora_actix::{Aurora, Builder, Database, HostRoutes, Migrations, Profile, Secured, Tls};
 
 use settings::Settings;
 
@@ -44,6 +44,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         })
         .routes(routes());
+    if let Some(tls) = &settings.tls {
+        builder = builder.tls(tls.clone());
+    }
     // What a Supabase project brings along; docs/guide/from-supabase.md.
     if let Some(url) = &settings.api_url {
         builder = builder.api_url(url);

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use aurora_axum::config::{Autoconfirm, CookieSessions};
 use aurora_axum::files::BucketRules;
-use aurora_axum::{Aurora, Builder, Database, HostRoutes, Migrations, Profile, Secured};
+use aurora_axum::{Aurora, Builder, Database, HostRoutes, Migrations, Profile, Secured, Tls};
 use axum::Router;
 use axum::routing::get;
 
@@ -45,6 +45,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         })
         .routes(routes());
+    if let Some(tls) = &settings.tls {
+        builder = builder.tls(tls.clone());
+    }
     // What a Supabase project brings along; docs/guide/from-supabase.md.
     if let Some(url) = &settings.api_url {
         builder = builder.api_url(url);

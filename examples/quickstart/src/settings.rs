@@ -1,9 +1,12 @@
 //! What the environment may set: `PORT`, `DATA_DIR`, `DATABASE_URL`, `SITE_URL`, `CONFIRM_EMAILS`, `SERVICE_KEY`,
-//! `APP_ORIGIN`, `COOKIE_SESSIONS`, `ANONYMOUS`; and what a Supabase project brings: `API_URL`, `JWT_SECRET`,
+//! `APP_ORIGIN`, `COOKIE_SESSIONS`, `ANONYMOUS`; `TLS_CERTIFICATE` and `TLS_KEY`, or `TLS_DEVELOPMENT`; and what a Supabase project brings: `API_URL`, `JWT_SECRET`,
 //! `JWT_KEYS`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+
+// Of the adapter that the app is on.
+use super::Tls;
 
 /// Where the app listens and keeps its data.
 pub(crate) struct Settings {
@@ -12,6 +15,8 @@ pub(crate) struct Settings {
     pub(crate) key_file: PathBuf,
     /// Its public address.
     pub(crate) site_url: String,
+    /// What it encrypts with.
+    pub(crate) tls: Option<Tls>,
     /// A front end of another origin: its pages may call, and links in mails may lead there.
     pub(crate) app_origin: Option<String>,
     /// Whether a page may have its session in cookies.
@@ -44,9 +49,17 @@ impl Settings {
             .map_err(|error| format!("cannot make DATA_DIR `{}`: {error}", data.display()))?;
         // Development listens on loopback only.
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let tls = match (variable("TLS_CERTIFICATE"), variable("TLS_KEY"), variable("TLS_DEVELOPMENT")) {
+            (Some(certificate), Some(key), None) => Some(Tls::files(certificate, key)),
+            (None, None, Some(_)) => Some(Tls::development(data.join("tls.pem"))),
+            (None, None, None) => None,
+            _ => return Err("set TLS_CERTIFICATE and TLS_KEY, or TLS_DEVELOPMENT, or none of them".into()),
+        };
+        let scheme = if tls.is_some() { "https" } else { "http" };
         Ok(Self {
             address,
-            site_url: variable("SITE_URL").unwrap_or_else(|| format!("http://{address}")),
+            site_url: variable("SITE_URL").unwrap_or_else(|| format!("{scheme}://{address}")),
+            tls,
             app_origin: variable("APP_ORIGIN"),
             cookie_sessions: variable("COOKIE_SESSIONS").is_some(),
             database_url: variable("DATABASE_URL")
@@ -64,7 +77,11 @@ impl Settings {
     /// Says what the app is, where it is and what to try first.
     #[expect(clippy::print_stdout, reason = "the greeting is for the person who starts the app")]
     pub(crate) fn greet(&self, what: &str) {
-        let url = format!("http://{}", self.address);
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", self.address);
+        // Nobody else vouches for the development certificate.
+        let tls = self.tls.as_ref().filter(|tls| tls.is_for_development());
+        let trust = tls.map(|tls| format!(" --cacert {}", tls.certificate().display())).unwrap_or_default();
         println!("{what}: {url}");
         println!("Keys are in {}, outside the database.", self.key_file.display());
         println!("Mails that it would send: {url}/auth/v1/mailbox");
@@ -72,12 +89,12 @@ impl Settings {
         println!("Sign up, write a note, list your notes:");
         println!();
         println!(
-            r#"TOKEN=$(curl -s {url}/auth/v1/signup -H 'Content-Type: application/json' -d '{{"email":"ada-'$(date +%s)'@example.com","password":"quiet harbour lamp 41"}}' | sed -n 's/.*"access_token":"\([^"]*\)".*/\1/p')"#
+            r#"TOKEN=$(curl -s{trust} {url}/auth/v1/signup -H 'Content-Type: application/json' -d '{{"email":"ada-'$(date +%s)'@example.com","password":"quiet harbour lamp 41"}}' | sed -n 's/.*"access_token":"\([^"]*\)".*/\1/p')"#
         );
         println!(
-            r#"curl -s {url}/notes -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{{"title":"First light","body":"Only I can read this."}}'"#
+            r#"curl -s{trust} {url}/notes -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{{"title":"First light","body":"Only I can read this."}}'"#
         );
-        println!(r#"curl -s {url}/notes -H "Authorization: Bearer $TOKEN""#);
+        println!(r#"curl -s{trust} {url}/notes -H "Authorization: Bearer $TOKEN""#);
     }
 }
 

@@ -13,7 +13,8 @@ use super::check::{self, Vulnerable, quote};
 use super::connections::Connections;
 use super::proof::{Identity, Proof};
 use super::transaction::{PostgresReader, PostgresWrite};
-use super::{failure, setup};
+use super::transit::verified_by_default;
+use super::{failure, setup, transit};
 use crate::store::{Database, Reader, Transaction};
 use crate::types::{Code, Error, Result};
 
@@ -75,7 +76,8 @@ struct Inner {
 }
 
 impl PostgresDatabase {
-    /// Connects as the run role that `url` names: `postgres://run@host/app`, with TLS as its `sslmode` says, and
+    /// Connects as the run role that `url` names: `postgres://run@host/app`, with a certificate of the
+    /// server's name unless its `sslmode` says otherwise or it is this machine, and
     /// `pgbouncer=true` behind a pooler in transaction mode. The schema is there already.
     ///
     /// # Errors
@@ -296,6 +298,7 @@ pub(super) fn connect_options(url: &str) -> Result<(PgConnectOptions, bool)> {
         let text = "the database URL does not parse; write postgres://role:password@host/database";
         Error::new(Code::Configuration, text)
     })?;
+    let options = verified_by_default(options, query);
     // sqlx logs statements, and a slow one with its text.
     let options = options.application_name("aurora").disable_statement_logging();
     if pooled {
@@ -308,7 +311,9 @@ pub(super) fn connect_options(url: &str) -> Result<(PgConnectOptions, bool)> {
 /// At start, a server that is away is a wrong configuration: say which.
 pub(super) fn unreachable(error: Error) -> Error {
     let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-    Error::new(Code::Configuration, format!("cannot connect to the database: {cause}")).with_source(error)
+    let mend = transit::mend(&cause);
+    Error::new(Code::Configuration, format!("cannot connect to the database: {cause}{mend}"))
+        .with_source(error)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod sealed;
 mod setup;
 mod statements;
 mod transaction;
+mod transit;
 
 pub(crate) use bind::within;
 pub use bind::{Bind, BoundTransaction, Mode};
@@ -25,6 +26,7 @@ pub(crate) use database::connect_options_of;
 pub use database::{PostgresDatabase, PostgresOptions, run_role_of};
 pub use owner::PostgresOwner;
 pub use setup::{IdentityBy, identity_sql, setup_sql};
+pub(crate) use transit::exposure;
 
 use crate::types::{Code, Error};
 

@@ -153,7 +153,7 @@ async fn origins(run: &mut Run<'_>) -> Result<()> {
     for path in ["/auth/v1/signup", "/notes", "/nowhere"] {
         let allowed = run.ask("preflight", preflight(path, SPA), 204).await?;
         expect("the origin is allowed", allowed.header("access-control-allow-origin") == Some(SPA))?;
-        let foreign = preflight(path, "https://evil.example").send(run.served.address).await?;
+        let foreign = preflight(path, "https://evil.example").send(&run.line).await?;
         let open = foreign.header("access-control-allow-origin").is_some();
         expect("a foreign origin is not", !open)?;
     }

@@ -65,7 +65,7 @@ impl Run<'_> {
     /// The mail of that kind to that address, once it is there, that was not read before.
     pub(super) async fn letter(&mut self, kind: &str, to: &str) -> Result<Letter> {
         for _ in 0..TRIES {
-            let answer = Ask::get("/auth/v1/mailbox.json").send(self.served.address).await?;
+            let answer = Ask::get("/auth/v1/mailbox.json").send(&self.line).await?;
             let json = answer.json()?;
             for mail in json.pointer("/mails").and_then(Value::as_array).into_iter().flatten() {
                 let letter = Letter(mail.clone());

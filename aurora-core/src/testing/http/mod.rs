@@ -17,10 +17,14 @@
 //! | private `GET /missing` | fails with `not_found`, "No such thing" |
 //! | private `GET /panic` | panics |
 //! | public `GET /open` | `open` |
+//! | public `GET /own` | `own`, with the headers of [`OWN`] |
 //! | public `GET /public` | as `GET /notes`, for whoever calls |
 //!
 //! [`conforms`] asks everything, fails at the first answer that is not the contract's, and gives back what was
 //! answered without what differs from run to run, so that two adapters can be compared.
+//!
+//! Where the Aurora was given a certificate ([`Builder::tls`](crate::Builder::tls)) all of it is asked over TLS, and
+//! nothing but that certificate is trusted.
 //!
 //! A second service confirms no address by itself, knows a key of the service's ([`by_mail`], [`roomy`]) and has files
 //! with [`FILE_POLICIES`]; of the host's routes it serves whichever. [`conforms_by_mail`] takes the mails from its mailbox, and asks what a reader of
@@ -33,6 +37,7 @@ mod coverage;
 mod factors;
 mod files;
 mod flows;
+mod headers;
 mod keys;
 mod letters;
 mod mailed;
@@ -56,7 +61,7 @@ use crate::config::{Autoconfirm, Settings};
 use crate::http::HostRoutes;
 use crate::load::{Limits, Quota};
 use crate::types::{Error, Result};
-use wire::{Answer, Ask};
+use wire::{Answer, Ask, Line};
 
 /// The notes on SQLite.
 pub const SQLITE: &str = "CREATE TABLE notes (id INTEGER PRIMARY KEY, owner TEXT NOT NULL, title TEXT NOT NULL, \
@@ -91,13 +96,19 @@ pub const FILE_POLICIES: &str = "
     CREATE POLICY suite ON storage.objects FOR ALL TO authenticated
         USING (bucket_id = 'suite') WITH CHECK (bucket_id = 'suite');
 ";
+/// What the host says itself of the answer of `/own`.
+pub const OWN: [(&str, &str); 3] = [
+    ("content-security-policy", "default-src 'self'; frame-ancestors 'self'"),
+    ("x-frame-options", "SAMEORIGIN"),
+    ("referrer-policy", "no-referrer"),
+];
 
 /// Those routes, as a host declares them.
 pub fn routes() -> HostRoutes {
     let private =
         ["/notes", "/notes/{id}", "/touch", "/me", "/vault", "/fresh", "/broken", "/missing", "/panic"];
     let routes = private.iter().fold(HostRoutes::new(), |routes, path| routes.private("GET", path));
-    routes.private("POST", "/notes").public("GET", "/open").public("GET", "/public")
+    routes.private("POST", "/notes").public("GET", "/open").public("GET", "/own").public("GET", "/public")
 }
 
 const SPA: &str = "https://spa.example.com";
@@ -136,10 +147,10 @@ pub struct Served {
 /// # Errors
 /// The first exchange that is not as the contract has it, by its name.
 pub async fn conforms(served: &Served) -> Result<Vec<Exchange>> {
-    let mut run = Run::new(served);
-    expect("each declared route is asked for", refuses_strangers(served.address, &routes()).await? == 12)?;
+    let mut run = Run::new(served)?;
+    expect("each declared route is asked for", strangers::refuses(&run.line, &routes()).await? == 13)?;
     for wrong in [HostRoutes::new().private("GET", "/open"), HostRoutes::new().public("GET", "/notes")] {
-        let seen = refuses_strangers(served.address, &wrong).await.is_err();
+        let seen = strangers::refuses(&run.line, &wrong).await.is_err();
         expect("a route that is not as it was declared is seen", seen)?;
     }
     flows::all(&mut run).await?;
@@ -149,6 +160,7 @@ pub async fn conforms(served: &Served) -> Result<Vec<Exchange>> {
     attacks::all(&mut run).await?;
     keys::all(&mut run).await?;
     cookies::all(&mut run).await?;
+    headers::all(&mut run).await?;
     Ok(run.seen)
 }
 
@@ -157,7 +169,7 @@ pub async fn conforms(served: &Served) -> Result<Vec<Exchange>> {
 /// # Errors
 /// The first exchange that is not as the contract has it, by its name.
 pub async fn conforms_by_mail(served: &Served) -> Result<Vec<Exchange>> {
-    let mut run = Run::new(served);
+    let mut run = Run::new(served)?;
     sign_in_by_mail::all(&mut run).await?;
     admin::all(&mut run).await?;
     attacks::replayed(&mut run).await?;
@@ -167,30 +179,34 @@ pub async fn conforms_by_mail(served: &Served) -> Result<Vec<Exchange>> {
 
 struct Run<'a> {
     served: &'a Served,
+    line: Line,
     seen: Vec<Exchange>,
     /// Mails that were read.
     read: Vec<String>,
 }
 
 impl<'a> Run<'a> {
-    fn new(served: &'a Served) -> Self {
-        Self { served, seen: Vec::new(), read: Vec::new() }
+    fn new(served: &'a Served) -> Result<Self> {
+        let line = Line::to(served.address, served.aurora.http().tls())?;
+        Ok(Self { served, line, seen: Vec::new(), read: Vec::new() })
     }
 
     /// The own origin of a page of the service's.
     fn origin(&self) -> String {
-        format!("http://{}", self.served.address)
+        let scheme = if self.served.aurora.http().tls().is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.served.address)
     }
 
     /// Sends a request, asks for this status, and keeps what was answered.
     async fn ask(&mut self, name: &str, ask: Ask, status: u16) -> Result<Answer> {
         let route = coverage::route(ask.method(), ask.path(), &self.served.aurora.settings().prefix);
-        let answer = ask.send(self.served.address).await?;
+        let answer = ask.send(&self.line).await?;
         if answer.status != status {
             let text = String::from_utf8_lossy(&answer.body);
             let text = format!("{name}: {} and not {status}: {text}", answer.status);
             return Err(Error::internal(text));
         }
+        headers::hardened(&answer).map_err(|what| Error::internal(format!("{name}: {what}")))?;
         self.seen.push(Exchange::new(name, route, &answer));
         Ok(answer)
     }

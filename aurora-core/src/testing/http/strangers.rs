@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::wire::Ask;
+use super::wire::{Ask, Line};
 use crate::http::{Access, HostRoutes};
 use crate::types::{Error, Result};
 
@@ -15,10 +15,14 @@ use crate::types::{Error, Result};
 /// # Errors
 /// The first route that is not as it was declared.
 pub async fn refuses_strangers(address: SocketAddr, routes: &HostRoutes) -> Result<usize> {
+    refuses(&Line::plain(address), routes).await
+}
+
+pub(super) async fn refuses(line: &Line, routes: &HostRoutes) -> Result<usize> {
     let mut asked = 0;
     for route in routes.iter() {
         let path = filled(&route.path);
-        let answer = Ask::new(route.method, &path).dated().send(address).await?;
+        let answer = Ask::new(route.method, &path).dated().send(line).await?;
         let is_refused = answer.status == 401;
         let wants_refusal = route.access != Access::Public;
         if is_refused != wants_refusal {

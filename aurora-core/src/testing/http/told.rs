@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::wire::Answer;
 
 /// Headers that a client relies on.
-const HEADERS: [&str; 23] = [
+const HEADERS: [&str; 27] = [
     "access-control-allow-credentials",
     "access-control-allow-headers",
     "access-control-allow-methods",
@@ -20,15 +20,19 @@ const HEADERS: [&str; 23] = [
     "cache-control",
     "content-security-policy",
     "content-type",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
     "link",
     "location",
     "referrer-policy",
     "retry-after",
     "set-cookie",
+    "strict-transport-security",
     "vary",
     "www-authenticate",
     "x-aurora-reason",
     "x-content-type-options",
+    "x-frame-options",
     "x-robots-tag",
     "x-sb-error-code",
     "x-supabase-api-version",

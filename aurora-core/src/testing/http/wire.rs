@@ -1,15 +1,59 @@
 //! A client that sends what it is told to, well formed or not.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
+use crate::http::Tls;
 use crate::types::{Error, Result};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where to, and what is trusted there.
+#[derive(Clone)]
+pub(super) struct Line {
+    address: SocketAddr,
+    tls: Option<TlsConnector>,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl Line {
+    pub(super) fn plain(address: SocketAddr) -> Self {
+        Self { address, tls: None }
+    }
+
+    /// Trusts the service's own certificate and no other.
+    pub(super) fn to(address: SocketAddr, tls: Option<&Tls>) -> Result<Self> {
+        let Some(tls) = tls else { return Ok(Self::plain(address)) };
+        let bytes = std::fs::read(tls.certificate()).map_err(Error::internal)?;
+        let mut trusted = RootCertStore::empty();
+        trusted
+            .add(CertificateDer::from_pem_slice(&bytes).map_err(Error::internal)?)
+            .map_err(Error::internal)?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.map_err(Error::internal)?.with_root_certificates(trusted).with_no_client_auth();
+        Ok(Self { address, tls: Some(TlsConnector::from(Arc::new(config))) })
+    }
+
+    async fn open(&self) -> std::io::Result<Box<dyn Stream>> {
+        let socket = TcpStream::connect(self.address).await?;
+        let Some(tls) = &self.tls else { return Ok(Box::new(socket)) };
+        let socket = tls.connect(ServerName::IpAddress(self.address.ip().into()), socket).await?;
+        Ok(Box::new(socket))
+    }
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Ask {
@@ -71,9 +115,9 @@ impl Ask {
         self.path.split('?').next().unwrap_or_default()
     }
 
-    pub(super) async fn send(self, address: SocketAddr) -> Result<Answer> {
+    pub(super) async fn send(self, line: &Line) -> Result<Answer> {
         let exchange = async {
-            let mut socket = TcpStream::connect(address).await?;
+            let (mut socket, address) = (line.open().await?, line.address);
             let mut text = format!("{} {} HTTP/1.1\r\nconnection: close\r\n", self.method, self.path);
             if !self.headers.iter().any(|(name, _)| name == "host") {
                 text.push_str(&format!("host: {address}\r\n"));
@@ -88,6 +132,7 @@ impl Ask {
             socket.write_all(text.as_bytes()).await?;
             // A server may answer and close before it has read a body that is too large.
             let _unread = socket.write_all(&self.body).await;
+            socket.flush().await?;
             let mut raw = Vec::new();
             let mut part = [0; 4096];
             loop {
