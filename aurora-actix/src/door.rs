@@ -1,14 +1,16 @@
 use std::cell::OnceCell;
+use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::pin;
 use std::rc::Rc;
 
-use actix_web::body::{BodyStream, BoxBody, to_bytes_limited};
+use actix_web::body::{BodyStream, BoxBody, MessageBody as _, to_bytes_limited};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use aurora_core::Aurora;
-use aurora_core::http::{Admitted, Http, Limits, Peer, Unread, contain};
+use aurora_core::http::{Admitted, Http, Limits, Peer, Pieces, Unread, contain};
 use aurora_core::observe::{REQUEST_ID, request_span, write_request_id};
 use aurora_core::types;
 use http::request::Parts;
@@ -92,6 +94,10 @@ async fn pass(
     // Over what the client sent, for the host's handlers.
     convert::merge(&added, request.headers_mut());
     head.extensions.insert(id);
+    if http.streams(head.uri.path()) {
+        let answer = Box::pin(files(&aurora, head, peer, &mut request)).await;
+        return Ok(request.into_response(answer));
+    }
     if http.owns(head.uri.path()) {
         // Large, and moved with every request if it stood in place.
         let answer = Box::pin(ours(&aurora, head, peer, &mut request)).await;
@@ -139,6 +145,26 @@ async fn ours(aurora: &Aurora, head: Parts, peer: Peer, request: &mut ServiceReq
         Ok(Err(_)) => http.unread(&head, Unread::TooLarge),
         Err(_elapsed) => http.unread(&head, Unread::TooSlow),
     })
+}
+
+/// A request for files. Its body stays on this thread: whoever reads it here sends its pieces on.
+async fn files(aurora: &Aurora, head: Parts, peer: Peer, request: &mut ServiceRequest) -> HttpResponse {
+    let (pieces, arriving) = Pieces::arriving();
+    let body = BodyStream::new(request.take_payload());
+    let reading = actix_web::rt::spawn(async move {
+        let mut body = pin!(body);
+        loop {
+            let piece = poll_fn(|context| body.as_mut().poll_next(context)).await;
+            let ended = !matches!(piece, Some(Ok(_)));
+            let piece = piece.map(|piece| piece.map_err(|_| Unread::BrokenOff));
+            if !pieces.send(piece).await || ended {
+                break;
+            }
+        }
+    });
+    let answer = aurora.http().stream(Request::from_parts(head, arriving), peer).await;
+    reading.abort();
+    convert::streamed(answer)
 }
 
 /// The other end of the socket. Without it every client is one, which limits more and not less.

@@ -239,11 +239,14 @@ async fn aurora(database: Database, key_file: std::path::PathBuf, by_mail: bool,
         Some(tls) => builder.tls(tls),
         None => builder,
     };
-    let builder = builder.policies("policies.sql", http::POLICIES).key_file(key_file);
+    let policies =
+        if by_mail { [http::POLICIES, http::FILE_POLICIES].concat() } else { http::POLICIES.to_owned() };
+    let files = key_file.with_file_name("files");
+    let builder = builder.policies("policies.sql", &policies).key_file(key_file);
     let builder =
         builder.configure(|settings| settings.cors_origins.push("https://spa.example.com".parse().unwrap()));
     let builder = if by_mail {
-        builder.configure(http::by_mail).limits(http::roomy())
+        builder.configure(http::by_mail).limits(http::roomy()).files(files)
     } else {
         builder.cookie_sessions()
     };
@@ -323,5 +326,5 @@ async fn every_adapter_answers_alike_on_every_database() {
         }
     }
     assert!(differences.is_empty(), "{}", differences.join("\n\n"));
-    assert!(first.1.len() > 420, "{}", first.1.len());
+    assert!(first.1.len() > 490, "{}", first.1.len());
 }

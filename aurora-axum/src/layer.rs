@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use aurora_core::Aurora;
-use aurora_core::http::{Admitted, Http, Limits, Peer, Unread, contain};
+use aurora_core::http::{Admitted, FileBody, Http, Limits, Peer, Unread, arriving, contain};
 use aurora_core::observe::{REQUEST_ID, record_outcome, request_span, write_request_id};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, MatchedPath};
@@ -84,7 +84,7 @@ async fn pass<S, B, R>(
 ) -> Result<Response<Body>, S::Error>
 where
     S: Service<Request<B>, Response = Response<R>>,
-    B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     R: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let AuroraLayer { aurora, locked } = layer;
@@ -93,6 +93,9 @@ where
     let id = http.request_id(&head.headers, peer(&head.extensions));
     let written = write_request_id(&mut head.headers, id);
     head.extensions.insert(id);
+    if http.streams(head.uri.path()) {
+        return Ok(Box::pin(files(http, head, body)).await);
+    }
     if http.owns(head.uri.path()) {
         // Large, and moved with every request if it stood in place.
         return Ok(Box::pin(ours(http, head, body)).await);
@@ -158,6 +161,19 @@ where
         Err(_elapsed) => http.unread(&head, Unread::TooSlow),
     };
     response.map(Body::from)
+}
+
+/// A request for files, whose body is read as it arrives and whose answer is sent as it is read.
+async fn files<B>(http: &Http, head: Parts, body: B) -> Response<Body>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let peer = peer(&head.extensions);
+    let body = arriving(Body::new(body).into_data_stream());
+    http.stream(Request::from_parts(head, body), peer).await.map(|body| match body {
+        FileBody::Whole(body) => Body::from(body),
+        FileBody::Stream(pieces) => Body::from_stream(pieces),
+    })
 }
 
 /// The other end of the socket. Without it every client is one, which limits more and not less.

@@ -72,6 +72,7 @@ pub use aurora_core::verify::Claims;
 pub use aurora_core::{
     Aurora, Builder, Database, Migrations, cli,
     config::{self, Profile},
+    files,
     guard::{self, Load},
     http::{HostRoutes, Peer, Tls},
     mail,

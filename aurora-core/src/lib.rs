@@ -3,7 +3,7 @@
 //! Start at [`Aurora::builder`]. Adapters (`aurora-axum`) put it on a web framework; every flow is also a plain
 //! function of [`auth::Auth`], and host SQL runs as one principal through [`guard::Guarded`].
 //!
-//! The rooms, from the top: [`Aurora`] wires them; [`http`] is the wire; [`auth`] the flows; [`verify`] the lock of
+//! The rooms, from the top: [`Aurora`] wires them; [`http`] is the wire; [`auth`] the flows; [`files`] objects under policy; [`verify`] the lock of
 //! another service, that only has to know who calls; [`guard`] the handle
 //! that acts as one principal; [`session`] tokens and who is signed in; [`mail`] what is sent to people; [`audit`] what
 //! happened; [`load`] limits; [`jobs`] what is done in the background; [`crypto`] keys and hashes; [`store`] records; [`policy`] what `CREATE POLICY` means; [`config`], [`validate`],
@@ -24,6 +24,8 @@ pub mod config;
 #[cfg(feature = "service")]
 pub mod crypto;
 pub mod env;
+#[cfg(feature = "service")]
+pub mod files;
 #[cfg(feature = "service")]
 pub mod guard;
 #[cfg(feature = "service")]

@@ -359,7 +359,7 @@ async fn a_service_that_ran_its_migrations_adopts_aurora() {
     let is: String = sqlx::query_scalar(stamp).fetch_one(&mut connection).await.unwrap();
     assert_eq!(is, was, "the steps that were there stayed");
     assert_eq!(count(&mut connection, "SELECT count(*) FROM _sqlx_migrations").await, 3);
-    assert_eq!(count(&mut connection, "SELECT count(*) FROM aurora_migrations").await, 6);
+    assert_eq!(count(&mut connection, "SELECT count(*) FROM aurora_migrations").await, 8);
     assert_eq!(count(&mut connection, "SELECT count(*) FROM notes").await, 1, "the host's rows stayed");
     after().await.run(&mut connection).await.expect("and `sqlx migrate run` still works beside it");
 }

@@ -23,6 +23,7 @@ const ROOMS: &[(u8, &str, &[&str])] = &[
     (7, "keys", &[]),
     (7, "mail", &[]),
     (8, "auth", &[]),
+    (8, "files", &[]),
     (8, "verify", &[]),
     (10, "http", &[]),
     (11, "aurora", &[]),

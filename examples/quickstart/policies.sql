@@ -64,3 +64,18 @@ CREATE POLICY "members of teams I own" ON members FOR SELECT TO authenticated
 
 CREATE POLICY "owners add members" ON members FOR INSERT TO authenticated
     WITH CHECK (team_owner = auth.uid());
+
+-- files: each user has a folder of their own name in the bucket `attachments` -----------------------------------
+
+ALTER TABLE storage.buckets ENABLE ROW LEVEL SECURITY;
+ALTER TABLE storage.objects ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT ON storage.buckets TO authenticated;
+GRANT SELECT, INSERT, UPDATE, DELETE ON storage.objects TO authenticated;
+
+CREATE POLICY "the bucket is no secret" ON storage.buckets FOR SELECT TO authenticated
+    USING (id = 'attachments');
+
+CREATE POLICY "my own folder" ON storage.objects FOR ALL TO authenticated
+    USING (bucket_id = 'attachments' AND (storage.foldername(name))[1] = auth.uid()::text)
+    WITH CHECK (bucket_id = 'attachments' AND (storage.foldername(name))[1] = auth.uid()::text);

@@ -173,6 +173,19 @@ impl Action {
     /// Someone acted as another principal outside a request.
     pub const ACTING_AS: Self = Self(Cow::Borrowed("acting_as"));
 
+    /// A bucket was made.
+    pub const BUCKET_CREATED: Self = Self(Cow::Borrowed("bucket_created"));
+    /// A bucket takes something else, or is public, or no more.
+    pub const BUCKET_UPDATED: Self = Self(Cow::Borrowed("bucket_updated"));
+    /// A bucket was deleted.
+    pub const BUCKET_DELETED: Self = Self(Cow::Borrowed("bucket_deleted"));
+    /// A file was uploaded, copied, or took another's place.
+    pub const OBJECT_UPLOADED: Self = Self(Cow::Borrowed("object_uploaded"));
+    /// A file was removed.
+    pub const OBJECT_REMOVED: Self = Self(Cow::Borrowed("object_removed"));
+    /// A file got another name or bucket.
+    pub const OBJECT_MOVED: Self = Self(Cow::Borrowed("object_moved"));
+
     /// An action of the host's own, such as `invoice_approved`.
     pub fn custom(name: impl Into<Cow<'static, str>>) -> Self {
         Self(Cow::Owned(printable(&name.into(), 64)))

@@ -17,7 +17,7 @@ use crate::types::{Code, Error, Result};
 impl Builder {
     /// The policy file: its name, its text, and the functions that the host brings. What was taken is gone.
     pub(crate) fn take_policies(&mut self) -> (String, String, Vec<PolicyFunction>) {
-        let (file, text) = self.policies.take().unwrap_or_default();
+        let (file, text) = self.files.with_lines(self.policies.take()).unwrap_or_default();
         (file, text, std::mem::take(&mut self.functions))
     }
 
@@ -36,7 +36,7 @@ impl Builder {
     /// What `apply` would change.
     pub(crate) async fn plan_policies(self) -> Result<Plan> {
         let place = postgres(self.database)?;
-        let policies = read(self.policies, self.functions)?;
+        let policies = read(self.files.with_lines(self.policies), self.functions)?;
         let mut connection = options(&place)?.connect().await.map_err(unreachable)?;
         guard::plan(&mut connection, &policies).await
     }
@@ -44,7 +44,7 @@ impl Builder {
     /// Installs the policies as the owner.
     pub(crate) async fn apply_policies(self, foreign: ForeignPolicies) -> Result<Applied> {
         let place = postgres(self.database)?;
-        let policies = read(self.policies, self.functions)?;
+        let policies = read(self.files.with_lines(self.policies), self.functions)?;
         let owner = PostgresOwner::open(&owner_url(place)?).await?;
         let applied = guard::apply(&owner, &policies, foreign).await;
         owner.close().await;

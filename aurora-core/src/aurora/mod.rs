@@ -2,6 +2,7 @@
 
 mod database;
 mod engine;
+mod files;
 mod hooks;
 mod keys;
 mod mail;
@@ -31,6 +32,7 @@ use crate::auth::{Auth, AuthParts, SignUpHook};
 use crate::config::{Profile, Settings, Weakness};
 use crate::crypto::{DatabaseKeys, KeyPlace, KeyProvider, Keyring};
 use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
+use crate::files::Files;
 use crate::guard::{Guard, GuardOptions, Guarded, Telling, Unguarded, Vault};
 use crate::http::{Http, Tls};
 use crate::jobs::{Jobs, Wake};
@@ -50,6 +52,7 @@ pub struct Aurora(Arc<Inner>);
 struct Inner {
     auth: Auth,
     http: Http,
+    files: Option<Files>,
     guard: Guard,
     keys: DataKeys,
     sealed: Vec<sealed::Column>,
@@ -82,6 +85,7 @@ pub struct Builder {
     templates: Templates,
     tls: Option<Tls>,
     audit: Option<Arc<dyn AuditSink>>,
+    files: files::Choice,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     sealed: Vec<sealed::Column>,
@@ -123,6 +127,7 @@ impl Aurora {
             templates: Templates::default(),
             tls: None,
             audit: None,
+            files: files::Choice::default(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             sealed: Vec::new(),
@@ -370,7 +375,7 @@ impl Builder {
         let database = self.database.ok_or_else(|| {
             missing("no database is set", "add .database(Database::url(\"sqlite://app.db\")?)")
         })?;
-        let (file, text) = self.policies.unwrap_or_default();
+        let (file, text) = self.files.with_lines(self.policies).unwrap_or_default();
         let policies = read_policies(&file, &text, self.functions)
             .map_err(|errors| Error::new(Code::Configuration, errors.to_string()))?;
         let mut weaknesses = settings.weaknesses();
@@ -466,19 +471,23 @@ impl Builder {
             sign_up_hook: self.hook,
             hooks: self.taking_part.hooks,
         });
+        let files = self.files.make(&auth, &guard, &audit).await?;
         let keys = DataKeys::new(DataKeysParts {
             keyring: auth.sessions().parts().keyring.clone(),
             database: Arc::clone(&shared),
-            places: sealed::places(&self.sealed, &guard),
+            places: sealed::places(&self.sealed, &guard, files.as_ref()),
             audit: Arc::clone(&audit),
             clock: Arc::clone(&clock),
         });
-        let http = Http::new(auth.clone(), self.tls);
+        let http = Http::with_files(auth.clone(), self.tls, files.clone());
         let jobs = Jobs::new(Arc::clone(&entropy));
         if !self.reads {
             jobs.start(outbox.task());
             if let Some(clearing) = auth.clearing()? {
                 jobs.start(clearing);
+            }
+            if let Some(files) = &files {
+                jobs.start(files.sweeping()?);
             }
             jobs.start(keys.task(&*entropy)?);
             keys::start(&jobs, &auth, &shared, &clock, &*entropy)?;
@@ -493,6 +502,7 @@ impl Builder {
         let aurora = Aurora(Arc::new(Inner {
             auth,
             http,
+            files,
             guard,
             keys,
             sealed: self.sealed,

@@ -49,7 +49,7 @@ impl Builder {
 }
 
 impl Aurora {
-    /// Erases a person: their account, what hangs on it, rows of the host's [personal tables](Builder::personal_data),
+    /// Erases a person: their account, what hangs on it, their files, rows of the host's [personal tables](Builder::personal_data),
     /// and every data key of theirs, so that what was sealed for them cannot be read again, in a backup either once it
     /// is read back through a start of Aurora. It is in the ledger before it is answered. Processes that hold one of
     /// the keys forget it within five minutes.
@@ -77,6 +77,9 @@ impl Aurora {
         let mut ended = Vec::new();
         if let KeyOwner::User(user) = owner {
             erased.rows = self.delete_personal(&mut *transaction, *user).await?;
+            if let Some(files) = &self.0.files {
+                erased.rows += files.erase_of(&mut *transaction, *user).await?;
+            }
             let deleted = transaction.delete_user(*user, now).await?;
             erased.user = deleted.is_some();
             ended = deleted.unwrap_or_default();
@@ -146,7 +149,7 @@ impl Aurora {
         Ok(())
     }
 
-    /// What is kept of a person, as JSON: the account, sessions, roles, and rows of the host's
+    /// What is kept of a person, as JSON: the account, sessions, roles, what is known of their files, and rows of the host's
     /// [personal tables](Builder::personal_data) with their sealed cells opened. Bytes are hexadecimal. No password, hash or
     /// seed is in it. That it was handed out stands in the audit log first.
     pub async fn export(&self, user: UserId, reason: &str) -> Result<Value> {
@@ -171,7 +174,12 @@ impl Aurora {
         for personal in &self.0.personal {
             tables.insert(personal.table.clone(), self.personal_rows(&everything, personal, user).await?);
         }
+        let files = match &self.0.files {
+            Some(files) => files.told_of(user).await?,
+            None => Value::Array(Vec::new()),
+        };
         Ok(json!({
+            "files": files,
             "user": serde_json::from_str::<Value>(&account.to_json()?).map_err(Error::internal)?,
             "sessions": sessions,
             "roles": roles.iter().map(ToString::to_string).collect::<Vec<_>>(),

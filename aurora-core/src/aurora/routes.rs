@@ -14,6 +14,7 @@ impl Builder {
         for change in self.changes {
             change(&mut settings);
         }
-        RouteReport::new(&settings, &self.limits, &self.taking_part.routes)
+        let report = RouteReport::new(&settings, &self.limits, &self.taking_part.routes);
+        if self.files.is_on() { report.with_files(self.files.options.largest) } else { report }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Aurora, Builder};
 use crate::crypto::{KeyOwner, SealedPlace};
+use crate::files::Files;
 use crate::guard::{CellPlace, Content, Declared, Encrypted, Guard, RowKey, Sealed, SealedColumn, Unguarded};
 use crate::types::{BoxFuture, Code, Error, Result};
 
@@ -84,10 +85,11 @@ impl Aurora {
 }
 
 /// Where values are sealed again after a rotation.
-pub(super) fn places(columns: &[Column], guard: &Guard) -> Vec<Arc<dyn SealedPlace>> {
+pub(super) fn places(columns: &[Column], guard: &Guard, files: Option<&Files>) -> Vec<Arc<dyn SealedPlace>> {
+    let files = files.map(|files| Arc::new(files.clone()) as Arc<dyn SealedPlace>);
     let place = |column: &Column| {
         let place: Arc<dyn SealedPlace> = Arc::new(CellPlace::new(column.declared, guard.unguarded()));
         place
     };
-    columns.iter().map(place).collect()
+    columns.iter().map(place).chain(files).collect()
 }

@@ -132,7 +132,7 @@ impl Guarded {
         }
     }
 
-    pub(super) fn is_postgres(&self) -> bool {
+    pub(crate) fn is_postgres(&self) -> bool {
         matches!(self.0, Actor::Postgres(_))
     }
 

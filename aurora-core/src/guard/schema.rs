@@ -13,7 +13,7 @@ use crate::types::{Code, Error, Result};
 
 use super::names::quote;
 use super::rewrite::parse_schema;
-use super::sqlite::Facts;
+use super::sqlite::{Facts, is_aurora_s};
 
 /// Everything of the host's that host SQL may come to speak of.
 #[derive(Debug, Default)]
@@ -118,7 +118,8 @@ impl HostSchema {
 
     /// An empty table in `main` for every name in the file: a bare name that the rewriter should ever miss then finds
     /// that one, which the authorizer refuses, and not the attached table behind it. Left out is what a trigger of
-    /// the host's writes to: a TEMP trigger cannot qualify its target.
+    /// the host's writes to, since a TEMP trigger cannot qualify its target; and Aurora's own, which the authorizer
+    /// refuses by their names, so that a transaction that goes on as the store's finds them.
     fn shadows(&self) -> String {
         let mut written = HashSet::new();
         for trigger in self.tables.iter().flat_map(|table| &table.triggers) {
@@ -130,7 +131,7 @@ impl HostSchema {
         let mut script = String::new();
         for name in &self.names {
             let lower = name.to_ascii_lowercase();
-            if !written.contains(&lower) && !lower.starts_with("sqlite_") {
+            if !written.contains(&lower) && !lower.starts_with("sqlite_") && !is_aurora_s(&lower) {
                 script.push_str(&format!("CREATE TABLE IF NOT EXISTS main.{} (x);", quote(name)));
             }
         }

@@ -1,3 +1,4 @@
+use crate::store;
 use crate::types::{Code, Error, Result};
 
 use super::guarded::Actor;
@@ -82,6 +83,15 @@ impl Transaction {
         match self.0 {
             Writing::Sqlite(inner) => inner.commit().await,
             Writing::Postgres(inner) => inner.commit().await,
+        }
+    }
+
+    /// The same transaction, for Aurora's own tables: what was done as the principal commits with what the store does
+    /// now, or not at all. It is the principal's no more.
+    pub(crate) async fn into_store(self) -> Result<Box<dyn store::Transaction>> {
+        match self.0 {
+            Writing::Sqlite(inner) => inner.into_store().await,
+            Writing::Postgres(inner) => inner.into_store().await,
         }
     }
 

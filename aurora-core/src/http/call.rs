@@ -18,6 +18,7 @@ use super::service_use::ServiceUses;
 use super::{Peer, Route, Tls, contain};
 use crate::auth::Auth;
 use crate::config::Profile;
+use crate::files::Files;
 use crate::observe::{record_outcome, request_span};
 use crate::session::Client;
 use crate::types::{Code, Error, RequestId, Result};
@@ -35,6 +36,7 @@ struct Inner {
     refusals: ServiceUses,
     forgeries: Forgeries,
     request_ids: RequestIds,
+    files: Option<Files>,
     tls: Option<Tls>,
     headers: Hardening,
 }
@@ -51,6 +53,11 @@ impl Http {
 
     /// The wire of these flows, in clear unless there is a certificate.
     pub fn new(auth: Auth, tls: Option<Tls>) -> Self {
+        Self::with_files(auth, tls, None)
+    }
+
+    /// The same with files, where they are switched on.
+    pub fn with_files(auth: Auth, tls: Option<Tls>, files: Option<Files>) -> Self {
         let (keys, cors) = (Keys::new(&auth.settings().api_keys), Cors::new(auth.settings()));
         let headers = Hardening::new(auth.settings(), tls.as_ref());
         let reasons = Reasons::of(auth.settings().profile);
@@ -65,6 +72,7 @@ impl Http {
             refusals,
             forgeries,
             request_ids,
+            files,
             tls,
             headers,
         }))
@@ -77,7 +85,9 @@ impl Http {
 
     /// Whether a path is ours to answer, known or not.
     pub fn owns(&self, path: &str) -> bool {
-        path.strip_prefix(self.prefix()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        let ours =
+            path.strip_prefix(self.prefix()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        ours || self.streams(path)
     }
 
     /// A path of ours without the prefix.
@@ -99,6 +109,10 @@ impl Http {
     /// The flows behind the wire.
     pub fn auth(&self) -> &Auth {
         &self.0.auth
+    }
+
+    pub(super) fn files(&self) -> Option<&Files> {
+        self.0.files.as_ref()
     }
 
     pub(super) fn keys(&self) -> &Keys {

@@ -12,7 +12,7 @@ use crate::config::{Origin, Profile, Settings};
 use crate::types::{Code, Error, Result};
 
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "x-supabase-api-version, x-sb-error-code, x-aurora-reason, x-request-id, retry-after, link, x-total-count, content-range",
+    "x-supabase-api-version, x-sb-error-code, x-aurora-reason, x-request-id, retry-after, link, x-total-count, content-range, content-length, etag, location, tus-resumable, tus-version, tus-extension, tus-max-size, upload-offset, upload-length, upload-expires",
 );
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 

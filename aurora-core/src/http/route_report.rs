@@ -2,8 +2,9 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::files::FILE_PREFIX;
 use super::routes::{Operation, ROUTES};
-use super::{Access, HostRoutes, Route};
+use super::{Access, HostRoutes, Http, Route};
 use crate::config::Settings;
 use crate::load::{Bucket, Limits};
 
@@ -103,6 +104,23 @@ impl RouteReport {
             body: route.body,
         });
         Self(ours.chain(theirs).collect())
+    }
+
+    /// With the routes of files, behind Aurora's others; `largest` is the largest file.
+    #[must_use]
+    pub fn with_files(mut self, largest: u64) -> Self {
+        let lines = Http::FILE_ROUTES.iter().map(|route| Line {
+            owner: "aurora",
+            method: route.method(),
+            path: format!("{FILE_PREFIX}{}", route.path()),
+            access: route.access(),
+            factor: "-".to_owned(),
+            limit: "-".to_owned(),
+            body: usize::try_from(largest).unwrap_or(usize::MAX),
+        });
+        let behind = self.0.iter().position(|line| line.owner == "host").unwrap_or(self.0.len());
+        self.0.splice(behind..behind, lines);
+        self
     }
 
     /// An array of objects, for scripts.

@@ -3,9 +3,9 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use super::{
-    AuditRow, Identity, OneTimeToken, OutboxRow, ReadClearing, ReadFactors, ReadKeys, ReadRoles, ReadSealed,
-    RefreshToken, Revocation, Session, SigningKeyRow, User, WriteClearing, WriteFactors, WriteKeys,
-    WriteRoles, WriteSealed,
+    AuditRow, Identity, OneTimeToken, OutboxRow, ReadClearing, ReadFactors, ReadFiles, ReadKeys, ReadRoles,
+    ReadSealed, RefreshToken, Revocation, Session, SigningKeyRow, User, WriteClearing, WriteFactors,
+    WriteFiles, WriteKeys, WriteRoles, WriteSealed,
 };
 use crate::types::{Code, Error, Result, SessionId, Timestamp, UserId};
 use crate::validate::Email;
@@ -32,7 +32,7 @@ pub trait Database: Send + Sync + Debug {
 
 /// Questions. "Not there" is `Ok(None)`.
 #[async_trait]
-pub trait Reader: ReadClearing + ReadFactors + ReadKeys + ReadRoles + ReadSealed + Send {
+pub trait Reader: ReadClearing + ReadFactors + ReadFiles + ReadKeys + ReadRoles + ReadSealed + Send {
     /// The user of that id, with identities and factors.
     async fn user(&mut self, id: UserId) -> Result<Option<User>>;
 
@@ -83,7 +83,9 @@ pub trait Reader: ReadClearing + ReadFactors + ReadKeys + ReadRoles + ReadSealed
 ///
 /// Dropped without [`commit`](Self::commit) it is rolled back, before anyone else's turn.
 #[async_trait]
-pub trait Transaction: Reader + WriteClearing + WriteFactors + WriteKeys + WriteRoles + WriteSealed {
+pub trait Transaction:
+    Reader + WriteClearing + WriteFactors + WriteFiles + WriteKeys + WriteRoles + WriteSealed
+{
     /// Adds a user without identities. `false` if the address is taken; nothing changed then.
     async fn insert_user(&mut self, user: &User) -> Result<bool>;
 

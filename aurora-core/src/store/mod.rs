@@ -11,6 +11,7 @@
 mod clearing;
 mod database;
 mod factors;
+mod files;
 mod keys;
 mod postgres;
 mod records;
@@ -22,6 +23,7 @@ mod writer;
 pub use clearing::{ReadClearing, WriteClearing};
 pub use database::{Database, HostTransaction, Reader, Transaction};
 pub use factors::{Factor, FactorChallenge, FactorRow, ReadFactors, WriteFactors};
+pub use files::{BlobRow, FileUsage, ReadFiles, UploadRow, WriteFiles};
 pub use keys::{ApiKeyRow, ReadKeys, WriteKeys};
 pub use postgres::{
     Bind, BoundTransaction, IdentityBy, Mode, PostgresDatabase, PostgresOptions, PostgresOwner, identity_sql,
@@ -35,5 +37,5 @@ pub use records::{
 pub use roles::{ReadRoles, RoleChange, RoleRow, WriteRoles};
 pub use sealed::{ReadSealed, SealedColumn, WriteSealed};
 pub use sqlite::SqliteDatabase;
-pub(crate) use sqlite::sqlite_file;
+pub(crate) use sqlite::{LentTransaction, go_on_sqlite, sqlite_file};
 pub use writer::{WriterLock, WriterPermit};

@@ -24,6 +24,7 @@
 //! # }
 //! ```
 
+pub mod blobs;
 mod client;
 pub mod http;
 pub mod store;

@@ -298,6 +298,30 @@ codes! {
     /// A change that a cookie signs came without its session's token: read it from the cookie `__Host-aurora-csrf`,
     /// or from `GET /csrf`, and send it as `X-CSRF-Token`.
     CsrfTokenInvalid = "csrf_token_invalid", 403;
+    /// There is no such bucket.
+    NoSuchBucket = "no_such_bucket", 404;
+    /// There is no such object, or the caller may not know of it.
+    NoSuchObject = "no_such_object", 404;
+    /// A bucket or an object of that name exists.
+    AlreadyExists = "already_exists", 409;
+    /// The bucket holds objects: empty it first.
+    BucketNotEmpty = "bucket_not_empty", 409;
+    /// The name of a bucket or an object is not one; the message says why.
+    InvalidName = "invalid_name", 400;
+    /// The bucket does not take files of that type, or the content is of another type than was said.
+    InvalidMimeType = "invalid_mime_type", 415;
+    /// The owner's files would take more than they may.
+    QuotaExceeded = "quota_exceeded", 413;
+    /// A signed URL that is wrong, expired or for something else.
+    SignatureInvalid = "signature_invalid", 403;
+    /// No byte of the file is in the range that was asked for.
+    RangeNotSatisfiable = "range_not_satisfiable", 416;
+    /// Another part of the upload is expected: ask where it stands.
+    UploadConflict = "upload_conflict", 409;
+    /// The content is not what its digest says.
+    DigestMismatch = "digest_mismatch", 460;
+    /// Not switched on in this service.
+    FeatureDisabled = "feature_disabled", 404;
     /// A row policy or a missing grant refused the statement (PostgreSQL's 42501).
     InsufficientPrivilege = "42501", 403;
     /// A unique constraint was violated (PostgreSQL's 23505).

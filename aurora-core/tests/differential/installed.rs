@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, FromRow as _};
 use super::answer::{Answer, Rows};
 use super::cells::AnyRow;
 use super::drive;
-use super::postgres::{STORAGE, is_type, plain, writes};
+use super::postgres::{is_type, plain, writes};
 use super::sqlite;
 use super::statements::Script;
 use super::tree::Engine;
@@ -65,7 +65,6 @@ impl Place {
         let run_as = owner.make_run_role(&Secret::new("0123456789abcdef".to_owned())).await.unwrap();
         first.close().await.unwrap();
         let mut plain = admin.clone().database(&name).connect().await.unwrap();
-        run(&mut plain, STORAGE).await;
         run(&mut plain, "SET TimeZone = 'UTC'; SET client_min_messages = error").await;
         Self { admin, name, plain, owner, run: run_as.disable_statement_logging().options([("jit", "off")]) }
     }

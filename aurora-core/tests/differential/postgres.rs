@@ -48,7 +48,7 @@ GRANT USAGE ON SCHEMA auth TO anon, authenticated, service_role;
 ";
 
 /// What Supabase's functions of these names do.
-pub(crate) const STORAGE: &str = "CREATE SCHEMA storage;
+const STORAGE: &str = "CREATE SCHEMA storage;
 CREATE FUNCTION storage.foldername(name text) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE _parts text[]; BEGIN select string_to_array(name, '/') into _parts;
 return _parts[1:array_length(_parts,1)-1]; END $$;

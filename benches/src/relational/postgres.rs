@@ -24,17 +24,6 @@ use crate::measure::{Side, compare};
 
 type Plain = Rc<Mutex<PgConnection>>;
 
-/// As in Supabase's own database.
-const STORAGE: &str = "
-CREATE SCHEMA storage; GRANT USAGE ON SCHEMA storage TO public;
-CREATE FUNCTION storage.foldername(name text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE parts text[];
-BEGIN
-  parts := string_to_array(name, '/');
-  RETURN parts[1 : array_length(parts, 1) - 1];
-END $$;
-";
-
 /// The user's id as PostgreSQL's uuid.
 struct Uuid;
 
@@ -58,7 +47,6 @@ pub(super) async fn run(only: Option<&str>) {
     world::postgres(&mut plain).await;
     script(&mut plain, "VACUUM ANALYZE").await;
     let (owner, database) = server.aurora("bench_guarded", IdentityBy::Mac).await;
-    script(&mut server.superuser("bench_guarded").await, STORAGE).await;
     let mut transaction = owner.begin().await.unwrap();
     script(transaction.connection().unwrap(), "SET LOCAL search_path = public, pg_temp").await;
     world::postgres(transaction.connection().unwrap()).await;

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use actix_web::web::{self, ServiceConfig};
 use aurora_actix::config::{Autoconfirm, CookieSessions};
+use aurora_actix::files::BucketRules;
 use aurora_actix::{Aurora, Builder, Database, HostRoutes, Migrations, Profile, Secured, Tls};
 
 use settings::Settings;
@@ -59,6 +60,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Some(aurora) = aurora_actix::cli::run(builder).await? else { return Ok(()) };
 
     settings.greet("Aurora notes, an API without a page");
+    if let Some(files) = aurora.files() {
+        let five_megabytes = BucketRules { file_size_limit: Some(5_000_000), ..BucketRules::default() };
+        files.ensure_bucket(&"attachments".parse()?, &five_megabytes).await?;
+    }
     aurora_actix::serve(app(&aurora), settings.address).await?;
     Ok(())
 }
@@ -69,6 +74,7 @@ fn service(database_url: &str, key_file: &Path) -> aurora_actix::Result<Builder>
         .profile(Profile::Development)
         .database(Database::url(database_url)?)
         .key_file(key_file)
+        .files(key_file.with_file_name("files"))
         .migrations(Migrations {
             sqlite: sqlx::migrate!("../quickstart/migrations/sqlite"),
             postgres: sqlx::migrate!("../quickstart/migrations/postgres"),

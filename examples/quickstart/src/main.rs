@@ -10,6 +10,7 @@ mod tests;
 use std::path::Path;
 
 use aurora_axum::config::{Autoconfirm, CookieSessions};
+use aurora_axum::files::BucketRules;
 use aurora_axum::{Aurora, Builder, Database, HostRoutes, Migrations, Profile, Secured, Tls};
 use axum::Router;
 use axum::routing::get;
@@ -60,6 +61,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Some(aurora) = aurora_axum::cli::run(builder).await? else { return Ok(()) };
 
     settings.greet("Aurora notes");
+    if let Some(files) = aurora.files() {
+        let five_megabytes = BucketRules { file_size_limit: Some(5_000_000), ..BucketRules::default() };
+        files.ensure_bucket(&"attachments".parse()?, &five_megabytes).await?;
+    }
     aurora_axum::serve(app(&aurora), settings.address).await?;
     Ok(())
 }
@@ -70,6 +75,7 @@ fn service(database_url: &str, key_file: &Path) -> aurora_axum::Result<Builder> 
         .profile(Profile::Development)
         .database(Database::url(database_url)?)
         .key_file(key_file)
+        .files(key_file.with_file_name("files"))
         .migrations(Migrations {
             sqlite: sqlx::migrate!("./migrations/sqlite"),
             postgres: sqlx::migrate!("./migrations/postgres"),

@@ -75,6 +75,10 @@ impl Engine {
         &self.lowered
     }
 
+    pub(super) fn database(&self) -> &PostgresDatabase {
+        &self.database
+    }
+
     /// Whether the policy file leaves the table out, so that it does not exist for a principal.
     pub(super) fn leaves_out(&self, table: &str) -> bool {
         self.checked && !self.lowered.names(table)

@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::store::{BoundTransaction, Mode, within};
+use crate::store::{self, BoundTransaction, Mode, within};
 use crate::types::Result;
 
 use super::super::transaction::{aborted, ended};
@@ -74,6 +74,18 @@ impl Transaction {
             return Err(aborted());
         }
         bound.commit().await
+    }
+
+    /// The same transaction as the store's.
+    pub(in crate::guard) async fn into_store(self) -> Result<Box<dyn store::Transaction>> {
+        self.timer.abort();
+        let mut state = Arc::clone(&self.slot.0).lock_owned().await;
+        let Some(bound) = state.bound.take() else { return Err(ended()) };
+        if state.poisoned {
+            bound.rollback().await?;
+            return Err(aborted());
+        }
+        Ok(self.actor.engine().database().go_on(bound))
     }
 
     /// Takes the changes back.

@@ -197,17 +197,17 @@ fn read(context: &Context, request: &Request<'_>, ticket: &Ticket) -> bool {
                 || ticket.ctes.contains(&lower(table)));
     };
     if schema.eq_ignore_ascii_case(&context.schema) {
+        let key = || request.second.is_some_and(|column| is_key(context, table, column));
+        if is_aurora_s(table) {
+            // Whoever is asked about: no view of ours reads them. A host's row may refer to a user.
+            return request.accessor.is_none() && key();
+        }
         return match request.accessor {
             Some(accessor) if context.names.owns(accessor) => true,
             // The same after flattening, without its view's name: only tables the statement reads through views.
             _ if request.second == Some("") => ticket.tables.contains(&lower(table)),
             Some(_) => false,
-            None => target.is_some_and(|target| {
-                table.eq_ignore_ascii_case(target)
-                    || request.second.is_some_and(|column| {
-                        context.facts.key_columns.contains(&(lower(table), lower(column)))
-                    })
-            }),
+            None => target.is_some_and(|target| table.eq_ignore_ascii_case(target) || key()),
         };
     }
     if schema.eq_ignore_ascii_case("temp") {
@@ -226,6 +226,17 @@ fn granted(context: &Context, request: &Request<'_>, view: &str) -> bool {
         || columns.contains(&lower(column))
 }
 
+/// A column that foreign keys read.
+fn is_key(context: &Context, table: &str, column: &str) -> bool {
+    context.facts.key_columns.contains(&(lower(table), lower(column)))
+}
+
+/// Aurora's own tables, which no statement of the host's reaches.
+pub(in crate::guard) fn is_aurora_s(table: &str) -> bool {
+    let lower = lower(table);
+    lower.starts_with("aurora_") || lower.starts_with("auth_")
+}
+
 fn is_table_function(name: &str) -> bool {
     TABLE_FUNCTIONS.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
@@ -234,7 +245,7 @@ fn write(context: &Context, request: &Request<'_>, target: Option<&str>) -> bool
     let (Some(table), Some(schema), Some(target)) = (request.first, request.schema, target) else {
         return false;
     };
-    if !schema.eq_ignore_ascii_case(&context.schema) {
+    if !schema.eq_ignore_ascii_case(&context.schema) || is_aurora_s(table) {
         return false;
     }
     match request.accessor {

@@ -34,6 +34,8 @@ pub(crate) struct Connection {
     reads: bool,
     /// A statement was sent and its end not seen: its future was dropped.
     in_flight: bool,
+    /// Statements of the store's run on it.
+    lent: bool,
 }
 
 /// How a statement runs.
@@ -68,6 +70,7 @@ impl Connection {
             in_transaction: false,
             reads: false,
             in_flight: false,
+            lent: false,
         };
         let schema = quote(&names.schema());
         let uri = uri(path, read_only)?;
@@ -215,6 +218,21 @@ impl Connection {
         &mut self.inner
     }
 
+    /// Lets statements of ours run on it, until it is taken back: in its open transaction Aurora's own tables are found
+    /// by their names.
+    pub(super) fn lend(&mut self) {
+        self.context.arm_own(OWN_BUDGET);
+        (self.in_flight, self.lent) = (true, true);
+    }
+
+    /// No statement of ours stays prepared, where one of the host's could come to run it unasked.
+    pub(super) async fn take_back(&mut self) -> Result<()> {
+        self.forget().await?;
+        self.lent = false;
+        self.settle();
+        Ok(())
+    }
+
     /// The end of a statement was seen.
     pub(crate) fn settle(&mut self) {
         self.in_flight = false;
@@ -239,6 +257,9 @@ impl Connection {
         self.context.revive();
         self.in_flight = false;
         self.rollback().await?;
+        if std::mem::take(&mut self.lent) {
+            self.forget().await?;
+        }
         self.context.disarm();
         Ok(())
     }

@@ -7,12 +7,14 @@ mod engine;
 mod error;
 mod executor;
 mod ffi;
+mod lent;
 mod pool;
 mod probe;
 mod run;
 mod transaction;
 
 pub(crate) use authorizer::TABLE_FUNCTIONS;
+pub(in crate::guard) use authorizer::is_aurora_s;
 #[cfg(test)]
 pub(crate) use connection::Run;
 pub(crate) use context::{Facts, Ticket};

@@ -108,6 +108,11 @@ impl Pool {
 }
 
 impl Lease {
+    #[expect(clippy::expect_used, reason = "the connection is taken in Drop alone, below")]
+    pub(super) fn held(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect("only Drop takes the connection")
+    }
+
     pub(crate) fn connection(&mut self) -> Result<&mut Connection> {
         self.connection.as_mut().ok_or_else(|| Error::internal("the connection is gone"))
     }

@@ -5,10 +5,12 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use crate::store;
 use crate::types::{Code, Error, Result};
 
 use super::super::rewrite::Rewritten;
 use super::super::transaction::{aborted, ended};
+use super::lent::Lent;
 use super::pool::Lease;
 use super::run::Actor;
 
@@ -69,6 +71,19 @@ impl Transaction {
             return Err(aborted());
         }
         connection.commit().await
+    }
+
+    /// The same transaction as the store's.
+    pub(in crate::guard) async fn into_store(self) -> Result<Box<dyn store::Transaction>> {
+        self.timer.abort();
+        let mut state = Arc::clone(&self.slot.0).lock_owned().await;
+        let Some(mut lease) = state.lease.take() else { return Err(ended()) };
+        let connection = lease.connection()?;
+        if state.poisoned {
+            connection.rollback().await?;
+            return Err(aborted());
+        }
+        Ok(store::go_on_sqlite(Box::new(Lent::begin(lease)?)))
     }
 
     /// Takes the changes back.

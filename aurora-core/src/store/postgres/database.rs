@@ -197,6 +197,11 @@ impl PostgresDatabase {
         BoundTransaction::begin(self.0.stores.clone(), self.proof(), bind, STORE_PATH).await
     }
 
+    /// A transaction that began as somebody goes on as the store's: what both do commits together.
+    pub(crate) fn go_on(&self, transaction: BoundTransaction) -> Box<dyn Transaction> {
+        Box::new(PostgresWrite::go_on(transaction, &self.0.search_path))
+    }
+
     async fn write(&self) -> Result<PostgresWrite> {
         let transaction = self.begin_store(Mode::ReadWrite).await?;
         Ok(PostgresWrite::new(transaction, &self.0.search_path))

@@ -7,6 +7,7 @@ mod codec;
 mod connections;
 mod database;
 mod factors;
+mod files;
 mod keys;
 mod owner;
 mod proof;

@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     Step { epoch: 1, text: include_str!("schema_0006.sql") },
     Step { epoch: 1, text: include_str!("schema_0007.sql") },
     Step { epoch: 1, text: include_str!("schema_0008.sql") },
+    Step { epoch: 1, text: include_str!("schema_0009.sql") },
 ];
 
 struct Step {
@@ -192,7 +193,7 @@ fn denied(what: &str, error: sqlx::Error) -> Error {
             "; use the database's owner with CREATEROLE, or let a DBA run what `setup --print-sql` prints"
         }
         Some("42704" | "42P04") => "; make the role first: CREATE ROLE .. LOGIN NOINHERIT PASSWORD ..",
-        Some("42P07" | "42P06") => "; rename it, the schemas `auth` and `aurora` are ours",
+        Some("42P07" | "42P06") => "; rename it, the schemas `auth`, `aurora` and `storage` are ours",
         _ => return failure(error),
     };
     Error::new(Code::Configuration, format!("{text}{fix}")).with_source(error)

@@ -266,4 +266,34 @@ statements! {
     REVOKE_API_KEY = "UPDATE aurora.api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
     USE_API_KEY = "UPDATE aurora.api_keys SET last_used_at = $2 \
         WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)";
+    BLOB = "SELECT id, object, bucket, owner, part, size, key, created_at, doomed_at FROM aurora.blobs WHERE id = $1";
+    BLOBS_OF = "SELECT id, object, bucket, owner, part, size, key, created_at, doomed_at FROM aurora.blobs \
+        WHERE object = $1 AND doomed_at IS NULL ORDER BY part, id";
+    DOOMED_BLOBS = "SELECT id, object, bucket, owner, part, size, key, created_at, doomed_at FROM aurora.blobs \
+        WHERE doomed_at <= $1 ORDER BY doomed_at LIMIT $2";
+    LIVE_BLOBS = "SELECT id, object, bucket, owner, part, size, key, created_at, doomed_at FROM aurora.blobs \
+        WHERE id > $1 AND created_at < $2 AND doomed_at IS NULL ORDER BY id LIMIT $3";
+    COUNT_BLOBS_OF_KEY = "SELECT count(*) FROM aurora.blobs WHERE key = $1 AND doomed_at IS NULL";
+    BLOBS_OF_KEY = "SELECT id, object, bucket, owner, part, size, key, created_at, doomed_at FROM aurora.blobs \
+        WHERE key = $1 AND doomed_at IS NULL ORDER BY id LIMIT $2";
+    FILE_USAGE = "SELECT bytes, files FROM aurora.file_usage WHERE owner = $1";
+    UPLOAD = "SELECT id, owner, bucket, name, length, position, parts, details, created_at, expires_at FROM aurora.uploads \
+        WHERE id = $1";
+    EXPIRED_UPLOADS = "SELECT id, owner, bucket, name, length, position, parts, details, created_at, expires_at \
+        FROM aurora.uploads WHERE expires_at < $1 ORDER BY expires_at LIMIT $2";
+    COUNT_BLOB = "INSERT INTO aurora.file_usage AS u (owner, bytes, files) VALUES ($1, $2, 1) ON CONFLICT (owner) DO UPDATE SET \
+        bytes = u.bytes + excluded.bytes, files = u.files + 1 RETURNING bytes, files";
+    UNCOUNT_BLOB = "UPDATE aurora.file_usage SET bytes = bytes - $2, files = files - 1 WHERE owner = $1";
+    INSERT_BLOB = "INSERT INTO aurora.blobs (id, object, bucket, owner, part, size, key, created_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    DOOM_BLOBS_OF = "UPDATE aurora.blobs SET doomed_at = $3 WHERE object = $1 AND id <> $2 AND doomed_at IS NULL \
+        RETURNING id, owner, size";
+    DOOM_BLOBS_OF_OWNER = "UPDATE aurora.blobs SET doomed_at = $2 WHERE owner = $1 AND doomed_at IS NULL \
+        RETURNING id, owner, size";
+    DOOM_BLOB = "UPDATE aurora.blobs SET doomed_at = $2 WHERE id = $1 AND doomed_at IS NULL RETURNING id, owner, size";
+    FORGET_BLOB = "DELETE FROM aurora.blobs WHERE id = $1 AND doomed_at IS NOT NULL";
+    INSERT_UPLOAD = "INSERT INTO aurora.uploads (id, owner, bucket, name, length, position, parts, details, created_at, expires_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    ADVANCE_UPLOAD = "UPDATE aurora.uploads SET position = $3, parts = parts + 1, expires_at = $4 WHERE id = $1 AND position = $2";
+    DELETE_UPLOAD = "DELETE FROM aurora.uploads WHERE id = $1";
 }

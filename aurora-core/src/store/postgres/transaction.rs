@@ -85,6 +85,11 @@ impl PostgresWrite {
         Self { transaction, host_path: host_path.to_owned(), lent: false, locked: None }
     }
 
+    /// A transaction that began as somebody goes on as the store.
+    pub(super) fn go_on(transaction: BoundTransaction, host_path: &str) -> Self {
+        Self { lent: true, ..Self::new(transaction, host_path) }
+    }
+
     pub(super) async fn connection(&mut self) -> Result<&mut PgConnection> {
         if std::mem::take(&mut self.lent) {
             self.transaction.rebind(STORE_ROLE, STORE_CLAIMS, STORE_PATH).await?;

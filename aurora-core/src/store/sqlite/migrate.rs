@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     include_str!("schema_0005.sql"),
     include_str!("schema_0006.sql"),
     include_str!("schema_0007.sql"),
+    include_str!("schema_0008.sql"),
 ];
 
 /// Brings the schema up to date within the caller's write transaction, so that two processes that start at once
@@ -50,7 +51,7 @@ fn taken(error: sqlx::Error) -> Error {
         return failure(error);
     }
     let sentence = format!(
-        "Aurora's tables cannot be made: {message}; rename it, names with auth_ and aurora_ are ours"
+        "Aurora's tables cannot be made: {message}; rename it, names with auth_, aurora_ and storage_ are ours"
     );
     Error::new(Code::Configuration, sentence).with_source(error)
 }

@@ -1,7 +1,9 @@
 mod clearing;
 mod database;
 mod factors;
+mod files;
 mod keys;
+mod lent;
 mod migrate;
 mod roles;
 mod rows;
@@ -11,6 +13,7 @@ mod transaction;
 
 pub use database::SqliteDatabase;
 pub(crate) use database::file as sqlite_file;
+pub(crate) use lent::{LentTransaction, go_on as go_on_sqlite};
 
 use crate::types::{Code, Error};
 

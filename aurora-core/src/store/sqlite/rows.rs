@@ -18,7 +18,7 @@ fn optional_text(row: &SqliteRow, name: &str) -> Column<Option<String>> {
     row.try_get(name).map_err(failure)
 }
 
-fn number(row: &SqliteRow, name: &str) -> Column<i64> {
+pub(super) fn number(row: &SqliteRow, name: &str) -> Column<i64> {
     row.try_get(name).map_err(failure)
 }
 

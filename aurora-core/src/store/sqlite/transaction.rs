@@ -4,6 +4,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Sqlite, SqliteConnection};
 
+use super::lent::LentTransaction;
 use super::{failure, is_unique_violation, rows, statements};
 use crate::store::{
     AuditRow, HostTransaction, Identity, OneTimeToken, OutboxRow, Reader, RefreshToken, Revocation, Session,
@@ -24,20 +25,26 @@ impl SqliteReader {
     }
 }
 
-/// Field order matters: the transaction queues its rollback before the permit frees the turn.
 #[derive(Debug)]
-pub(super) struct SqliteWrite {
-    transaction: sqlx::Transaction<'static, Sqlite>,
-    permit: WriterPermit,
+pub(super) enum SqliteWrite {
+    /// Field order matters: the transaction queues its rollback before the permit frees the turn.
+    Own {
+        transaction: sqlx::Transaction<'static, Sqlite>,
+        permit: WriterPermit,
+    },
+    Lent(Box<dyn LentTransaction>),
 }
 
 impl SqliteWrite {
     pub(super) fn new(transaction: sqlx::Transaction<'static, Sqlite>, permit: WriterPermit) -> Self {
-        Self { transaction, permit }
+        Self::Own { transaction, permit }
     }
 
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
+        match self {
+            Self::Own { transaction, .. } => transaction,
+            Self::Lent(lent) => lent.connection(),
+        }
     }
 }
 
@@ -454,13 +461,25 @@ impl Transaction for SqliteWrite {
     }
 
     async fn host(&mut self) -> Result<HostTransaction<'_>> {
-        Ok(HostTransaction::Sqlite(self.connection()))
+        match self {
+            Self::Own { transaction, .. } => Ok(HostTransaction::Sqlite(transaction)),
+            // The host's tables are behind views there, which nobody's identity looks through.
+            Self::Lent(_) => Err(Error::new(
+                Code::Configuration,
+                "a transaction that began under the guard lends itself to nobody: write to the host's tables through \
+                 `Guarded`",
+            )),
+        }
     }
 
     async fn commit(self: Box<Self>) -> Result<()> {
-        let Self { transaction, permit } = *self;
-        let done = transaction.commit().await.map_err(failure);
-        drop(permit);
-        done
+        match *self {
+            Self::Own { transaction, permit } => {
+                let done = transaction.commit().await.map_err(failure);
+                drop(permit);
+                done
+            }
+            Self::Lent(lent) => lent.commit().await,
+        }
     }
 }

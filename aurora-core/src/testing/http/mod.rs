@@ -26,8 +26,8 @@
 //! Where the Aurora was given a certificate ([`Builder::tls`](crate::Builder::tls)) all of it is asked over TLS, and
 //! nothing but that certificate is trusted.
 //!
-//! A second service confirms no address by itself and knows a key of the service's ([`by_mail`], [`roomy`]); of the
-//! host's routes it serves whichever. [`conforms_by_mail`] takes the mails from its mailbox, and asks what a reader of
+//! A second service confirms no address by itself, knows a key of the service's ([`by_mail`], [`roomy`]) and has files
+//! with [`FILE_POLICIES`]; of the host's routes it serves whichever. [`conforms_by_mail`] takes the mails from its mailbox, and asks what a reader of
 //! mails and an administrator ask. [`uncovered`] says which route of Aurora's was forgotten in both.
 
 mod admin;
@@ -35,6 +35,7 @@ mod attacks;
 mod cookies;
 mod coverage;
 mod factors;
+mod files;
 mod flows;
 mod headers;
 mod keys;
@@ -89,6 +90,12 @@ pub const POLICIES: &str = "
     CREATE POLICY strong ON vault FOR SELECT TO authenticated USING (auth.jwt() ->> 'aal' = 'aal2');
 ";
 
+/// Who may do what with the files of the second service, behind [`POLICIES`].
+pub const FILE_POLICIES: &str = "
+    CREATE POLICY suite ON storage.buckets FOR SELECT TO authenticated USING (id = 'suite');
+    CREATE POLICY suite ON storage.objects FOR ALL TO authenticated
+        USING (bucket_id = 'suite') WITH CHECK (bucket_id = 'suite');
+";
 /// What the host says itself of the answer of `/own`.
 pub const OWN: [(&str, &str); 3] = [
     ("content-security-policy", "default-src 'self'; frame-ancestors 'self'"),
@@ -166,6 +173,7 @@ pub async fn conforms_by_mail(served: &Served) -> Result<Vec<Exchange>> {
     sign_in_by_mail::all(&mut run).await?;
     admin::all(&mut run).await?;
     attacks::replayed(&mut run).await?;
+    files::all(&mut run).await?;
     Ok(run.seen)
 }
 

@@ -119,6 +119,7 @@ fn placeholders(text: &str) -> String {
         let patterns = [
             (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<jwt>"),
             (r"art_[\w-]+", "<refresh token>"),
+            (r"[\w-]{60,}\.[\w-]{43}", "<signed token>"),
             (r"csrf_[\w-]{43}", "<csrf token>"),
             (r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", "<uuid>"),
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"),

@@ -1,0 +1,129 @@
+use super::record::Object;
+use super::service::{no_such_object, refused};
+use super::upload::{Content, Existing, Upload, Uploaded, too_large};
+use super::{Asker, BucketName, Files, ObjectName, content, sql};
+use crate::audit::Action;
+use crate::types::{Code, Error, Result};
+
+/// Most names that one call removes.
+const MOST: usize = 1000;
+
+impl Files {
+    /// Removes the objects of these names that `asker` may see and remove, and answers which.
+    pub async fn remove(
+        &self,
+        asker: &Asker,
+        bucket: &BucketName,
+        names: &[ObjectName],
+    ) -> Result<Vec<Object>> {
+        if names.len() > MOST {
+            let sentence = format!("at most {MOST} objects are removed at once");
+            return Err(Error::new(Code::ValidationFailed, sentence));
+        }
+        // Whoever removes several does it in this order.
+        let mut names: Vec<&ObjectName> = names.iter().collect();
+        names.sort();
+        names.dedup();
+        let guarded = self.of(asker);
+        let mut writing = guarded.begin().await?;
+        let mut removed = Vec::new();
+        for name in names {
+            let found = writing
+                .query_as::<super::record::ObjectRecord>(sql::FIND_OBJECT.on(&guarded))
+                .bind(bucket.as_str().to_owned())
+                .bind(name.as_str().to_owned());
+            let Some(found) = found.fetch_optional().await? else { continue };
+            let delete = writing
+                .query_as::<(String,)>(sql::DELETE_OBJECT.on(&guarded))
+                .bind(bucket.as_str().to_owned())
+                .bind(name.as_str().to_owned());
+            if delete.fetch_optional().await.map_err(refused)?.is_some() {
+                removed.push(Object::try_from(found)?);
+            }
+        }
+        if removed.is_empty() {
+            writing.rollback().await?;
+            return Ok(removed);
+        }
+        let mut writing = writing.into_store().await?;
+        let mut doomed = Vec::new();
+        for object in &removed {
+            doomed.extend(writing.doom_blobs_of(&object.id, "", self.now()).await?);
+            let target = format!("{bucket}/{}", object.name);
+            self.record(&mut *writing, asker, Action::OBJECT_REMOVED, &target, |record| record).await?;
+        }
+        writing.commit().await?;
+        self.remove_bytes(&doomed).await;
+        Ok(removed)
+    }
+
+    /// Gives an object another name, or another bucket whose limits it keeps to.
+    ///
+    /// # Errors
+    /// [`Code::NoSuchObject`] where `asker` may not move it, too; [`Code::AlreadyExists`].
+    pub async fn rename(
+        &self,
+        asker: &Asker,
+        from: (&BucketName, &ObjectName),
+        to: (&BucketName, &ObjectName),
+    ) -> Result<()> {
+        let guarded = self.of(asker);
+        let object = self.look(&guarded, from.0, from.1).await?.ok_or_else(no_such_object)?;
+        if from.0 != to.0 {
+            self.fits(&object, to.0).await?;
+        }
+        let mut writing = guarded.begin().await?;
+        let update = writing
+            .query_as::<(String,)>(sql::MOVE_OBJECT.on(&guarded))
+            .bind(from.0.as_str().to_owned())
+            .bind(from.1.as_str().to_owned())
+            .bind(to.0.as_str().to_owned())
+            .bind(to.1.as_str().to_owned())
+            .bind(self.now().to_string());
+        update.fetch_optional().await.map_err(refused)?.ok_or_else(no_such_object)?;
+        let mut writing = writing.into_store().await?;
+        let (target, now) = (format!("{}/{}", from.0, from.1), format!("{}/{}", to.0, to.1));
+        self.record(&mut *writing, asker, Action::OBJECT_MOVED, &target, |record| record.with("to", now))
+            .await?;
+        writing.commit().await
+    }
+
+    /// Whether a bucket takes an object that lies in another.
+    async fn fits(&self, object: &Object, bucket: &BucketName) -> Result<()> {
+        let bucket = self.limits_of(bucket).await?;
+        let size = object.metadata.get("size").and_then(serde_json::Value::as_u64).unwrap_or(u64::MAX);
+        if size > self.largest(&bucket) {
+            return Err(too_large());
+        }
+        let kind = object.content_type();
+        match &bucket.allowed_mime_types {
+            Some(allowed) if !content::is_allowed(allowed, kind, Some(kind)) => {
+                Err(Error::new(Code::InvalidMimeType, format!("mime type {kind} is not supported")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Copies an object that `asker` may see to where they may write. The copy is theirs.
+    ///
+    /// # Errors
+    /// As [`Files::info`] and [`Files::upload`].
+    pub async fn copy(
+        &self,
+        asker: &Asker,
+        from: (&BucketName, &ObjectName),
+        to: (&BucketName, &ObjectName),
+        existing: Existing,
+    ) -> Result<Uploaded> {
+        let source = self.download(asker, from.0, from.1).await?;
+        let object = source.object();
+        let mut upload = Upload::new(to.0.clone(), to.1.clone());
+        upload.content_type = Some(object.content_type().to_owned());
+        upload.cache_control = Some(object.cache_control().to_owned());
+        upload.user_metadata.clone_from(&object.user_metadata);
+        upload.existing = existing;
+        upload.length = Some(source.size());
+        let content: Content<'static> = source.content(0..source.size()).await?;
+        self.upload(asker, &upload, content).await
+    }
+}

@@ -1,0 +1,270 @@
+//! Supabase Storage's protocol. Bodies stream both ways.
+
+mod answer;
+mod buckets;
+mod objects;
+mod path;
+mod receive;
+mod resumable;
+mod routes;
+mod send;
+mod signed;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use futures_util::StreamExt as _;
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+
+use self::routes::{FILE_ROUTES, FileOperation, Found, find};
+use super::render::{ApiVersion, empty_response, finish};
+use super::{Http, Peer, Unread, contain, read_json};
+use crate::files::{Asker, Content, Files};
+use crate::observe::{record_outcome, request_span};
+use crate::types::{Code, Error, RequestId, Result};
+
+pub use routes::FileRoute;
+
+/// Where Supabase's clients look for files.
+pub(super) const FILE_PREFIX: &str = "/storage/v1";
+/// Pieces of a body that are held for whoever reads it.
+const PIECES: usize = 4;
+/// How long the next piece of a body may be waited for.
+const PIECE: Duration = Duration::from_secs(30);
+
+/// The body of an answer.
+pub enum FileBody {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// As it is read. An error breaks it off.
+    Stream(Content<'static>),
+}
+
+impl From<Vec<u8>> for FileBody {
+    fn from(body: Vec<u8>) -> Self {
+        Self::Whole(body)
+    }
+}
+
+impl std::fmt::Debug for FileBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Whole(_) => "FileBody::Whole",
+            Self::Stream(_) => "FileBody::Stream",
+        })
+    }
+}
+
+/// The body of a request as it arrives, for [`Http::stream`].
+pub fn arriving<E>(pieces: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Content<'static>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    pieces.map(|piece| piece.map_err(|error| Unread::BrokenOff.error().with_source(error))).boxed()
+}
+
+/// The same from elsewhere: where a framework's own body stays on its thread, whoever reads it there sends its pieces.
+/// A few are held; a sender that goes away without an end breaks the body off.
+#[derive(Debug)]
+pub struct Pieces(mpsc::Sender<Result<Option<Bytes>>>);
+
+impl Pieces {
+    /// The sender, and the body that comes of it.
+    pub fn arriving() -> (Self, Content<'static>) {
+        let (to, mut from) = mpsc::channel::<Result<Option<Bytes>>>(PIECES);
+        let body = async_stream::try_stream! {
+            loop {
+                match from.recv().await {
+                    Some(Ok(Some(piece))) => yield piece,
+                    Some(Ok(None)) => break,
+                    Some(Err(error)) => Err::<(), Error>(error)?,
+                    None => Err::<(), Error>(Unread::BrokenOff.error())?,
+                }
+            }
+        };
+        (Self(to), body.boxed())
+    }
+
+    /// Sends the next piece; nothing for the end, an error where there is none. `false` if nobody reads any more.
+    pub async fn send(&self, piece: Option<Result<Bytes, Unread>>) -> bool {
+        self.0.send(piece.transpose().map_err(Unread::error)).await.is_ok()
+    }
+}
+
+type FileAnswer = Result<Response<FileBody>>;
+
+/// A request on its way to the room.
+struct Asked<'a> {
+    files: &'a Files,
+    head: &'a Parts,
+    found: Found<'a>,
+    peer: Peer,
+    id: RequestId,
+}
+
+impl Http {
+    /// Every route of files, below `/storage/v1`.
+    pub const FILE_ROUTES: &'static [FileRoute] = FILE_ROUTES;
+
+    /// The route of files that a request goes to, if it is one.
+    pub fn file_route(method: &str, path: &str) -> Option<&'static FileRoute> {
+        let method = Method::from_bytes(method.as_bytes()).ok()?;
+        find(&method, below(path)?).ok().map(|found| found.route)
+    }
+
+    /// Whether a path is answered by [`Http::stream`]: its bodies are not read before, nor limited as those of other
+    /// routes.
+    pub fn streams(&self, path: &str) -> bool {
+        below(path).is_some()
+    }
+
+    /// Answers a request for files. Total: every failure is a response.
+    pub async fn stream(&self, request: Request<Content<'static>>, peer: Peer) -> Response<FileBody> {
+        let (head, body) = request.into_parts();
+        let id = self.id_of(&head, peer);
+        let version = ApiVersion::of(&head.headers);
+        if let Some(mut response) = self.preflight(&head.method, &head.headers) {
+            finish(response.headers_mut(), version, id);
+            return response.map(FileBody::Whole);
+        }
+        let path = below(head.uri.path()).unwrap_or_default();
+        let route = routes::name(&head.method, path);
+        let span = request_span(id, &head.method, route);
+        let handled = async { self.answer_file(&head, path, body, peer, id).await };
+        let handled = contain(tracing::Instrument::instrument(handled, span.clone())).await;
+        let error = handled.as_ref().err();
+        let mut response = match &handled {
+            Ok(_) => empty_response(StatusCode::OK).map(FileBody::Whole),
+            Err(error) => answer::failed(error, self.reasons().tell(error), id).map(FileBody::Whole),
+        };
+        let status = handled.as_ref().map_or(response.status(), |response| response.status());
+        record_outcome(&span, status, None, error);
+        if let Ok(answered) = handled {
+            response = answered;
+        }
+        finish(response.headers_mut(), version, id);
+        if head.method == Method::HEAD {
+            // What the length would be stays said, where it was.
+            *response.body_mut() = match response.headers().contains_key(CONTENT_LENGTH) {
+                true => FileBody::Stream(futures_util::stream::empty().boxed()),
+                false => FileBody::Whole(Vec::new()),
+            };
+        }
+        self.decorate(&head.headers, response.headers_mut());
+        response
+    }
+
+    async fn answer_file(
+        &self,
+        head: &Parts,
+        path: &str,
+        body: Content<'static>,
+        peer: Peer,
+        id: RequestId,
+    ) -> FileAnswer {
+        self.check_host(&head.uri, &head.headers)?;
+        self.check_origin(head)?;
+        let Some(files) = self.files() else {
+            return Err(Error::new(Code::FeatureDisabled, "Files are not switched on in this service"));
+        };
+        let found = match find(&head.method, path) {
+            Ok(found) => found,
+            Err(None) => return Err(Error::new(Code::NotFound, "No such route")),
+            Err(Some(allow)) => return other_method(&head.method, &allow),
+        };
+        let body: Content<'static> = in_time(body);
+        let asked = Asked { files, head, found, peer, id };
+        use FileOperation as Do;
+        match asked.found.route.operation {
+            Do::ListBuckets
+            | Do::CreateBucket
+            | Do::ReadBucket
+            | Do::UpdateBucket
+            | Do::DeleteBucket
+            | Do::EmptyBucket => self.buckets(&asked, body).await,
+            Do::Upload | Do::Replace => self.receive(&asked, body).await,
+            Do::SignDownload | Do::SignMany | Do::SignUpload | Do::SignedUpload => {
+                self.signed(&asked, body).await
+            }
+            Do::Download | Do::PublicDownload | Do::SignedDownload | Do::Info | Do::PublicInfo => {
+                self.send(&asked).await
+            }
+            Do::UploadOptions
+            | Do::BeginUpload
+            | Do::UploadStanding
+            | Do::ContinueUpload
+            | Do::CancelUpload => {
+                let resumable = self.resumable(&asked, body).await;
+                // TUS has the protocol's own statuses.
+                resumable.or_else(|error| {
+                    Ok(answer::failed_as_it_is(&error, self.reasons().tell(&error), id).map(FileBody::Whole))
+                })
+            }
+            Do::List | Do::ListPages | Do::Move | Do::Copy | Do::Remove | Do::RemoveOne => {
+                self.objects(&asked, body).await
+            }
+        }
+    }
+
+    /// Who asks, by the door's own rules; whoever brings nothing is anonymous.
+    async fn asker(&self, asked: &Asked<'_>) -> Result<Asker> {
+        let admitted = self.admit(asked.head, asked.peer).await.map_err(|rejected| rejected.into_error())?;
+        Ok(Asker::new(admitted.principal().clone()).in_request(asked.id))
+    }
+
+    /// A small body of JSON.
+    async fn small<T: DeserializeOwned>(&self, headers: &HeaderMap, mut body: Content<'static>) -> Result<T> {
+        let mut read = Vec::new();
+        while let Some(piece) = body.next().await {
+            read.extend_from_slice(&piece?);
+            if read.len() > self.body_limit() {
+                return Err(Error::new(Code::PayloadTooLarge, "Request body is too large"));
+            }
+        }
+        read_json(headers, &read)
+    }
+}
+
+/// The part of a path behind the prefix.
+fn below(path: &str) -> Option<&str> {
+    path.strip_prefix(FILE_PREFIX).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn other_method(method: &Method, allow: &str) -> FileAnswer {
+    if *method != Method::OPTIONS {
+        return Err(Error::new(Code::MethodNotAllowed, "Method not allowed"));
+    }
+    let mut response = empty_response(StatusCode::NO_CONTENT).map(FileBody::Whole);
+    response.headers_mut().extend(HeaderValue::from_str(allow).ok().map(|allow| (ALLOW, allow)));
+    Ok(response)
+}
+
+/// A body whose next piece never comes is given up.
+fn in_time(mut body: Content<'static>) -> Content<'static> {
+    async_stream::try_stream! {
+        loop {
+            let piece: Option<Result<Bytes>> = tokio::time::timeout(PIECE, body.next())
+                .await
+                .map_err(|_elapsed| Error::new(Code::RequestTimeout, "Request body did not arrive in time"))?;
+            match piece {
+                Some(piece) => yield piece?,
+                None => break,
+            }
+        }
+    }
+    .boxed()
+}
+
+/// The body of one answer, as JSON.
+fn ok(json: &serde_json::Value) -> FileAnswer {
+    Ok(super::render::json_response(StatusCode::OK, json.to_string()).map(FileBody::Whole))
+}
+
+fn content_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok())
+}
