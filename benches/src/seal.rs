@@ -1,6 +1,7 @@
 //! What sealing costs beside the bare cipher: a stream of 16 KiB chunks, on one core and on two, and single cells.
 
 use std::hint::black_box;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,6 +13,9 @@ use aurora_core::store::SqliteDatabase;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
 use crate::measure::{Side, compare, median, middle, quotient, rounds, verdict};
+
+/// A side of a comparison.
+type Work<'a> = Box<dyn FnMut(u32) -> Pin<Box<dyn Future<Output = ()> + 'a>> + 'a>;
 
 const CHUNK: usize = 16 * 1024;
 /// Of one message.
@@ -64,14 +68,13 @@ pub(crate) async fn stream() {
     let (text, raw, key) = (&text, &raw, &key);
     let side = |bytes: fn(&LessSafeKey, &DataKey, &[u8], &mut Vec<u8>)| {
         let mut out = Vec::with_capacity(STREAM + STREAM / 512);
-        let work: Box<dyn FnMut(u32) -> std::pin::Pin<Box<dyn Future<Output = ()>>>> =
-            Box::new(move |times| {
-                for _ in 0..times {
-                    bytes(raw, key, text, &mut out);
-                    black_box(&out);
-                }
-                Box::pin(async {})
-            });
+        let work: Work<'_> = Box::new(move |times| {
+            for _ in 0..times {
+                bytes(raw, key, text, &mut out);
+                black_box(&out);
+            }
+            Box::pin(async {})
+        });
         work
     };
     let bare_side = || side(|raw, _, text, out| bare(raw, text, out));
@@ -125,7 +128,7 @@ pub(crate) async fn fields() {
     let text = [5; 256];
     let sealed = key.seal(&CELL, &text).unwrap();
     let (key, sealed) = (&key, &sealed);
-    let seal = || -> Box<dyn FnMut(u32) -> std::pin::Pin<Box<dyn Future<Output = ()>>>> {
+    let seal = || -> Work<'_> {
         Box::new(move |times| {
             for _ in 0..times {
                 black_box(key.seal(&CELL, &text).unwrap());
