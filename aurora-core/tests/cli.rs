@@ -218,7 +218,7 @@ const WARNINGS: &[Bug] = &[
 fn check_passes_the_quickstart_s_policies_and_needs_no_database() {
     let host = Host::on_sqlite();
     let text = host.ran(POLICIES, &["policy", "check"]);
-    assert!(text.contains("policies.sql: 3 tables under row level security, no error, 0 warnings"), "{text}");
+    assert!(text.contains("policies.sql: 5 tables under row level security, no error, 0 warnings"), "{text}");
     host.ran(POLICIES, &["policy", "check", "--deny-warnings"]);
     assert!(!host.path("notes.db").exists(), "check made a database");
     assert!(!host.path("root.key").exists(), "check made a key file");
