@@ -208,6 +208,10 @@ async fn a_key_is_destroyed_when_nothing_needs_it() {
         assert_eq!(ring.key_of(&sealed).await.unwrap_err().code(), Code::KeyDestroyed);
     }
     refused(&keys, Backups::NoneNeedsIt, "it is destroyed already").await;
+    // What is found by a blind index is found by its key.
+    here.keyring.data_key(&owner, Purpose::Index).await.unwrap();
+    let error = keys.rotate(&owner, Purpose::Index).await.unwrap_err();
+    assert_eq!(error.code(), Code::ValidationFailed, "{error}");
     assert_eq!(keys.destroy(999_999, Backups::NoneNeedsIt).await.unwrap_err().code(), Code::NotFound);
     let destroyed = here.audit().await.into_iter().filter(|row| row.action == "data_key_destroyed").count();
     assert_eq!(destroyed, 1);
@@ -264,6 +268,12 @@ fn file_of(options: &Options) -> PathBuf {
     path
 }
 
+/// As if the file had been changed an hour ago.
+fn an_hour_ago(file: &Path) {
+    let at = std::fs::metadata(file).unwrap().modified().unwrap() - Duration::from_secs(3_600);
+    std::fs::File::options().write(true).open(file).unwrap().set_modified(at).unwrap();
+}
+
 /// asvs(V11.2.2), fault K22
 #[tokio::test]
 async fn the_root_key_is_replaced_under_services_that_run() {
@@ -309,7 +319,18 @@ async fn the_root_key_is_replaced_under_services_that_run() {
     assert!(running.key_of(&sealed).await.is_ok());
     let error = keys.forget_root(&KeyPlace::new(&file), &second, &SystemEntropy).await.unwrap_err();
     assert!(error.message().contains("not one that was replaced"), "{error}");
+    let error = keys.forget_root(&KeyPlace::new(&file), &root, &SystemEntropy).await.unwrap_err();
+    assert!(error.message().contains("ask again in ten minutes"), "{error}");
+    // Who changes the file holds it.
+    let held = KeyPlace::new(&file).hold().unwrap();
+    let busy = keys.rotate_root(&KeyPlace::new(&file), &SystemEntropy).await.unwrap_err();
+    assert_eq!(busy.code(), Code::OverCapacity);
+    let busy = keys.forget_root(&KeyPlace::new(&file), &root, &SystemEntropy).await.unwrap_err();
+    assert_eq!(busy.code(), Code::OverCapacity);
+    drop(held);
+    an_hour_ago(&file);
     keys.forget_root(&KeyPlace::new(&file), &root, &SystemEntropy).await.unwrap();
+    an_hour_ago(&file);
     keys.forget_root(&KeyPlace::new(&file), &before[0], &SystemEntropy).await.unwrap();
     assert_eq!(KeyFile::read(&file).unwrap().ids().unwrap(), [second]);
     let (fresh, _) = by_file(&fixture, &file).await;

@@ -605,7 +605,12 @@ async fn data_keys_are_listed_rotated_and_destroyed() {
         let now = status.split("root key ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
         let current = ["keys", "destroy", &now, "--no-backup-needs-it"];
         host.fails(POLICIES, &current, "is not one that was replaced");
-        host.ran(POLICIES, &["keys", "destroy", &root, "--no-backup-needs-it"]);
+        let forget = ["keys", "destroy", &root, "--no-backup-needs-it"];
+        host.fails(POLICIES, &forget, "ask again in ten minutes");
+        let file = std::fs::File::options().write(true).open(host.path("root.key")).unwrap();
+        let before = file.metadata().unwrap().modified().unwrap() - std::time::Duration::from_secs(3_600);
+        file.set_modified(before).unwrap();
+        host.ran(POLICIES, &forget);
         assert_eq!(std::fs::read_to_string(host.path("root.key")).unwrap().lines().count(), 1);
         assert_eq!(host.run(POLICIES, &[]).end, "serves", "the service starts with the new root alone");
         for text in [&listed, &status, &said] {

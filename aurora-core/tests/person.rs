@@ -106,7 +106,7 @@ async fn who_was_erased_is_unreadable_and_stays_so() {
         assert_eq!(actions(&aurora, &host, "person_erased").await, 1);
         let ledger = std::fs::read_to_string(host.folder.join("aurora.key.erased")).unwrap();
         assert!(
-            ledger.trim_end().ends_with(&format!(" user:{id}")) && ledger.lines().count() == 1,
+            ledger.trim_end().ends_with(&format!(" user:{id} .")) && ledger.lines().count() == 1,
             "{ledger}"
         );
         assert!(!ledger.contains("ann"), "an id, and nothing of hers");
@@ -121,7 +121,9 @@ async fn who_was_erased_is_unreadable_and_stays_so() {
         let _ = std::fs::copy(backup.with_extension("db-wal"), host.folder.join("app.db-wal"));
         // A line that a crash cut off does not stop the start.
         let file = host.folder.join("aurora.key.erased");
-        std::fs::write(&file, format!("{ledger}2027-01-15T08:00:00Z user:53")).unwrap();
+        let ben_s = ben.guarded().principal().user_id().unwrap();
+        let cut = format!("{ledger}2027-01-15T08:00:00Z user:{ben_s}\n2027-01-15T08:00:00Z user:{ben_s}");
+        std::fs::write(&file, cut).unwrap();
         let aurora = builder(&host).await.build().await.unwrap();
         assert_eq!(aurora.export(id, "why").await.unwrap_err().code(), Code::UserNotFound);
         let ben = user(&aurora, "ben@example.com").await;

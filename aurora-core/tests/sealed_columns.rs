@@ -113,6 +113,8 @@ async fn nothing_but_a_value_of_that_cell_is_written() {
             "UPDATE patients SET diagnosis = $1".to_owned(),
             "UPDATE patients SET diagnosis = $1 WHERE id = $2 OR shared".to_owned(),
             "UPDATE patients SET diagnosis = coalesce($1, diagnosis) WHERE id = $2".to_owned(),
+            "UPDATE patients SET diagnosis = \"default\" WHERE id = $2 AND diagnosis <> $1".to_owned(),
+            "UPDATE patients SET diagnosis = $1 FROM auth_users u WHERE u.id = $2".to_owned(),
             "UPDATE patients SET (diagnosis, weight) = ($1, $1) WHERE id = $2".to_owned(),
             "UPDATE patients SET id = $2 WHERE id = $2 AND diagnosis = $1".to_owned(),
             "UPDATE patients SET diagnosis = weight WHERE id = $2 AND weight <> $1".to_owned(),
@@ -128,6 +130,15 @@ async fn nothing_but_a_value_of_that_cell_is_written() {
             "WITH a AS (SELECT 1) UPDATE patients SET diagnosis = $1 WHERE id = $2 OR id = $2".to_owned(),
         ] {
             fails(ann.query(&text).bind(cell.clone()).bind(key).execute().await, &text);
+        }
+        if host.place.is_some() {
+            for text in [
+                "UPDATE ONLY patients SET diagnosis = $1 WHERE id <> $2",
+                "UPDATE ONLY (patients) SET diagnosis = $1 WHERE id <> $2",
+                "UPDATE patients * SET diagnosis = $1 WHERE id <> $2",
+            ] {
+                fails(ann.query(text).bind(cell.clone()).bind(key).execute().await, text);
+            }
         }
         // Nor by sqlx's own queries, where nobody knows what was bound.
         let raw = match &host.place {
@@ -234,6 +245,7 @@ async fn a_declaration_that_does_not_fit_stops_the_start() {
     const MISSING: SealedColumn<String> = SealedColumn::new("patient", "diagnosis");
     const NAMELESS: SealedColumn<String> = SealedColumn::new("patients", "nothing");
     const TEXT: SealedColumn<String> = SealedColumn::new("patients", "plain");
+    const BLOBKEY: SealedColumn<String> = SealedColumn::new("patients", "diary").keyed_by("weight");
     const UNKEYED: SealedColumn<String> = SealedColumn::new("patients", "diary").keyed_by("owner");
     for host in Host::both().await {
         for (column, why) in [
@@ -241,6 +253,7 @@ async fn a_declaration_that_does_not_fit_stops_the_start() {
             (NAMELESS, "there is no column `nothing`"),
             (TEXT, "sealed cells are bytes: declare it"),
             (UNKEYED, "`owner` does not name one row"),
+            (BLOBKEY, "a RowKey is"),
         ] {
             let error = host.builder().await.sealed(&column).build().await.err().unwrap();
             assert_eq!(error.code(), Code::Configuration);
@@ -308,7 +321,7 @@ async fn encrypts() {
     let aurora =
         builder(&PathBuf::from(folder), &std::env::var("AURORA_URL").unwrap()).await.build().await.unwrap();
     println!("\nSTEP begun");
-    let done = aurora.encrypt_column("patients.diagnosis", "plain", &KeyOwner::Service).await.unwrap();
+    let done = aurora.encrypt_column("patients.diagnosis", "plain", None).await.unwrap();
     println!("\nSTEP sealed {}", done.sealed);
 }
 
@@ -350,11 +363,8 @@ async fn a_plain_column_is_sealed_online() {
             child.wait().unwrap();
             killed += usize::from(steps.next().is_none());
         }
-        let done = aurora.encrypt_column("patients.diagnosis", "plain", &KeyOwner::Service).await.unwrap();
-        assert_eq!(
-            aurora.encrypt_column("patients.diagnosis", "plain", &KeyOwner::Service).await.unwrap().sealed,
-            0
-        );
+        let done = aurora.encrypt_column("patients.diagnosis", "plain", None).await.unwrap();
+        assert_eq!(aurora.encrypt_column("patients.diagnosis", "plain", None).await.unwrap().sealed, 0);
         let db = ann.guarded();
         let left: (i64,) =
             db.query_as("SELECT count(*) FROM patients WHERE plain IS NOT NULL").fetch_one().await.unwrap();
@@ -369,7 +379,24 @@ async fn a_plain_column_is_sealed_online() {
         let query =
             db.query_as::<(RowKey,)>("SELECT id FROM patients WHERE diagnosis_index = $1").bind(blind);
         assert_eq!(query.fetch_all().await.unwrap(), vec![(cells[77].0,)]);
-        let error = aurora.encrypt_column("patients.plain", "plain", &KeyOwner::Service).await.unwrap_err();
+        // Per writer, each with the key of the row's own.
+        host.execute("UPDATE patients SET plain = 'dear diary'").await;
+        let error = aurora.encrypt_column("patients.diary", "plain", None).await.unwrap_err();
+        assert_eq!(error.code(), Code::ValidationFailed, "{error}");
+        let error = aurora.encrypt_column("patients.weight", "plain", Some("owner")).await.unwrap_err();
+        assert_eq!(error.code(), Code::ValidationFailed, "{error}");
+        let sealed = aurora.encrypt_column("patients.diary", "plain", Some("owner")).await.unwrap().sealed;
+        assert_eq!(sealed, ROWS as u64);
+        let (diary,): (Sealed<String>,) = db
+            .query_as("SELECT diary FROM patients WHERE id = $1")
+            .bind(cells[3].0)
+            .fetch_one()
+            .await
+            .unwrap();
+        assert_eq!(db.open(&DIARY, cells[3].0, &diary).await.unwrap(), "dear diary");
+        let keys = aurora.keys().list(0).await.unwrap();
+        assert!(keys.iter().any(|key| key.owner == KeyOwner::User(owner)), "with a key of the owner's");
+        let error = aurora.encrypt_column("patients.plain", "plain", None).await.unwrap_err();
         assert_eq!(error.code(), Code::NotFound);
         println!("{ROWS} rows sealed, {killed} kills in the middle, {} rows in the last run", done.sealed);
         aurora.close().await;

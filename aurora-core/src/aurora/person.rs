@@ -84,10 +84,7 @@ impl Aurora {
             erased.user = deleted.is_some();
             ended = deleted.unwrap_or_default();
         }
-        let alive = |state: &str| state != KeyState::Destroyed.as_str();
-        for key in transaction.keys_of(&owner.to_string()).await?.iter().filter(|key| alive(&key.state)) {
-            erased.keys += u64::from(transaction.destroy_key(key.id, &key.state, now).await?);
-        }
+        erased.keys = transaction.destroy_keys_of(&owner.to_string(), now).await?;
         if erased == Erased::default() {
             return Err(Error::new(Code::UserNotFound, "nothing is kept of them"));
         }
@@ -220,7 +217,12 @@ impl Aurora {
             let cells: Vec<(RowKey, Sealed<()>)> =
                 everything.query_as(&select).bind(user).fetch_all().await?;
             for (key, cell) in cells {
-                opened.insert((key, column.declared.column), column.shown(everything, key, &cell).await?);
+                let shown = match column.shown(everything, key, &cell).await {
+                    // Written by somebody who was erased: nobody can read it, and the rest is theirs to have.
+                    Err(error) if error.code() == Code::KeyDestroyed => Value::Null,
+                    shown => shown?,
+                };
+                opened.insert((key, column.declared.column), shown);
             }
         }
         let mut shown = Vec::with_capacity(rows.len());

@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Aurora, Builder};
-use crate::crypto::{KeyOwner, SealedPlace};
+use crate::crypto::SealedPlace;
 use crate::files::Files;
 use crate::guard::{CellPlace, Content, Declared, Encrypted, Guard, RowKey, Sealed, SealedColumn, Unguarded};
 use crate::types::{BoxFuture, Code, Error, Result};
 
 type Encrypt = Box<
-    dyn for<'a> Fn(&'a Unguarded, &'a str, &'a KeyOwner) -> BoxFuture<'a, Result<Encrypted>> + Send + Sync,
+    dyn for<'a> Fn(&'a Unguarded, &'a str, Option<&'a str>) -> BoxFuture<'a, Result<Encrypted>> + Send + Sync,
 >;
 
 type Show = Box<
@@ -71,7 +71,7 @@ impl Aurora {
     ///
     /// # Errors
     /// [`Code::NotFound`] for a column that was not declared.
-    pub async fn encrypt_column(&self, column: &str, from: &str, owner: &KeyOwner) -> Result<Encrypted> {
+    pub async fn encrypt_column(&self, column: &str, from: &str, owner: Option<&str>) -> Result<Encrypted> {
         let missing = || Error::new(Code::NotFound, format!("no sealed column {column} is declared"));
         let found = self.0.sealed.iter().find(|declared| declared.is(column)).ok_or_else(missing)?;
         let everything = self.unguarded(&format!("encrypts {column}")).await?;

@@ -2,7 +2,6 @@
 
 use clap::{Arg, ArgMatches, Command};
 
-use super::keys::{owned, owner};
 use super::print;
 use crate::Builder;
 use crate::types::{Code, Error, Result};
@@ -24,8 +23,12 @@ pub(super) fn parser() -> Command {
                 .required(true)
                 .help("The plain column of the same table, which is emptied"),
         )
-        .arg(owner("tenant", "With a key of that tenant").conflicts_with("user"))
-        .arg(owner("user", "With a key of that user"));
+        .arg(
+            Arg::new("owner")
+                .long("owner")
+                .value_name("COLUMN")
+                .help("Where the column is sealed per tenant or writer: the column that names them"),
+        );
     Command::new("columns")
         .about("Columns whose cells are sealed before they reach the database")
         .subcommand_required(true)
@@ -43,16 +46,14 @@ pub(super) async fn run(builder: Builder, matches: &ArgMatches) -> Result<()> {
         "encrypt" => {
             let text = |name: &str| options.get_one::<String>(name).cloned().unwrap_or_default();
             let (column, from) = (text("column"), text("from"));
-            match owned(options) {
-                Ok(owner) => aurora.encrypt_column(&column, &from, &owner).await.map(|done| {
-                    let left = match done.passed {
-                        0 => String::new(),
-                        passed => format!("; {passed} changed in between: run it again"),
-                    };
-                    format!("{} cells of {column} are sealed{left}\n", done.sealed)
-                }),
-                Err(error) => Err(error),
-            }
+            let owner = options.get_one::<String>("owner").map(String::as_str);
+            aurora.encrypt_column(&column, &from, owner).await.map(|done| {
+                let left = match done.passed {
+                    0 => String::new(),
+                    passed => format!("; {passed} changed in between: run it again"),
+                };
+                format!("{} cells of {column} are sealed{left}\n", done.sealed)
+            })
         }
         _ => Ok(aurora.sealed_columns().map(|name| format!("{name}\n")).collect()),
     };

@@ -142,7 +142,7 @@ async fn destroy(aurora: &Aurora, options: &ArgMatches) -> Result<String> {
     Ok(format!("key {number} is destroyed\n"))
 }
 
-pub(super) fn owned(options: &ArgMatches) -> Result<KeyOwner> {
+fn owned(options: &ArgMatches) -> Result<KeyOwner> {
     match (options.get_one::<String>("tenant"), options.get_one::<String>("user")) {
         (Some(tenant), _) => Ok(KeyOwner::Tenant(tenant.parse()?)),
         (_, Some(user)) => Ok(KeyOwner::User(user.parse()?)),
@@ -154,7 +154,7 @@ fn text(options: &ArgMatches, name: &str) -> String {
     options.get_one::<String>(name).cloned().unwrap_or_default()
 }
 
-pub(super) fn owner(name: &'static str, help: &'static str) -> Arg {
+fn owner(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name("ID").help(help)
 }
 

@@ -16,6 +16,8 @@ use super::provider::root_id;
 const PREFIX: &str = "aurora-key-1";
 /// A key file is one line of under a hundred bytes; whatever is larger is not one.
 const MAX_BYTES: u64 = 4096;
+/// Sealed with a passphrase they still fit.
+const MOST_ROOTS: usize = 32;
 
 /// Root keys in their text form, `aurora-key-1:<32 bytes, base64url>:<checksum>` each, a line apart. The first wraps;
 /// the others open what they wrapped before it came.
@@ -70,8 +72,13 @@ impl KeyFile {
         self.0.iter().map(|root| root_id(root)).collect()
     }
 
-    /// The same with a new key in front, which wraps from now on.
+    /// The same with a new key in front, which wraps from now on. [`Code::ValidationFailed`] where it holds 32.
     pub fn rotated(&self, entropy: &dyn Entropy) -> Result<Self> {
+        if self.0.len() >= MOST_ROOTS {
+            let sentence =
+                format!("the key file holds {MOST_ROOTS} root keys: `keys destroy` takes former ones out");
+            return Err(Error::new(Code::ValidationFailed, sentence));
+        }
         let mut keys = vec![Zeroizing::new(random(entropy)?)];
         keys.extend(self.0.iter().cloned());
         Ok(Self(keys))

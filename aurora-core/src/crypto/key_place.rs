@@ -1,5 +1,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine;
@@ -7,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::env::{Entropy, random};
-use crate::types::{Code, Error, Result, Secret};
+use crate::types::{Code, Error, Result, Secret, Timestamp};
 
 use super::cipher::AwsLc;
 use super::key_file::{create_text, read_text, replace_text};
@@ -17,7 +18,7 @@ const PREFIX: &str = "aurora-sealed-key-1";
 /// RFC 9106's second recommended option, with one lane: 64 MiB, three passes.
 const COST: Cost = Cost { memory_kib: 65_536, passes: 3, lanes: 1 };
 /// What a file may ask for; more is not ours and would be a way to stop a start.
-const MOST: Cost = Cost { memory_kib: 1 << 20, passes: 16, lanes: 16 };
+const MOST: Cost = Cost { memory_kib: 1 << 18, passes: 8, lanes: 4 };
 /// The shortest passphrase: a word falls to a dictionary whatever it costs to try one.
 const SHORTEST: usize = 16;
 
@@ -30,6 +31,12 @@ const SHORTEST: usize = 16;
 pub struct KeyPlace {
     path: PathBuf,
     passphrase: Option<Secret>,
+}
+
+/// A key file that is held: see [`KeyPlace::hold`]. Dropped, it is free.
+#[derive(Debug)]
+pub struct Held {
+    _lock: std::fs::File,
 }
 
 #[derive(Clone, Copy)]
@@ -86,6 +93,42 @@ impl KeyPlace {
             self.wrong("does not open: the passphrase is another, or the file is damaged; restore it from its backup")
         })?;
         KeyFile::parse(&opened).map_err(|error| self.wrong(error.message()))
+    }
+
+    /// Holds the file for one who changes it, in whatever process: read, replace and what follows from it are one step.
+    /// [`Code::OverCapacity`] while another does.
+    pub fn hold(&self) -> Result<Held> {
+        let mut name = self.path.as_os_str().to_owned();
+        name.push(".lock");
+        let failed = |error: std::io::Error| {
+            let sentence = format!("cannot lock key file `{}`: {error}", self.path.display());
+            Error::new(Code::Configuration, sentence).with_source(error)
+        };
+        let mut options = std::fs::OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(PathBuf::from(name)).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Held { _lock: file }),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                Err(Error::overloaded(5).with_source("the key file is being changed by another process"))
+            }
+            Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
+    /// What tells whether the file was changed: length and moment.
+    pub(super) fn mark(&self) -> Option<(u64, SystemTime)> {
+        let about = std::fs::metadata(&self.path).ok()?;
+        Some((about.len(), about.modified().ok()?))
+    }
+
+    /// When it was written last.
+    pub(crate) fn changed_at(&self) -> Option<Timestamp> {
+        let (_, at) = self.mark()?;
+        let since = at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_secs()).ok().map(Timestamp::from_seconds)
     }
 
     /// Writes over the file, whole or not at all.

@@ -246,8 +246,8 @@ impl Keyring {
             if let Some(active) = known.iter().filter(of_purpose).find(|key| key.state == KeyState::Active) {
                 return forge.unwrap(active).await;
             }
-            // An owner whose keys were destroyed is one who was erased: nothing new is sealed for them.
-            if known.iter().filter(of_purpose).any(|key| key.state == KeyState::Destroyed) {
+            // An owner whose keys were all destroyed is one who was erased: nothing new is sealed for them.
+            if !known.is_empty() && known.iter().all(|key| key.state == KeyState::Destroyed) {
                 return Err(Error::new(Code::KeyDestroyed, "the keys of this owner were destroyed"));
             }
             let newest = store.newest().await?.max(FIRST_FREE - 1);
@@ -327,11 +327,21 @@ impl Forge {
     }
 
     async fn wrap(&self, key: &[u8; 32], what: (u32, Purpose, &KeyOwner)) -> Result<Vec<u8>> {
-        let root = self.provider.current_id();
+        let mut root = self.provider.current_id();
+        let mut bound = self.provider.wrap(key, &wrap_context(&root, what)).await?;
+        // The root may have been replaced in between: then it is not known which of them wrapped.
+        for _ in 0..TRIES {
+            let current = self.provider.current_id();
+            if current == root {
+                break;
+            }
+            root = current;
+            bound = self.provider.wrap(key, &wrap_context(&root, what)).await?;
+        }
         let length = u8::try_from(root.len()).map_err(|_| Error::internal("root key id too long"))?;
         let mut wrapped = vec![length];
         wrapped.extend_from_slice(root.as_bytes());
-        wrapped.extend(self.provider.wrap(key, &wrap_context(&root, what)).await?);
+        wrapped.extend(bound);
         Ok(wrapped)
     }
 

@@ -40,7 +40,7 @@ pub use data_key::{DataKey, Opener, Sealer, sealed_length};
 pub use database_keys::DatabaseKeys;
 pub(crate) use database_keys::wrapped_key;
 pub use key_file::KeyFile;
-pub use key_place::KeyPlace;
+pub use key_place::{Held, KeyPlace};
 pub use key_store::{KeyState, KeyStore, Purpose, WrappedKey};
 pub use keyring::Keyring;
 pub(crate) use keyring::root_of;

@@ -1,6 +1,7 @@
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use aws_lc_rs::digest;
 use zeroize::Zeroizing;
@@ -21,7 +22,7 @@ pub trait KeyProvider: Send + Sync + Debug {
     /// A short public name of the root key that wraps now, up to 64 bytes of ASCII. Another root has another name.
     fn current_id(&self) -> String;
 
-    /// Reads the root keys again from where they are kept: another may be current by now.
+    /// Reads the root keys again from where they are kept, if they changed there: another may be current by now.
     fn reload(&self) -> Result<()> {
         Ok(())
     }
@@ -55,8 +56,10 @@ impl KeyFileProvider {
 
     /// Reads the file of that place, sealed with a passphrase or not.
     pub fn at(place: KeyPlace, entropy: Arc<dyn Entropy>) -> Result<Self> {
+        let seen = place.mark();
         let mut local = Local::new(&place.read()?, "file", entropy)?;
         local.place = Some(place);
+        local.seen = RwLock::new(seen);
         Ok(Self(local))
     }
 
@@ -114,6 +117,8 @@ struct Local {
     roots: RwLock<Vec<Root>>,
     source: &'static str,
     place: Option<KeyPlace>,
+    /// The file as it was when it was read last: one that did not change is not read again.
+    seen: RwLock<Option<(u64, SystemTime)>>,
     entropy: Arc<dyn Entropy>,
 }
 
@@ -143,7 +148,13 @@ pub(super) fn root_id(root: &[u8; 32]) -> Result<String> {
 
 impl Local {
     fn new(key: &KeyFile, source: &'static str, entropy: Arc<dyn Entropy>) -> Result<Self> {
-        Ok(Self { roots: RwLock::new(Root::all(key)?), source, place: None, entropy })
+        Ok(Self {
+            roots: RwLock::new(Root::all(key)?),
+            source,
+            place: None,
+            seen: RwLock::new(None),
+            entropy,
+        })
     }
 
     fn roots(&self) -> Vec<Root> {
@@ -171,8 +182,14 @@ impl Local {
 
     fn reload(&self) -> Result<()> {
         let Some(place) = &self.place else { return Ok(()) };
+        // Before the reading: a change while it is read is seen the next time.
+        let mark = place.mark();
+        if mark.is_some() && mark == *self.seen.read().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(());
+        }
         let read = Root::all(&place.read()?)?;
         *self.roots.write().unwrap_or_else(PoisonError::into_inner) = read;
+        *self.seen.write().unwrap_or_else(PoisonError::into_inner) = mark;
         Ok(())
     }
 
@@ -182,12 +199,9 @@ impl Local {
             return Ok(root);
         }
         // A rotation elsewhere may have added it. A file that cannot be read now leaves what is held alone.
-        if let Some(place) = &self.place {
-            let read = Root::all(&place.read()?)?;
-            if let Some(root) = held(read.clone()) {
-                *self.roots.write().unwrap_or_else(PoisonError::into_inner) = read;
-                return Ok(root);
-            }
+        self.reload()?;
+        if let Some(root) = held(self.roots()) {
+            return Ok(root);
         }
         let theirs: String = id.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
         let text = format!(

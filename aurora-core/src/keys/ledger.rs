@@ -17,7 +17,8 @@ pub trait ErasureLedger: Send + Sync + Debug {
     fn read(&self) -> BoxFuture<'_, Result<Vec<KeyOwner>>>;
 }
 
-/// The ledger in a file: a line for each, `<moment> <owner>`, by opaque ids.
+/// The ledger in a file: a line for each, `<moment> <owner> .`, by opaque ids. The point ends it: a line without one was
+/// cut off, and an id's beginning is another's id.
 pub struct FileLedger(PathBuf);
 
 impl FileLedger {
@@ -43,8 +44,11 @@ impl FileLedger {
         // A line that a crash cut off was never answered for; the next one does not become part of it.
         let cut = !text.is_empty() && !text.ends_with('\n');
         let line = format!("{}{line}\n", if cut { "\n" } else { "" });
-        file.write_all(line.as_bytes())?;
-        file.sync_all()?;
+        let whole = text.len() as u64;
+        if let Err(error) = file.write_all(line.as_bytes()).and_then(|()| file.sync_all()) {
+            drop(file.set_len(whole));
+            return Err(error);
+        }
         #[cfg(unix)]
         if is_new {
             let folder = self.0.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -64,7 +68,7 @@ impl Debug for FileLedger {
 
 impl ErasureLedger for FileLedger {
     fn append<'a>(&'a self, owner: &'a KeyOwner, at: Timestamp) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move { self.add(&format!("{at} {owner}")).map_err(|error| self.failed(error)) })
+        Box::pin(async move { self.add(&format!("{at} {owner} .")).map_err(|error| self.failed(error)) })
     }
 
     fn read(&self) -> BoxFuture<'_, Result<Vec<KeyOwner>>> {
@@ -76,10 +80,11 @@ impl ErasureLedger for FileLedger {
             };
             let mut owners = Vec::new();
             for line in text.split_inclusive('\n').filter(|line| line.trim() != "") {
-                let owner = line.trim().split_once(' ').and_then(|(_, owner)| owner.parse::<KeyOwner>().ok());
+                let owner = line.trim_end().strip_suffix(" .").and_then(|line| line.split_once(' '));
+                let owner = owner.and_then(|(_, owner)| owner.parse::<KeyOwner>().ok());
                 match owner {
                     Some(owner) => owners.push(owner),
-                    // What has no end was cut off by a crash, wherever it stands now.
+                    // It was never answered for.
                     None => {
                         tracing::warn!(ledger = %self.0.display(), "a line of the erasure ledger was cut off")
                     }

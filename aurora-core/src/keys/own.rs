@@ -80,7 +80,7 @@ impl SealedPlace for OwnColumn {
             for (row, sealed) in rows {
                 match self.again(&row, &sealed, from, to) {
                     Ok(value) => again.push((row, sealed, value)),
-                    // It would come first in every batch. It is told, counted as left, and the others go on.
+                    // It is told and counted as left. A hundred of them would come first in every batch.
                     Err(error) => {
                         tracing::error!(place = self.name(), row, ?error, "a sealed value does not open");
                     }

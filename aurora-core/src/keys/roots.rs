@@ -1,6 +1,7 @@
 //! Replacing the root key.
 
 use super::DataKeys;
+use super::service::PUBLISHED;
 use crate::audit::{Action, Actor, Record};
 use crate::crypto::{KeyPlace, KeyState, wrapped_key};
 use crate::env::Entropy;
@@ -11,9 +12,11 @@ impl DataKeys {
     /// name and how many keys were wrapped anew. Killed in between, it is called again and goes on: no second root key is
     /// made while data keys are left under a former one.
     ///
-    /// Services that run read the file again when they meet a key under a root that they do not hold. Where the file is
+    /// Services that run look at the file each half a minute, and when they meet a key under a root that they do not
+    /// hold. Where the file is
     /// copied to several machines, copy the new one before the next data key is made.
     pub async fn rotate_root(&self, place: &KeyPlace, entropy: &dyn Entropy) -> Result<(String, u64)> {
+        let _held = place.hold()?;
         let file = place.read()?;
         let current = file.ids()?.first().cloned().unwrap_or_default();
         if self.roots().await?.keys().all(|root| *root == current) {
@@ -60,9 +63,16 @@ impl DataKeys {
     /// without it.
     ///
     /// # Errors
-    /// [`Code::ValidationFailed`] for the current one, one that is not there, and one that still wraps a data key.
+    /// [`Code::ValidationFailed`] for the current one, one that is not there, one that still wraps a data key, and within
+    /// ten minutes of a change of the file.
     pub async fn forget_root(&self, place: &KeyPlace, id: &str, entropy: &dyn Entropy) -> Result<()> {
+        let _held = place.hold()?;
         let left = place.read()?.without(id)?;
+        // Services look at the file each half a minute; until then one may still wrap a new key under the former root.
+        if place.changed_at().is_none_or(|at| at.plus(PUBLISHED * 10) > self.now()) {
+            let sentence = "the key file was changed a moment ago, and a service may not have read it: ask again in ten minutes";
+            return Err(Error::new(Code::ValidationFailed, sentence));
+        }
         if let Some(keys) = self.roots().await?.get(id) {
             let sentence =
                 format!("root key `{id}` wraps {keys} data keys: `keys rotate --root` wraps them anew");

@@ -91,8 +91,14 @@ impl DataKeys {
     /// the former sealed is sealed again in the background. Answers its number, or that of one which waits already.
     ///
     /// # Errors
-    /// [`Code::NotFound`] where that owner has no key of that purpose.
+    /// [`Code::NotFound`] where that owner has no key of that purpose; [`Code::ValidationFailed`] for the key of a blind
+    /// index, by which what was written is found.
     pub async fn rotate(&self, owner: &KeyOwner, purpose: Purpose) -> Result<u32> {
+        if purpose == Purpose::Index {
+            let sentence =
+                "what is looked up was hashed with the index's key: another would find nothing of it";
+            return Err(Error::new(Code::ValidationFailed, sentence));
+        }
         let mut transaction = self.0.database.begin().await?;
         let rows = of_purpose(&mut *transaction, owner, purpose).await?;
         let state = |row: &KeyRow| row.state.parse::<KeyState>();
@@ -135,8 +141,8 @@ impl DataKeys {
         if !transaction.destroy_key(id, former, self.0.clock.now()).await? {
             return Err(Error::overloaded(1));
         }
-        // Within the transaction, in which no value can be added: a value sealed by a process that had not heard of the
-        // next key would be lost.
+        // Once more, behind the change: on SQLite nobody else writes now. On PostgreSQL the ten minutes have to do, in
+        // which every process has heard of the next key.
         if let Some((place, values)) = self.counts(&row).await?.into_iter().next() {
             return Err(needed(id, &format!("{place} has {values} of its values")));
         }

@@ -1,6 +1,7 @@
 //! What is done in the background.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::DataKeys;
@@ -38,7 +39,11 @@ impl DataKeys {
     pub fn task(&self, entropy: &dyn Entropy) -> Result<Task> {
         let database = Arc::clone(&self.0.database);
         let slot = Slot::new(database, Arc::clone(&self.0.clock), entropy, LEASE)?;
-        Ok(Task::new(NAME, PERIOD, Arc::new(DataKeyJob { keys: self.clone(), slot })))
+        Ok(Task::new(
+            NAME,
+            PERIOD,
+            Arc::new(DataKeyJob { keys: self.clone(), slot, settled: Mutex::default() }),
+        ))
     }
 
     /// Does what is due: lets keys that waited long enough take over, and seals again what keys that only open have
@@ -99,14 +104,20 @@ impl DataKeys {
 struct DataKeyJob {
     keys: DataKeys,
     slot: Slot,
+    /// Former keys that have nothing left, and that nobody can hold any more: their tables are not looked through again.
+    settled: Mutex<HashSet<u32>>,
 }
 
 impl Job for DataKeyJob {
     fn run(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async {
             let inner = &self.keys.0;
+            // A file that cannot be read leaves what is held, and is told; everything else goes on.
+            if let Err(error) = inner.keyring.provider().reload() {
+                tracing::error!(?error, "the root keys cannot be read again; those that are held go on");
+            }
             inner.keyring.reload().await?;
-            if !self.keys.has_work().await? || !self.slot.take(NAME).await? {
+            if !self.has_work().await? || !self.slot.take(NAME).await? {
                 return Ok(());
             }
             let done = self.keys.advance().await;
@@ -116,16 +127,30 @@ impl Job for DataKeyJob {
     }
 }
 
-impl DataKeys {
+impl DataKeyJob {
     /// Whether a turn has something to do: asked with a reader, so that an idle service writes nothing.
     async fn has_work(&self) -> Result<bool> {
-        let rows = self.0.database.read().await?.keys_unsettled().await?;
-        for row in &rows {
-            let opens = row.state == KeyState::DecryptOnly.as_str();
-            if self.is_due(row) || (opens && !self.counts(row).await?.is_empty()) {
+        let keys = &self.keys;
+        let rows = keys.0.database.read().await?.keys_unsettled().await?;
+        if rows.iter().any(|row| keys.is_due(row)) {
+            return Ok(true);
+        }
+        for row in rows.iter().filter(|row| row.state == KeyState::DecryptOnly.as_str()) {
+            if self.settled().contains(&row.id) {
+                continue;
+            }
+            if !keys.counts(row).await?.is_empty() {
                 return Ok(true);
+            }
+            let since = row.changed_at.unwrap_or(row.created_at);
+            if since.plus(PUBLISHED * 10) <= keys.now() {
+                self.settled().insert(row.id);
             }
         }
         Ok(false)
+    }
+
+    fn settled(&self) -> std::sync::MutexGuard<'_, HashSet<u32>> {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -49,7 +49,7 @@ pub trait ReadKeys: Send {
     /// The wrapped data key of that number.
     async fn key(&mut self, id: u32) -> Result<Option<KeyRow>>;
 
-    /// Wrapped data keys that are pending or only open, ascending, at most 1000.
+    /// Wrapped data keys that are pending, then those that only open, the newest first, at most 1000.
     async fn keys_unsettled(&mut self) -> Result<Vec<KeyRow>>;
 
     /// The highest number of a data key; 0 where there is none.
@@ -80,6 +80,9 @@ pub trait WriteKeys: Send {
 
     /// Wipes a data key and notes that it is destroyed. `false` if it was not in `from`.
     async fn destroy_key(&mut self, id: u32, from: &str, now: Timestamp) -> Result<bool>;
+
+    /// Wipes every data key of that owner, whatever its state, and answers how many.
+    async fn destroy_keys_of(&mut self, owner: &str, now: Timestamp) -> Result<u64>;
 
     /// Puts another wrapping of a data key in the place of `former`. `false` if that is not what was there.
     async fn rewrap_key(&mut self, id: u32, former: &[u8], wrapped: &[u8]) -> Result<bool>;

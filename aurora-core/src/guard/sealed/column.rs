@@ -2,6 +2,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::Content;
+use crate::crypto::KeyOwner;
+use crate::types::Result;
 
 /// A column whose cells are sealed: `BLOB` in a `STRICT` table of SQLite, `bytea` on PostgreSQL.
 ///
@@ -21,6 +23,17 @@ pub(crate) enum KeyOf {
     Service,
     Tenant,
     Writer,
+}
+
+impl KeyOf {
+    /// The owner of a row, as a column of it names them.
+    pub(crate) fn of(self, name: &str) -> Result<KeyOwner> {
+        Ok(match self {
+            Self::Service => KeyOwner::Service,
+            Self::Tenant => KeyOwner::Tenant(name.parse()?),
+            Self::Writer => KeyOwner::User(name.parse()?),
+        })
+    }
 }
 
 /// What a column is, whatever it holds.

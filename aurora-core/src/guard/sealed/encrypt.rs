@@ -1,8 +1,8 @@
 use std::time::Duration;
 
+use super::column::KeyOf;
 use super::place::quoted;
 use super::{Content, RowKey, Sealed, SealedColumn};
-use crate::crypto::KeyOwner;
 use crate::guard::Unguarded;
 use crate::types::{Code, Error, Result};
 
@@ -35,24 +35,39 @@ impl Unguarded {
     /// the service runs, in batches, each row compared with what was read. Killed anywhere it is called again and goes on
     /// with the rows that are left; a row is in exactly one of the two columns.
     ///
-    /// The column is one that the service seals for itself or, by `owner`, for a tenant or a user. Copies of the plain
-    /// values stay in the database's free pages and in backups; see the guide for what to do about them.
+    /// A column that is sealed per tenant or per writer asks for `owner`, the column of the same table that names the
+    /// tenant or the user of each row; one that the service's key seals takes none. Copies of the plain values stay in the
+    /// database's free pages and in backups; see the guide for what to do about them.
+    ///
+    /// # Errors
+    /// [`Code::ValidationFailed`] for an owner too many or too few; what [`Guarded::seal`](crate::guard::Guarded::seal) says
+    /// of a row whose owner is none.
     pub async fn encrypt_column<T: Content>(
         &self,
         column: &SealedColumn<T>,
         from: &str,
-        owner: &KeyOwner,
+        owner: Option<&str>,
     ) -> Result<Encrypted> {
         let declared = column.declared();
+        if owner.is_some() == (declared.key_of == KeyOf::Service) {
+            let sentence = match owner {
+                Some(_) => "this column is sealed with the service's key, and rows have no owner",
+                None => {
+                    "this column is sealed with its owners' keys: name the column that names the owner of a row"
+                }
+            };
+            return Err(Error::new(Code::ValidationFailed, sentence));
+        }
         if from == declared.column || from == declared.key {
             let sentence = format!("{}.{from} is not a column of plain values", declared.table);
             return Err(Error::new(Code::ValidationFailed, sentence));
         }
         let (table, sealed, key, plain) =
             (quoted(declared.table), quoted(declared.column), quoted(declared.key), quoted(from));
+        let whose = owner.map_or_else(|| "''".to_owned(), |owner| format!("CAST({} AS TEXT)", quoted(owner)));
         let after = |condition: &str| {
             format!(
-                "SELECT {key}, CAST({plain} AS TEXT) FROM {table} WHERE {plain} IS NOT NULL AND {sealed} IS NULL \
+                "SELECT {key}, CAST({plain} AS TEXT), {whose} FROM {table} WHERE {plain} IS NOT NULL AND {sealed} IS NULL \
                  {condition} ORDER BY {key} LIMIT $1"
             )
         };
@@ -69,13 +84,14 @@ impl Unguarded {
                 None => self.query_as(&first).bind(BATCH),
                 Some(last) => self.query_as(&next).bind(BATCH).bind(last),
             };
-            let rows: Vec<(RowKey, String)> = query.fetch_all().await?;
-            last = rows.last().map(|(key, _)| *key);
+            let rows: Vec<(RowKey, String, String)> = query.fetch_all().await?;
+            last = rows.last().map(|(key, ..)| *key);
             if last.is_none() {
                 return Ok(done);
             }
             let mut anew = Vec::with_capacity(rows.len());
-            for (key, text) in rows {
+            for (key, text, whose) in rows {
+                let owner = &declared.key_of.of(&whose)?;
                 let value = T::from_text(&text)?;
                 let cell = self.as_guarded().seal_for(declared, owner, key, &value).await?;
                 let blind = match declared.index {

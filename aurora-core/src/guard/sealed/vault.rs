@@ -50,10 +50,15 @@ impl Vault {
             };
             let found = schema.table(table).ok_or_else(|| wrong("there is no such table".to_owned()))?;
             let of = |name: &str| found.columns.iter().find(|column| column.name == *name);
-            if of(key).is_none() {
+            let Some(declared) = of(key) else {
                 return Err(wrong(format!(
                     "the table has no column `{key}`; name its key with keyed_by(..)"
                 )));
+            };
+            let wanted = if on_postgres { "uuid" } else { "TEXT" };
+            if !declared.declared_type.eq_ignore_ascii_case(wanted) {
+                let have = &declared.declared_type;
+                return Err(wrong(format!("its key `{key}` is {have}; a RowKey is {wanted} here")));
             }
             let unique = found.primary_key == [*key] || found.unique.iter().any(|columns| *columns == [*key]);
             if !unique {

@@ -161,9 +161,20 @@ fn of_insert(insert: &Insert, columns: &[Declared], writes: &mut Vec<Write>) -> 
 }
 
 fn of_update(update: &Update, columns: &[Declared], writes: &mut Vec<Write>) -> Result<()> {
-    let TableFactor::Table { name, .. } = &update.table.relation else { return Ok(()) };
+    // `ONLY` is read as a table's name here, and is none to PostgreSQL.
+    let (name, is_plain) = match &update.table.relation {
+        TableFactor::Table { name, args: None, .. } => (name, !last(name).is_some_and(is_only)),
+        _ => return Err(refused("an UPDATE of something else than a table beside sealed columns")),
+    };
+    if !is_plain {
+        return Err(refused("UPDATE ONLY beside sealed columns"));
+    }
     for declared in of_table(name, columns) {
         for (_, index, value) in touched(&update.assignments, &declared)? {
+            // Another table's rows would say which rows are changed.
+            if update.from.is_some() || !update.table.joins.is_empty() {
+                return Err(refused("UPDATE .. FROM of a sealed cell"));
+            }
             let key = update.selection.as_ref().and_then(|selection| named(selection, declared.key));
             write(&declared, index, Some(value), key, writes)?;
         }
@@ -214,7 +225,11 @@ fn write(
 ) -> Result<()> {
     match value.map(plain) {
         Some(Expr::Value(value)) if matches!(value.value, Value::Null) => return Ok(()),
-        Some(Expr::Identifier(word)) if word.value.eq_ignore_ascii_case("default") => return Ok(()),
+        Some(Expr::Identifier(word))
+            if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("default") =>
+        {
+            return Ok(());
+        }
         _ => {}
     }
     let parameter = value.and_then(parameter).ok_or_else(|| not_bound(declared, declared.column))?;
@@ -277,6 +292,10 @@ fn cells(declared: &Declared) -> impl Iterator<Item = (&'static str, bool)> + us
 fn of_table(name: &ObjectName, columns: &[Declared]) -> Vec<Declared> {
     let is = |declared: &&Declared| last(name).is_some_and(|name| name.eq_ignore_ascii_case(declared.table));
     columns.iter().filter(is).copied().collect()
+}
+
+fn is_only(name: &str) -> bool {
+    name.eq_ignore_ascii_case("only")
 }
 
 fn last(name: &ObjectName) -> Option<&str> {

@@ -117,6 +117,11 @@ impl WriteKeys for PostgresWrite {
         Ok(run(self.connection().await?, query).await? == 1)
     }
 
+    async fn destroy_keys_of(&mut self, owner: &str, now: Timestamp) -> Result<u64> {
+        let query = sqlx::query(statements::DESTROY_KEYS_OF).bind(owner.to_owned()).bind(Moment(now));
+        run(self.connection().await?, query).await
+    }
+
     async fn rewrap_key(&mut self, id: u32, former: &[u8], wrapped: &[u8]) -> Result<bool> {
         let query = sqlx::query(statements::REWRAP_KEY)
             .bind(i64::from(id))

@@ -196,7 +196,7 @@ statements! {
         WHERE owner = $1 ORDER BY id";
     KEY = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora.keys WHERE id = $1";
     KEYS_UNSETTLED = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora.keys \
-        WHERE state IN ('pending', 'decrypt-only') ORDER BY id LIMIT 1000";
+        WHERE state IN ('pending', 'decrypt-only') ORDER BY state DESC, id DESC LIMIT 1000";
     NEWEST_KEY = "SELECT coalesce(max(id), 0) AS id FROM aurora.keys";
     KEYS_AFTER = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora.keys \
         WHERE id > $1 ORDER BY id LIMIT 1000";
@@ -205,6 +205,8 @@ statements! {
     CHANGE_KEY = "UPDATE aurora.keys SET state = $3, changed_at = $4 WHERE id = $1 AND state = $2";
     DESTROY_KEY = "UPDATE aurora.keys SET state = 'destroyed', wrapped = '', changed_at = $3 \
         WHERE id = $1 AND state = $2";
+    DESTROY_KEYS_OF = "UPDATE aurora.keys SET state = 'destroyed', wrapped = '', changed_at = $2 \
+        WHERE owner = $1 AND state <> 'destroyed'";
     REWRAP_KEY = "UPDATE aurora.keys SET wrapped = $3 WHERE id = $1 AND wrapped = $2";
     COUNT_SIGNING_KEYS = "SELECT count(*) AS id FROM aurora.signing_keys WHERE substring(sealed FROM 1 FOR \
         length($1::bytea)) = $1::bytea";

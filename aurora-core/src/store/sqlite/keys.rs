@@ -128,6 +128,12 @@ impl WriteKeys for SqliteWrite {
         Ok(done.rows_affected() == 1)
     }
 
+    async fn destroy_keys_of(&mut self, owner: &str, now: Timestamp) -> Result<u64> {
+        let query = sqlx::query(statements::DESTROY_KEYS_OF).bind(owner.to_owned()).bind(now.as_micros());
+        let done = query.execute(self.connection()).await.map_err(failure)?;
+        Ok(done.rows_affected())
+    }
+
     async fn rewrap_key(&mut self, id: u32, former: &[u8], wrapped: &[u8]) -> Result<bool> {
         let query = sqlx::query(statements::REWRAP_KEY)
             .bind(i64::from(id))

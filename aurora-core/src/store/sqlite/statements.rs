@@ -150,7 +150,7 @@ statements! {
         WHERE owner = $1 ORDER BY id";
     KEY = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys WHERE id = $1";
     KEYS_UNSETTLED = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys \
-        WHERE state IN ('pending', 'decrypt-only') ORDER BY id LIMIT 1000";
+        WHERE state IN ('pending', 'decrypt-only') ORDER BY state DESC, id DESC LIMIT 1000";
     NEWEST_KEY = "SELECT coalesce(max(id), 0) AS id FROM aurora_keys";
     KEYS_AFTER = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys \
         WHERE id > $1 ORDER BY id LIMIT 1000";
@@ -159,6 +159,8 @@ statements! {
     CHANGE_KEY = "UPDATE aurora_keys SET state = $3, changed_at = $4 WHERE id = $1 AND state = $2";
     DESTROY_KEY = "UPDATE aurora_keys SET state = 'destroyed', wrapped = x'', changed_at = $3 \
         WHERE id = $1 AND state = $2";
+    DESTROY_KEYS_OF = "UPDATE aurora_keys SET state = 'destroyed', wrapped = x'', changed_at = $2 \
+        WHERE owner = $1 AND state <> 'destroyed'";
     REWRAP_KEY = "UPDATE aurora_keys SET wrapped = $3 WHERE id = $1 AND wrapped = $2";
     COUNT_SIGNING_KEYS = "SELECT count(*) AS id FROM aurora_signing_keys WHERE substr(sealed, 1, length($1)) = $1";
     SEALED_SIGNING_KEYS = "SELECT kid AS id, sealed FROM aurora_signing_keys WHERE substr(sealed, 1, \
