@@ -1,12 +1,11 @@
 //! actix speaks an older `http`. Nothing else in this crate knows.
 
 use actix_web::HttpResponse;
-use actix_web::body::{BodyStream, BoxBody, SizedStream};
+use actix_web::body::BoxBody;
 use actix_web::dev::RequestHead;
 use actix_web::http::header as theirs;
-use aurora_core::http::FileBody;
 use aurora_core::types::{Code, Error};
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, SET_COOKIE, VARY};
+use http::header::{HeaderName, HeaderValue, SET_COOKIE, VARY};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, Uri};
 
@@ -27,24 +26,6 @@ pub(crate) fn head(head: &RequestHead) -> Result<Parts, Error> {
 pub(crate) fn response(response: Response<Vec<u8>>) -> HttpResponse {
     let (head, body) = response.into_parts();
     let mut answer = HttpResponse::new(status(head.status)).set_body(BoxBody::new(body));
-    merge(&head.headers, answer.headers_mut());
-    answer
-}
-
-/// A response of core's whose body may be sent as it is read.
-pub(crate) fn streamed(answer: Response<FileBody>) -> HttpResponse {
-    let (mut head, body) = answer.into_parts();
-    let pieces = match body {
-        FileBody::Whole(body) => return response(Response::from_parts(head, body)),
-        FileBody::Stream(pieces) => pieces,
-    };
-    // actix writes the length itself, by the body's kind.
-    let length = head.headers.remove(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let body = match length {
-        Some(length) => BoxBody::new(SizedStream::new(length, pieces)),
-        None => BoxBody::new(BodyStream::new(pieces)),
-    };
-    let mut answer = HttpResponse::new(status(head.status)).set_body(body);
     merge(&head.headers, answer.headers_mut());
     answer
 }

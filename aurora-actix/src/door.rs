@@ -21,6 +21,7 @@ use crate::convert;
 use crate::error::Error;
 use crate::line::Turn;
 use crate::outcome::say_again;
+use crate::streamed::streamed;
 
 /// What the door leaves for the lock and the extractors.
 pub(crate) struct Carried {
@@ -164,7 +165,7 @@ async fn files(aurora: &Aurora, head: Parts, peer: Peer, request: &mut ServiceRe
     });
     let answer = aurora.http().stream(Request::from_parts(head, arriving), peer).await;
     reading.abort();
-    convert::streamed(answer)
+    streamed(answer)
 }
 
 /// The other end of the socket. Without it every client is one, which limits more and not less.

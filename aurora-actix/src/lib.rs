@@ -57,6 +57,8 @@ mod outcome;
 mod secured;
 #[cfg(feature = "service")]
 mod serve;
+#[cfg(feature = "service")]
+mod streamed;
 #[cfg(feature = "verify")]
 pub mod verify;
 
