@@ -156,6 +156,7 @@ impl Http {
             };
         }
         self.decorate(&head.headers, response.headers_mut());
+        self.harden(response.headers_mut());
         response
     }
 
