@@ -197,26 +197,31 @@ pub fn weak_secret(secret: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
+    fn production(site: &str) -> Settings {
+        Settings { disk: Disk::Encrypted, ..Settings::production(site) }
+    }
+
     #[test]
     fn a_sound_configuration_has_no_weakness() {
-        assert_eq!(Settings::production("https://app.example.com").weaknesses(), []);
+        assert_eq!(production("https://app.example.com").weaknesses(), []);
         assert_eq!(Settings::development().weaknesses(), []);
     }
 
     #[test]
     fn production_names_each_weakness_with_its_fix() {
-        let mut settings = Settings::production("");
+        let mut settings = production("");
+        settings.disk = Disk::Unsaid;
         settings.sign_ups.autoconfirm = Autoconfirm::On;
         settings.passwords.memory_kib = 64;
         settings.api_keys.service.push("secret".into());
         let lines: Vec<String> = settings.weaknesses().iter().map(ToString::to_string).collect();
-        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert_eq!(lines.len(), 5, "{lines:?}");
         assert!(lines.iter().all(|line| line.contains("; ")));
     }
 
     #[test]
     fn links_lead_somewhere_and_codes_are_long_enough() {
-        let mut settings = Settings::production("https://app.example.com");
+        let mut settings = production("https://app.example.com");
         settings.redirects = vec!["https://*.example.com/**".to_owned(), "myapp://signed-in".to_owned()];
         assert_eq!(settings.weaknesses(), []);
         for entry in ["*", "https://*", "https://**/x", "https://*/cb", "example.com"] {

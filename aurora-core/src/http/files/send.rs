@@ -63,7 +63,7 @@ async fn answer(asked: &Asked<'_>, download: &Download, anyone: bool) -> FileAns
     let mut response = empty_response(StatusCode::OK).map(FileBody::Whole);
     let asked_headers = &asked.head.headers;
     describe(response.headers_mut(), object, anyone, decoded(asked.head.uri.query(), "download")?)?;
-    if anyone || matches!(asked.found.route.operation, FileOperation::SignedDownload) {
+    if anyone || matches!(asked.found.route.operation, Do::SignedDownload) {
         // A link that opens it for whoever has it is there to be shown in other sites' pages, too.
         let everywhere = HeaderValue::from_static("cross-origin");
         response.headers_mut().insert(HeaderName::from_static("cross-origin-resource-policy"), everywhere);
