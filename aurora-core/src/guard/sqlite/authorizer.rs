@@ -199,8 +199,8 @@ fn read(context: &Context, request: &Request<'_>, ticket: &Ticket) -> bool {
     if schema.eq_ignore_ascii_case(&context.schema) {
         let key = || request.second.is_some_and(|column| is_key(context, table, column));
         if is_aurora_s(table) {
-            // Whoever is asked about: no view of ours reads them. A host's row may refer to a user.
-            return request.accessor.is_none() && key();
+            // No view of ours reads them. A host's row may refer to a user, whom foreign keys and our triggers look for.
+            return key() && request.accessor.is_none_or(|accessor| context.names.owns(accessor));
         }
         return match request.accessor {
             Some(accessor) if context.names.owns(accessor) => true,
