@@ -29,7 +29,7 @@ use rustls::version::TLS13;
 use tokio::net::TcpListener;
 
 const NAME: &str = "notes.example.com";
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// A program that ends with the test.
 struct Running(Child);
@@ -159,18 +159,38 @@ fn take(listener: Arc<TcpListener>, transport: Transport) -> tokio::task::JoinHa
     })
 }
 
-/// Waits for a certificate that is not `before`.
-async fn got(pebble: &Pebble, address: SocketAddr, before: Option<&[u8]>) -> Vec<u8> {
+/// Serves, and waits for a certificate that is not `before`. Pebble refuses one request in ten, and a machine that has
+/// other things to do loses one now and then: a service waits for minutes before it asks again, a new start does at once.
+async fn got<F: Future<Output = Transport>>(
+    (pebble, listener): (&Pebble, &Arc<TcpListener>),
+    start: impl Fn() -> F,
+    before: Option<&[u8]>,
+) -> (Vec<u8>, tokio::task::JoinHandle<()>) {
+    let address = listener.local_addr().unwrap();
+    for _ in 0..4 {
+        let serving = take(Arc::clone(listener), start().await);
+        match within(pebble, address, before).await {
+            Some(certificate) => return (certificate, serving),
+            None => serving.abort(),
+        }
+        println!("an order was not answered; asked again");
+    }
+    panic!("no certificate came: {}", pebble.log());
+}
+
+async fn within(pebble: &Pebble, address: SocketAddr, before: Option<&[u8]>) -> Option<Vec<u8>> {
     let (config, begun) = (pebble.trust(), Instant::now());
     loop {
         if let Ok(stream) = connect(address, NAME, &config).await {
             let now = shown(&stream);
             if before != Some(&now[..]) {
                 println!("after {:?}", begun.elapsed());
-                return now;
+                return Some(now);
             }
         }
-        assert!(begun.elapsed() < LONGEST, "no certificate came: {}", pebble.log());
+        if begun.elapsed() > LONGEST {
+            return None;
+        }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -191,9 +211,8 @@ async fn a_certificate_is_ordered_kept_and_renewed() {
     // It stands still, and what Pebble issues is valid from the moment on that it does.
     let ahead = SystemClock.now().plus(Duration::from_secs(120));
     let clock = Arc::new(ManualClock::new(ahead));
-    let first = transport(&folder, acme(), clock.clone()).await;
-    let serving = take(Arc::clone(&listener), first);
-    let certificate = got(&pebble, address, None).await;
+    let start = || transport(&folder, acme(), clock.clone());
+    let (certificate, serving) = got((&pebble, &listener), start, None).await;
     let config = pebble.trust();
     connect(address, "www.notes.example.com", &config).await.unwrap();
     assert!(connect(address, "other.example.com", &config).await.is_err(), "of its names alone");
@@ -217,8 +236,7 @@ async fn a_certificate_is_ordered_kept_and_renewed() {
     // Whatever life Pebble gives them: a minute before its end.
     let until = end_of(&kept);
     clock.set(aurora_core::types::Timestamp::from_seconds(until - 60));
-    let _serving = take(Arc::clone(&listener), transport(&folder, acme(), clock.clone()).await);
-    let renewed = got(&pebble, address, Some(&certificate)).await;
+    let (renewed, _serving) = got((&pebble, &listener), start, Some(&certificate)).await;
     assert_ne!(renewed, certificate);
     let accounts = std::fs::read_dir(&kept).unwrap().count();
     assert_eq!(accounts, 2, "the same account, and one file more replaced");
