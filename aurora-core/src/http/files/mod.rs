@@ -10,6 +10,8 @@ mod routes;
 mod send;
 mod signed;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +21,7 @@ use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
 use self::routes::{FILE_ROUTES, FileOperation, Found, find};
 use super::render::{ApiVersion, empty_response, finish};
@@ -32,6 +34,9 @@ pub use routes::FileRoute;
 
 /// Where Supabase's clients look for files.
 pub(super) const FILE_PREFIX: &str = "/storage/v1";
+/// How much of a body that was refused is read all the same, and for how long.
+const LINGER: usize = 8 << 20;
+const LINGER_FOR: Duration = Duration::from_secs(2);
 /// Pieces of a body that are held for whoever reads it.
 const PIECES: usize = 4;
 /// How long the next piece of a body may be waited for.
@@ -135,6 +140,7 @@ impl Http {
         let path = below(head.uri.path()).unwrap_or_default();
         let route = routes::name(&head.method, path);
         let span = request_span(id, &head.method, route);
+        let (body, rest) = lingering(body);
         let handled = async { self.answer_file(&head, path, body, peer, id).await };
         let handled = contain(tracing::Instrument::instrument(handled, span.clone())).await;
         let error = handled.as_ref().err();
@@ -146,6 +152,9 @@ impl Http {
         record_outcome(&span, status, None, error);
         if let Ok(answered) = handled {
             response = answered;
+        }
+        if response.status().is_client_error() {
+            rest.read_on().await;
         }
         finish(response.headers_mut(), version, id);
         if head.method == Method::HEAD {
@@ -259,6 +268,47 @@ fn in_time(mut body: Content<'static>) -> Content<'static> {
         }
     }
     .boxed()
+}
+
+/// What of a body nobody has read yet.
+struct Rest {
+    body: Arc<Mutex<Content<'static>>>,
+    ended: Arc<AtomicBool>,
+}
+
+/// A body, and what is left of it when it was refused.
+fn lingering(body: Content<'static>) -> (Content<'static>, Rest) {
+    let rest = Rest { body: Arc::new(Mutex::new(body)), ended: Arc::default() };
+    let (body, ended) = (Arc::clone(&rest.body), Arc::clone(&rest.ended));
+    let lent = async_stream::stream! {
+        let mut body = body.lock_owned().await;
+        while let Some(piece) = body.next().await {
+            yield piece;
+        }
+        ended.store(true, Ordering::Release);
+    };
+    (lent.boxed(), rest)
+}
+
+impl Rest {
+    /// Reads a little of it and drops it: a client that still sends when the connection is closed sees that, and not the
+    /// answer.
+    async fn read_on(self) {
+        let Ok(mut body) = self.body.try_lock() else { return };
+        if self.ended.load(Ordering::Acquire) {
+            return;
+        }
+        let reading = async {
+            let mut read = 0;
+            while let Some(Ok(piece)) = body.next().await {
+                read += piece.len();
+                if read > LINGER {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(LINGER_FOR, reading).await;
+    }
 }
 
 /// The body of one answer, as JSON.
