@@ -7,6 +7,9 @@ use aurora_core::types::{Code, Error};
 
 use crate::fixture::{Fixture, POLICIES, ROWS, SCHEMA};
 
+/// The bound on memory counts all of SQLite's in the process: what one test takes would end the other's statements.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// A row of any shape.
 #[derive(Debug)]
 struct Any;
@@ -32,6 +35,7 @@ const ENDLESS: &str = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 F
 /// attack L06, asvs(V15.2.2)
 #[tokio::test(flavor = "multi_thread")]
 async fn what_never_ends_is_ended() {
+    let _alone = ALONE.lock().await;
     let fixture = hurried().await;
     let ann = fixture.ann();
     for sql in [
@@ -120,6 +124,7 @@ fn deep(n: usize) -> Vec<String> {
 /// attack L06
 #[test]
 fn deep_text_overflows_no_stack() {
+    let _alone = ALONE.blocking_lock();
     // The stack a request has: tokio's workers, and std's threads, get 2 MiB.
     let worker = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(|| {
         let runtime = tokio::runtime::Builder::new_multi_thread()
