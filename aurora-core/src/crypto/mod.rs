@@ -35,6 +35,8 @@ mod provider;
 mod secret_bytes;
 mod suite;
 mod totp;
+#[cfg(feature = "vault")]
+mod vault;
 
 pub use cipher::{AwsLc, Cipher, KeyedCipher};
 pub use context::{Context, KeyOwner};
@@ -54,6 +56,8 @@ pub use provider::{KeyFileProvider, KeyProvider, KeyTextProvider};
 pub use secret_bytes::SecretBytes;
 pub use suite::Suite;
 pub use totp::{TotpSeed, TotpVerdict};
+#[cfg(feature = "vault")]
+pub use vault::{VaultProvider, VaultToken, VaultTransit};
 
 #[cfg(any(test, feature = "portable"))]
 pub use portable::Portable;
