@@ -18,6 +18,7 @@ mod admit;
 mod client;
 mod data;
 mod decision;
+mod fields;
 mod flood;
 mod footprint;
 mod growth;
@@ -50,7 +51,8 @@ const BENCHES: &[(&str, fn())] = &[
     ("footprint", || measure::free(footprint::run())),
     ("seal", || measure::pinned(seal::stream())),
     ("seal-two-cores", || measure::free(seal::two_cores())),
-    ("fields", || measure::pinned(seal::fields())),
+    ("seal-files", || measure::pinned(seal::files())),
+    ("fields", || measure::pinned(fields::run())),
     ("tls", || measure::free(tls::run())),
     ("plot", plot::run),
 ];
