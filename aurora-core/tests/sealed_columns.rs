@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use aurora_core::crypto::{KeyOwner, KeyState, Purpose};
+use aurora_core::crypto::{KeyOwner, KeyState, Purpose, Suite};
 use aurora_core::guard::{RowKey, Sealed, SealedColumn};
 use aurora_core::keys::Backups;
 use aurora_core::types::{Code, Result, UserId};
@@ -236,6 +236,46 @@ async fn cells_of_a_tenant_and_of_a_person_go_with_their_keys() {
         );
         let error = aurora.keys().destroy(former, Backups::NoneNeedsIt).await.unwrap_err();
         assert!(error.message().contains("a process may still hold it"), "{error}");
+        aurora.close().await;
+    }
+}
+
+/// Cells of the other suite open for a service that seals by the default one, and are sealed again; more than a batch that
+/// do not open, first by key, keep nobody from it.
+#[tokio::test]
+async fn cells_of_another_suite_are_sealed_again_behind_what_does_not_open() {
+    for host in Host::both().await {
+        let other = host.builder().await.suite(Suite::Stream256).build().await.unwrap();
+        let user = user(&other, "ann@example.com").await;
+        for number in 0..110 {
+            add(user.guarded(), &format!("number {number}")).await;
+        }
+        other.close().await;
+        let aurora = host.aurora().await;
+        let ann = aurora.guarded(user.guarded().principal().clone());
+        let last = add(&ann, "of the default suite").await;
+        let former = add(&ann, "another").await;
+        // What was moved to the first hundred and five does not open there.
+        host.execute(
+            "UPDATE patients SET diagnosis = (SELECT diagnosis FROM patients ORDER BY id DESC LIMIT 1) \
+             WHERE id IN (SELECT id FROM patients ORDER BY id LIMIT 105)",
+        )
+        .await;
+        let key = aurora.keys().rotate(&KeyOwner::Service, Purpose::Field).await.unwrap();
+        aurora.keys().activate(key).await.unwrap();
+        let progress = aurora.keys().advance().await.unwrap();
+        assert_eq!((progress.resealed, progress.left), (7 + 112, 105), "{progress:?}");
+        let cells: Vec<(RowKey, Sealed<String>)> =
+            ann.query_as("SELECT id, diagnosis FROM patients ORDER BY id").fetch_all().await.unwrap();
+        let mut opened = Vec::new();
+        for (key, cell) in &cells[105..] {
+            opened.push(ann.open(&DIAGNOSIS, *key, cell).await.unwrap());
+        }
+        // Keys of the same millisecond are in no order.
+        assert_eq!(opened.iter().filter(|text| text.starts_with("number ")).count(), 5, "{opened:?}");
+        for (key, text) in [(last, "of the default suite"), (former, "another")] {
+            assert_eq!(read(&ann, key).await.unwrap().as_deref(), Some(text));
+        }
         aurora.close().await;
     }
 }

@@ -100,11 +100,6 @@ impl KeyFile {
         }
     }
 
-    /// Writes it over the file at `path`, whole or not at all, whenever the machine stops.
-    pub fn replace(&self, path: &Path, entropy: &dyn Entropy) -> Result<()> {
-        replace_text(path, &self.to_text(), entropy)
-    }
-
     pub(super) fn roots(&self) -> &[Zeroizing<[u8; 32]>] {
         &self.0
     }

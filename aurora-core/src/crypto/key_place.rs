@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 use crate::env::{Entropy, random};
 use crate::types::{Code, Error, Result, Secret, Timestamp};
 
-use super::cipher::AwsLc;
+use super::cipher::{AwsLc, Cipher};
 use super::key_file::{create_text, read_text, replace_text};
-use super::{KeyFile, chunked};
+use super::{KeyFile, Suite, chunked};
 
 const PREFIX: &str = "aurora-sealed-key-1";
 /// RFC 9106's second recommended option, with one lane: 64 MiB, three passes.
@@ -161,7 +161,8 @@ fn sealed(text: &Secret, passphrase: &Secret, entropy: &dyn Entropy) -> Result<S
     let key = derived(passphrase, &salt, COST).ok_or_else(|| Error::internal("key derivation failed"))?;
     let head = head(COST, &salt);
     let mut out = Vec::new();
-    chunked::seal_into(&mut out, &AwsLc, &key, &random(entropy)?, head.as_bytes(), text.expose().as_bytes())?;
+    let (with, text) = ((Suite::Cobblestone256, &AwsLc as &dyn Cipher), text.expose().as_bytes());
+    chunked::seal_into(&mut out, with, &key, &random(entropy)?, head.as_bytes(), text)?;
     Ok(Secret::new(format!("{head}:{}", URL_SAFE_NO_PAD.encode(out))))
 }
 
@@ -179,7 +180,7 @@ fn opened(text: &str, passphrase: &Secret) -> Option<Zeroizing<String>> {
     }
     let key = derived(passphrase, &salt, cost)?;
     let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-    let opened = chunked::open(&AwsLc, &key, head.as_bytes(), &sealed).ok()?;
+    let opened = chunked::open((Suite::Cobblestone256, &AwsLc), &key, head.as_bytes(), &sealed).ok()?;
     Some(Zeroizing::new(String::from_utf8(opened.expose().to_vec()).ok()?))
 }
 

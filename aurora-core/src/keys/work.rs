@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::DataKeys;
 use super::service::PUBLISHED;
-use crate::crypto::{KeyState, Purpose};
+use crate::crypto::{KeyState, Purpose, Resealed};
 use crate::env::Entropy;
 use crate::jobs::{Job, Slot, Task};
 use crate::store::KeyRow;
@@ -82,10 +82,13 @@ impl DataKeys {
                 left += place.count(row.id).await?;
                 continue;
             }
+            let mut passed = 0;
             loop {
-                let done = place.reseal(&from, &to, BATCH).await?;
-                resealed += done;
-                if done == 0 {
+                let turn = place.reseal(&from, &to, passed, BATCH).await?;
+                resealed += turn.done;
+                passed += turn.passed;
+                // What others changed meanwhile is found by the next run.
+                if turn == Resealed::default() {
                     break;
                 }
                 tokio::time::sleep(PAUSE).await;
@@ -112,8 +115,9 @@ impl Job for DataKeyJob {
     fn run(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async {
             let inner = &self.keys.0;
-            // A file that cannot be read leaves what is held, and is told; everything else goes on.
-            if let Err(error) = inner.keyring.provider().reload() {
+            // A file that cannot be read, or a provider that does not answer, leaves what is held and is told; everything
+            // else goes on.
+            if let Err(error) = inner.keyring.provider().reload().await {
                 tracing::error!(?error, "the root keys cannot be read again; those that are held go on");
             }
             inner.keyring.reload().await?;

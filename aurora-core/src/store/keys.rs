@@ -71,6 +71,9 @@ pub trait WriteKeys: Send {
     /// Notes that a key was used, unless it was noted after `before`. `false` if it was, or the key is gone.
     async fn note_api_key_use(&mut self, id: ApiKeyId, now: Timestamp, before: Timestamp) -> Result<bool>;
 
+    /// Holds the data keys of that owner until the transaction ends: who would add or wipe one there waits.
+    async fn lock_keys_of(&mut self, owner: &str) -> Result<()>;
+
     /// Adds a wrapped data key. `false` if the number is taken, or the owner has a key of that purpose that is pending or
     /// active as this one is.
     async fn insert_key(&mut self, key: &KeyRow) -> Result<bool>;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aurora_core::config::Profile;
+use aurora_core::crypto::Suite;
 use aurora_core::env::{ManualClock, SystemEntropy};
 use aurora_core::files::{FileOptions, Files};
 use aurora_core::http::{FileBody, Peer, arriving};
@@ -102,6 +103,15 @@ pub fn builder(folder: &Path, url: &str, policies: &str, clock: &Arc<ManualClock
 impl Store {
     pub async fn with(policies: &str) -> Self {
         Self::set(policies, |_| {}).await
+    }
+
+    /// What is sealed in it is sealed by that suite.
+    pub async fn sealing(policies: &str, suite: Suite) -> Self {
+        let folder = scratch();
+        let url = url_of(&folder).await;
+        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000)));
+        let aurora = builder(&folder, &url, policies, &clock).suite(suite).build().await.unwrap();
+        Self { aurora, clock, folder, url, policies: policies.to_owned() }
     }
 
     pub async fn set(policies: &str, options: impl FnOnce(&mut FileOptions)) -> Self {

@@ -91,6 +91,11 @@ impl WriteKeys for PostgresWrite {
         Ok(run(self.connection().await?, query).await? == 1)
     }
 
+    async fn lock_keys_of(&mut self, owner: &str) -> Result<()> {
+        run(self.connection().await?, sqlx::query(statements::LOCK_KEYS_OF).bind(owner.to_owned())).await?;
+        Ok(())
+    }
+
     async fn insert_key(&mut self, key: &KeyRow) -> Result<bool> {
         let query = sqlx::query(statements::INSERT_KEY)
             .bind(i64::from(key.id))

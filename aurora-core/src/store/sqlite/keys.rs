@@ -97,6 +97,11 @@ impl WriteKeys for SqliteWrite {
         Ok(done.rows_affected() == 1)
     }
 
+    async fn lock_keys_of(&mut self, _owner: &str) -> Result<()> {
+        // A transaction that writes is alone here.
+        Ok(())
+    }
+
     async fn insert_key(&mut self, key: &KeyRow) -> Result<bool> {
         let query = sqlx::query(statements::INSERT_KEY)
             .bind(i64::from(key.id))
