@@ -9,10 +9,13 @@
 
 mod attacks;
 mod basics;
+#[path = "../common/certificates.rs"]
+mod certificates;
 mod crash;
 mod faults;
 mod memory;
 mod protocol;
 mod resumable;
+mod s3;
 mod store;
 mod sweeping;
