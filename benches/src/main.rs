@@ -18,6 +18,7 @@ mod admit;
 mod client;
 mod data;
 mod decision;
+mod files;
 mod flood;
 mod footprint;
 mod growth;
@@ -51,6 +52,7 @@ const BENCHES: &[(&str, fn())] = &[
     ("seal", || measure::pinned(seal::stream())),
     ("seal-two-cores", || measure::free(seal::two_cores())),
     ("fields", || measure::pinned(seal::fields())),
+    ("files", || measure::free(files::run())),
     ("tls", || measure::free(tls::run())),
     ("plot", plot::run),
 ];
