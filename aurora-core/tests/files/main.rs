@@ -13,6 +13,7 @@ mod basics;
 mod certificates;
 mod crash;
 mod faults;
+mod limits;
 mod memory;
 mod protocol;
 mod resumable;
