@@ -14,6 +14,7 @@ mod certificates;
 mod crash;
 mod faults;
 mod limits;
+mod lists;
 mod memory;
 mod protocol;
 mod resumable;
