@@ -17,6 +17,7 @@ mod limits;
 mod lists;
 mod memory;
 mod protocol;
+mod races;
 mod resumable;
 mod s3;
 mod store;
