@@ -84,6 +84,13 @@ def program_of(file, texts):
     return files
 
 
+def program_name(file, texts):
+    """What cargo calls the program that a file of tests belongs to: its folder's name, or its own."""
+    folder = os.path.dirname(file)
+    own_folder = "/tests/" in folder and f"{folder}/main.rs" in texts
+    return os.path.basename(folder) if own_folder else os.path.splitext(os.path.basename(file))[0]
+
+
 def twice(script):
     """The programs that scripts/test runs again on PostgreSQL, as patterns."""
     step = script.split("step_postgres() {")[1].split("\n}")[0]
@@ -127,7 +134,7 @@ class Reaches:
         bodies = self.called(self.functions[test.file][test.line], known)
         databases = {name for name, opens in OPENS.items() for body in bodies if opens.search(body)}
         if any(FIXTURE.search(body) for body in bodies):
-            program = os.path.splitext(os.path.basename(test.file))[0]
+            program = program_name(test.file, self.texts)
             is_twice = any(re.fullmatch(pattern, program) for pattern in self.again)
             always = program.startswith("postgres_")
             databases |= {"SQLite", "PostgreSQL"} if is_twice else {"PostgreSQL" if always else "SQLite"}

@@ -18,6 +18,7 @@ mod admit;
 mod client;
 mod data;
 mod decision;
+mod fields;
 mod files;
 mod flood;
 mod footprint;
@@ -51,7 +52,8 @@ const BENCHES: &[(&str, fn())] = &[
     ("footprint", || measure::free(footprint::run())),
     ("seal", || measure::pinned(seal::stream())),
     ("seal-two-cores", || measure::free(seal::two_cores())),
-    ("fields", || measure::pinned(seal::fields())),
+    ("seal-files", || measure::pinned(seal::files())),
+    ("fields", || measure::pinned(fields::run())),
     ("files", || measure::free(files::run())),
     ("tls", || measure::free(tls::run())),
     ("plot", plot::run),

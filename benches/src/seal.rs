@@ -1,7 +1,12 @@
-//! What sealing costs beside the bare cipher: a stream of 16 KiB chunks, on one core and on two, and single cells.
+//! What sealing costs beside the bare cipher: a stream of 16 KiB chunks, on one core and on two; and beside `age` and
+//! `openssl enc` on a file.
 
+use std::fs::File;
 use std::hint::black_box;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
 use std::pin::Pin;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,20 +17,20 @@ use aurora_core::env::{SystemClock, SystemEntropy};
 use aurora_core::store::SqliteDatabase;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
-use crate::measure::{Side, compare, median, middle, quotient, rounds, verdict};
+use crate::data::Folder;
+use crate::measure::{Side, median, middle, quotient, rounds, verdict};
 
 /// A side of a comparison.
-type Work<'a> = Box<dyn FnMut(u32) -> Pin<Box<dyn Future<Output = ()> + 'a>> + 'a>;
+pub(crate) type Work<'a> = Box<dyn FnMut(u32) -> Pin<Box<dyn Future<Output = ()> + 'a>> + 'a>;
 
 const CHUNK: usize = 16 * 1024;
 /// Of one message.
 const STREAM: usize = 16 << 20;
 const FILE: Context<'static> =
     Context::File { owner: &KeyOwner::Service, bucket: "bench", object: b"one", generation: b"two" };
-const CELL: Context<'static> =
-    Context::Field { owner: &KeyOwner::Service, table: "patients", column: "diagnosis", row: &[7; 16] };
 
-async fn keys() -> (DataKey, DataKey) {
+/// A key for files and one for fields.
+pub(crate) async fn keys() -> (DataKey, DataKey) {
     let folder = std::env::temp_dir().join(format!("aurora-bench-seal-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let entropy = Arc::new(SystemEntropy);
@@ -122,32 +127,78 @@ pub(crate) async fn two_cores() {
     verdict("seal-two-cores", ratio, 1.7, true, spread / 2.0);
 }
 
-/// A cell of 256 bytes: sealed and opened, at most 3 us each.
-pub(crate) async fn fields() {
-    let (_, key) = keys().await;
-    let text = [5; 256];
-    let sealed = key.seal(&CELL, &text).unwrap();
-    let (key, sealed) = (&key, &sealed);
-    let seal = || -> Work<'_> {
-        Box::new(move |times| {
-            for _ in 0..times {
-                black_box(key.seal(&CELL, &text).unwrap());
-            }
-            Box::pin(async {})
-        })
+/// The length of the file that the programs are given.
+const FILE_LENGTH: usize = 1 << 30;
+
+/// A file of 1 GiB, from the page cache to nowhere, beside the programs that people seal files with. They are started
+/// for each file; all have one core.
+pub(crate) async fn files() {
+    let (key, _) = keys().await;
+    let folder = Folder::new("seal-files");
+    let plain = folder.0.join("plain");
+    let piece: Vec<u8> = (0..1 << 20).map(|at: u32| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let mut file = File::create(&plain).unwrap();
+    for _ in 0..FILE_LENGTH >> 20 {
+        file.write_all(&piece).unwrap();
+    }
+    drop(file);
+    let Ok(made) = Command::new("age-keygen").output() else {
+        println!("# age is not there (Debian: age)");
+        return;
     };
-    let mut sides: Vec<Side<'_>> = vec![
-        ("seal", seal()),
-        ("seal again", seal()),
-        (
-            "open",
-            Box::new(move |times| {
-                for _ in 0..times {
-                    black_box(key.unseal(&CELL, sealed).unwrap());
-                }
-                Box::pin(async {})
-            }),
-        ),
-    ];
-    compare("fields", 1.5, &mut sides, 90, 2_000).await;
+    let said = String::from_utf8_lossy(&made.stderr).into_owned() + &String::from_utf8_lossy(&made.stdout);
+    let public = said.split_whitespace().find(|word| word.starts_with("age1")).unwrap().to_owned();
+    let begin = |program: &str, arguments: &[&str]| {
+        let status = Command::new(program).args(arguments).arg(&plain).stdout(Stdio::null()).status();
+        assert!(status.unwrap().success(), "{program}");
+    };
+    let mut rates: [Vec<f64>; 3] = Default::default();
+    for _ in 0..5 {
+        for (at, rates) in rates.iter_mut().enumerate() {
+            let began = Instant::now();
+            match at {
+                0 => seal_file(&key, &plain),
+                1 => begin("age", &["-r", &public, "-o", "/dev/null"]),
+                _ => begin(
+                    "openssl",
+                    &[
+                        "enc",
+                        "-aes-256-ctr",
+                        "-pbkdf2",
+                        "-k",
+                        "a password of a bench",
+                        "-out",
+                        "/dev/null",
+                        "-in",
+                    ],
+                ),
+            }
+            rates.push(FILE_LENGTH as f64 / began.elapsed().as_nanos() as f64);
+        }
+    }
+    let [ours, age, openssl] = rates.map(|rates| middle(&rates));
+    for (name, (rate, spread)) in [("aurora", ours), ("age", age), ("openssl-enc-aes-256-ctr", openssl)] {
+        println!("figure seal-files.{name} {rate:.2} GB/s (spread {:.0}%)", spread * 100.0);
+    }
+    println!("figure seal-files.aurora-to-age {:.2}", ours.0 / age.0);
+    println!("figure seal-files.aurora-to-openssl {:.2} (which authenticates nothing)", ours.0 / openssl.0);
+}
+
+/// As the files of a service are sealed: a piece at a time.
+fn seal_file(key: &DataKey, plain: &Path) {
+    let mut from = File::open(plain).unwrap();
+    let mut to = File::options().write(true).open("/dev/null").unwrap();
+    let (mut piece, mut out) = (vec![0; 256 * 1024], Vec::new());
+    let mut sealer = key.sealer(&FILE).unwrap();
+    loop {
+        let read = from.read(&mut piece).unwrap();
+        if read == 0 {
+            break;
+        }
+        sealer.push(&piece[..read], &mut out).unwrap();
+        to.write_all(&out).unwrap();
+        out.clear();
+    }
+    sealer.finish(&mut out).unwrap();
+    to.write_all(&out).unwrap();
 }

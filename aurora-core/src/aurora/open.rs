@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Key;
+use super::builder::Key;
 use crate::config::Settings;
 use crate::crypto::{
     KeyFileProvider, KeyPlace, KeyProvider, KeyTextProvider, Keyring, PasswordHasher, PasswordParams,

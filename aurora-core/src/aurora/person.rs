@@ -11,7 +11,7 @@ use crate::crypto::{KeyOwner, KeyState};
 use crate::guard::{RowKey, Sealed, Unguarded};
 use crate::keys::ErasureLedger;
 use crate::store::{HostTransaction, Transaction};
-use crate::types::{Code, Error, Result, TenantId, UserId};
+use crate::types::{Code, Error, Result, TenantId, UserId, quote};
 
 /// A table of the host's whose rows are about a person.
 #[derive(Clone, Debug)]
@@ -103,7 +103,7 @@ impl Aurora {
     async fn delete_personal(&self, transaction: &mut dyn Transaction, user: UserId) -> Result<u64> {
         let mut rows = 0;
         for Personal { table, column } in &self.0.personal {
-            let delete = format!("DELETE FROM {} WHERE {} = $1", quoted(table), quoted(column));
+            let delete = format!("DELETE FROM {} WHERE {} = $1", quote(table), quote(column));
             let delete = sqlx::AssertSqlSafe(delete);
             let done = match transaction.host().await? {
                 HostTransaction::Sqlite(connection) => {
@@ -194,24 +194,24 @@ impl Aurora {
         let found = self.0.guard.schema().table(table).ok_or_else(|| {
             Error::new(Code::Configuration, format!("personal data: there is no table {table}"))
         })?;
-        let (name, whose) = (quoted(table), quoted(column));
+        let (name, whose) = (quote(table), quote(column));
         let object = if everything.is_postgres() {
             "row_to_json(of_person)::text".to_owned()
         } else {
             let cell = |column: &crate::policy::Column| {
-                let (key, name) = (column.name.replace('\'', "''"), quoted(&column.name));
+                let (key, name) = (column.name.replace('\'', "''"), quote(&column.name));
                 format!("'{key}', CASE WHEN typeof({name}) = 'blob' THEN hex({name}) ELSE {name} END")
             };
             format!("json_object({})", found.columns.iter().map(cell).collect::<Vec<_>>().join(", "))
         };
         let sealed: Vec<_> = self.0.sealed.iter().filter(|column| column.declared.table == table).collect();
         let key = sealed.first().map(|column| column.declared.key);
-        let shown = key.map_or_else(|| "''".to_owned(), |key| format!("CAST({} AS TEXT)", quoted(key)));
+        let shown = key.map_or_else(|| "''".to_owned(), |key| format!("CAST({} AS TEXT)", quote(key)));
         let select = format!("SELECT {shown}, {object} FROM {name} AS of_person WHERE {whose} = $1");
         let rows: Vec<(String, String)> = everything.query_as(&select).bind(user).fetch_all().await?;
         let mut opened: BTreeMap<(RowKey, &str), Value> = BTreeMap::new();
         for column in &sealed {
-            let (key, cell) = (quoted(column.declared.key), quoted(column.declared.column));
+            let (key, cell) = (quote(column.declared.key), quote(column.declared.column));
             let select =
                 format!("SELECT {key}, {cell} FROM {name} WHERE {whose} = $1 AND {cell} IS NOT NULL");
             let cells: Vec<(RowKey, Sealed<()>)> =
@@ -239,10 +239,6 @@ impl Aurora {
         }
         Ok(Value::Array(shown))
     }
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn no_ledger() -> Error {

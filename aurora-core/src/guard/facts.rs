@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::policy::{Column, Fact, FactValue, Facts};
-use crate::types::{Code, Error, Result, UserId};
+use crate::types::{Code, Error, Result, UserId, quote};
 
 use super::guarded::{Guarded, Unguarded};
 
@@ -63,7 +63,6 @@ impl Unguarded {
     /// A statement for the rows of `table` in which `column` is `$1` as text, each as a JSON object; 16 bytes as
     /// the text of a uuid.
     pub(crate) fn rows_as_json(&self, table: &str, columns: &[Column], column: &str, most: usize) -> String {
-        let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         if self.is_postgres() {
             let (table, column) = (quote(table), quote(column));
             return format!(

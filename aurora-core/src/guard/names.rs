@@ -145,20 +145,6 @@ fn role_digit(role: Role) -> u8 {
     }
 }
 
-/// `name` as a quoted SQL identifier.
-pub(super) fn quote(name: &str) -> String {
-    let mut quoted = String::with_capacity(name.len() + 2);
-    quoted.push('"');
-    for c in name.chars() {
-        if c == '"' {
-            quoted.push('"');
-        }
-        quoted.push(c);
-    }
-    quoted.push('"');
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

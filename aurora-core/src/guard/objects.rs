@@ -3,9 +3,9 @@
 use sqlparser::ast::{Statement, TriggerEvent, TriggerPeriod};
 
 use crate::policy::{Command, Known, Names as PolicyNames, Predicate};
-use crate::types::{Error, Result, Role};
+use crate::types::{Error, Result, Role, quote};
 
-use super::names::{View, quote};
+use super::names::View;
 use super::rewrite::{Need, Rules, parse_schema, rewrite_condition, rewrite_in_trigger};
 use super::schema::{HostTable, not_carried};
 

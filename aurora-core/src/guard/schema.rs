@@ -9,9 +9,8 @@ use sqlparser::tokenizer::{Token, Tokenizer};
 use sqlx::sqlite::SqliteConnection;
 
 use crate::policy::{Column, Index, Schema, Table};
-use crate::types::{Code, Error, Result};
+use crate::types::{Code, Error, Result, quote};
 
-use super::names::quote;
 use super::rewrite::parse_schema;
 use super::sqlite::{Facts, is_aurora_s};
 

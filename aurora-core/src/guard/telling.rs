@@ -16,7 +16,7 @@ use sqlparser::parser::Parser;
 
 use crate::env::Clock;
 use crate::policy::{Clause, Column, Command};
-use crate::types::{Error, Result};
+use crate::types::{Error, Result, quote};
 
 use super::guarded::Guarded;
 use super::json_row::{Asked, columns};
@@ -111,7 +111,6 @@ struct Source {
 
 impl Source {
     fn sql(&self, columns: &[Column], postgres: bool) -> String {
-        let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         let mut members = Vec::new();
         for column in columns {
             let set = self.set.iter().find(|(name, _)| *name == column.name);
@@ -222,7 +221,6 @@ impl About {
 type Name = (Option<String>, String);
 
 fn source(table: &Name, alias: &str, filter: Option<&Expr>) -> Source {
-    let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let schema = table.0.as_ref().map(|schema| format!("{}.", quote(schema))).unwrap_or_default();
     let filter = filter.map_or_else(|| "true".to_owned(), Expr::to_string);
     Source {

@@ -1,5 +1,7 @@
 //! The indexes that policies would use.
 
+use crate::types::quote;
+
 use super::expr::{Expr, ROW, Select, Source};
 use super::raw::Comparison;
 use super::schema::{Schema, Table};
@@ -24,7 +26,6 @@ impl WantedIndex {
 
     /// The statement for a migration.
     pub fn create(&self) -> String {
-        let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         let columns: Vec<String> = self.columns.iter().map(|column| quote(column)).collect();
         let name = format!("{}_{}_idx", self.table, self.columns.join("_"));
         format!("CREATE INDEX {} ON {} ({});", quote(&name), quote(&self.table), columns.join(", "))

@@ -25,6 +25,8 @@ pub use timestamp::Timestamp;
 
 #[cfg(feature = "service")]
 pub(crate) use assurance::{RECOVERY_CODE, is_second_factor};
+#[cfg(feature = "service")]
+pub(crate) use sql::quote;
 
 /// A boxed, sendable future: what a dyn-safe trait returns.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn std::future::Future<Output = T> + Send + 'a>>;

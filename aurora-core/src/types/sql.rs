@@ -125,3 +125,8 @@ impl<'r> Decode<'r, Postgres> for Timestamp {
         }
     }
 }
+
+/// `name` as a quoted SQL identifier.
+pub(crate) fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -8,9 +8,9 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 
 use crate::policy::Policies;
-use crate::policy::postgres::{Grantee, Installation, Installed, Policy, TableName, quote, quote_text};
+use crate::policy::postgres::{Grantee, Installation, Installed, Policy, TableName, quote_text};
 use crate::store::PostgresOwner;
-use crate::types::{Code, Error, Result};
+use crate::types::{Code, Error, Result, quote};
 
 use super::catalog::{Live, LiveGrant, LivePolicy, Relation, take_turns};
 

@@ -9,9 +9,9 @@ use sqlparser::ast::{
 };
 
 use crate::policy::Command;
-use crate::types::{Code, Error, Result};
+use crate::types::{Code, Error, Result, quote};
 
-use super::super::names::{View, quote};
+use super::super::names::View;
 use super::super::schema::HostTable;
 use super::expr::{column, name_of};
 use super::fence::guard_conjuncts;

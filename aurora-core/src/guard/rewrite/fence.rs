@@ -10,9 +10,9 @@ use sqlparser::ast::{
 };
 
 use crate::policy::Columns;
-use crate::types::Result;
+use crate::types::{Result, quote};
 
-use super::super::names::{Names, quote};
+use super::super::names::Names;
 use super::expr::column;
 use super::{Item, Safety, refused, text};
 

@@ -1,10 +1,9 @@
 use std::time::Duration;
 
 use super::column::KeyOf;
-use super::place::quoted;
 use super::{Content, RowKey, Sealed, SealedColumn};
 use crate::guard::Unguarded;
-use crate::types::{Code, Error, Result};
+use crate::types::{Code, Error, Result, quote};
 
 /// Rows of one transaction, and the pause after it: whoever serves requests goes first.
 const BATCH: i64 = 100;
@@ -63,8 +62,8 @@ impl Unguarded {
             return Err(Error::new(Code::ValidationFailed, sentence));
         }
         let (table, sealed, key, plain) =
-            (quoted(declared.table), quoted(declared.column), quoted(declared.key), quoted(from));
-        let whose = owner.map_or_else(|| "''".to_owned(), |owner| format!("CAST({} AS TEXT)", quoted(owner)));
+            (quote(declared.table), quote(declared.column), quote(declared.key), quote(from));
+        let whose = owner.map_or_else(|| "''".to_owned(), |owner| format!("CAST({} AS TEXT)", quote(owner)));
         let after = |condition: &str| {
             format!(
                 "SELECT {key}, CAST({plain} AS TEXT), {whose} FROM {table} WHERE {plain} IS NOT NULL AND {sealed} IS NULL \
@@ -72,7 +71,7 @@ impl Unguarded {
             )
         };
         let (first, next) = (after(""), after(&format!("AND {key} > $2")));
-        let index = declared.index.map(quoted);
+        let index = declared.index.map(quote);
         let set_index = index.as_ref().map(|index| format!(", {index} = $4")).unwrap_or_default();
         let put = format!(
             "UPDATE {table} SET {sealed} = $1, {plain} = NULL{set_index} WHERE {key} = $2 \

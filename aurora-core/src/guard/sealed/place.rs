@@ -1,5 +1,5 @@
 use crate::crypto::{Context, DataKey, Purpose, SealedPlace};
-use crate::types::{BoxFuture, Result};
+use crate::types::{BoxFuture, Result, quote};
 
 use super::value::Place;
 use super::{Declared, RowKey, Sealed};
@@ -18,7 +18,7 @@ pub(crate) struct CellPlace {
 
 impl CellPlace {
     pub(crate) fn new(declared: Declared, everything: Unguarded) -> Self {
-        let (table, column, key) = (quoted(declared.table), quoted(declared.column), quoted(declared.key));
+        let (table, column, key) = (quote(declared.table), quote(declared.column), quote(declared.key));
         Self {
             name: format!("{}.{}", declared.table, declared.column),
             count: format!("SELECT count(*) FROM {table} WHERE substr({column}, 1, 9) = $1"),
@@ -30,10 +30,6 @@ impl CellPlace {
             everything,
         }
     }
-}
-
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 impl SealedPlace for CellPlace {

@@ -10,9 +10,9 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, Sqli
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Either, Executor as _};
 
 use crate::policy::functions::FUNCTIONS;
-use crate::types::{Error, Result, Role, Timestamp};
+use crate::types::{Error, Result, Role, Timestamp, quote};
 
-use super::super::names::{Names, quote};
+use super::super::names::Names;
 use super::super::rewrite::Need;
 use super::context::{Caller, Context, Facts, Ticket};
 use super::ffi;

@@ -5,7 +5,7 @@ use super::super::functions::FunctionName;
 use super::super::raw::Comparison;
 use super::super::schema::Schema;
 use super::super::values;
-use crate::types::Timestamp;
+use crate::types::{Timestamp, quote};
 
 /// Prints expressions over one guarded table.
 pub(super) struct Describer<'a> {
@@ -245,7 +245,7 @@ fn identifier(name: &str) -> String {
     let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
         && !name.starts_with(|first: char| first.is_ascii_digit())
         && !RESERVED.contains(&name);
-    if plain && !name.is_empty() { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+    if plain && !name.is_empty() { name.to_owned() } else { quote(name) }
 }
 
 /// Words of PostgreSQL that are no names without quotes, those that occur as names of columns and tables.

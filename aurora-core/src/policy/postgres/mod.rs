@@ -22,5 +22,5 @@ mod read;
 
 pub(crate) use grants::Grantee;
 pub(crate) use identity::TENANT_CLAIM;
-pub(crate) use print::{Installation, Installed, Policy, quote, quote_text};
+pub(crate) use print::{Installation, Installed, Policy, quote_text};
 pub(crate) use read::{Native, TableName, read};

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::types::quote;
+
 use super::super::schema::{Schema, Table};
 use super::again::{by_itself, entered_again};
 use super::grants::Held;
@@ -239,11 +241,6 @@ fn path_end(rest: &str, found: &[Token]) -> Option<(usize, bool)> {
         }
     }
     end.map(|end| (end, temporary))
-}
-
-/// `name` as a quoted identifier.
-pub(crate) fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// `text` as a string constant.

@@ -4,7 +4,7 @@ use sqlx::Row as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 
 use super::failure;
-use crate::types::{Code, Error, Result};
+use crate::types::{Code, Error, Result, quote};
 
 /// Oldest server: `EXTRACT` answers exact numbers, and `public` is nobody's to create in.
 const OLDEST: i32 = 150_000;
@@ -191,9 +191,4 @@ fn excess(role: &str, what: &str, name: &str) -> String {
         }
         other => other.to_owned(),
     }
-}
-
-/// An identifier in double quotes.
-pub(super) fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -9,14 +9,14 @@ use sqlx::postgres::{PgConnectOptions, PgPool};
 use zeroize::Zeroizing;
 
 use super::bind::{Bind, BoundTransaction, Mode};
-use super::check::{self, Vulnerable, quote};
+use super::check::{self, Vulnerable};
 use super::connections::Connections;
 use super::proof::{Identity, Proof};
 use super::transaction::{PostgresReader, PostgresWrite};
 use super::transit::verified_by_default;
 use super::{failure, setup, transit};
 use crate::store::{Database, Reader, Transaction};
-use crate::types::{Code, Error, Result};
+use crate::types::{Code, Error, Result, quote};
 
 /// The role that the stores' own transactions run as, and its claims.
 pub(super) const STORE_ROLE: &str = "aurora_store";

@@ -6,13 +6,13 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnectOptions;
 
 use super::bind::{BoundTransaction, Mode};
-use super::check::{self, Vulnerable, quote};
+use super::check::{self, Vulnerable};
 use super::connections::Connections;
 use super::database::{IdentityBlocks, connect_options, unreachable};
 use super::transaction::{PostgresReader, PostgresWrite};
 use super::{failure, setup};
 use crate::store::{Database, Reader, Transaction};
-use crate::types::{Code, Error, Result, Secret, Timestamp};
+use crate::types::{Code, Error, Result, Secret, Timestamp, quote};
 
 /// How long the owner waits for a connection.
 const DEADLINE: Duration = Duration::from_secs(10);

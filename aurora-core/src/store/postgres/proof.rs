@@ -8,8 +8,9 @@ use aws_lc_rs::hmac;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
+use crate::types::quote;
+
 use super::bind::{Bind, Mode};
-use super::check::quote;
 
 /// Role and claims for the length of one transaction. The claims go into the statement as a value.
 const BIND: &str = "SELECT set_config('role', $1, true), set_config('request.jwt.claims', $2, true), \

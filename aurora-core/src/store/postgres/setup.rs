@@ -3,9 +3,8 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::check::quote;
 use super::failure;
-use crate::types::{Code, Error, Result, Timestamp};
+use crate::types::{Code, Error, Result, Timestamp, quote};
 
 /// The roles, made where they are missing.
 const ROLES: &str = include_str!("roles.sql");
