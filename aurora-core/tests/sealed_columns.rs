@@ -438,6 +438,16 @@ async fn a_plain_column_is_sealed_online() {
         assert!(keys.iter().any(|key| key.owner == KeyOwner::User(owner)), "with a key of the owner's");
         let error = aurora.encrypt_column("patients.plain", "plain", None).await.unwrap_err();
         assert_eq!(error.code(), Code::NotFound);
+        // What the service left beside a sealed cell is counted, and nobody guesses which of the two is right.
+        host.execute("UPDATE patients SET plain = 'left behind' WHERE diagnosis IS NOT NULL").await;
+        let both = aurora.encrypt_column("patients.diagnosis", "plain", None).await.unwrap();
+        assert_eq!((both.sealed, both.both), (0, ROWS as u64));
+        // A cell that does not fit is named, and bytes are not taken for a text.
+        let error = aurora.encrypt_column("patients.weight", "plain", None).await.unwrap_err();
+        assert_eq!(error.code(), Code::ValidationFailed, "{error}");
+        assert!(error.to_string().contains("00000000-0000-7000-8000-000000000000"), "{error}");
+        let error = aurora.encrypt_column("patients.weight", "diagnosis_index", None).await.unwrap_err();
+        assert!(error.to_string().contains("holds bytes"), "{error}");
         println!("{ROWS} rows sealed, {killed} kills in the middle, {} rows in the last run", done.sealed);
         aurora.close().await;
     }

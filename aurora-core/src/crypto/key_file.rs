@@ -139,7 +139,8 @@ fn checksum(root: &[u8; 32]) -> String {
 pub(super) fn read_text(path: &Path) -> Result<Zeroizing<String>> {
     let shown = path.display();
     let file = File::open(path).map_err(|error| {
-        let mend = "restore it from where you keep it apart from the database; a new one opens nothing old";
+        let mend = "restore it from where you keep it apart from the database; a new one opens nothing old. Before the \
+                    first start, `keys create` makes it";
         Error::new(Code::Configuration, format!("cannot read key file `{shown}` ({error}): {mend}"))
             .with_source(error)
     })?;

@@ -80,14 +80,16 @@ impl KeyPlace {
         let Some(passphrase) = &self.passphrase else {
             let text = read_text(&self.path)?;
             if text.starts_with(PREFIX) {
-                return Err(self.wrong("is sealed with a passphrase: give it"));
+                return Err(self.wrong(
+                    "is sealed with a passphrase: give it with .key_place(KeyPlace::with_passphrase(..))",
+                ));
             }
             return KeyFile::read(&self.path);
         };
         let text = read_text(&self.path)?;
         if !text.starts_with(PREFIX) {
             return Err(self
-                .wrong("is not sealed, and a passphrase was given: leave it out, or seal the file with it"));
+                .wrong("is not sealed, and a passphrase was given: leave it out, or write the file with KeyPlace::replace"));
         }
         let opened = opened(text.trim(), passphrase).ok_or_else(|| {
             self.wrong("does not open: the passphrase is another, or the file is damaged; restore it from its backup")

@@ -57,7 +57,8 @@ impl Files {
         Ok(removed)
     }
 
-    /// Gives an object another name, or another bucket whose limits it keeps to.
+    /// Gives an object another name, or another bucket whose limits it keeps to and where `asker` may insert it: a policy
+    /// on updates says nothing of where they may put files.
     ///
     /// # Errors
     /// [`Code::NoSuchObject`] where `asker` may not move it, too; [`Code::AlreadyExists`].
@@ -71,6 +72,7 @@ impl Files {
         let object = self.look(&guarded, from.0, from.1).await?.ok_or_else(no_such_object)?;
         if from.0 != to.0 {
             self.fits(&object, to.0).await?;
+            self.may_insert(asker, to).await?;
         }
         let mut writing = guarded.begin().await?;
         let update = writing
@@ -86,6 +88,15 @@ impl Files {
         self.record(&mut *writing, asker, Action::OBJECT_MOVED, &target, |record| record.with("to", now))
             .await?;
         writing.commit().await
+    }
+
+    /// Whether `asker` may put a new file there: asked by doing it, and undone.
+    async fn may_insert(&self, asker: &Asker, (bucket, name): (&BucketName, &ObjectName)) -> Result<()> {
+        let (guarded, fresh) = (self.of(asker), self.fresh_id()?);
+        let mut writing = guarded.begin().await?;
+        let upload = Upload::new(bucket.clone(), name.clone());
+        self.put_row(&mut writing, &guarded, asker, &upload, &fresh, "", &serde_json::json!({})).await?;
+        writing.rollback().await
     }
 
     /// Whether a bucket takes an object that lies in another.

@@ -57,6 +57,60 @@ macro_rules! insert_object {
     };
 }
 
+macro_rules! told {
+    ($column:literal) => {
+        concat!(
+            "to_char(",
+            $column,
+            " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') COLLATE \"C\""
+        )
+    };
+}
+
+/// A page of names that begin alike, by a time and then by name; times are compared as they are told.
+macro_rules! by_time {
+    (sqlite, $column:literal, $than:literal, $order:literal) => {
+        concat!(
+            objects!(sqlite),
+            " WHERE bucket_id = $1 AND name >= $2 AND name < $3 AND (",
+            $column,
+            " ",
+            $than,
+            " $4 OR (",
+            $column,
+            " = $4 AND name ",
+            $than,
+            " $5)) ORDER BY ",
+            $column,
+            " ",
+            $order,
+            ", name ",
+            $order,
+            " LIMIT $6"
+        )
+    };
+    (postgres, $column:literal, $than:literal, $order:literal) => {
+        concat!(
+            objects!(postgres),
+            " WHERE bucket_id = $1 AND name >= $2 AND name < $3 AND (",
+            told!($column),
+            " ",
+            $than,
+            " $4 OR (",
+            told!($column),
+            " = $4 AND name ",
+            $than,
+            " $5)) ORDER BY ",
+            told!($column),
+            " ",
+            $order,
+            ", name ",
+            $order,
+            " LIMIT $6"
+        )
+    };
+}
+
 macro_rules! statements {
     ($($name:ident = $sqlite:expr, $postgres:expr;)+) => {
         $(pub(super) const $name: Sql = Sql { sqlite: $sqlite, postgres: $postgres };)+
@@ -72,6 +126,12 @@ statements! {
         "SELECT 1::bigint AS found FROM storage.objects WHERE id = $1::text::uuid AND version = $2";
     OBJECTS_FROM = concat!(objects!(sqlite), " WHERE bucket_id = $1 AND name >= $2 AND name < $3 ORDER BY name LIMIT $4"),
         concat!(objects!(postgres), " WHERE bucket_id = $1 AND name >= $2 AND name < $3 ORDER BY name LIMIT $4");
+    OBJECTS_BACK = concat!(objects!(sqlite), " WHERE bucket_id = $1 AND name >= $2 AND name < $3 ORDER BY name DESC LIMIT $4"),
+        concat!(objects!(postgres), " WHERE bucket_id = $1 AND name >= $2 AND name < $3 ORDER BY name DESC LIMIT $4");
+    BY_CREATED = by_time!(sqlite, "created_at", ">", "ASC"), by_time!(postgres, "created_at", ">", "ASC");
+    BY_CREATED_BACK = by_time!(sqlite, "created_at", "<", "DESC"), by_time!(postgres, "created_at", "<", "DESC");
+    BY_UPDATED = by_time!(sqlite, "updated_at", ">", "ASC"), by_time!(postgres, "updated_at", ">", "ASC");
+    BY_UPDATED_BACK = by_time!(sqlite, "updated_at", "<", "DESC"), by_time!(postgres, "updated_at", "<", "DESC");
     INSERT_OBJECT = insert_object!(sqlite), insert_object!(postgres);
     UPSERT_OBJECT = concat!(insert_object!(sqlite), " ON CONFLICT (bucket_id, name) DO UPDATE SET \
         owner = excluded.owner, owner_id = excluded.owner_id, metadata = excluded.metadata, \

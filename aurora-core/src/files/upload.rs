@@ -144,7 +144,7 @@ impl Files {
 
     /// The row, as `asker`: inserted, or in the place of the one of its name. Answers its id.
     #[expect(clippy::too_many_arguments, reason = "a row has these columns")]
-    async fn put_row(
+    pub(super) async fn put_row(
         &self,
         writing: &mut crate::guard::Transaction,
         guarded: &crate::guard::Guarded,

@@ -9,10 +9,16 @@
 
 mod attacks;
 mod basics;
+#[path = "../common/certificates.rs"]
+mod certificates;
 mod crash;
 mod faults;
+mod limits;
+mod lists;
 mod memory;
 mod protocol;
+mod races;
 mod resumable;
+mod s3;
 mod store;
 mod sweeping;

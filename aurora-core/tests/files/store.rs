@@ -115,10 +115,14 @@ impl Store {
     }
 
     pub async fn set(policies: &str, options: impl FnOnce(&mut FileOptions)) -> Self {
+        Self::made(policies, |builder| builder.file_options(options)).await
+    }
+
+    pub async fn made(policies: &str, set: impl FnOnce(Builder) -> Builder) -> Self {
         let folder = scratch();
         let url = url_of(&folder).await;
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000)));
-        let aurora = builder(&folder, &url, policies, &clock).file_options(options).build().await.unwrap();
+        let aurora = set(builder(&folder, &url, policies, &clock)).build().await.unwrap();
         Self { aurora, clock, folder, url, policies: policies.to_owned() }
     }
 
@@ -158,7 +162,7 @@ impl Store {
 
     pub fn ask(&self, method: &str, path: &str) -> Ask<'_> {
         let request = Request::builder().method(method).uri(format!("/storage/v1{path}"));
-        Ask { store: self, request, pieces: Vec::new() }
+        Ask { store: self, request, pieces: Vec::new(), from: [127, 0, 0, 1] }
     }
 
     pub fn blobs_on_disk(&self) -> usize {
@@ -239,11 +243,18 @@ pub struct Ask<'a> {
     store: &'a Store,
     request: http::request::Builder,
     pieces: Vec<Result<Bytes, std::io::Error>>,
+    from: [u8; 4],
 }
 
 impl Ask<'_> {
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.request = self.request.header(name, value);
+        self
+    }
+
+    /// From another address than this machine's.
+    pub fn from(mut self, address: [u8; 4]) -> Self {
+        self.from = address;
         self
     }
 
@@ -272,7 +283,7 @@ impl Ask<'_> {
 
     pub async fn send(self) -> Reply {
         let body = arriving(futures_util::stream::iter(self.pieces));
-        let peer = Peer::from(IpAddr::from([127, 0, 0, 1]));
+        let peer = Peer::from(IpAddr::from(self.from));
         let response = self.store.aurora.http().stream(self.request.body(body).unwrap(), peer).await;
         let (head, body) = response.into_parts();
         let (mut read, mut broken) = (Vec::new(), false);

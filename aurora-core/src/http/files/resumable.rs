@@ -74,6 +74,7 @@ impl Http {
         upload.length = Some(number(headers, "upload-length")?.ok_or_else(|| missing("Upload-Length"))?);
         let asker = match text(headers, SIGNATURE).filter(|_| asked.found.route.is_signed()) {
             Some(token) => {
+                self.count_change(asked, None)?;
                 let (asker, existing) =
                     files.signed_uploader(token, &upload.bucket, &upload.name, asked.id)?;
                 upload.existing = existing;
@@ -98,6 +99,7 @@ impl Http {
     async fn uploader(&self, asked: &Asked<'_>) -> Result<Asker> {
         match text(&asked.head.headers, SIGNATURE).filter(|_| asked.found.route.is_signed()) {
             Some(token) => {
+                self.count_change(asked, None)?;
                 let (bucket, name) = asked.files.upload_target(asked.found.bucket).await?;
                 Ok(asked.files.signed_uploader(token, &bucket, &name, asked.id)?.0)
             }

@@ -24,6 +24,7 @@ impl Http {
     pub(super) async fn signed(&self, asked: &Asked<'_>, body: Content<'static>) -> FileAnswer {
         let files = asked.files;
         if asked.found.route.operation == Do::SignedUpload {
+            self.count_change(asked, None)?;
             let token = token(asked)?;
             let (upload, content) = receive::read(asked, body).await?;
             return receive::uploaded(&files.signed_upload(token, upload, content, Some(asked.id)).await?);
