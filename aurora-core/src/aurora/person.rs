@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Aurora, Builder};
 use crate::audit::{Action, Kind};
+use crate::config::Profile;
 use crate::crypto::{FIRST_FREE, KeyOwner, KeyState, Purpose, TRIES};
 use crate::guard::{RowKey, Sealed, Unguarded};
 use crate::keys::ErasureLedger;
@@ -145,6 +146,13 @@ impl Aurora {
             }
             match self.erase_owner(&owner, "erased before, and back with a backup", false).await {
                 Ok(_) => tracing::warn!(%owner, "somebody who was erased was back, and is erased again"),
+                Err(error) if self.settings().profile == Profile::Production => {
+                    let sentence = format!(
+                        "{owner} was erased, is back with a backup, and cannot be erased again: mend what is told \
+                         below, or delete what is theirs by hand"
+                    );
+                    return Err(Error::new(Code::Configuration, sentence).with_source(error));
+                }
                 Err(error) => tracing::error!(%owner, ?error, "somebody who was erased is back"),
             }
         }

@@ -163,7 +163,8 @@ impl Keyring {
         let own = self.forge().own(known, &wrapped).await?;
         *self.0.own.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(own);
         self.0.lent.run_pending_tasks();
-        self.0.active.run_pending_tasks();
+        // Which key seals is asked anew: another may have taken over, or been destroyed.
+        self.0.active.invalidate_all();
         Ok(())
     }
 
@@ -210,7 +211,6 @@ impl Keyring {
             return Ok(key);
         }
         let key = self.find_or_make(owner, purpose).await?;
-        self.0.lent.insert(key.id(), key.clone());
         self.0.active.insert(wanted, key.clone());
         Ok(key)
     }
@@ -255,7 +255,12 @@ impl Keyring {
             let known = store.of_owner(owner).await?;
             let of_purpose = |key: &&WrappedKey| key.purpose == purpose;
             if let Some(active) = known.iter().filter(of_purpose).find(|key| key.state == KeyState::Active) {
-                return forge.unwrap(active).await;
+                if let Some(held) = self.0.lent.get(&active.id) {
+                    return Ok(held);
+                }
+                let key = forge.unwrap(active).await?;
+                self.0.lent.insert(key.id(), key.clone());
+                return Ok(key);
             }
             // An owner whose keys were all destroyed is one who was erased: nothing new is sealed for them.
             if !known.is_empty() && known.iter().all(|key| key.state == KeyState::Destroyed) {

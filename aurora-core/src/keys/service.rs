@@ -64,7 +64,7 @@ impl DataKeys {
 
     /// How many values each key that only opens still has, by place. A place without any is left out.
     pub async fn left(&self) -> Result<Vec<Left>> {
-        let rows = self.0.database.read().await?.keys_unsettled().await?;
+        let rows = self.unsettled().await?;
         let mut left = Vec::new();
         for row in rows.iter().filter(|row| row.state == KeyState::DecryptOnly.as_str()) {
             for (place, values) in self.counts(row).await? {

@@ -49,8 +49,8 @@ pub trait ReadKeys: Send {
     /// The wrapped data key of that number.
     async fn key(&mut self, id: u32) -> Result<Option<KeyRow>>;
 
-    /// Wrapped data keys that are pending, then those that only open, the newest first, at most 1000.
-    async fn keys_unsettled(&mut self) -> Result<Vec<KeyRow>>;
+    /// Wrapped data keys that are pending or only open, from the first after that number on, at most 1000.
+    async fn keys_unsettled(&mut self, after: u32) -> Result<Vec<KeyRow>>;
 
     /// The highest number of a data key; 0 where there is none.
     async fn newest_key(&mut self) -> Result<u32>;

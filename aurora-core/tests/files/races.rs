@@ -1,5 +1,6 @@
 //! Files attacked again, with the code in hand: ways around a limit, another's upload, and everybody at once.
 
+use aurora_core::types::Timestamp;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
@@ -222,4 +223,66 @@ async fn a_move_is_no_way_into_another_bucket() {
     let within = json!({"bucketId": "notes", "sourceKey": "a", "destinationKey": "b"});
     assert_eq!(store.post("/object/move").bearer(&ann.token).json(&within).send().await.status, 200);
     assert_eq!(store.get("/object/notes/b").bearer(&ann.token).send().await.body, b"a");
+}
+
+/// attack F03: a link to upload with ends with who signed it, a resumable upload by it too; and a link to download ends
+/// with its object, its bucket and its place.
+#[tokio::test]
+async fn a_link_ends_with_its_user_and_its_object() {
+    let store = Store::with(OWN_FOLDER).await;
+    store.bucket("notes", &json!({})).await;
+    for (email, is_banned) in [("banned@example.com", true), ("deleted@example.com", false)] {
+        let user = store.user(email).await;
+        let file = format!("notes/{}/a", user.id);
+        let signed =
+            store.post(&format!("/object/upload/sign/{file}")).bearer(&user.token).with("x-upsert", "true");
+        let signed = signed.send().await.json();
+        let (link, token) = (signed["url"].as_str().unwrap(), signed["token"].as_str().unwrap());
+        let said = format!(
+            "bucketName {},objectName {}",
+            STANDARD.encode("notes"),
+            STANDARD.encode(format!("{}/a", user.id))
+        );
+        let begun =
+            store.post("/upload/resumable/sign").with("x-signature", token).with("tus-resumable", "1.0.0");
+        let begun = begun.with("upload-length", "3").with("upload-metadata", &said).send().await;
+        assert_eq!(begun.status, 201, "{}", begun.text());
+        assert_eq!(store.ask("PUT", link).body(b"before".to_vec()).send().await.status, 200);
+        let id = user.id.parse().unwrap();
+        let auth = store.aurora.auth();
+        if is_banned {
+            let until = Timestamp::from_seconds(1_900_000_000);
+            auth.ban(id, until).await.unwrap();
+        } else {
+            auth.delete_user(id).await.unwrap();
+        }
+        let late = store.ask("PUT", link).body(b"after".to_vec()).send().await;
+        assert_eq!(
+            late.told(),
+            ("403".to_owned(), "InvalidSignature".to_owned()),
+            "{email}: {}",
+            late.text()
+        );
+        let part =
+            store.ask("PATCH", &place(&begun)).with("x-signature", token).with("tus-resumable", "1.0.0");
+        let part = part.with("content-type", "application/offset+octet-stream").with("upload-offset", "0");
+        assert_eq!(part.body(b"abc".to_vec()).send().await.status, 403, "{email}");
+    }
+    let ann = store.user("ann@example.com").await;
+    let file = format!("notes/{}/a", ann.id);
+    assert_eq!(
+        store.post(&format!("/object/{file}")).bearer(&ann.token).body(b"a".to_vec()).send().await.status,
+        200
+    );
+    let sign =
+        store.post(&format!("/object/sign/{file}")).bearer(&ann.token).json(&json!({"expiresIn": 600}));
+    let link = sign.send().await.json()["signedURL"].as_str().unwrap().to_owned();
+    let moved = json!({"bucketId": "notes", "sourceKey": format!("{}/a", ann.id), "destinationKey": format!("{}/b", ann.id)});
+    assert_eq!(store.post("/object/move").bearer(&ann.token).json(&moved).send().await.status, 200);
+    assert_eq!(store.get(&link).send().await.told().1, "NoSuchKey", "it lies elsewhere");
+    let elsewhere = link.replace(&format!("{}/a?", ann.id), &format!("{}/b?", ann.id));
+    assert_eq!(store.get(&elsewhere).send().await.told().1, "InvalidSignature");
+    for range in ["bytes=0-", "bytes=5-"] {
+        assert_eq!(store.get(&link).with("range", range).send().await.status, 400);
+    }
 }

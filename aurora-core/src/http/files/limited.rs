@@ -26,8 +26,9 @@ impl Http {
     /// Counts a refusal, and answers what to tell: that, or that there were too many.
     pub(super) fn count_refusal(&self, asked: &Asked<'_>, error: Error) -> Error {
         let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&error.status());
-        let guessed = [Code::NoSuchObject, Code::NoSuchBucket].contains(&error.code());
-        if !refused && !(guessed && asked.found.route.is_open()) {
+        let missed = [Code::NoSuchObject, Code::NoSuchBucket].contains(&error.code());
+        let guessed = missed && asked.found.route.is_open();
+        if !(refused || guessed) {
             return error;
         }
         match self.auth().limiter().check(Bucket::FileRefused, &self.sender(asked)) {

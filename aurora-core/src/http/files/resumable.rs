@@ -76,7 +76,7 @@ impl Http {
             Some(token) => {
                 self.count_change(asked, None)?;
                 let (asker, existing) =
-                    files.signed_uploader(token, &upload.bucket, &upload.name, asked.id)?;
+                    files.signed_uploader(token, &upload.bucket, &upload.name, asked.id).await?;
                 upload.existing = existing;
                 asker
             }
@@ -101,7 +101,7 @@ impl Http {
             Some(token) => {
                 self.count_change(asked, None)?;
                 let (bucket, name) = asked.files.upload_target(asked.found.bucket).await?;
-                Ok(asked.files.signed_uploader(token, &bucket, &name, asked.id)?.0)
+                Ok(asked.files.signed_uploader(token, &bucket, &name, asked.id).await?.0)
             }
             None => self.asker(asked).await,
         }

@@ -40,8 +40,8 @@ macro_rules! reader {
                 all(self.connection().await?, query).await?.first().map(rows::key).transpose()
             }
 
-            async fn keys_unsettled(&mut self) -> Result<Vec<KeyRow>> {
-                let query = sqlx::query(statements::KEYS_UNSETTLED);
+            async fn keys_unsettled(&mut self, after: u32) -> Result<Vec<KeyRow>> {
+                let query = sqlx::query(statements::KEYS_UNSETTLED).bind(i64::from(after));
                 all(self.connection().await?, query).await?.iter().map(rows::key).collect()
             }
 

@@ -43,8 +43,8 @@ macro_rules! reader {
                 found.as_ref().map(rows::key).transpose()
             }
 
-            async fn keys_unsettled(&mut self) -> Result<Vec<KeyRow>> {
-                let query = sqlx::query(statements::KEYS_UNSETTLED);
+            async fn keys_unsettled(&mut self, after: u32) -> Result<Vec<KeyRow>> {
+                let query = sqlx::query(statements::KEYS_UNSETTLED).bind(i64::from(after));
                 let found = query.fetch_all(self.connection()).await.map_err(failure)?;
                 found.iter().map(rows::key).collect()
             }

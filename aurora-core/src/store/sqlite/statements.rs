@@ -150,7 +150,7 @@ statements! {
         WHERE owner = $1 ORDER BY id";
     KEY = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys WHERE id = $1";
     KEYS_UNSETTLED = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys \
-        WHERE state IN ('pending', 'decrypt-only') ORDER BY state DESC, id DESC LIMIT 1000";
+        WHERE state IN ('pending', 'decrypt-only') AND id > $1 ORDER BY id LIMIT 1000";
     NEWEST_KEY = "SELECT coalesce(max(id), 0) AS id FROM aurora_keys";
     KEYS_AFTER = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys \
         WHERE id > $1 ORDER BY id LIMIT 1000";
