@@ -1,6 +1,7 @@
 //! Values of another suite, in a service that seals by the default one.
 
-use aurora_core::crypto::{KeyOwner, Purpose, Suite};
+use aurora_core::crypto::{KeyOwner, KeyState, Purpose, Suite};
+use aurora_core::store::KeyRow;
 use serde_json::json;
 
 use crate::common::{self, Fixture, Options};
@@ -42,4 +43,31 @@ async fn values_of_another_suite_count_and_are_sealed_again() {
     let damaged = "DELETE FROM aurora_outbox WHERE CAST(id AS text) LIKE '00000000-0000-7000-8000-%'";
     here.database.execute(damaged).await;
     assert_eq!(here.send_mails().await, mails, "they open");
+}
+
+/// More former keys than are read at once, one for each of many tenants, keep no other from being looked at.
+#[tokio::test]
+async fn no_former_key_is_passed_over_however_many_there_are() {
+    let here = Fixture::with(Options::default()).await;
+    here.sign_up("ann@example.com").await;
+    here.call("POST", "/recover", None, json!({ "email": "ann@example.com" })).await;
+    let mut write = here.database.shared().write().await.unwrap();
+    for id in 100..1_200 {
+        let row = KeyRow {
+            id,
+            purpose: Purpose::Field.as_str().to_owned(),
+            owner: format!("tenant:t{id}"),
+            state: KeyState::DecryptOnly.as_str().to_owned(),
+            wrapped: vec![1],
+            created_at: here.now(),
+            changed_at: Some(here.now()),
+        };
+        assert!(write.insert_key(&row).await.unwrap());
+    }
+    write.commit().await.unwrap();
+    let keys = here.data_keys();
+    assert_eq!(keys.rotate(&KeyOwner::Service, Purpose::Credential).await.unwrap(), 1_200);
+    here.advance(60);
+    let progress = keys.advance().await.unwrap();
+    assert!(progress.activated == 1 && progress.resealed > 0 && progress.left == 0, "{progress:?}");
 }
