@@ -1,7 +1,7 @@
 //! Values of another suite, in a service that seals by the default one.
 
 use aurora_core::crypto::{KeyOwner, KeyState, Purpose, Suite};
-use aurora_core::store::KeyRow;
+use aurora_core::store::{KeyRow};
 use serde_json::json;
 
 use crate::common::{self, Fixture, Options};
@@ -51,7 +51,7 @@ async fn no_former_key_is_passed_over_however_many_there_are() {
     let here = Fixture::with(Options::default()).await;
     here.sign_up("ann@example.com").await;
     here.call("POST", "/recover", None, json!({ "email": "ann@example.com" })).await;
-    let mut write = here.database.shared().write().await.unwrap();
+    let mut write = here.database.shared().begin().await.unwrap();
     for id in 100..1_200 {
         let row = KeyRow {
             id,
