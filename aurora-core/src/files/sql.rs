@@ -66,6 +66,8 @@ macro_rules! statements {
 statements! {
     FIND_OBJECT = concat!(objects!(sqlite), " WHERE bucket_id = $1 AND name = $2"),
         concat!(objects!(postgres), " WHERE bucket_id = $1 AND name = $2");
+    HOLD_OBJECT = concat!(objects!(sqlite), " WHERE bucket_id = $1 AND name = $2"),
+        concat!(objects!(postgres), " WHERE bucket_id = $1 AND name = $2 FOR UPDATE");
     OBJECT_BY_ID = concat!(objects!(sqlite), " WHERE id = $1"),
         concat!(objects!(postgres), " WHERE id = $1::text::uuid");
     NAMES_VERSION = "SELECT 1 AS found FROM storage_objects WHERE id = $1 AND version = $2",
@@ -88,11 +90,16 @@ statements! {
     SWAP_VERSION = "UPDATE storage_objects SET version = $3 WHERE id = $1 AND version = $2",
         "UPDATE storage.objects SET version = $3 WHERE id = $1::text::uuid AND version = $2";
     MOVE_OBJECT = "UPDATE storage_objects SET bucket_id = $3, name = $4, updated_at = $5 \
-        WHERE bucket_id = $1 AND name = $2 RETURNING id",
+        WHERE bucket_id = $1 AND name = $2 AND version = $6 RETURNING id",
         "UPDATE storage.objects SET bucket_id = $3, name = $4, updated_at = $5::text::timestamptz \
-        WHERE bucket_id = $1 AND name = $2 RETURNING id::text AS id";
-    DELETE_OBJECT = "DELETE FROM storage_objects WHERE bucket_id = $1 AND name = $2 RETURNING id",
-        "DELETE FROM storage.objects WHERE bucket_id = $1 AND name = $2 RETURNING id::text AS id";
+        WHERE bucket_id = $1 AND name = $2 AND version = $6 RETURNING id::text AS id";
+    DELETE_OBJECT = "DELETE FROM storage_objects WHERE bucket_id = $1 AND name = $2 RETURNING id, bucket_id, name, \
+        owner_id, metadata, user_metadata, version, created_at, updated_at, last_accessed_at",
+        "DELETE FROM storage.objects WHERE bucket_id = $1 AND name = $2 RETURNING id::text AS id, bucket_id, name, \
+        owner_id, metadata::text AS metadata, user_metadata::text AS user_metadata, version, \
+        to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS created_at, \
+        to_char(updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS updated_at, \
+        to_char(last_accessed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS last_accessed_at";
     BUCKET = concat!(buckets!(sqlite), " WHERE id = $1"), concat!(buckets!(postgres), " WHERE id = $1");
     BUCKETS = concat!(buckets!(sqlite), " ORDER BY id LIMIT 10000"),
         concat!(buckets!(postgres), " ORDER BY id LIMIT 10000");

@@ -7,6 +7,7 @@
     reason = "a failing test"
 )]
 
+mod abuse;
 mod attacks;
 mod basics;
 mod crash;
@@ -16,3 +17,4 @@ mod protocol;
 mod resumable;
 mod store;
 mod sweeping;
+mod unfinished;
