@@ -70,6 +70,8 @@ pub use self::{
 };
 pub use error::{Error, Result};
 
+#[cfg(feature = "vault")]
+pub use aurora_core::crypto::{VaultProvider, VaultToken, VaultTransit};
 #[cfg(feature = "acme")]
 pub use aurora_core::http::Acme;
 pub use aurora_core::types::{self, Code, Principal, Secret, SessionId, Timestamp, UserId};

@@ -283,3 +283,24 @@ async fn a_request_s_id_is_ours() {
         answer.body
     );
 }
+
+/// asvs(V2.4.1): files are counted by the address of the socket.
+#[actix_web::test]
+async fn an_address_asks_for_files_as_often_as_it_may() {
+    let mut limits = aurora_core::load::Limits::default();
+    limits.file = aurora_core::load::Quota::new(2, std::time::Duration::from_secs(3600));
+    let folder = std::env::temp_dir().join(format!("aurora-actix-{}-files", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let url = format!("sqlite://{}", folder.join("app.db").display());
+    let builder = Aurora::builder().profile(Profile::Development).database(Database::url(&url).unwrap());
+    let aurora = builder.limits(limits).files(folder.join("files")).build().await.unwrap();
+    let app = secure(&aurora, |_: &mut ServiceConfig| {});
+    for status in [200, 200, 429, 429] {
+        let answer = send(&app, "GET", "/storage/v1/bucket", &[]).await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.body);
+        let wanted = (status == 429).then_some("over_request_rate_limit");
+        assert_eq!(answer.code.as_deref(), wanted);
+    }
+    assert_eq!(send(&app, "PUT", "/storage/v1/object/b/a", &[]).await.status, 429);
+}

@@ -357,3 +357,26 @@ async fn in_development_no_route_answers_to_another_host() {
     let answer = send(&app, request("GET", "/open", &[("host", "localhost:8080")], Body::empty())).await;
     assert_eq!(answer.status, StatusCode::OK);
 }
+
+/// asvs(V2.4.1): files are counted by the address of the socket.
+#[tokio::test]
+async fn an_address_asks_for_files_as_often_as_it_may() {
+    let mut limits = aurora_core::load::Limits::default();
+    limits.file = aurora_core::load::Quota::new(2, std::time::Duration::from_secs(3600));
+    let folder = support::folder();
+    let url = format!("sqlite://{}", folder.join("app.db").display());
+    let builder = aurora_axum::Aurora::builder().profile(aurora_axum::Profile::Development);
+    let builder = builder.database(aurora_axum::Database::url(&url).unwrap()).limits(limits);
+    let app = secure(&builder.files(folder.join("files")).build().await.unwrap(), Router::new());
+    for status in [200, 200, 429, 429] {
+        let answer = send(&app, request("GET", "/storage/v1/bucket", &[], Body::empty())).await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text());
+        assert_eq!(answer.headers.contains_key("retry-after"), status == 429);
+    }
+    let mut elsewhere = request("PUT", "/storage/v1/object/b/a", &[], Body::from("x"));
+    let again = send(&app, request("PUT", "/storage/v1/object/b/a", &[], Body::from("x"))).await;
+    assert_eq!(again.status, 429);
+    let peer = std::net::SocketAddr::from(([192, 0, 2, 8], 4711));
+    elsewhere.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+    assert_eq!(send(&app, elsewhere).await.status, 400);
+}

@@ -69,7 +69,6 @@ fn no_library_code_starts_a_program() {
 const CRYPTOGRAPHY: &[(&str, &[&str])] = &[
     ("audit/sink.rs", &["aws_lc_rs"]),
     ("auth/one_time.rs", &["aws_lc_rs", "subtle"]),
-    ("crypto/chunked.rs", &["subtle"]),
     ("crypto/cipher.rs", &["aws_lc_rs"]),
     ("crypto/kdf.rs", &["aws_lc_rs"]),
     ("crypto/key_file.rs", &["aws_lc_rs", "subtle"]),
@@ -79,6 +78,7 @@ const CRYPTOGRAPHY: &[(&str, &[&str])] = &[
     ("crypto/password/pool.rs", &["argon2"]),
     ("crypto/portable.rs", &["aes_gcm"]),
     ("crypto/provider.rs", &["aws_lc_rs"]),
+    ("crypto/suite.rs", &["subtle"]),
     ("crypto/totp.rs", &["aws_lc_rs", "subtle"]),
     ("env/mod.rs", &["getrandom"]),
     ("files/resume.rs", &["aws_lc_rs", "subtle"]),

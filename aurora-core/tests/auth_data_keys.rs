@@ -23,6 +23,7 @@ use std::time::Duration;
 use aurora_core::audit::DatabaseAudit;
 use aurora_core::crypto::{
     Context, DatabaseKeys, KeyFile, KeyFileProvider, KeyOwner, KeyPlace, KeyState, Keyring, Opener, Purpose,
+    Suite,
 };
 use aurora_core::env::{SystemClock, SystemEntropy};
 use aurora_core::keys::{Backups, DataKeyInfo, DataKeys, DataKeysParts};
@@ -138,6 +139,45 @@ async fn an_imported_hash_and_the_signing_key_are_sealed_again() {
     there.keyring.reload().await.unwrap();
     there.auth.sessions().reload_keys().await.unwrap();
     assert_eq!(there.sign_in("old@example.com", common::PASSWORD).await.status, 200);
+}
+
+/// What one process sealed by the other suite opens in all of them, keeps its key, and is sealed again like the rest.
+#[tokio::test]
+async fn values_of_another_suite_count_and_are_sealed_again() {
+    let options = Options { suite: Suite::Stream256, ..Options::default() };
+    let (path, start_key) = (options.path.clone(), options.start_key.clone());
+    let there = Fixture::with(options).await;
+    let here = Fixture::with(Options { path, start_key, ..Options::default() }).await;
+    there.sign_up("ann@example.com").await;
+    there.call("POST", "/recover", None, json!({ "email": "ann@example.com" })).await;
+    let begin = |key: u32, suite: u8| [b"AU\x01", &[suite][..], &key.to_be_bytes()].concat();
+    let count = async |begin: Vec<u8>| {
+        let begin = data_encoding::HEXLOWER.encode(&begin);
+        let hex = if common::on_postgres() { "encode(sealed, 'hex')" } else { "hex(sealed)" };
+        let all = here.database.rows(&format!("SELECT {hex} FROM aurora_outbox")).await;
+        all.iter().filter(|row| row[0].as_deref().unwrap().to_lowercase().starts_with(&begin)).count()
+    };
+    let mails = count(begin(5, 2)).await;
+    assert!(mails > 0, "the other suite sealed them");
+    // They hold their key, as those of the first suite do; and a hundred that do not open keep nothing from its turn.
+    for number in 0..120 {
+        let id = format!("00000000-0000-7000-8000-{number:012}");
+        let copy = format!(
+            "INSERT INTO aurora_outbox (id, sealed, tries, next_at, created_at) \
+             SELECT '{id}', sealed, 0, next_at, created_at FROM aurora_outbox \
+             WHERE CAST(id AS text) NOT LIKE '00000000-0000-7000-8000-%' LIMIT 1"
+        );
+        here.database.execute(&copy).await;
+    }
+    let keys = here.data_keys();
+    let next = keys.rotate(&KeyOwner::Service, Purpose::Credential).await.unwrap();
+    keys.activate(next).await.unwrap();
+    let progress = keys.advance().await.unwrap();
+    assert!(progress.resealed >= mails as u64 && progress.left == 120, "{progress:?}");
+    assert_eq!((count(begin(5, 2)).await, count(begin(next, 1)).await), (120, mails));
+    let damaged = "DELETE FROM aurora_outbox WHERE CAST(id AS text) LIKE '00000000-0000-7000-8000-%'";
+    here.database.execute(damaged).await;
+    assert_eq!(here.send_mails().await, mails, "they open");
 }
 
 /// attack C03, fault K23
@@ -258,6 +298,10 @@ async fn by_file(fixture: &Fixture, file: &Path) -> (Keyring, DataKeys) {
     (keyring, keys)
 }
 
+fn system() -> Arc<dyn aurora_core::env::Entropy> {
+    Arc::new(SystemEntropy)
+}
+
 /// The key of `options` in a file beside its database.
 fn file_of(options: &Options) -> PathBuf {
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -274,6 +318,26 @@ fn an_hour_ago(file: &Path) {
     std::fs::File::options().write(true).open(file).unwrap().set_modified(at).unwrap();
 }
 
+/// Somebody is erased while another process makes the first key of another purpose for them: it waits, and there is none.
+#[tokio::test]
+async fn who_is_being_erased_gets_no_new_key() {
+    let (here, there) = two().await;
+    let owner = tenant("acme");
+    here.keyring.data_key(&owner, Purpose::Field).await.unwrap();
+    let mut erasing = here.database.shared().begin().await.unwrap();
+    erasing.lock_keys_of(&owner.to_string()).await.unwrap();
+    assert_eq!(erasing.destroy_keys_of(&owner.to_string(), here.now()).await.unwrap(), 1);
+    let (keyring, wanted) = (there.keyring.clone(), owner.clone());
+    let late = tokio::spawn(async move { keyring.data_key(&wanted, Purpose::File).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!late.is_finished(), "it waits for the erasure");
+    erasing.commit().await.unwrap();
+    assert_eq!(late.await.unwrap().unwrap_err().code(), Code::KeyDestroyed);
+    let keys = all(&here.data_keys()).await;
+    let theirs: Vec<_> = keys.iter().filter(|key| key.owner == owner).map(|key| key.state).collect();
+    assert_eq!(theirs, [KeyState::Destroyed]);
+}
+
 /// asvs(V11.2.2), fault K22
 #[tokio::test]
 async fn the_root_key_is_replaced_under_services_that_run() {
@@ -286,7 +350,7 @@ async fn the_root_key_is_replaced_under_services_that_run() {
     let sealed =
         ring.data_key(&owner, Purpose::Field).await.unwrap().seal(&cell(&owner, b"1"), b"flu").unwrap();
     let before = KeyFile::read(&file).unwrap().ids().unwrap();
-    let (root, wrapped) = keys.rotate_root(&KeyPlace::new(&file), &SystemEntropy).await.unwrap();
+    let (root, wrapped) = keys.rotate_root(&KeyPlace::new(&file), &system()).await.unwrap();
     assert_eq!(wrapped, 6);
     let after = KeyFile::read(&file).unwrap().ids().unwrap();
     assert_eq!(after, [root.clone(), before[0].clone()]);
@@ -296,7 +360,7 @@ async fn the_root_key_is_replaced_under_services_that_run() {
     assert_eq!(opened.expose(), b"flu");
     // Broken files are refused, and what is held goes on: nothing is made in their place.
     let whole = std::fs::read_to_string(&file).unwrap();
-    let (second, _) = keys.rotate_root(&KeyPlace::new(&file), &SystemEntropy).await.unwrap();
+    let (second, _) = keys.rotate_root(&KeyPlace::new(&file), &system()).await.unwrap();
     let newest = std::fs::read_to_string(&file).unwrap();
     let broken = ["", "aurora-key-1:short", &newest[..newest.len() / 3 - 10], "\u{fffd}"];
     for text in broken {
@@ -304,7 +368,7 @@ async fn the_root_key_is_replaced_under_services_that_run() {
         running.forget();
         assert_eq!(running.key_of(&sealed).await.unwrap_err().code(), Code::Configuration, "{text:?}");
         assert_eq!(
-            keys.rotate_root(&KeyPlace::new(&file), &SystemEntropy).await.unwrap_err().code(),
+            keys.rotate_root(&KeyPlace::new(&file), &system()).await.unwrap_err().code(),
             Code::Configuration
         );
         assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "left as it was");
@@ -317,21 +381,21 @@ async fn the_root_key_is_replaced_under_services_that_run() {
     assert!(error.message().contains("supply the key file"), "an old file does not open new keys: {error}");
     std::fs::write(&file, &newest).unwrap();
     assert!(running.key_of(&sealed).await.is_ok());
-    let error = keys.forget_root(&KeyPlace::new(&file), &second, &SystemEntropy).await.unwrap_err();
+    let error = keys.forget_root(&KeyPlace::new(&file), &second, &system()).await.unwrap_err();
     assert!(error.message().contains("not one that was replaced"), "{error}");
-    let error = keys.forget_root(&KeyPlace::new(&file), &root, &SystemEntropy).await.unwrap_err();
+    let error = keys.forget_root(&KeyPlace::new(&file), &root, &system()).await.unwrap_err();
     assert!(error.message().contains("ask again in ten minutes"), "{error}");
     // Who changes the file holds it.
     let held = KeyPlace::new(&file).hold().unwrap();
-    let busy = keys.rotate_root(&KeyPlace::new(&file), &SystemEntropy).await.unwrap_err();
+    let busy = keys.rotate_root(&KeyPlace::new(&file), &system()).await.unwrap_err();
     assert_eq!(busy.code(), Code::OverCapacity);
-    let busy = keys.forget_root(&KeyPlace::new(&file), &root, &SystemEntropy).await.unwrap_err();
+    let busy = keys.forget_root(&KeyPlace::new(&file), &root, &system()).await.unwrap_err();
     assert_eq!(busy.code(), Code::OverCapacity);
     drop(held);
     an_hour_ago(&file);
-    keys.forget_root(&KeyPlace::new(&file), &root, &SystemEntropy).await.unwrap();
+    keys.forget_root(&KeyPlace::new(&file), &root, &system()).await.unwrap();
     an_hour_ago(&file);
-    keys.forget_root(&KeyPlace::new(&file), &before[0], &SystemEntropy).await.unwrap();
+    keys.forget_root(&KeyPlace::new(&file), &before[0], &system()).await.unwrap();
     assert_eq!(KeyFile::read(&file).unwrap().ids().unwrap(), [second]);
     let (fresh, _) = by_file(&fixture, &file).await;
     assert!(fresh.key_of(&sealed).await.is_ok());
@@ -362,7 +426,7 @@ async fn rotates_for_ever() {
         fixture.advance(60);
         keys.advance().await.unwrap();
         println!("STEP data {id}");
-        let (root, _) = roots.rotate_root(&KeyPlace::new(&file), &SystemEntropy).await.unwrap();
+        let (root, _) = roots.rotate_root(&KeyPlace::new(&file), &system()).await.unwrap();
         println!("STEP root {root}");
     }
 }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 
 use aurora_core::crypto::{
     Context, KeyFile, KeyFileProvider, KeyOwner, KeyPlace, KeyProvider, KeyStore, KeyTextProvider, Keyring,
-    Purpose, WrappedKey,
+    Opener, Purpose, Suite, WrappedKey, sealed_length,
 };
 use aurora_core::env::{SystemClock, SystemEntropy};
 use aurora_core::types::{BoxFuture, Code, Result, Secret};
@@ -93,8 +93,11 @@ async fn every_flipped_or_missing_byte_is_the_same_error() {
     let ring = ring(&root("flip"), &Memory::default()).await.unwrap();
     let context = at(Purpose::Credential, "column", b"7");
     let mut tried = 0;
-    for plaintext in [&b""[..], b"attack at dawn", &[7; 16 * 1024]] {
-        let sealed = ring.seal(&context, plaintext).unwrap();
+    for (suite, plaintext) in Suite::ALL
+        .into_iter()
+        .flat_map(|suite| [&b""[..], b"attack at dawn", &[7; 16 * 1024]].map(|plaintext| (suite, plaintext)))
+    {
+        let sealed = ring.with_suite(suite).seal(&context, plaintext).unwrap();
         let mut same_error = |bytes: &[u8]| {
             let error = ring.unseal(&context, bytes).unwrap_err();
             assert_eq!(
@@ -120,10 +123,60 @@ async fn every_flipped_or_missing_byte_is_the_same_error() {
     println!("sealed values: {tried} damaged forms, one error");
 }
 
+/// A ring opens what either suite sealed, whichever it seals by itself; and a value's suite cannot be changed.
+///
+/// attack C02
+#[tokio::test]
+async fn a_second_suite_stands_behind_the_same_header() {
+    let cobblestone = ring(&root("suites"), &Memory::default()).await.unwrap();
+    let stream = cobblestone.with_suite(Suite::Stream256);
+    let (context, text) = (at(Purpose::Credential, "column", b"7"), vec![7; 40_000]);
+    let owner = KeyOwner::Tenant("acme".parse().unwrap());
+    let file = Context::File { owner: &owner, bucket: "b", object: b"o", generation: b"1" };
+    for (byte, seals, opens) in [(1, &cobblestone, &stream), (2, &stream, &cobblestone)] {
+        let sealed = seals.seal(&context, &text).unwrap();
+        assert_eq!(&sealed[..4], [b'A', b'U', 1, byte]);
+        assert_eq!(opens.unseal(&context, &sealed).unwrap().expose(), text);
+        for other in (0..=255).filter(|other| *other != byte) {
+            let mut swapped = sealed.clone();
+            swapped[3] = other;
+            for ring in [seals, opens] {
+                let error = ring.unseal(&context, &swapped).unwrap_err();
+                assert!(format!("{error:?}").ends_with("sealed value does not open"), "{error:?}");
+            }
+        }
+        // A file of it: any chunk by itself, from the last to the first.
+        let mut sealer = seals.data_key(&owner, Purpose::File).await.unwrap().sealer(&file).unwrap();
+        let mut sealed = Vec::new();
+        text.chunks(7_000).for_each(|piece| sealer.push(piece, &mut sealed).unwrap());
+        sealer.finish(&mut sealed).unwrap();
+        assert_eq!(sealed[3], byte);
+        assert_eq!(sealed_length(text.len() as u64), Some(sealed.len() as u64), "both are as long");
+        let key = opens.key_of(&sealed).await.unwrap();
+        let opener = |sealed: &[u8]| key.opener(&file, &sealed[..Opener::PREFIX], sealed.len() as u64);
+        let whole = opener(&sealed).unwrap();
+        for number in (0..whole.chunks()).rev() {
+            let (at, length) = whole.place(number).unwrap();
+            let mut chunk = sealed[at as usize..at as usize + length].to_vec();
+            whole.open(number, &mut chunk).unwrap();
+            assert!(text.chunks(Opener::CHUNK).nth(number as usize) == Some(&chunk));
+        }
+        let mut swapped = sealed.clone();
+        swapped[3] = 3 - byte;
+        assert!(opener(&swapped).is_err());
+    }
+}
+
 /// attack C03, asvs(V11.3.3)
 #[tokio::test]
 async fn a_value_opens_only_where_it_belongs() {
     let ring = ring(&root("moved"), &Memory::default()).await.unwrap();
+    for suite in Suite::ALL {
+        opens_only_where_it_belongs(&ring.with_suite(suite));
+    }
+}
+
+fn opens_only_where_it_belongs(ring: &Keyring) {
     let own = |purpose, table, column, row| Context::Own { purpose, table, column, row };
     let here = own(Purpose::Signing, "ab", "c", b"d");
     let sealed = ring.seal(&here, b"x").unwrap();
@@ -308,7 +361,7 @@ async fn a_key_file_is_sealed_with_a_passphrase() {
     let sealed = ring(&provider, &store).await.unwrap().seal(&at(Purpose::Audit, "", b""), b"x").unwrap();
     // Rotated under a service that runs, and by its own text elsewhere: the same keys.
     place.replace(&key.rotated(&SystemEntropy).unwrap(), &SystemEntropy).unwrap();
-    provider.reload().unwrap();
+    provider.reload().await.unwrap();
     assert!(ring(&provider, &store).await.unwrap().unseal(&at(Purpose::Audit, "", b""), &sealed).is_ok());
     let same = Arc::new(KeyTextProvider::new(&place.read().unwrap().to_text(), entropy()).unwrap());
     assert!(ring(&same, &store).await.is_ok());

@@ -11,21 +11,29 @@ from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
 INFO = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0"
+STREAM = b"aurora stream v1+HKDF_SHA_512+AES_256_GCM\0"
 
 
 def framed(*parts):
     return b"".join(len(part).to_bytes(8, "big") + part for part in parts)
 
 
-def message(key, context, sealed):
+def message(key, context, sealed, suite=1):
     salt, commitment, chunks = sealed[:24], sealed[24:56], sealed[56:]
-    okm = HKDFExpand(SHA512(), 76, INFO + salt + context).derive(key)
-    assert okm[44:] == commitment, "the commitment is another"
+    if suite == 1:
+        okm = HKDFExpand(SHA512(), 76, INFO + salt + context).derive(key)
+        message_key, base, committed = okm[:32], int.from_bytes(okm[32:44], "big"), okm[44:]
+        nonce = lambda number, last: (base ^ number).to_bytes(12, "big")
+    else:
+        okm = HKDF(SHA512(), 71, salt, STREAM + context).derive(key)
+        message_key, committed, prefix = okm[:32], okm[32:64], okm[64:]
+        nonce = lambda number, last: prefix + number.to_bytes(4, "big") + bytes([last])
+    assert committed == commitment, "the commitment is another"
     assert len(chunks) % 16400 >= 16, "it was cut"
-    plain = b""
-    for number in range(len(chunks) // 16400 + 1):
-        nonce = (int.from_bytes(okm[32:44], "big") ^ number).to_bytes(12, "big")
-        plain += AESGCM(okm[:32]).decrypt(nonce, chunks[number * 16400 : (number + 1) * 16400], None)
+    plain, last = b"", len(chunks) // 16400
+    for number in range(last + 1):
+        chunk = chunks[number * 16400 : (number + 1) * 16400]
+        plain += AESGCM(message_key).decrypt(nonce(number, number == last), chunk, None)
     return plain
 
 
@@ -48,7 +56,7 @@ def data_key(line, number, purpose, owner, wrapped):
 cases = json.load(sys.stdin)
 for case in cases["cases"]:
     sealed, parts = bytes.fromhex(case["sealed"]), [bytes.fromhex(part) for part in case["parts"]]
-    assert sealed[:4] == b"AU\x01\x01" and sealed[8] == 0
+    assert sealed[:3] == b"AU\x01" and sealed[3] in (1, 2) and sealed[8] == 0
     number, purpose = int.from_bytes(sealed[4:8], "big"), case["purpose"].encode()
     key = data_key(cases["root"], number, purpose, case["owner"].encode(), bytes.fromhex(case["wrapped"]))
-    print(message(key, sealed[:9] + framed(purpose) + framed(*parts), sealed[9:]).hex())
+    print(message(key, sealed[:9] + framed(purpose) + framed(*parts), sealed[9:], sealed[3]).hex())

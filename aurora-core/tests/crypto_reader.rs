@@ -17,7 +17,9 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use aurora_core::crypto::{AwsLc, Cipher, Context, KeyFile, KeyOwner, KeyTextProvider, Keyring, Purpose};
+use aurora_core::crypto::{
+    AwsLc, Cipher, Context, KeyFile, KeyOwner, KeyTextProvider, Keyring, Purpose, Suite,
+};
 use aurora_core::env::{SystemClock, SystemEntropy};
 use crypto_support::{Memory, entropy};
 use data_encoding::HEXLOWER;
@@ -55,7 +57,8 @@ async fn another_language_opens_what_is_sealed() {
         KeyOwner::Tenant("acme".parse().unwrap()),
         KeyOwner::User("531d8831-8dd2-4b11-88f3-6f4626667cf0".parse().unwrap()),
     ];
-    for owner in &owners {
+    for (owner, suite) in owners.iter().flat_map(|owner| Suite::ALL.map(|suite| (owner, suite))) {
+        let ring = ring.with_suite(suite);
         for length in [0, 1, 256, 16_383, 16_384, 16_385, 50_000] {
             let text: Vec<u8> = (0..length).map(|at| (at * 31 % 251) as u8).collect();
             let (name, row) = (owner.to_string(), [7; 16]);

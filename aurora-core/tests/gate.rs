@@ -231,7 +231,8 @@ async fn a_key_file_that_is_missing_cut_open_or_another_is_refused() {
         let missing = refused(start()).await;
         assert!(missing.starts_with(&format!("cannot read key file `{shown}` (No such file")), "{missing}");
         assert!(missing.ends_with(
-            ": restore it from where you keep it apart from the database; a new one opens nothing old"
+            ": restore it from where you keep it apart from the database; a new one opens nothing old. Before the first \
+             start, `keys create` makes it"
         ));
         assert!(!path.exists(), "{profile:?}: a lost key is never silently replaced");
 

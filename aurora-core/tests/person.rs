@@ -77,6 +77,23 @@ async fn a_person_is_handed_out_with_what_was_sealed_for_them() {
     }
 }
 
+/// Whoever never had a key is not given one by a request that was under way.
+#[tokio::test]
+async fn nothing_is_sealed_for_who_was_erased() {
+    for host in Host::both().await {
+        let aurora = builder(&host).await.build().await.unwrap();
+        let ann = user(&aurora, "ann@example.com").await;
+        let id = ann.guarded().principal().user_id().unwrap();
+        let erased = aurora.erase(id, "she asked for it").await.unwrap();
+        assert!(erased.user && erased.keys == 0, "{erased:?}");
+        let late = aurora.guarded(aurora_core::types::Principal::user(id));
+        let error = late.seal(&DIARY, late.row_key().unwrap(), &"late".to_owned()).await.unwrap_err();
+        assert_eq!(error.code(), Code::KeyDestroyed, "{error:?}");
+        assert_eq!(aurora.erase(id, "again").await.unwrap_err().code(), Code::UserNotFound);
+        aurora.close().await;
+    }
+}
+
 #[tokio::test]
 async fn who_was_erased_is_unreadable_and_stays_so() {
     for host in Host::both().await {

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use aurora_core::crypto::{KeyOwner, KeyState, Purpose};
+use aurora_core::crypto::{KeyOwner, KeyState, Purpose, Suite};
 use aurora_core::guard::{RowKey, Sealed, SealedColumn};
 use aurora_core::keys::Backups;
 use aurora_core::types::{Code, Result, UserId};
@@ -240,6 +240,46 @@ async fn cells_of_a_tenant_and_of_a_person_go_with_their_keys() {
     }
 }
 
+/// Cells of the other suite open for a service that seals by the default one, and are sealed again; more than a batch that
+/// do not open, first by key, keep nobody from it.
+#[tokio::test]
+async fn cells_of_another_suite_are_sealed_again_behind_what_does_not_open() {
+    for host in Host::both().await {
+        let other = host.builder().await.suite(Suite::Stream256).build().await.unwrap();
+        let user = user(&other, "ann@example.com").await;
+        for number in 0..110 {
+            add(user.guarded(), &format!("number {number}")).await;
+        }
+        other.close().await;
+        let aurora = host.aurora().await;
+        let ann = aurora.guarded(user.guarded().principal().clone());
+        let last = add(&ann, "of the default suite").await;
+        let former = add(&ann, "another").await;
+        // What was moved to the first hundred and five does not open there.
+        host.execute(
+            "UPDATE patients SET diagnosis = (SELECT diagnosis FROM patients ORDER BY id DESC LIMIT 1) \
+             WHERE id IN (SELECT id FROM patients ORDER BY id LIMIT 105)",
+        )
+        .await;
+        let key = aurora.keys().rotate(&KeyOwner::Service, Purpose::Field).await.unwrap();
+        aurora.keys().activate(key).await.unwrap();
+        let progress = aurora.keys().advance().await.unwrap();
+        assert_eq!((progress.resealed, progress.left), (7 + 112, 105), "{progress:?}");
+        let cells: Vec<(RowKey, Sealed<String>)> =
+            ann.query_as("SELECT id, diagnosis FROM patients ORDER BY id").fetch_all().await.unwrap();
+        let mut opened = Vec::new();
+        for (key, cell) in &cells[105..] {
+            opened.push(ann.open(&DIAGNOSIS, *key, cell).await.unwrap());
+        }
+        // Keys of the same millisecond are in no order.
+        assert_eq!(opened.iter().filter(|text| text.starts_with("number ")).count(), 5, "{opened:?}");
+        for (key, text) in [(last, "of the default suite"), (former, "another")] {
+            assert_eq!(read(&ann, key).await.unwrap().as_deref(), Some(text));
+        }
+        aurora.close().await;
+    }
+}
+
 #[tokio::test]
 async fn a_declaration_that_does_not_fit_stops_the_start() {
     const MISSING: SealedColumn<String> = SealedColumn::new("patient", "diagnosis");
@@ -398,6 +438,16 @@ async fn a_plain_column_is_sealed_online() {
         assert!(keys.iter().any(|key| key.owner == KeyOwner::User(owner)), "with a key of the owner's");
         let error = aurora.encrypt_column("patients.plain", "plain", None).await.unwrap_err();
         assert_eq!(error.code(), Code::NotFound);
+        // What the service left beside a sealed cell is counted, and nobody guesses which of the two is right.
+        host.execute("UPDATE patients SET plain = 'left behind' WHERE diagnosis IS NOT NULL").await;
+        let both = aurora.encrypt_column("patients.diagnosis", "plain", None).await.unwrap();
+        assert_eq!((both.sealed, both.both), (0, ROWS as u64));
+        // A cell that does not fit is named, and bytes are not taken for a text.
+        let error = aurora.encrypt_column("patients.weight", "plain", None).await.unwrap_err();
+        assert_eq!(error.code(), Code::ValidationFailed, "{error}");
+        assert!(error.to_string().contains("00000000-0000-7000-8000-000000000000"), "{error}");
+        let error = aurora.encrypt_column("patients.weight", "diagnosis_index", None).await.unwrap_err();
+        assert!(error.to_string().contains("holds bytes"), "{error}");
         println!("{ROWS} rows sealed, {killed} kills in the middle, {} rows in the last run", done.sealed);
         aurora.close().await;
     }

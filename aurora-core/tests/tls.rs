@@ -26,6 +26,7 @@ use certificates::{Authority, connect, open_to, replace, shown, trusting};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::version::{TLS12, TLS13};
+use sqlx::Connection as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -230,6 +231,82 @@ async fn a_new_certificate_is_shown_while_connections_stay_open() {
     authority.issue(&["localhost"]).put(&folder);
     assert!(changed(address, &config, &second).await.is_some());
     assert!(says(&mut open, b"at last").await);
+}
+
+/// asvs(V16.3.3): what becomes of a new certificate is recorded, once, before it is shown; SIGHUP asks for a look.
+#[tokio::test]
+async fn a_change_of_the_certificate_is_recorded() {
+    let folder = folder("recorded");
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue(&["localhost"]).put(&folder);
+    // Nobody waits for the files to be looked at by themselves.
+    let tls = Tls::files(&certificate, &key).look_every(Duration::from_secs(3600));
+    let aurora = builder(&folder, tls).build().await.unwrap();
+    let address = echo(aurora.http().transport().await.unwrap(), SOON).await;
+    let config = authority.trusted(&[&TLS13]);
+    let first = shown(&connect(address, "localhost", &config).await.unwrap());
+    let hang_up = || {
+        let own = std::process::id().to_string();
+        assert!(std::process::Command::new("kill").args(["-HUP", &own]).status().unwrap().success());
+    };
+    let records = async |wanted: usize| {
+        let begun = Instant::now();
+        loop {
+            let found = recorded(&folder).await;
+            if found.len() >= wanted || begun.elapsed() > SOON {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // The first look is the start's own.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let next = authority.issue(&["localhost"]);
+    replace(&certificate, &next.certificate);
+    for _ in 0..3 {
+        hang_up();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let refused = records(1).await;
+    assert_eq!(refused.len(), 1, "told once: {refused:?}");
+    assert!(refused[0].0 == "certificate_refused" && refused[0].1.contains("not the one of the certificate"));
+    assert!(!refused[0].1.contains("PRIVATE KEY"));
+    next.put(&folder);
+    hang_up();
+    let second = changed(address, &config, &first).await.unwrap();
+    let taken = records(2).await;
+    let digest = sha256(&second);
+    assert!(taken[1].0 == "certificate_taken" && taken[1].1.contains(&digest), "{taken:?}");
+    // What cannot be recorded is not shown, and looked at again.
+    sql(&folder, "ALTER TABLE aurora_audit RENAME TO gone").await;
+    authority.issue(&["localhost"]).put(&folder);
+    hang_up();
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(shown(&connect(address, "localhost", &config).await.unwrap()), second);
+    sql(&folder, "ALTER TABLE gone RENAME TO aurora_audit").await;
+    hang_up();
+    assert!(changed(address, &config, &second).await.is_some());
+    assert_eq!(records(3).await.len(), 3);
+    aurora.close().await;
+}
+
+/// Actions and payloads of what was recorded of certificates, oldest first.
+async fn recorded(folder: &Path) -> Vec<(String, String)> {
+    let url = format!("sqlite://{}", folder.join("app.db").display());
+    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let question = "SELECT action, payload FROM aurora_audit WHERE action LIKE 'certificate%' ORDER BY rowid";
+    sqlx::query_as(question).fetch_all(&mut connection).await.unwrap()
+}
+
+async fn sql(folder: &Path, text: &'static str) {
+    let url = format!("sqlite://{}", folder.join("app.db").display());
+    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(text).execute(&mut connection).await.unwrap();
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test]

@@ -99,6 +99,10 @@ async fn list() {
 async fn fill(db: &Guarded, user: UserId) {
     let mut tx = db.begin().await.unwrap();
     for number in 0..ROWS {
+        if number % 100 == 0 {
+            tx.commit().await.unwrap();
+            tx = db.begin().await.unwrap();
+        }
         let key = db.row_key().unwrap();
         let (name, diagnosis) = (format!("person {number}"), format!("{number:0200}"));
         tx.query("INSERT INTO plain_patients (id, owner, name, diagnosis) VALUES ($1, $2, $3, $4)")

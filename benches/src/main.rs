@@ -19,6 +19,7 @@ mod client;
 mod data;
 mod decision;
 mod fields;
+mod files;
 mod flood;
 mod footprint;
 mod growth;
@@ -53,6 +54,7 @@ const BENCHES: &[(&str, fn())] = &[
     ("seal-two-cores", || measure::free(seal::two_cores())),
     ("seal-files", || measure::pinned(seal::files())),
     ("fields", || measure::pinned(fields::run())),
+    ("files", || measure::free(files::run())),
     ("tls", || measure::free(tls::run())),
     ("plot", plot::run),
 ];

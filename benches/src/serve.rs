@@ -41,6 +41,10 @@ impl Server {
         Self { port: line.trim().parse().expect("the server's port"), child }
     }
 
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Resident memory in bytes.
     pub(crate) fn memory(&self) -> u64 {
         memory(self.child.id())
@@ -55,8 +59,17 @@ impl Drop for Server {
 }
 
 pub(crate) fn memory(process: u32) -> u64 {
+    told_of(process, "VmRSS:")
+}
+
+/// The most that it ever held.
+pub(crate) fn peak(process: u32) -> u64 {
+    told_of(process, "VmHWM:")
+}
+
+fn told_of(process: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
@@ -74,6 +87,7 @@ pub(crate) fn child() {
         match kind.as_str() {
             "aurora" => aurora(Path::new(&folder)).await,
             kind if crate::adapters::server(kind, Path::new(&folder)).await => {}
+            kind if crate::files::server(kind, Path::new(&folder)).await => {}
             kind if crate::tls::server(kind, Path::new(&folder)).await => {}
             kind if crate::relational::serve(kind, Path::new(&folder)).await => {}
             _ => bare(Path::new(&folder)).await,

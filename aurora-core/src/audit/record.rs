@@ -173,6 +173,11 @@ impl Action {
     /// Someone acted as another principal outside a request.
     pub const ACTING_AS: Self = Self(Cow::Borrowed("acting_as"));
 
+    /// A new TLS certificate is shown.
+    pub const CERTIFICATE_TAKEN: Self = Self(Cow::Borrowed("certificate_taken"));
+    /// A new TLS certificate cannot be used; the one before is shown on.
+    pub const CERTIFICATE_REFUSED: Self = Self(Cow::Borrowed("certificate_refused"));
+
     /// A bucket was made.
     pub const BUCKET_CREATED: Self = Self(Cow::Borrowed("bucket_created"));
     /// A bucket takes something else, or is public, or no more.

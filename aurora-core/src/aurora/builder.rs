@@ -11,7 +11,7 @@ use super::{Aurora, Inner, files, hooks, keys, mail, person, sealed, token, tran
 use crate::audit::{AuditSink, DatabaseAudit};
 use crate::auth::{Auth, AuthParts, SignUpHook};
 use crate::config::{Profile, Settings, Weakness};
-use crate::crypto::{DatabaseKeys, KeyPlace, KeyProvider, Keyring};
+use crate::crypto::{DatabaseKeys, KeyPlace, KeyProvider, Keyring, beside};
 use crate::env::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::guard::{GuardOptions, Telling, Vault};
 use crate::http::{Http, Tls};
@@ -282,9 +282,11 @@ impl Builder {
         let keys = opening.keys();
         let first_start = keys.read().await?.newest_key().await? == 0;
         let may_create = first_start && settings.profile == Profile::Development && !self.reads;
-        let (provider, key_file) = open_key(key, may_create, &entropy)?;
+        let source = Arc::clone(&entropy);
+        let (provider, key_file) = beside(move || open_key(key, may_create, &source)).await?;
         let stored = Arc::new(DatabaseKeys::new(keys));
         let keyring = Keyring::open(provider, stored, Arc::clone(&clock), Arc::clone(&entropy)).await?;
+        let keyring = keyring.with_suite(self.given.suite);
         let (store, owner) = opening.finish(&keyring).await?;
         let shared = store.shared();
         keyring.move_to(Arc::new(DatabaseKeys::new(Arc::clone(&shared))));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Aurora, Builder};
 use crate::auth::{Auth, JOB, LEASE, PERIOD, SigningKeyJob};
 use crate::config::Profile;
-use crate::crypto::Keyring;
+use crate::crypto::{Keyring, Suite};
 use crate::env::{Clock, Entropy, SystemEntropy};
 use crate::jobs::{Jobs, Slot, Task};
 use crate::session::DatabaseSigningKeys;
@@ -22,6 +22,7 @@ pub(super) struct Given {
     verify: Vec<VerifyKey>,
     jwt_keys: Vec<Secret>,
     shared_secret: Option<Secret>,
+    pub(super) suite: Suite,
 }
 
 impl Builder {
@@ -31,6 +32,13 @@ impl Builder {
     pub fn api_url(self, url: impl Into<String>) -> Self {
         let url = url.into();
         self.configure(move |settings| settings.api_url = Some(url))
+    }
+
+    /// What new values and files are sealed by; Cobblestone-256 unless this says otherwise. What another suite sealed opens
+    /// as before, and is sealed anew when its data key is rotated.
+    pub fn suite(mut self, suite: Suite) -> Self {
+        self.given.suite = suite;
+        self
     }
 
     /// Accepts access tokens of this key too, beside our own. They name our issuer, as our own do, and who holds the
@@ -68,7 +76,7 @@ impl Aurora {
     /// one is whole then.
     pub async fn rotate_root_key(&self) -> Result<(String, u64)> {
         match &self.0.key_file {
-            Some(place) => self.keys().rotate_root(place, &SystemEntropy).await,
+            Some(place) => self.keys().rotate_root(place, &system()).await,
             None => self.keys().rewrap().await,
         }
     }
@@ -76,13 +84,17 @@ impl Aurora {
     /// Takes a root key that was replaced out of the key file, when no backup needs it any more.
     pub async fn forget_root_key(&self, id: &str) -> Result<()> {
         match &self.0.key_file {
-            Some(place) => self.keys().forget_root(place, id, &SystemEntropy).await,
+            Some(place) => self.keys().forget_root(place, id, &system()).await,
             None => Err(crate::types::Error::new(
                 crate::types::Code::Configuration,
                 "the root keys are not in a file: take it out where they are kept",
             )),
         }
     }
+}
+
+fn system() -> Arc<dyn Entropy> {
+    Arc::new(SystemEntropy)
 }
 
 impl Given {

@@ -1,7 +1,9 @@
 //! What is opened from what the builder was told.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::Builder;
 use super::builder::Key;
 use crate::config::Settings;
 use crate::crypto::{
@@ -9,7 +11,7 @@ use crate::crypto::{
     PasswordPool,
 };
 use crate::env::Entropy;
-use crate::types::Result;
+use crate::types::{Code, Error, Result};
 
 /// `may_create` a missing file: never beside a database that has keys already, which a new root would not open and
 /// which would hide that the old one has to be restored.
@@ -37,6 +39,21 @@ pub(super) fn open_key(
             let provider = KeyFileProvider::at(place.clone(), Arc::clone(entropy))?;
             Ok((Arc::new(provider), Some(place)))
         }
+    }
+}
+
+impl Builder {
+    /// Makes the key file that was named, in the form in which it will be read. Nothing else is opened or made.
+    ///
+    /// # Errors
+    /// [`Code::Configuration`] where no file is named, and where one is there.
+    pub(crate) fn create_key_file(self) -> Result<PathBuf> {
+        let Some(Key::File(place)) = self.key else {
+            let sentence = "the program names no key file: add .key_file(path) or .key_place(place)";
+            return Err(Error::new(Code::Configuration, sentence));
+        };
+        place.create_new(&*self.entropy)?;
+        Ok(place.path().to_owned())
     }
 }
 

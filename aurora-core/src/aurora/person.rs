@@ -7,11 +7,12 @@ use serde_json::{Map, Value, json};
 
 use super::{Aurora, Builder};
 use crate::audit::{Action, Kind};
-use crate::crypto::{KeyOwner, KeyState};
+use crate::config::Profile;
+use crate::crypto::{FIRST_FREE, KeyOwner, KeyState, Purpose, TRIES};
 use crate::guard::{RowKey, Sealed, Unguarded};
 use crate::keys::ErasureLedger;
-use crate::store::{HostTransaction, Transaction};
-use crate::types::{Code, Error, Result, TenantId, UserId, quote};
+use crate::store::{HostTransaction, KeyRow, Transaction};
+use crate::types::{Code, Error, Result, TenantId, Timestamp, UserId, quote};
 
 /// A table of the host's whose rows are about a person.
 #[derive(Clone, Debug)]
@@ -84,9 +85,14 @@ impl Aurora {
             erased.user = deleted.is_some();
             ended = deleted.unwrap_or_default();
         }
+        // Who would make a key for them waits, and then finds that there is to be none.
+        transaction.lock_keys_of(&owner.to_string()).await?;
         erased.keys = transaction.destroy_keys_of(&owner.to_string(), now).await?;
         if erased == Erased::default() {
             return Err(Error::new(Code::UserNotFound, "nothing is kept of them"));
+        }
+        if transaction.keys_of(&owner.to_string()).await?.is_empty() {
+            none_from_now_on(&mut *transaction, owner, now).await?;
         }
         let record = record.with("rows", erased.rows).with("keys", erased.keys);
         self.0.audit.write(&mut *transaction, record).await?;
@@ -140,6 +146,13 @@ impl Aurora {
             }
             match self.erase_owner(&owner, "erased before, and back with a backup", false).await {
                 Ok(_) => tracing::warn!(%owner, "somebody who was erased was back, and is erased again"),
+                Err(error) if self.settings().profile == Profile::Production => {
+                    let sentence = format!(
+                        "{owner} was erased, is back with a backup, and cannot be erased again: mend what is told \
+                         below, or delete what is theirs by hand"
+                    );
+                    return Err(Error::new(Code::Configuration, sentence).with_source(error));
+                }
                 Err(error) => tracing::error!(%owner, ?error, "somebody who was erased is back"),
             }
         }
@@ -239,6 +252,27 @@ impl Aurora {
         }
         Ok(Value::Array(shown))
     }
+}
+
+/// The row of a destroyed key for one who never had any: a request that is under way makes none either.
+async fn none_from_now_on(transaction: &mut dyn Transaction, owner: &KeyOwner, now: Timestamp) -> Result<()> {
+    for _ in 0..TRIES {
+        let id = transaction.newest_key().await?.max(FIRST_FREE - 1).saturating_add(1);
+        let row = KeyRow {
+            id,
+            purpose: Purpose::Field.as_str().to_owned(),
+            owner: owner.to_string(),
+            state: KeyState::Destroyed.as_str().to_owned(),
+            wrapped: Vec::new(),
+            created_at: now,
+            changed_at: Some(now),
+        };
+        // Taken where another process made a key at this moment.
+        if transaction.insert_key(&row).await? {
+            return Ok(());
+        }
+    }
+    Err(Error::overloaded(1))
 }
 
 fn no_ledger() -> Error {

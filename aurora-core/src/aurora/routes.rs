@@ -15,6 +15,9 @@ impl Builder {
             change(&mut settings);
         }
         let report = RouteReport::new(&settings, &self.limits, &self.taking_part.routes);
-        if self.files.is_on() { report.with_files(self.files.options.largest) } else { report }
+        if !self.files.is_on() {
+            return report;
+        }
+        report.with_files(self.files.options.largest, &self.limits)
     }
 }

@@ -70,12 +70,28 @@ impl Aurora {
     /// service runs; see [`Unguarded::encrypt_column`].
     ///
     /// # Errors
-    /// [`Code::NotFound`] for a column that was not declared.
+    /// [`Code::NotFound`] for a column that was not declared; [`Code::ValidationFailed`] for a `from` that does not exist
+    /// or holds bytes, and for what [`Unguarded::encrypt_column`] says.
     pub async fn encrypt_column(&self, column: &str, from: &str, owner: Option<&str>) -> Result<Encrypted> {
         let missing = || Error::new(Code::NotFound, format!("no sealed column {column} is declared"));
         let found = self.0.sealed.iter().find(|declared| declared.is(column)).ok_or_else(missing)?;
+        self.plain_source(found.declared.table, from)?;
         let everything = self.unguarded(&format!("encrypts {column}")).await?;
         (found.encrypt)(&everything, from, owner).await
+    }
+
+    /// What is sealed is read as text, which bytes are not.
+    fn plain_source(&self, table: &str, from: &str) -> Result<()> {
+        let refused = |what: &str| Error::new(Code::ValidationFailed, format!("{table}.{from} {what}"));
+        let found = self.0.guard.schema().table(table);
+        let source = found.and_then(|found| found.columns.iter().find(|known| known.name == from));
+        let source = source.ok_or_else(|| refused("does not exist"))?;
+        if ["BLOB", "bytea"].iter().any(|bytes| source.declared_type.eq_ignore_ascii_case(bytes)) {
+            return Err(refused(
+                "holds bytes, and what is sealed is read as text: seal them with `Guarded::seal`, row by row",
+            ));
+        }
+        Ok(())
     }
 
     /// The sealed columns, as `table.column`.

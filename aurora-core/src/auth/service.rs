@@ -199,6 +199,11 @@ impl Auth {
             .with("reason", "service key")
             .with("route", path)
             .with("address", address);
+        self.record_alone(record).await
+    }
+
+    /// Writes a record of what changes nothing in the database, in a transaction of its own.
+    pub(crate) async fn record_alone(&self, record: Record) -> Result<()> {
         let mut transaction = self.database().begin().await?;
         self.0.audit.write(&mut *transaction, record).await?;
         transaction.commit().await

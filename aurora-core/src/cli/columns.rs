@@ -52,7 +52,14 @@ pub(super) async fn run(builder: Builder, matches: &ArgMatches) -> Result<()> {
                     0 => String::new(),
                     passed => format!("; {passed} changed in between: run it again"),
                 };
-                format!("{} cells of {column} are sealed{left}\n", done.sealed)
+                let both = match done.both {
+                    0 => String::new(),
+                    both => format!(
+                        "{both} rows have a sealed cell and still something in {from}: the service has to write NULL \
+                         there with the cell; look at them, and empty them by hand\n"
+                    ),
+                };
+                format!("{} cells of {column} are sealed{left}\n{both}", done.sealed)
             })
         }
         _ => Ok(aurora.sealed_columns().map(|name| format!("{name}\n")).collect()),

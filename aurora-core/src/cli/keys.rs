@@ -15,6 +15,9 @@ pub(super) fn parser() -> Command {
         .about("Every data key: what it is for, whose data it seals, what may be done with it");
     let status = Command::new("status")
         .about("How many values are left under former keys, and how many keys each root key wraps");
+    let create = Command::new("create").about(
+        "Makes the key file that the program names, before its first start in production; never writes over one",
+    );
     let rotate = Command::new("rotate")
         .about("Lets another key take over; what the former sealed is sealed again in the background")
         .arg(
@@ -42,13 +45,20 @@ pub(super) fn parser() -> Command {
         .about("The keys that data is sealed with (those of applications: `api-keys`)")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands([list, status, rotate, destroy])
+        .subcommands([create, list, status, rotate, destroy])
 }
 
 pub(super) async fn run(builder: Builder, matches: &ArgMatches) -> Result<()> {
     let Some((command, options)) = matches.subcommand() else {
         return Err(Error::new(Code::ValidationFailed, "no such command"));
     };
+    if command == "create" {
+        let path = builder.create_key_file()?;
+        return print(&format!(
+            "key file `{}` is made: keep a copy apart from the database; nothing opens without it\n",
+            path.display()
+        ));
+    }
     let builder = if matches!(command, "list" | "status") { builder.reading()? } else { builder };
     let aurora = builder.build().await?;
     let said = match command {
@@ -106,6 +116,13 @@ async fn status(aurora: &Aurora) -> Result<String> {
 async fn rotate(aurora: &Aurora, options: &ArgMatches) -> Result<String> {
     if options.get_flag("root") {
         let (root, keys) = aurora.rotate_root_key().await?;
+        if aurora.key_file().is_none() {
+            return Ok(format!(
+                "{keys} data keys were wrapped anew; all are under root key {root}, the newest that the service was \
+                 given: to replace it, put another in front of the text, or have your key provider make one, and run \
+                 this again\n"
+            ));
+        }
         return Ok(format!(
             "root key {root} wraps from now on; {keys} data keys were wrapped anew\nkeep a copy of the key file; the \
              former root keys stay in it for the sake of backups\n"
@@ -120,9 +137,22 @@ async fn rotate(aurora: &Aurora, options: &ArgMatches) -> Result<String> {
     keys.activate(id).await?;
     let progress = keys.advance().await?;
     Ok(format!(
-        "key {id} seals from now on; {} values were sealed again, {} are left\n",
-        progress.resealed, progress.left
+        "key {id} seals from now on; {} values were sealed again, {} are left\n{}",
+        progress.resealed,
+        progress.left,
+        kept_hashes(purpose)
     ))
+}
+
+/// What a rotation does not reach: a keyed hash cannot be made anew from itself.
+fn kept_hashes(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Session | Purpose::Password | Purpose::Credential => {
+            "hashes that the first key of this purpose made stay under it; if it was stolen together with the database, \
+             sessions have to end and passwords to be set anew\n"
+        }
+        _ => "",
+    }
 }
 
 async fn destroy(aurora: &Aurora, options: &ArgMatches) -> Result<String> {

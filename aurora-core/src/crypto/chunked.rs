@@ -1,69 +1,39 @@
-//! C2SP chunked encryption, instance Cobblestone-256 (SHA-512, AES-256-GCM): <https://c2sp.org/chunked-encryption>.
+//! Messages in chunks, after C2SP chunked encryption (<https://c2sp.org/chunked-encryption>); what a chunk is sealed
+//! with is its [`Suite`]'s.
 //!
 //! `salt 24 | commitment 32 | chunks`, each chunk 16 KiB and its tag; the last one is always shorter than that,
 //! which is what tells the end of the message from a cut. Chunk `k` of a message lies at `56 + k * 16400`.
 
 use std::fmt;
 
-use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::types::{Error, Result};
+use crate::types::Result;
 
-use super::cipher::{Cipher, KeyedCipher, TAG, does_not_open, opened};
-use super::{SecretBytes, kdf};
+use super::SecretBytes;
+use super::cipher::{Cipher, TAG, does_not_open, opened};
+use super::suite::{COMMITMENT, MessageKey, SALT, Suite};
 
-pub(super) const SALT: usize = 24;
-const COMMITMENT: usize = 32;
 pub(super) const PREFIX: usize = SALT + COMMITMENT;
 pub(super) const CHUNK: usize = 16 * 1024;
 const SEALED_CHUNK: usize = CHUNK + TAG;
-/// "If the chunk counter reaches or exceeds 2^38, implementations MUST abort."
+/// More no suite holds.
 const MAX_CHUNKS: u64 = 1 << 38;
-const INFO: &[u8] = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0";
-
-struct MessageKey {
-    cipher: Box<dyn KeyedCipher>,
-    base_nonce: [u8; 12],
-    commitment: [u8; COMMITMENT],
-}
-
-impl MessageKey {
-    fn derive(cipher: &dyn Cipher, key: &[u8; 32], salt: &[u8; SALT], context: &[u8]) -> Result<Self> {
-        let okm: Zeroizing<[u8; 76]> = kdf::expand(key, &[INFO, salt, context])?;
-        let (key, rest) = okm.split_first_chunk::<32>().ok_or_else(does_not_open)?;
-        let (base_nonce, rest) = rest.split_first_chunk::<12>().ok_or_else(does_not_open)?;
-        let commitment = rest.first_chunk::<COMMITMENT>().ok_or_else(does_not_open)?;
-        Ok(Self { cipher: cipher.keyed(key)?, base_nonce: *base_nonce, commitment: *commitment })
-    }
-
-    /// The base nonce XOR the chunk's number, big-endian.
-    fn nonce(&self, chunk: u64) -> Result<[u8; 12]> {
-        if chunk >= MAX_CHUNKS {
-            return Err(Error::internal("message too long to seal"));
-        }
-        let mut nonce = self.base_nonce;
-        for (byte, number) in nonce.iter_mut().skip(4).zip(chunk.to_be_bytes()) {
-            *byte ^= number;
-        }
-        Ok(nonce)
-    }
-}
 
 /// Appends the sealed form of `plaintext` to `out`. `salt` must be fresh and random.
 pub(super) fn seal_into(
     out: &mut Vec<u8>,
-    cipher: &dyn Cipher,
+    with: (Suite, &dyn Cipher),
     key: &[u8; 32],
     salt: &[u8; SALT],
     context: &[u8],
     plaintext: &[u8],
 ) -> Result<()> {
-    let key = MessageKey::derive(cipher, key, salt, context)?;
+    let key = MessageKey::derive(with, key, salt, context)?;
     let chunks = plaintext.len() / CHUNK + 1;
     out.reserve(PREFIX + plaintext.len() + chunks * TAG);
     out.extend_from_slice(salt);
-    out.extend_from_slice(&key.commitment);
+    out.extend_from_slice(key.commitment());
     // A message of whole chunks ends with an empty one, and so does the empty message.
     let empty: &[u8] = &[];
     let ends = if plaintext.len().is_multiple_of(CHUNK) { Some(empty) } else { None };
@@ -71,7 +41,7 @@ pub(super) fn seal_into(
         let at = out.len();
         out.extend_from_slice(chunk);
         let text = out.get_mut(at..).ok_or_else(does_not_open)?;
-        let tag = key.cipher.seal(key.nonce(number as u64)?, text)?;
+        let tag = key.seal(number as u64, number + 1 == chunks, text)?;
         out.extend_from_slice(&tag);
     }
     Ok(())
@@ -79,7 +49,7 @@ pub(super) fn seal_into(
 
 /// Opens a whole message. All of it is authentic, or nothing is returned.
 pub(super) fn open(
-    cipher: &dyn Cipher,
+    with: (Suite, &dyn Cipher),
     key: &[u8; 32],
     context: &[u8],
     sealed: &[u8],
@@ -91,17 +61,15 @@ pub(super) fn open(
         // Includes 0: a message that ends with a full chunk was cut.
         return Err(does_not_open());
     }
-    let key = MessageKey::derive(cipher, key, salt, context)?;
-    if !bool::from(key.commitment.ct_eq(commitment)) {
-        return Err(does_not_open());
-    }
+    let key = MessageKey::derive(with, key, salt, context)?;
+    key.expect(commitment)?;
     let chunks = body.len() / SEALED_CHUNK + 1;
     let mut plain = Zeroizing::new(Vec::with_capacity(body.len() - chunks * TAG));
     let mut buffer = Zeroizing::new(Vec::with_capacity(SEALED_CHUNK.min(body.len())));
     for (number, chunk) in body.chunks(SEALED_CHUNK).enumerate() {
         buffer.clear();
         buffer.extend_from_slice(chunk);
-        key.cipher.open(key.nonce(number as u64)?, &mut buffer)?;
+        key.open(number as u64, number + 1 == chunks, &mut buffer)?;
         let text = buffer.get(..chunk.len().saturating_sub(TAG)).ok_or_else(does_not_open)?;
         plain.extend_from_slice(text);
     }
@@ -129,14 +97,14 @@ pub(super) struct ChunkSealer {
 impl ChunkSealer {
     /// `salt` must be fresh and random.
     pub(super) fn new(
-        cipher: &dyn Cipher,
+        with: (Suite, &dyn Cipher),
         key: &[u8; 32],
         salt: &[u8; SALT],
         context: &[u8],
     ) -> Result<Self> {
-        let key = MessageKey::derive(cipher, key, salt, context)?;
+        let key = MessageKey::derive(with, key, salt, context)?;
         let mut prefix = [0; PREFIX];
-        for (to, from) in prefix.iter_mut().zip(salt.iter().chain(&key.commitment)) {
+        for (to, from) in prefix.iter_mut().zip(salt.iter().chain(key.commitment())) {
             *to = *from;
         }
         Ok(Self { key, prefix, held: Zeroizing::new(Vec::with_capacity(CHUNK)), number: 0 })
@@ -153,7 +121,7 @@ impl ChunkSealer {
             if self.held.is_empty()
                 && let Some((chunk, rest)) = plaintext.split_at_checked(CHUNK)
             {
-                self.seal(chunk, out)?;
+                self.seal(chunk, false, out)?;
                 plaintext = rest;
                 continue;
             }
@@ -163,7 +131,7 @@ impl ChunkSealer {
             plaintext = rest;
             if self.held.len() == CHUNK {
                 let chunk = std::mem::take(&mut self.held);
-                self.seal(&chunk, out)?;
+                self.seal(&chunk, false, out)?;
                 self.held = chunk;
                 self.held.zeroize();
             }
@@ -174,14 +142,14 @@ impl ChunkSealer {
     /// The last chunk, which is always shorter than a whole one and may be empty.
     pub(super) fn finish(mut self, out: &mut Vec<u8>) -> Result<()> {
         let last = std::mem::take(&mut self.held);
-        self.seal(&last, out)
+        self.seal(&last, true, out)
     }
 
-    fn seal(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    fn seal(&mut self, chunk: &[u8], is_last: bool, out: &mut Vec<u8>) -> Result<()> {
         let at = out.len();
         out.extend_from_slice(chunk);
         let text = out.get_mut(at..).ok_or_else(does_not_open)?;
-        let tag = self.key.cipher.seal(self.key.nonce(self.number)?, text)?;
+        let tag = self.key.seal(self.number, is_last, text)?;
         out.extend_from_slice(&tag);
         self.number += 1;
         Ok(())
@@ -204,7 +172,7 @@ pub(super) struct ChunkOpener {
 impl ChunkOpener {
     /// `length` is that of the whole message, which `prefix` begins.
     pub(super) fn new(
-        cipher: &dyn Cipher,
+        with: (Suite, &dyn Cipher),
         key: &[u8; 32],
         context: &[u8],
         prefix: &[u8],
@@ -217,10 +185,8 @@ impl ChunkOpener {
             // As in `open`: it was cut.
             return Err(does_not_open());
         }
-        let key = MessageKey::derive(cipher, key, salt, context)?;
-        if !bool::from(key.commitment.ct_eq(commitment)) {
-            return Err(does_not_open());
-        }
+        let key = MessageKey::derive(with, key, salt, context)?;
+        key.expect(commitment)?;
         Ok(Self { key, body })
     }
 
@@ -240,8 +206,8 @@ impl ChunkOpener {
 
     pub(super) fn open(&self, chunk: u64, data: &mut Vec<u8>) -> Result<()> {
         let right = self.place(chunk).is_some_and(|(_, length)| length == data.len());
-        let opened =
-            if right { self.key.cipher.open(self.key.nonce(chunk)?, data) } else { Err(does_not_open()) };
+        let is_last = chunk + 1 == self.chunks();
+        let opened = if right { self.key.open(chunk, is_last, data) } else { Err(does_not_open()) };
         match opened {
             Ok(()) => data.truncate(data.len().saturating_sub(TAG)),
             Err(_) => data.zeroize(),
@@ -269,7 +235,9 @@ mod tests {
         for test in set.test_groups.iter().flat_map(|group| &group.tests) {
             let ct = miniz_oxide::inflate::decompress_to_vec_zlib(&test.ct).expect("zlib");
             let key: Result<[u8; 32], _> = test.key.as_slice().try_into();
-            let opened = key.map_err(|_| does_not_open()).and_then(|key| open(cipher, &key, &test.ctx, &ct));
+            let opened = key
+                .map_err(|_| does_not_open())
+                .and_then(|key| open((Suite::Cobblestone256, cipher), &key, &test.ctx, &ct));
             match (test.result, opened) {
                 (TestResult::Valid, Ok(text)) => {
                     valid += 1;
@@ -280,7 +248,8 @@ mod tests {
                     let salt = ct.first_chunk().expect("salt");
                     let key = test.key.as_slice().try_into().expect("32 bytes");
                     let mut again = Vec::new();
-                    seal_into(&mut again, cipher, &key, salt, &test.ctx, text.expose()).expect("seals");
+                    let with = (Suite::Cobblestone256, cipher);
+                    seal_into(&mut again, with, &key, salt, &test.ctx, text.expose()).expect("seals");
                     assert!(again == ct, "sealing tc {} again gives the vector", test.tc_id);
                 }
                 (TestResult::Invalid, Err(_)) => invalid += 1,
@@ -302,17 +271,50 @@ mod tests {
     #[test]
     fn both_ciphers_give_the_same_bytes_at_every_edge() {
         let mut compared = 0;
-        for length in [0, 1, 15, 16, 17, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 7] {
-            let text: Vec<u8> = (0..length).map(|i| (i * 31 % 251) as u8).collect();
-            let (mut a, mut b) = (Vec::new(), Vec::new());
-            seal_into(&mut a, &AwsLc, &[7; 32], &[9; SALT], b"ctx", &text).expect("seals");
-            seal_into(&mut b, &Portable, &[7; 32], &[9; SALT], b"ctx", &text).expect("seals");
-            assert!(a == b, "length {length}");
-            assert_eq!(open(&Portable, &[7; 32], b"ctx", &a).expect("opens").expose(), text);
-            assert_eq!(open(&AwsLc, &[7; 32], b"ctx", &b).expect("opens").expose(), text);
-            compared += 1;
+        for suite in Suite::ALL {
+            let (ours, portable) = ((suite, &AwsLc as &dyn Cipher), (suite, &Portable as &dyn Cipher));
+            for length in [0, 1, 15, 16, 17, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 7] {
+                let text: Vec<u8> = (0..length).map(|i| (i * 31 % 251) as u8).collect();
+                let (mut a, mut b) = (Vec::new(), Vec::new());
+                seal_into(&mut a, ours, &[7; 32], &[9; SALT], b"ctx", &text).expect("seals");
+                seal_into(&mut b, portable, &[7; 32], &[9; SALT], b"ctx", &text).expect("seals");
+                assert!(a == b, "{suite:?}, length {length}");
+                assert_eq!(open(portable, &[7; 32], b"ctx", &a).expect("opens").expose(), text);
+                assert_eq!(open(ours, &[7; 32], b"ctx", &b).expect("opens").expose(), text);
+                compared += 1;
+            }
         }
-        println!("byte identity: {compared} lengths");
+        println!("byte identity: {compared} messages of two suites");
+    }
+
+    /// The chunks of the second suite are those of another implementation of STREAM, RustCrypto's.
+    #[test]
+    fn another_stream_gives_the_same_chunks() {
+        use aead_stream::{Key, NewStream, StreamBE32, StreamPrimitive};
+        let (key, salt, mut compared) = ([7; 32], [9; SALT], 0);
+        for length in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, 3 * CHUNK + 7] {
+            let text: Vec<u8> = (0..length).map(|i| (i * 31 % 251) as u8).collect();
+            let mut sealed = Vec::new();
+            seal_into(&mut sealed, (Suite::Stream256, &AwsLc), &key, &salt, b"ctx", &text).expect("seals");
+            let info = [b"aurora stream v1+HKDF_SHA_512+AES_256_GCM\0", &b"ctx"[..]];
+            let mut okm = [0; 71];
+            super::super::kdf::extract_and_expand(&salt, &key, &info, &mut okm).expect("derives");
+            assert_eq!(sealed[..PREFIX], [&salt[..], &okm[32..64]].concat());
+            let stream = StreamBE32::<aes_gcm::Aes256Gcm>::new(
+                &Key::<aes_gcm::Aes256Gcm>::try_from(&okm[..32]).expect("key"),
+                &okm[64..].try_into().expect("nonce"),
+            );
+            let chunks: Vec<&[u8]> = sealed[PREFIX..].chunks(SEALED_CHUNK).collect();
+            let mut plain = Vec::new();
+            for (number, chunk) in chunks.iter().enumerate() {
+                let (number, is_last) = (number as u32, number + 1 == chunks.len());
+                assert!(stream.decrypt(number, !is_last, *chunk).is_err(), "the other flag");
+                plain.extend(stream.decrypt(number, is_last, *chunk).expect("opens"));
+            }
+            assert!(plain == text);
+            compared += chunks.len();
+        }
+        println!("STREAM: {compared} chunks opened by aead-stream");
     }
 
     /// A stream is the same message whatever its pieces, and any chunk of it opens by itself.
@@ -320,24 +322,27 @@ mod tests {
     fn a_stream_in_pieces_is_the_message() {
         let (key, salt) = ([7; 32], [9; SALT]);
         let mut compared = 0;
-        for length in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 7] {
+        for (suite, length) in Suite::ALL.into_iter().flat_map(|suite| {
+            [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 7].map(|length| (suite, length))
+        }) {
+            let with = (suite, &AwsLc as &dyn Cipher);
             let text: Vec<u8> = (0..length).map(|i| (i * 31 % 251) as u8).collect();
             let mut whole = Vec::new();
-            seal_into(&mut whole, &AwsLc, &key, &salt, b"ctx", &text).expect("seals");
+            seal_into(&mut whole, with, &key, &salt, b"ctx", &text).expect("seals");
             assert_eq!(sealed_length(length as u64), Some(whole.len() as u64));
             for piece in [1, 1000, CHUNK - 1, CHUNK, CHUNK + 1, 5 * CHUNK] {
-                let mut sealer = ChunkSealer::new(&AwsLc, &key, &salt, b"ctx").expect("begins");
+                let mut sealer = ChunkSealer::new(with, &key, &salt, b"ctx").expect("begins");
                 let mut out = Vec::new();
                 sealer.begin(&mut out);
                 for piece in text.chunks(piece) {
                     sealer.push(piece, &mut out).expect("seals");
                 }
                 sealer.finish(&mut out).expect("ends");
-                assert!(out == whole, "length {length} in pieces of {piece}");
+                assert!(out == whole, "{suite:?}, length {length} in pieces of {piece}");
                 compared += 1;
             }
             let (prefix, sealed) = (&whole[..PREFIX], whole.len() as u64);
-            let opener = ChunkOpener::new(&AwsLc, &key, b"ctx", prefix, sealed).expect("opens");
+            let opener = ChunkOpener::new(with, &key, b"ctx", prefix, sealed).expect("opens");
             assert_eq!(opener.plain_length(), length as u64);
             let mut opened = vec![Vec::new(); opener.chunks() as usize];
             for chunk in (0..opener.chunks()).rev() {
@@ -356,27 +361,52 @@ mod tests {
     #[test]
     fn a_cut_or_reordered_stream_does_not_open() {
         let (key, text) = ([7; 32], vec![5; 3 * CHUNK + 9]);
-        let mut sealed = Vec::new();
-        seal_into(&mut sealed, &AwsLc, &key, &[9; SALT], b"ctx", &text).expect("seals");
-        let open = |length: usize| ChunkOpener::new(&AwsLc, &key, b"ctx", &sealed[..PREFIX], length as u64);
-        // Cut between chunks it is refused at once; cut within one its last chunk does not open.
-        assert!(open(PREFIX + 2 * SEALED_CHUNK).is_err());
-        for length in [PREFIX + 2 * SEALED_CHUNK + 100, PREFIX + 3 * SEALED_CHUNK + TAG, PREFIX + TAG] {
-            let opener = open(length).expect("a length that a message can have");
-            let last = opener.chunks() - 1;
-            let (at, length) = opener.place(last).expect("is there");
-            let mut data = sealed[at as usize..at as usize + length].to_vec();
-            assert!(opener.open(last, &mut data).is_err());
-            assert!(data.iter().all(|byte| *byte == 0), "nothing is left in the buffer");
+        for suite in Suite::ALL {
+            let with = (suite, &AwsLc as &dyn Cipher);
+            let mut sealed = Vec::new();
+            seal_into(&mut sealed, with, &key, &[9; SALT], b"ctx", &text).expect("seals");
+            let prefix = &sealed[..PREFIX];
+            let open = |length: usize| ChunkOpener::new(with, &key, b"ctx", prefix, length as u64);
+            // Cut between chunks it is refused at once; cut within one its last chunk does not open.
+            assert!(open(PREFIX + 2 * SEALED_CHUNK).is_err());
+            for length in [PREFIX + 2 * SEALED_CHUNK + 100, PREFIX + 3 * SEALED_CHUNK + TAG, PREFIX + TAG] {
+                let opener = open(length).expect("a length that a message can have");
+                let last = opener.chunks() - 1;
+                let (at, length) = opener.place(last).expect("is there");
+                let mut data = sealed[at as usize..at as usize + length].to_vec();
+                assert!(opener.open(last, &mut data).is_err());
+                assert!(data.iter().all(|byte| *byte == 0), "nothing is left in the buffer");
+            }
+            // A chunk at another chunk's place, and a chunk of another length.
+            let opener = open(sealed.len()).expect("opens");
+            let mut first = sealed[PREFIX..PREFIX + SEALED_CHUNK].to_vec();
+            assert!(opener.open(1, &mut first.clone()).is_err());
+            first.push(0);
+            assert!(opener.open(0, &mut first).is_err());
+            assert!(opener.open(4, &mut sealed[PREFIX..PREFIX + SEALED_CHUNK].to_vec()).is_err());
+            assert!(ChunkOpener::new(with, &key, b"other", prefix, sealed.len() as u64).is_err());
+            // Two whole messages of one data key do not mix: neither do their chunks.
+            let mut other = Vec::new();
+            seal_into(&mut other, with, &key, &[8; SALT], b"ctx", &text).expect("seals");
+            let mut theirs = other[PREFIX..PREFIX + SEALED_CHUNK].to_vec();
+            assert!(opener.open(0, &mut theirs).is_err());
         }
-        // A chunk at another chunk's place, and a chunk of another length.
-        let opener = open(sealed.len()).expect("opens");
-        let mut first = sealed[PREFIX..PREFIX + SEALED_CHUNK].to_vec();
-        assert!(opener.open(1, &mut first.clone()).is_err());
-        first.push(0);
-        assert!(opener.open(0, &mut first).is_err());
-        assert!(opener.open(4, &mut sealed[PREFIX..PREFIX + SEALED_CHUNK].to_vec()).is_err());
-        assert!(ChunkOpener::new(&AwsLc, &key, b"other", &sealed[..PREFIX], sealed.len() as u64).is_err());
+    }
+
+    /// attack C02
+    #[test]
+    fn a_message_of_one_suite_is_none_of_the_other() {
+        let (key, text) = ([7; 32], vec![5; CHUNK + 9]);
+        for (mine, other) in
+            [(Suite::Cobblestone256, Suite::Stream256), (Suite::Stream256, Suite::Cobblestone256)]
+        {
+            let mut sealed = Vec::new();
+            seal_into(&mut sealed, (mine, &AwsLc), &key, &[9; SALT], b"ctx", &text).expect("seals");
+            assert!(open((mine, &AwsLc), &key, b"ctx", &sealed).is_ok());
+            assert!(open((other, &AwsLc), &key, b"ctx", &sealed).is_err());
+            let length = sealed.len() as u64;
+            assert!(ChunkOpener::new((other, &AwsLc), &key, b"ctx", &sealed[..PREFIX], length).is_err());
+        }
     }
 
     /// attack C02
@@ -391,16 +421,5 @@ mod tests {
             assert!(keyed.open([0; 12], &mut data).is_err());
             assert!(!data.windows(6).any(|w| w == b"attack"));
         }
-    }
-
-    /// asvs(V1.4.2, V11.3.4)
-    #[test]
-    fn the_chunk_counter_ends_with_an_error() {
-        let key = MessageKey::derive(&AwsLc, &[1; 32], &[0; SALT], b"").expect("derives");
-        assert!(key.nonce(MAX_CHUNKS - 1).is_ok());
-        assert!(key.nonce(MAX_CHUNKS).is_err());
-        let (a, b) = (key.nonce(0).expect("nonce"), key.nonce(0x01_02_03).expect("nonce"));
-        assert_eq!(a[..9], b[..9]);
-        assert_eq!([a[9] ^ b[9], a[10] ^ b[10], a[11] ^ b[11]], [1, 2, 3]);
     }
 }

@@ -8,12 +8,10 @@ use crate::types::Result;
 
 use super::chunked::{self, ChunkOpener, ChunkSealer};
 use super::cipher::{Cipher, does_not_open};
-use super::{Context, KeyOwner, Purpose, SecretBytes, kdf};
+use super::{Context, KeyOwner, Purpose, SecretBytes, Suite, kdf};
 
 const MAGIC: [u8; 2] = *b"AU";
 const FORMAT: u8 = 1;
-/// Cobblestone-256 under a data key.
-const SUITE: u8 = 1;
 /// None is defined yet; a value with one set is from a newer Aurora.
 const FLAGS: u8 = 0;
 
@@ -24,18 +22,23 @@ pub(super) struct Header([u8; Header::LENGTH]);
 impl Header {
     pub(super) const LENGTH: usize = 9;
 
-    fn of(key: u32) -> Self {
+    fn of(suite: Suite, key: u32) -> Self {
         let [a, u] = MAGIC;
         let [i, d, k, y] = key.to_be_bytes();
-        Self([a, u, FORMAT, SUITE, i, d, k, y, FLAGS])
+        Self([a, u, FORMAT, suite.byte(), i, d, k, y, FLAGS])
     }
 
     /// The header of `sealed`, and what follows it. One error, whatever is wrong.
     pub(super) fn split(sealed: &[u8]) -> Result<(Self, &[u8])> {
         let (header, message) = sealed.split_first_chunk::<{ Self::LENGTH }>().ok_or_else(does_not_open)?;
         let [a, u, format, suite, .., flags] = header;
-        let known = ([*a, *u], *format, *suite, *flags) == (MAGIC, FORMAT, SUITE, FLAGS);
+        let known = ([*a, *u], *format, *flags) == (MAGIC, FORMAT, FLAGS) && Suite::of(*suite).is_some();
         if known { Ok((Self(*header), message)) } else { Err(does_not_open()) }
+    }
+
+    fn suite(self) -> Result<Suite> {
+        let [_, _, _, suite, ..] = self.0;
+        Suite::of(suite).ok_or_else(does_not_open)
     }
 
     pub(super) fn key(self) -> u32 {
@@ -53,18 +56,25 @@ struct Inner {
     purpose: Purpose,
     owner: KeyOwner,
     key: Zeroizing<[u8; 32]>,
-    cipher: Arc<dyn Cipher>,
+    sealing: Sealing,
     entropy: Arc<dyn Entropy>,
+}
+
+/// What new values are sealed with. The cipher opens, too; the suite to open with stands in each value's header.
+#[derive(Clone, Debug)]
+pub(super) struct Sealing {
+    pub(super) suite: Suite,
+    pub(super) cipher: Arc<dyn Cipher>,
 }
 
 impl DataKey {
     pub(super) fn new(
         (id, purpose, owner): (u32, Purpose, KeyOwner),
         key: Zeroizing<[u8; 32]>,
-        cipher: Arc<dyn Cipher>,
+        sealing: Sealing,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self(Arc::new(Inner { id, purpose, owner, key, cipher, entropy }))
+        Self(Arc::new(Inner { id, purpose, owner, key, sealing, entropy }))
     }
 
     /// The number that sealed values name.
@@ -72,9 +82,9 @@ impl DataKey {
         self.0.id
     }
 
-    /// What every value begins with that the key of that number sealed.
-    pub fn prefix(id: u32) -> [u8; 9] {
-        Header::of(id).0
+    /// What values begin with that the key of that number sealed: by each suite.
+    pub fn prefixes(id: u32) -> [[u8; 9]; 2] {
+        Suite::ALL.map(|suite| Header::of(suite, id).0)
     }
 
     /// What it is for.
@@ -89,32 +99,32 @@ impl DataKey {
 
     /// Seals `plaintext` for the place that `context` names, which has to be of this key's purpose and owner.
     ///
-    /// The result is a nine-byte header and a message of Cobblestone-256: 81 bytes longer than its plaintext, and 16
-    /// more per 16 KiB.
+    /// The result is a nine-byte header and a message of its [suite](Suite), Cobblestone-256 by default: 81 bytes longer
+    /// than its plaintext, and 16 more per 16 KiB.
     pub fn seal(&self, context: &Context<'_>, plaintext: &[u8]) -> Result<Vec<u8>> {
         self.belongs(context)?;
-        let header = Header::of(self.0.id);
+        let (sealing, header) = self.begins();
         let mut out = Vec::with_capacity(Header::LENGTH + 72 + plaintext.len());
         out.extend_from_slice(&header.0);
         let salt = random(&*self.0.entropy)?;
         let context = context.framed(&header.0);
-        chunked::seal_into(&mut out, &*self.0.cipher, &self.0.key, &salt, &context, plaintext)?;
+        chunked::seal_into(&mut out, sealing, &self.0.key, &salt, &context, plaintext)?;
         Ok(out)
     }
 
     /// Opens what [`DataKey::seal`] gave for the same place. One error, whatever is wrong.
     pub fn unseal(&self, context: &Context<'_>, sealed: &[u8]) -> Result<SecretBytes> {
         let (header, message) = self.header(context, sealed)?;
-        chunked::open(&*self.0.cipher, &self.0.key, &context.framed(&header.0), message)
+        chunked::open(self.opens(header)?, &self.0.key, &context.framed(&header.0), message)
     }
 
     /// Begins to seal a stream, in the same format.
     pub fn sealer(&self, context: &Context<'_>) -> Result<Sealer> {
         self.belongs(context)?;
-        let header = Header::of(self.0.id);
+        let (sealing, header) = self.begins();
         let salt = random(&*self.0.entropy)?;
         let context = context.framed(&header.0);
-        let chunks = ChunkSealer::new(&*self.0.cipher, &self.0.key, &salt, &context)?;
+        let chunks = ChunkSealer::new(sealing, &self.0.key, &salt, &context)?;
         Ok(Sealer { header: Some(header), chunks })
     }
 
@@ -123,7 +133,7 @@ impl DataKey {
         let (header, prefix) = self.header(context, prefix)?;
         let length = length.checked_sub(Header::LENGTH as u64).ok_or_else(does_not_open)?;
         let context = context.framed(&header.0);
-        let chunks = ChunkOpener::new(&*self.0.cipher, &self.0.key, &context, prefix, length)?;
+        let chunks = ChunkOpener::new(self.opens(header)?, &self.0.key, &context, prefix, length)?;
         Ok(Opener(chunks))
     }
 
@@ -131,6 +141,15 @@ impl DataKey {
         let (header, rest) = Header::split(sealed)?;
         self.belongs(context)?;
         if header.key() == self.0.id { Ok((header, rest)) } else { Err(does_not_open()) }
+    }
+
+    fn begins(&self) -> ((Suite, &dyn Cipher), Header) {
+        let Sealing { suite, cipher } = &self.0.sealing;
+        ((*suite, &**cipher), Header::of(*suite, self.0.id))
+    }
+
+    fn opens(&self, header: Header) -> Result<(Suite, &dyn Cipher)> {
+        Ok((header.suite()?, &*self.0.sealing.cipher))
     }
 
     fn belongs(&self, context: &Context<'_>) -> Result<()> {
@@ -150,10 +169,10 @@ impl DataKey {
         kdf::expand::<32>(&self.0.key, &[b"aurora keyed hash v1"])
     }
 
-    pub(super) fn with_cipher(&self, cipher: Arc<dyn Cipher>) -> Self {
+    pub(super) fn sealing(&self, sealing: Sealing) -> Self {
         let inner = &self.0;
         let what = (inner.id, inner.purpose, inner.owner.clone());
-        Self::new(what, inner.key.clone(), cipher, Arc::clone(&inner.entropy))
+        Self::new(what, inner.key.clone(), sealing, Arc::clone(&inner.entropy))
     }
 }
 

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{KeyOwner, KeyStore, WrappedKey};
+use super::{KeyOwner, KeyState, KeyStore, WrappedKey};
 use crate::store::{Database, KeyRow};
 use crate::types::{BoxFuture, Result};
 
@@ -60,6 +60,12 @@ impl KeyStore for DatabaseKeys {
         Box::pin(async move {
             let row = row(key);
             let mut transaction = self.0.begin().await?;
+            // Who is being erased meanwhile gets no new key behind it.
+            transaction.lock_keys_of(&row.owner).await?;
+            let known = transaction.keys_of(&row.owner).await?;
+            if !known.is_empty() && known.iter().all(|key| key.state == KeyState::Destroyed.as_str()) {
+                return Ok(false);
+            }
             let added = transaction.insert_key(&row).await?;
             if added {
                 transaction.commit().await?;

@@ -26,14 +26,15 @@ pub(super) fn expand<const N: usize>(key: &[u8; 32], info: &[&[u8]]) -> Result<Z
 /// HKDF-Extract and HKDF-Expand, for the root key, whose bytes a person may have chosen how to make.
 pub(super) fn derive(root: &[u8; 32], info: &str) -> Result<Zeroizing<[u8; 32]>> {
     let mut out = Zeroizing::new([0; 32]);
-    extract_and_expand(b"aurora root key v1", root, info.as_bytes(), out.as_mut_slice())?;
+    extract_and_expand(b"aurora root key v1", root, &[info.as_bytes()], out.as_mut_slice())?;
     Ok(out)
 }
 
-fn extract_and_expand(salt: &[u8], key: &[u8], info: &[u8], out: &mut [u8]) -> Result<()> {
+/// HKDF whole. The parts of `info` are one text.
+pub(super) fn extract_and_expand(salt: &[u8], key: &[u8], info: &[&[u8]], out: &mut [u8]) -> Result<()> {
     hkdf::Salt::new(hkdf::HKDF_SHA512, salt)
         .extract(key)
-        .expand(&[info], Length(out.len()))
+        .expand(info, Length(out.len()))
         .and_then(|okm| okm.fill(out))
         .map_err(|_| Error::internal("key derivation failed"))
 }
@@ -74,7 +75,7 @@ mod tests {
         let (mut valid, mut invalid) = (0, 0);
         for test in set.test_groups.iter().flat_map(|group| &group.tests) {
             let mut out = vec![0; test.size];
-            let derived = extract_and_expand(&test.salt, &test.ikm, &test.info, &mut out);
+            let derived = extract_and_expand(&test.salt, &test.ikm, &[&test.info], &mut out);
             match test.result {
                 TestResult::Valid => {
                     derived.expect("valid");

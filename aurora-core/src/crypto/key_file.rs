@@ -100,11 +100,6 @@ impl KeyFile {
         }
     }
 
-    /// Writes it over the file at `path`, whole or not at all, whenever the machine stops.
-    pub fn replace(&self, path: &Path, entropy: &dyn Entropy) -> Result<()> {
-        replace_text(path, &self.to_text(), entropy)
-    }
-
     pub(super) fn roots(&self) -> &[Zeroizing<[u8; 32]>] {
         &self.0
     }
@@ -144,7 +139,8 @@ fn checksum(root: &[u8; 32]) -> String {
 pub(super) fn read_text(path: &Path) -> Result<Zeroizing<String>> {
     let shown = path.display();
     let file = File::open(path).map_err(|error| {
-        let mend = "restore it from where you keep it apart from the database; a new one opens nothing old";
+        let mend = "restore it from where you keep it apart from the database; a new one opens nothing old. Before the \
+                    first start, `keys create` makes it";
         Error::new(Code::Configuration, format!("cannot read key file `{shown}` ({error}): {mend}"))
             .with_source(error)
     })?;

@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 use crate::env::{Entropy, random};
 use crate::types::{Code, Error, Result, Secret, Timestamp};
 
-use super::cipher::AwsLc;
+use super::cipher::{AwsLc, Cipher};
 use super::key_file::{create_text, read_text, replace_text};
-use super::{KeyFile, chunked};
+use super::{KeyFile, Suite, chunked};
 
 const PREFIX: &str = "aurora-sealed-key-1";
 /// RFC 9106's second recommended option, with one lane: 64 MiB, three passes.
@@ -80,14 +80,16 @@ impl KeyPlace {
         let Some(passphrase) = &self.passphrase else {
             let text = read_text(&self.path)?;
             if text.starts_with(PREFIX) {
-                return Err(self.wrong("is sealed with a passphrase: give it"));
+                return Err(self.wrong(
+                    "is sealed with a passphrase: give it with .key_place(KeyPlace::with_passphrase(..))",
+                ));
             }
             return KeyFile::read(&self.path);
         };
         let text = read_text(&self.path)?;
         if !text.starts_with(PREFIX) {
             return Err(self
-                .wrong("is not sealed, and a passphrase was given: leave it out, or seal the file with it"));
+                .wrong("is not sealed, and a passphrase was given: leave it out, or write the file with KeyPlace::replace"));
         }
         let opened = opened(text.trim(), passphrase).ok_or_else(|| {
             self.wrong("does not open: the passphrase is another, or the file is damaged; restore it from its backup")
@@ -159,7 +161,8 @@ fn sealed(text: &Secret, passphrase: &Secret, entropy: &dyn Entropy) -> Result<S
     let key = derived(passphrase, &salt, COST).ok_or_else(|| Error::internal("key derivation failed"))?;
     let head = head(COST, &salt);
     let mut out = Vec::new();
-    chunked::seal_into(&mut out, &AwsLc, &key, &random(entropy)?, head.as_bytes(), text.expose().as_bytes())?;
+    let (with, text) = ((Suite::Cobblestone256, &AwsLc as &dyn Cipher), text.expose().as_bytes());
+    chunked::seal_into(&mut out, with, &key, &random(entropy)?, head.as_bytes(), text)?;
     Ok(Secret::new(format!("{head}:{}", URL_SAFE_NO_PAD.encode(out))))
 }
 
@@ -177,7 +180,7 @@ fn opened(text: &str, passphrase: &Secret) -> Option<Zeroizing<String>> {
     }
     let key = derived(passphrase, &salt, cost)?;
     let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-    let opened = chunked::open(&AwsLc, &key, head.as_bytes(), &sealed).ok()?;
+    let opened = chunked::open((Suite::Cobblestone256, &AwsLc), &key, head.as_bytes(), &sealed).ok()?;
     Some(Zeroizing::new(String::from_utf8(opened.expose().to_vec()).ok()?))
 }
 

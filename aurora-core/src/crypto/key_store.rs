@@ -160,7 +160,7 @@ pub trait KeyStore: Send + Sync + Debug {
     /// The highest number that was ever used; 0 where there is none.
     fn newest(&self) -> BoxFuture<'_, Result<u32>>;
 
-    /// Adds a key durably. `false` when the number is taken, or the owner has a key of that purpose in that state,
-    /// be it pending or active; never replaces.
+    /// Adds a key durably. `false` when the number is taken, the owner has a key of that purpose in that state, be it
+    /// pending or active, or had keys that were all destroyed; never replaces.
     fn insert(&self, key: WrappedKey) -> BoxFuture<'_, Result<bool>>;
 }

@@ -11,10 +11,10 @@ use crate::store::KeyRow;
 use crate::types::{Code, Error, Result};
 
 use super::cipher::{AwsLc, Cipher, does_not_open};
-use super::data_key::Header;
+use super::data_key::{Header, Sealing};
 use super::database_keys::row;
 use super::{
-    Context, DataKey, KeyOwner, KeyProvider, KeyState, KeyStore, Purpose, SecretBytes, WrappedKey, kdf,
+    Context, DataKey, KeyOwner, KeyProvider, KeyState, KeyStore, Purpose, SecretBytes, Suite, WrappedKey, kdf,
 };
 
 /// How long a key of a tenant, a user or a purpose that not everybody needs is held after it was unwrapped.
@@ -22,9 +22,9 @@ const HELD: Duration = Duration::from_secs(300);
 /// At most so many of them.
 const MOST: u64 = 10_000;
 /// Numbers below are for the first keys of our own purposes.
-const FIRST_FREE: u32 = 16;
+pub(crate) const FIRST_FREE: u32 = 16;
 /// How often a number is drawn again when other processes were faster.
-const TRIES: usize = 16;
+pub(crate) const TRIES: usize = 16;
 
 /// The data keys, unwrapped: seals values, opens them, and hashes what must be looked up. Cheap to clone.
 ///
@@ -41,7 +41,7 @@ struct Inner {
     /// The others, by their numbers, and the numbers of those that are active.
     lent: Cache<u32, DataKey>,
     active: Cache<(KeyOwner, Purpose), DataKey>,
-    cipher: Arc<dyn Cipher>,
+    sealing: Sealing,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -89,7 +89,8 @@ impl Keyring {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self> {
-        let forge = Forge { provider, cipher: Arc::new(AwsLc), clock, entropy };
+        let sealing = Sealing { suite: Suite::default(), cipher: Arc::new(AwsLc) };
+        let forge = Forge { provider, sealing, clock, entropy };
         let mut wrapped = store.of_owner(&KeyOwner::Service).await?;
         for purpose in Purpose::OWN {
             let Some(id) = purpose.first_id() else { continue };
@@ -104,14 +105,14 @@ impl Keyring {
             wrapped.push(kept.ok_or_else(|| Error::internal("key store lost a key it accepted"))?);
         }
         let own = forge.own(HashMap::new(), &wrapped).await?;
-        let Forge { provider, cipher, clock, entropy } = forge;
+        let Forge { provider, sealing, clock, entropy } = forge;
         Ok(Self(Arc::new(Inner {
             provider,
             store: RwLock::new(store),
             own: RwLock::new(Arc::new(own)),
             lent: held(),
             active: held(),
-            cipher,
+            sealing,
             clock,
             entropy,
         })))
@@ -120,10 +121,20 @@ impl Keyring {
     /// The same keys with another implementation of the cipher.
     #[must_use]
     pub fn with_cipher(&self, cipher: Arc<dyn Cipher>) -> Self {
+        self.sealing(Sealing { suite: self.0.sealing.suite, cipher })
+    }
+
+    /// The same keys; new values are sealed by that suite. What another one sealed opens as before.
+    #[must_use]
+    pub fn with_suite(&self, suite: Suite) -> Self {
+        self.sealing(Sealing { suite, cipher: Arc::clone(&self.0.sealing.cipher) })
+    }
+
+    fn sealing(&self, sealing: Sealing) -> Self {
         let (inner, own) = (&self.0, self.own());
-        let keys = own.keys.iter().map(|(id, key)| (*id, key.with_cipher(Arc::clone(&cipher)))).collect();
+        let keys = own.keys.iter().map(|(id, key)| (*id, key.sealing(sealing.clone()))).collect();
         let again = |current: &Current| Current {
-            seal: current.seal.with_cipher(Arc::clone(&cipher)),
+            seal: current.seal.sealing(sealing.clone()),
             mac: current.mac.clone(),
         };
         let own = Own { keys, current: own.current.each_ref().map(again) };
@@ -135,7 +146,7 @@ impl Keyring {
             active: held(),
             clock: Arc::clone(&inner.clock),
             entropy: Arc::clone(&inner.entropy),
-            cipher,
+            sealing,
         }))
     }
 
@@ -152,7 +163,8 @@ impl Keyring {
         let own = self.forge().own(known, &wrapped).await?;
         *self.0.own.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(own);
         self.0.lent.run_pending_tasks();
-        self.0.active.run_pending_tasks();
+        // Which key seals is asked anew: another may have taken over, or been destroyed.
+        self.0.active.invalidate_all();
         Ok(())
     }
 
@@ -199,7 +211,6 @@ impl Keyring {
             return Ok(key);
         }
         let key = self.find_or_make(owner, purpose).await?;
-        self.0.lent.insert(key.id(), key.clone());
         self.0.active.insert(wanted, key.clone());
         Ok(key)
     }
@@ -244,7 +255,12 @@ impl Keyring {
             let known = store.of_owner(owner).await?;
             let of_purpose = |key: &&WrappedKey| key.purpose == purpose;
             if let Some(active) = known.iter().filter(of_purpose).find(|key| key.state == KeyState::Active) {
-                return forge.unwrap(active).await;
+                if let Some(held) = self.0.lent.get(&active.id) {
+                    return Ok(held);
+                }
+                let key = forge.unwrap(active).await?;
+                self.0.lent.insert(key.id(), key.clone());
+                return Ok(key);
             }
             // An owner whose keys were all destroyed is one who was erased: nothing new is sealed for them.
             if !known.is_empty() && known.iter().all(|key| key.state == KeyState::Destroyed) {
@@ -284,10 +300,10 @@ impl Keyring {
     }
 
     fn forge(&self) -> Forge {
-        let Inner { provider, cipher, clock, entropy, .. } = &*self.0;
+        let Inner { provider, sealing, clock, entropy, .. } = &*self.0;
         Forge {
             provider: Arc::clone(provider),
-            cipher: Arc::clone(cipher),
+            sealing: sealing.clone(),
             clock: Arc::clone(clock),
             entropy: Arc::clone(entropy),
         }
@@ -313,7 +329,7 @@ fn held<K: std::hash::Hash + Eq + Send + Sync + 'static>() -> Cache<K, DataKey> 
 /// What keys are made and unwrapped with.
 struct Forge {
     provider: Arc<dyn KeyProvider>,
-    cipher: Arc<dyn Cipher>,
+    sealing: Sealing,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -357,7 +373,7 @@ impl Forge {
     async fn unwrap(&self, key: &WrappedKey) -> Result<DataKey> {
         let bytes = self.open(key).await?;
         let what = (key.id, key.purpose, key.owner.clone());
-        Ok(DataKey::new(what, bytes, Arc::clone(&self.cipher), Arc::clone(&self.entropy)))
+        Ok(DataKey::new(what, bytes, self.sealing.clone(), Arc::clone(&self.entropy)))
     }
 
     async fn open(&self, key: &WrappedKey) -> Result<Zeroizing<[u8; 32]>> {

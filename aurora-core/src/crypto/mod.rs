@@ -5,7 +5,8 @@
 //!    keys is an error, never the occasion for a new key.
 //! 2. A sealed value is a nine-byte header and a message of C2SP chunked encryption, Cobblestone-256
 //!    (<https://c2sp.org/chunked-encryption>): AES-256-GCM, key-committing, no nonce to keep books on. What the
-//!    value belongs to (table, column, row) is part of its key derivation: moved elsewhere it does not open.
+//!    value belongs to (table, column, row) is part of its key derivation: moved elsewhere it does not open. A second
+//!    [`Suite`] behind the same header is kept, since that specification is young.
 //! 3. Everything that can fail in opening fails with one and the same error, and no plaintext leaves the buffer.
 //! 4. A keyed hash ([`Keyring::mac`]) reads its parts with their lengths in front, so that `("ab","c")` is not
 //!    `("a","bc")`. What is looked up is stored as such a hash, so a copy of the database opens no door.
@@ -32,7 +33,10 @@ mod place;
 mod portable;
 mod provider;
 mod secret_bytes;
+mod suite;
 mod totp;
+#[cfg(feature = "vault")]
+mod vault;
 
 pub use cipher::{AwsLc, Cipher, KeyedCipher};
 pub use context::{Context, KeyOwner};
@@ -43,13 +47,17 @@ pub use key_file::KeyFile;
 pub use key_place::{Held, KeyPlace};
 pub use key_store::{KeyState, KeyStore, Purpose, WrappedKey};
 pub use keyring::Keyring;
-pub(crate) use keyring::root_of;
+pub(crate) use keyring::{FIRST_FREE, TRIES, root_of};
 pub(crate) use password::SealedText;
 pub use password::{PasswordHasher, PasswordParams, PasswordPool, Verdict};
-pub use place::SealedPlace;
+pub use place::{Resealed, SealedPlace};
+pub(crate) use provider::beside;
 pub use provider::{KeyFileProvider, KeyProvider, KeyTextProvider};
 pub use secret_bytes::SecretBytes;
+pub use suite::Suite;
 pub use totp::{TotpSeed, TotpVerdict};
+#[cfg(feature = "vault")]
+pub use vault::{VaultProvider, VaultToken, VaultTransit};
 
 #[cfg(any(test, feature = "portable"))]
 pub use portable::Portable;

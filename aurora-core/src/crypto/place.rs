@@ -17,7 +17,22 @@ pub trait SealedPlace: Send + Sync + Debug {
     /// How many values name that key.
     fn count(&self, key: u32) -> BoxFuture<'_, Result<u64>>;
 
-    /// Seals at most `limit` values under `to` that `from` sealed, and answers how many; 0 when none is left that can be.
-    /// Each is replaced only if it is still what was read, and committed before this answers.
-    fn reseal<'a>(&'a self, from: &'a DataKey, to: &'a DataKey, limit: u32) -> BoxFuture<'a, Result<u64>>;
+    /// Looks at the first `limit` values that `from` sealed, behind the `passed` that were found not to open, and seals
+    /// them under `to`. Each is replaced only if it is still what was read, and committed before this answers.
+    fn reseal<'a>(
+        &'a self,
+        from: &'a DataKey,
+        to: &'a DataKey,
+        passed: u64,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Resealed>>;
+}
+
+/// What became of some values; nothing of either when there was none left to look at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Resealed {
+    /// Sealed again.
+    pub done: u64,
+    /// Left where they are, since they do not open.
+    pub passed: u64,
 }

@@ -10,21 +10,21 @@ use crate::env::{Entropy, random};
 use crate::types::{BoxFuture, Code, Error, Result, Secret};
 
 use super::cipher::{AwsLc, does_not_open};
-use super::{KeyFile, KeyPlace, SecretBytes, chunked, kdf};
+use super::{KeyFile, KeyPlace, SecretBytes, Suite, chunked, kdf};
 
 /// Holds the root key, or talks to what holds it, and wraps data keys under it.
 ///
 /// Root keys live outside the database. `context` names the data key (its id, purpose and owner) and must be bound to
 /// the wrapped form: unwrapping with another context must fail.
 ///
-/// Implementations: [`KeyFileProvider`], [`KeyTextProvider`].
+/// Implementations: [`KeyFileProvider`], [`KeyTextProvider`], and `VaultProvider` over a network (cargo feature `vault`).
 pub trait KeyProvider: Send + Sync + Debug {
     /// A short public name of the root key that wraps now, up to 64 bytes of ASCII. Another root has another name.
     fn current_id(&self) -> String;
 
     /// Reads the root keys again from where they are kept, if they changed there: another may be current by now.
-    fn reload(&self) -> Result<()> {
-        Ok(())
+    fn reload(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { Ok(()) })
     }
 
     /// Encrypts `data_key` under the current root key.
@@ -54,7 +54,8 @@ impl KeyFileProvider {
         Self::at(KeyPlace::new(path), entropy)
     }
 
-    /// Reads the file of that place, sealed with a passphrase or not.
+    /// Reads the file of that place, sealed with a passphrase or not. Sealed it takes a tenth of a second: not on a thread
+    /// that serves.
     pub fn at(place: KeyPlace, entropy: Arc<dyn Entropy>) -> Result<Self> {
         let seen = place.mark();
         let mut local = Local::new(&place.read()?, "file", entropy)?;
@@ -89,8 +90,8 @@ macro_rules! provides {
                 self.0.current_id()
             }
 
-            fn reload(&self) -> Result<()> {
-                self.0.reload()
+            fn reload(&self) -> BoxFuture<'_, Result<()>> {
+                Box::pin(self.0.reload())
             }
 
             fn wrap<'a>(&'a self, data_key: &'a [u8; 32], context: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>>> {
@@ -103,13 +104,20 @@ macro_rules! provides {
                 wrapped: &'a [u8],
                 context: &'a [u8],
             ) -> BoxFuture<'a, Result<SecretBytes>> {
-                Box::pin(async move { self.0.unwrap(root, wrapped, context) })
+                Box::pin(self.0.unwrap(root, wrapped, context))
             }
         }
     )+};
 }
 
 provides! { KeyFileProvider KeyTextProvider }
+
+/// Reads or writes a key file on a thread of its own: a passphrase costs 64 MiB and a tenth of a second.
+pub(crate) async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
+}
 
 /// Root keys in this process's memory.
 struct Local {
@@ -170,36 +178,44 @@ impl Local {
         let salt = random(&*self.entropy)?;
         let roots = self.roots();
         let root = roots.first().ok_or_else(does_not_open)?;
-        chunked::seal_into(&mut out, &AwsLc, &root.wrapping, &salt, context, data_key)?;
+        chunked::seal_into(
+            &mut out,
+            (Suite::Cobblestone256, &AwsLc),
+            &root.wrapping,
+            &salt,
+            context,
+            data_key,
+        )?;
         Ok(out)
     }
 
-    fn unwrap(&self, root: &str, wrapped: &[u8], context: &[u8]) -> Result<SecretBytes> {
-        let root = self.root(root)?;
-        let key = chunked::open(&AwsLc, &root.wrapping, context, wrapped)?;
+    async fn unwrap(&self, root: &str, wrapped: &[u8], context: &[u8]) -> Result<SecretBytes> {
+        let root = self.root(root).await?;
+        let key = chunked::open((Suite::Cobblestone256, &AwsLc), &root.wrapping, context, wrapped)?;
         if key.expose().len() == 32 { Ok(key) } else { Err(does_not_open()) }
     }
 
-    fn reload(&self) -> Result<()> {
+    async fn reload(&self) -> Result<()> {
         let Some(place) = &self.place else { return Ok(()) };
         // Before the reading: a change while it is read is seen the next time.
         let mark = place.mark();
         if mark.is_some() && mark == *self.seen.read().unwrap_or_else(PoisonError::into_inner) {
             return Ok(());
         }
-        let read = Root::all(&place.read()?)?;
+        let place = place.clone();
+        let read = beside(move || Root::all(&place.read()?)).await?;
         *self.roots.write().unwrap_or_else(PoisonError::into_inner) = read;
         *self.seen.write().unwrap_or_else(PoisonError::into_inner) = mark;
         Ok(())
     }
 
-    fn root(&self, id: &str) -> Result<Root> {
+    async fn root(&self, id: &str) -> Result<Root> {
         let held = |roots: Vec<Root>| roots.into_iter().find(|root| root.id == id);
         if let Some(root) = held(self.roots()) {
             return Ok(root);
         }
         // A rotation elsewhere may have added it. A file that cannot be read now leaves what is held alone.
-        self.reload()?;
+        self.reload().await?;
         if let Some(root) = held(self.roots()) {
             return Ok(root);
         }

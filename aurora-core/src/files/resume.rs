@@ -239,14 +239,14 @@ impl Files {
     ///
     /// # Errors
     /// [`Code::SignatureInvalid`].
-    pub fn signed_uploader(
+    pub async fn signed_uploader(
         &self,
         token: &str,
         bucket: &BucketName,
         name: &ObjectName,
         request: RequestId,
     ) -> Result<(Asker, Existing)> {
-        self.signed_asker(token, bucket, name, Some(request))
+        self.signed_asker(token, bucket, name, Some(request)).await
     }
 
     /// Where an upload will lie, for whoever has to show a token for it.

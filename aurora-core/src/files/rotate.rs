@@ -3,9 +3,9 @@ use futures_util::StreamExt as _;
 use super::seal::SealedFor;
 use super::underway::Unnamed;
 use super::{Files, sql};
-use crate::crypto::{DataKey, Purpose, SealedPlace};
+use crate::crypto::{DataKey, Purpose, Resealed, SealedPlace};
 use crate::store::BlobRow;
-use crate::types::{BoxFuture, Error, Result};
+use crate::types::{BoxFuture, Code, Error, Result};
 
 /// Plain bytes after which a turn ends: whoever leads the job is heard of again before others think it died.
 const MOST: u64 = 64 * 1024 * 1024;
@@ -27,19 +27,33 @@ impl SealedPlace for Files {
         })
     }
 
-    fn reseal<'a>(&'a self, from: &'a DataKey, to: &'a DataKey, limit: u32) -> BoxFuture<'a, Result<u64>> {
+    fn reseal<'a>(
+        &'a self,
+        from: &'a DataKey,
+        to: &'a DataKey,
+        passed: u64,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Resealed>> {
         Box::pin(async move {
-            let rows =
-                self.0.database.read().await?.blobs_of_key(i64::from(from.id()), i64::from(limit)).await?;
-            let (mut done, mut bytes) = (0, 0_u64);
+            let (key, passed) = (i64::from(from.id()), i64::try_from(passed).map_err(Error::internal)?);
+            let rows = self.0.database.read().await?.blobs_of_key(key, passed, i64::from(limit)).await?;
+            let (mut turn, mut bytes) = (Resealed::default(), 0_u64);
             for row in rows {
-                done += u64::from(self.seal_under(&row, to).await?);
+                match self.seal_under(&row, to).await {
+                    Ok(swapped) => turn.done += u64::from(swapped),
+                    // It is told, counted as left, and passed over; storage that cannot be reached ends the turn.
+                    Err(error) if matches!(error.code(), Code::NotFound | Code::UnexpectedFailure) => {
+                        turn.passed += 1;
+                        tracing::error!(blob = row.id, ?error, "a file does not open");
+                    }
+                    Err(error) => return Err(error),
+                }
                 bytes = bytes.saturating_add(u64::try_from(row.size).unwrap_or(0));
                 if bytes > MOST {
                     break;
                 }
             }
-            Ok(done)
+            Ok(turn)
         })
     }
 }

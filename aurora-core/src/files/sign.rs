@@ -187,14 +187,15 @@ impl Files {
         content: Content<'_>,
         request: Option<RequestId>,
     ) -> Result<Uploaded> {
-        let asker = self.signed_asker(token, &upload.bucket, &upload.name, request)?;
+        let asker = self.signed_asker(token, &upload.bucket, &upload.name, request).await?;
         let replaces = asker.1 == Existing::Replace;
         upload.existing = if replaces { Existing::Replace } else { Existing::Refuse };
         self.upload(&asker.0, &upload, content).await
     }
 
-    /// For whom a token uploads, and what becomes of what is there.
-    pub(super) fn signed_asker(
+    /// For whom a token uploads, and what becomes of what is there. Of a user who was deleted or banned since, nothing:
+    /// whoever has the link is not better off than they are.
+    pub(super) async fn signed_asker(
         &self,
         token: &str,
         bucket: &BucketName,
@@ -204,6 +205,12 @@ impl Files {
         let claims = self.claims(token, Use::Upload, bucket, name)?;
         let owner = Owner::of_key(&claims.o.ok_or_else(invalid)?).map_err(|_| invalid())?;
         let existing = if claims.x { Existing::Replace } else { Existing::Refuse };
+        if let Owner::User(id) = owner {
+            let user = self.0.database.read().await?.user(id).await?.ok_or_else(invalid)?;
+            if user.deleted_at.is_some() || user.banned_until.is_some_and(|until| until > self.now()) {
+                return Err(invalid());
+            }
+        }
         Ok((Asker::signed(owner, claims.i, request), existing))
     }
 

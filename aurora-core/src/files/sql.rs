@@ -31,6 +31,22 @@ macro_rules! objects {
     };
 }
 
+/// The same for lists, which hold many: what a file's maker noted is left out.
+macro_rules! listed {
+    (sqlite) => {
+        "SELECT id, bucket_id, name, owner_id, metadata, NULL AS user_metadata, version, created_at, updated_at, \
+         last_accessed_at FROM storage_objects"
+    };
+    (postgres) => {
+        "SELECT id::text AS id, bucket_id, name, owner_id, metadata::text AS metadata, \
+         NULL::text AS user_metadata, version, \
+         to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS created_at, \
+         to_char(updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS updated_at, \
+         to_char(last_accessed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS last_accessed_at \
+         FROM storage.objects"
+    };
+}
+
 macro_rules! buckets {
     (sqlite) => {
         "SELECT id, name, owner_id, public, file_size_limit, allowed_mime_types, created_at, updated_at \
@@ -57,6 +73,60 @@ macro_rules! insert_object {
     };
 }
 
+macro_rules! told {
+    ($column:literal) => {
+        concat!(
+            "to_char(",
+            $column,
+            " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') COLLATE \"C\""
+        )
+    };
+}
+
+/// A page of names that begin alike, by a time and then by name; times are compared as they are told.
+macro_rules! by_time {
+    (sqlite, $column:literal, $than:literal, $order:literal) => {
+        concat!(
+            listed!(sqlite),
+            " WHERE bucket_id = $1 AND name >= $2 AND name < $3 AND (",
+            $column,
+            " ",
+            $than,
+            " $4 OR (",
+            $column,
+            " = $4 AND name ",
+            $than,
+            " $5)) ORDER BY ",
+            $column,
+            " ",
+            $order,
+            ", name ",
+            $order,
+            " LIMIT $6"
+        )
+    };
+    (postgres, $column:literal, $than:literal, $order:literal) => {
+        concat!(
+            listed!(postgres),
+            " WHERE bucket_id = $1 AND name >= $2 AND name < $3 AND (",
+            told!($column),
+            " ",
+            $than,
+            " $4 OR (",
+            told!($column),
+            " = $4 AND name ",
+            $than,
+            " $5)) ORDER BY ",
+            told!($column),
+            " ",
+            $order,
+            ", name ",
+            $order,
+            " LIMIT $6"
+        )
+    };
+}
+
 macro_rules! statements {
     ($($name:ident = $sqlite:expr, $postgres:expr;)+) => {
         $(pub(super) const $name: Sql = Sql { sqlite: $sqlite, postgres: $postgres };)+
@@ -72,8 +142,14 @@ statements! {
         concat!(objects!(postgres), " WHERE id = $1::text::uuid");
     NAMES_VERSION = "SELECT 1 AS found FROM storage_objects WHERE id = $1 AND version = $2",
         "SELECT 1::bigint AS found FROM storage.objects WHERE id = $1::text::uuid AND version = $2";
-    OBJECTS_FROM = concat!(objects!(sqlite), " WHERE bucket_id = $1 AND name >= $2 AND name < $3 ORDER BY name LIMIT $4"),
-        concat!(objects!(postgres), " WHERE bucket_id = $1 AND name >= $2 AND name < $3 ORDER BY name LIMIT $4");
+    OBJECTS_FROM = concat!(listed!(sqlite), " WHERE bucket_id = $1 AND name >= $2 AND name < $3 ORDER BY name LIMIT $4"),
+        concat!(listed!(postgres), " WHERE bucket_id = $1 AND name >= $2 AND name < $3 ORDER BY name LIMIT $4");
+    OBJECTS_BACK = concat!(listed!(sqlite), " WHERE bucket_id = $1 AND name >= $2 AND name < $3 ORDER BY name DESC LIMIT $4"),
+        concat!(listed!(postgres), " WHERE bucket_id = $1 AND name >= $2 AND name < $3 ORDER BY name DESC LIMIT $4");
+    BY_CREATED = by_time!(sqlite, "created_at", ">", "ASC"), by_time!(postgres, "created_at", ">", "ASC");
+    BY_CREATED_BACK = by_time!(sqlite, "created_at", "<", "DESC"), by_time!(postgres, "created_at", "<", "DESC");
+    BY_UPDATED = by_time!(sqlite, "updated_at", ">", "ASC"), by_time!(postgres, "updated_at", ">", "ASC");
+    BY_UPDATED_BACK = by_time!(sqlite, "updated_at", "<", "DESC"), by_time!(postgres, "updated_at", "<", "DESC");
     INSERT_OBJECT = insert_object!(sqlite), insert_object!(postgres);
     UPSERT_OBJECT = concat!(insert_object!(sqlite), " ON CONFLICT (bucket_id, name) DO UPDATE SET \
         owner = excluded.owner, owner_id = excluded.owner_id, metadata = excluded.metadata, \

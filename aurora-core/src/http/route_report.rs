@@ -86,12 +86,7 @@ impl RouteReport {
             path: format!("{}{}", settings.prefix, route.path()),
             access: route.access(),
             factor: route.factor(settings).unwrap_or_else(none),
-            limit: route
-                .buckets()
-                .iter()
-                .map(|bucket| counted(*bucket, limits))
-                .collect::<Vec<_>>()
-                .join(", "),
+            limit: counted_together(route.buckets(), limits),
             body: settings.body_limit,
         });
         let theirs = host.iter().map(|route| Line {
@@ -108,14 +103,14 @@ impl RouteReport {
 
     /// With the routes of files, behind Aurora's others; `largest` is the largest file.
     #[must_use]
-    pub fn with_files(mut self, largest: u64) -> Self {
+    pub fn with_files(mut self, largest: u64, limits: &Limits) -> Self {
         let lines = Http::FILE_ROUTES.iter().map(|route| Line {
             owner: "aurora",
             method: route.method(),
             path: format!("{FILE_PREFIX}{}", route.path()),
             access: route.access(),
             factor: "-".to_owned(),
-            limit: "-".to_owned(),
+            limit: counted_together(route.buckets(), limits),
             body: usize::try_from(largest).unwrap_or(usize::MAX),
         });
         let behind = self.0.iter().position(|line| line.owner == "host").unwrap_or(self.0.len());
@@ -142,6 +137,10 @@ impl RouteReport {
     }
 }
 
+fn counted_together(buckets: &[Bucket], limits: &Limits) -> String {
+    buckets.iter().map(|bucket| counted(*bucket, limits)).collect::<Vec<_>>().join(", ")
+}
+
 /// `sign_in 30/300s`.
 fn counted(bucket: Bucket, limits: &Limits) -> String {
     let (name, quota) = match bucket {
@@ -152,6 +151,9 @@ fn counted(bucket: Bucket, limits: &Limits) -> String {
         Bucket::Mail => ("mail", limits.mail),
         Bucket::MailTo => ("mail_to", limits.mail_to),
         Bucket::Factor => ("factor", limits.factor),
+        Bucket::File => ("file", limits.file),
+        Bucket::FileChange => ("file_change", limits.file_change),
+        Bucket::FileRefused => ("file_refused", limits.file_refused),
     };
     format!("{name} {quota}")
 }

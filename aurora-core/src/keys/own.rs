@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::crypto::{Context, DataKey, Purpose, SealedPlace, SealedText};
+use crate::crypto::{Context, DataKey, Purpose, Resealed, SealedPlace, SealedText};
 use crate::store::{Database, SealedColumn};
-use crate::types::{BoxFuture, Result};
+use crate::types::{BoxFuture, Error, Result};
 
 /// A column of Aurora's own.
 #[derive(Debug)]
@@ -21,10 +21,10 @@ impl OwnColumn {
         })
     }
 
-    fn prefix(&self, key: u32) -> Vec<u8> {
+    fn begin(&self, key: u32) -> [Vec<u8>; 2] {
         match self.column {
-            SealedColumn::Passwords => SealedText::prefix(key).into_bytes(),
-            _ => DataKey::prefix(key).to_vec(),
+            SealedColumn::Passwords => SealedText::prefixes(key).map(String::into_bytes),
+            _ => DataKey::prefixes(key).map(Vec::from),
         }
     }
 
@@ -63,36 +63,42 @@ impl SealedPlace for OwnColumn {
     }
 
     fn count(&self, key: u32) -> BoxFuture<'_, Result<u64>> {
-        Box::pin(
-            async move { self.database.read().await?.count_sealed(self.column, &self.prefix(key)).await },
-        )
+        Box::pin(async move { self.database.read().await?.count_sealed(self.column, &self.begin(key)).await })
     }
 
-    fn reseal<'a>(&'a self, from: &'a DataKey, to: &'a DataKey, limit: u32) -> BoxFuture<'a, Result<u64>> {
+    fn reseal<'a>(
+        &'a self,
+        from: &'a DataKey,
+        to: &'a DataKey,
+        passed: u64,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Resealed>> {
         Box::pin(async move {
-            let prefix = self.prefix(from.id());
-            let rows = self.database.read().await?.sealed(self.column, &prefix, i64::from(limit)).await?;
-            if rows.is_empty() {
-                return Ok(0);
-            }
+            let begin = self.begin(from.id());
+            let (passed, limit) = (i64::try_from(passed).map_err(Error::internal)?, i64::from(limit));
+            let rows = self.database.read().await?.sealed(self.column, &begin, passed, limit).await?;
+            let mut turn = Resealed::default();
             // Outside of the transaction: nobody waits for the writer while values are opened and sealed.
             let mut again = Vec::with_capacity(rows.len());
             for (row, sealed) in rows {
                 match self.again(&row, &sealed, from, to) {
                     Ok(value) => again.push((row, sealed, value)),
-                    // It is told and counted as left. A hundred of them would come first in every batch.
+                    // It is told, counted as left, and passed over.
                     Err(error) => {
+                        turn.passed += 1;
                         tracing::error!(place = self.name(), row, ?error, "a sealed value does not open");
                     }
                 }
             }
+            if again.is_empty() {
+                return Ok(turn);
+            }
             let mut transaction = self.database.begin().await?;
-            let mut done = 0;
             for (row, former, sealed) in &again {
-                done += u64::from(transaction.put_sealed(self.column, row, former, sealed).await?);
+                turn.done += u64::from(transaction.put_sealed(self.column, row, former, sealed).await?);
             }
             transaction.commit().await?;
-            Ok(done)
+            Ok(turn)
         })
     }
 }

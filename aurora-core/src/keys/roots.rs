@@ -1,9 +1,11 @@
 //! Replacing the root key.
 
+use std::sync::Arc;
+
 use super::DataKeys;
 use super::service::PUBLISHED;
 use crate::audit::{Action, Actor, Record};
-use crate::crypto::{KeyPlace, KeyState, wrapped_key};
+use crate::crypto::{KeyFile, KeyPlace, KeyState, beside, wrapped_key};
 use crate::env::Entropy;
 use crate::types::{Code, Error, Result};
 
@@ -15,12 +17,12 @@ impl DataKeys {
     /// Services that run look at the file each half a minute, and when they meet a key under a root that they do not
     /// hold. Where the file is
     /// copied to several machines, copy the new one before the next data key is made.
-    pub async fn rotate_root(&self, place: &KeyPlace, entropy: &dyn Entropy) -> Result<(String, u64)> {
+    pub async fn rotate_root(&self, place: &KeyPlace, entropy: &Arc<dyn Entropy>) -> Result<(String, u64)> {
         let _held = place.hold()?;
-        let file = place.read()?;
+        let file = read(place).await?;
         let current = file.ids()?.first().cloned().unwrap_or_default();
         if self.roots().await?.keys().all(|root| *root == current) {
-            place.replace(&file.rotated(entropy)?, entropy)?;
+            replace(place, file.rotated(&**entropy)?, entropy).await?;
         }
         self.rewrap().await
     }
@@ -28,7 +30,7 @@ impl DataKeys {
     /// Wraps every data key under the root key that the provider holds as its current one.
     pub async fn rewrap(&self) -> Result<(String, u64)> {
         let provider = self.0.keyring.provider();
-        provider.reload()?;
+        provider.reload().await?;
         let current = provider.current_id();
         let (mut done, mut after) = (0, 0);
         loop {
@@ -65,9 +67,9 @@ impl DataKeys {
     /// # Errors
     /// [`Code::ValidationFailed`] for the current one, one that is not there, one that still wraps a data key, and within
     /// ten minutes of a change of the file.
-    pub async fn forget_root(&self, place: &KeyPlace, id: &str, entropy: &dyn Entropy) -> Result<()> {
+    pub async fn forget_root(&self, place: &KeyPlace, id: &str, entropy: &Arc<dyn Entropy>) -> Result<()> {
         let _held = place.hold()?;
-        let left = place.read()?.without(id)?;
+        let left = read(place).await?.without(id)?;
         // Services look at the file each half a minute; until then one may still wrap a new key under the former root.
         if place.changed_at().is_none_or(|at| at.plus(PUBLISHED * 10) > self.now()) {
             let sentence = "the key file was changed a moment ago, and a service may not have read it: ask again in ten minutes";
@@ -81,7 +83,17 @@ impl DataKeys {
         let mut transaction = self.0.database.begin().await?;
         let record = Record::security(self.now(), Actor::Service, Action::ROOT_KEY_FORGOTTEN).target(id);
         self.0.audit.write(&mut *transaction, record).await?;
-        place.replace(&left, entropy)?;
+        replace(place, left, entropy).await?;
         transaction.commit().await
     }
+}
+
+async fn read(place: &KeyPlace) -> Result<KeyFile> {
+    let place = place.clone();
+    beside(move || place.read()).await
+}
+
+async fn replace(place: &KeyPlace, file: KeyFile, entropy: &Arc<dyn Entropy>) -> Result<()> {
+    let (place, entropy) = (place.clone(), Arc::clone(entropy));
+    beside(move || place.replace(&file, &*entropy)).await
 }

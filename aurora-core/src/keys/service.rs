@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::own::OwnColumn;
 use super::{Backups, DataKeyInfo, Left};
 use crate::audit::{Action, Actor, AuditSink, Record};
-use crate::crypto::{KeyOwner, KeyState, Keyring, Purpose, SealedPlace, root_of, wrapped_key};
+use crate::crypto::{FIRST_FREE, KeyOwner, KeyState, Keyring, Purpose, SealedPlace, root_of, wrapped_key};
 use crate::env::Clock;
 use crate::store::{Database, KeyRow, Transaction};
 use crate::types::{Code, Error, Result, Timestamp};
@@ -64,7 +64,7 @@ impl DataKeys {
 
     /// How many values each key that only opens still has, by place. A place without any is left out.
     pub async fn left(&self) -> Result<Vec<Left>> {
-        let rows = self.0.database.read().await?.keys_unsettled().await?;
+        let rows = self.unsettled().await?;
         let mut left = Vec::new();
         for row in rows.iter().filter(|row| row.state == KeyState::DecryptOnly.as_str()) {
             for (place, values) in self.counts(row).await? {
@@ -100,6 +100,7 @@ impl DataKeys {
             return Err(Error::new(Code::ValidationFailed, sentence));
         }
         let mut transaction = self.0.database.begin().await?;
+        transaction.lock_keys_of(&owner.to_string()).await?;
         let rows = of_purpose(&mut *transaction, owner, purpose).await?;
         let state = |row: &KeyRow| row.state.parse::<KeyState>();
         for row in &rows {
@@ -110,7 +111,7 @@ impl DataKeys {
         if !rows.iter().any(|row| row.state == KeyState::Active.as_str()) {
             return Err(no_such("key of that owner and purpose"));
         }
-        let id = transaction.newest_key().await?.max(15).checked_add(1).ok_or_else(no_number)?;
+        let id = transaction.newest_key().await?.max(FIRST_FREE - 1).checked_add(1).ok_or_else(no_number)?;
         let made = self.0.keyring.make(id, purpose, owner.clone()).await?;
         if !transaction.insert_key(&made).await? {
             // Another process was first; which of them is read at the next try.
@@ -142,7 +143,8 @@ impl DataKeys {
             return Err(Error::overloaded(1));
         }
         // Once more, behind the change: on SQLite nobody else writes now. On PostgreSQL the ten minutes have to do, in
-        // which every process has heard of the next key.
+        // which every process has heard of the next key: a lock would have to be held by whoever sealed a cell until it
+        // is written, and that is the host's to say.
         if let Some((place, values)) = self.counts(&row).await?.into_iter().next() {
             return Err(needed(id, &format!("{place} has {values} of its values")));
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::DataKeys;
 use super::service::PUBLISHED;
-use crate::crypto::{KeyState, Purpose};
+use crate::crypto::{KeyState, Purpose, Resealed};
 use crate::env::Entropy;
 use crate::jobs::{Job, Slot, Task};
 use crate::store::KeyRow;
@@ -50,17 +50,30 @@ impl DataKeys {
     /// sealed, until none is left. It may be cut off anywhere, and run in several processes at once.
     pub async fn advance(&self) -> Result<Progress> {
         let mut progress = Progress::default();
-        let rows = self.0.database.read().await?.keys_unsettled().await?;
+        let rows = self.unsettled().await?;
         for row in rows.iter().filter(|row| self.is_due(row)) {
             progress.activated += u64::from(self.take_over(row).await?);
         }
-        let rows = self.0.database.read().await?.keys_unsettled().await?;
+        let rows = self.unsettled().await?;
         for row in rows.iter().filter(|row| row.state == KeyState::DecryptOnly.as_str()) {
             let (resealed, left) = self.reseal(row).await?;
             progress.resealed += resealed;
             progress.left += left;
         }
         Ok(progress)
+    }
+
+    /// Every key that is pending or only opens.
+    pub(super) async fn unsettled(&self) -> Result<Vec<KeyRow>> {
+        let mut found: Vec<KeyRow> = Vec::new();
+        loop {
+            let after = found.last().map_or(0, |row| row.id);
+            let page = self.0.database.read().await?.keys_unsettled(after).await?;
+            if page.is_empty() {
+                return Ok(found);
+            }
+            found.extend(page);
+        }
     }
 
     fn is_due(&self, row: &KeyRow) -> bool {
@@ -82,10 +95,13 @@ impl DataKeys {
                 left += place.count(row.id).await?;
                 continue;
             }
+            let mut passed = 0;
             loop {
-                let done = place.reseal(&from, &to, BATCH).await?;
-                resealed += done;
-                if done == 0 {
+                let turn = place.reseal(&from, &to, passed, BATCH).await?;
+                resealed += turn.done;
+                passed += turn.passed;
+                // What others changed meanwhile is found by the next run.
+                if turn == Resealed::default() {
                     break;
                 }
                 tokio::time::sleep(PAUSE).await;
@@ -112,8 +128,9 @@ impl Job for DataKeyJob {
     fn run(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async {
             let inner = &self.keys.0;
-            // A file that cannot be read leaves what is held, and is told; everything else goes on.
-            if let Err(error) = inner.keyring.provider().reload() {
+            // A file that cannot be read, or a provider that does not answer, leaves what is held and is told; everything
+            // else goes on.
+            if let Err(error) = inner.keyring.provider().reload().await {
                 tracing::error!(?error, "the root keys cannot be read again; those that are held go on");
             }
             inner.keyring.reload().await?;
@@ -131,7 +148,7 @@ impl DataKeyJob {
     /// Whether a turn has something to do: asked with a reader, so that an idle service writes nothing.
     async fn has_work(&self) -> Result<bool> {
         let keys = &self.keys;
-        let rows = keys.0.database.read().await?.keys_unsettled().await?;
+        let rows = keys.unsettled().await?;
         if rows.iter().any(|row| keys.is_due(row)) {
             return Ok(true);
         }

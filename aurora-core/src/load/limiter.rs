@@ -32,6 +32,12 @@ pub enum Bucket {
     MailTo,
     /// Second factors: enrolling, challenging, verifying, per address.
     Factor,
+    /// Any request for files, per address.
+    File,
+    /// Requests that change files or begin to, per address; the service's own are not counted.
+    FileChange,
+    /// Requests for files that were refused who asked, or that tried names where anyone may ask, per address.
+    FileRefused,
 }
 
 /// So many at once, and so many again in so long.
@@ -83,6 +89,13 @@ pub struct Limits {
     pub mail_to: Quota,
     /// 30 at once, 15 a minute.
     pub factor: Quota,
+    /// 6,000 within a minute: pages full of pictures, asked for by an office behind one address.
+    pub file: Quota,
+    /// 1,200 within a minute: each is a durable write. A large file in parts of 6 MiB takes 170.
+    pub file_change: Quota,
+    /// 1,200 within ten minutes: a page with fifty missing pictures is opened many times before, and no list of
+    /// guessed names is tried.
+    pub file_refused: Quota,
     /// Wrong passwords for one account: 5 at once, then one in three minutes. A person who mistypes does not
     /// notice; a dictionary of the hundred commonest takes five hours.
     pub guesses: Quota,
@@ -99,6 +112,9 @@ impl Default for Limits {
             mail: Quota::new(30, minutes(60)),
             mail_to: Quota::new(3, minutes(3)),
             factor: Quota::new(30, minutes(2)),
+            file: Quota::new(6_000, minutes(1)),
+            file_change: Quota::new(1_200, minutes(1)),
+            file_refused: Quota::new(1_200, minutes(10)),
             guesses: Quota::new(5, minutes(15)),
         }
     }
@@ -119,7 +135,27 @@ struct Inner {
     mail: Gate,
     mail_to: Gate,
     factor: Gate,
+    file: Gate,
+    file_change: Gate,
+    file_refused: Gate,
     guesses: Gate,
+}
+
+impl Inner {
+    fn gate(&self, bucket: Bucket) -> &Gate {
+        match bucket {
+            Bucket::Request => &self.request,
+            Bucket::SignUp => &self.sign_up,
+            Bucket::SignIn => &self.sign_in,
+            Bucket::Refresh => &self.refresh,
+            Bucket::Mail => &self.mail,
+            Bucket::MailTo => &self.mail_to,
+            Bucket::Factor => &self.factor,
+            Bucket::File => &self.file,
+            Bucket::FileChange => &self.file_change,
+            Bucket::FileRefused => &self.file_refused,
+        }
+    }
 }
 
 impl Limiter {
@@ -142,6 +178,9 @@ impl Limiter {
             mail: gate(4, "mail", limits.mail)?,
             mail_to: gate(6, "mail_to", limits.mail_to)?,
             factor: gate(21, "factor", limits.factor)?,
+            file: gate(22, "file", limits.file)?,
+            file_change: gate(23, "file_change", limits.file_change)?,
+            file_refused: gate(24, "file_refused", limits.file_refused)?,
             guesses: gate(5, "guesses", limits.guesses)?,
             table,
             clock,
@@ -154,19 +193,21 @@ impl Limiter {
     /// [`Bucket::Refresh`]. A refused request costs nothing.
     pub fn check(&self, bucket: Bucket, key: &[u8]) -> Result<()> {
         let inner = &self.0;
-        let gate = match bucket {
-            Bucket::Request => &inner.request,
-            Bucket::SignUp => &inner.sign_up,
-            Bucket::SignIn => &inner.sign_in,
-            Bucket::Refresh => &inner.refresh,
-            Bucket::Mail => &inner.mail,
-            Bucket::MailTo => &inner.mail_to,
-            Bucket::Factor => &inner.factor,
-        };
+        let gate = inner.gate(bucket);
         gate.pass(&self.fingerprint(gate, key), &inner.clock).map_err(|wait| match bucket {
             Bucket::Refresh => Error::overloaded(wait),
             _ => limited(wait),
         })
+    }
+
+    /// Refuses who has none left in `bucket`, and counts nothing: for what is counted once its outcome is known.
+    pub fn look(&self, bucket: Bucket, key: &[u8]) -> Result<()> {
+        let gate = self.0.gate(bucket);
+        let arrival = self.0.table.arrival(&self.fingerprint(gate, key));
+        match gate.wait(Duration::from_nanos(arrival), self.0.clock.now()) {
+            Some(wait) => Err(limited(wait)),
+            None => Ok(()),
+        }
     }
 
     /// Pays for one guess at the password of `account`, before it is checked. [`Code::OverRequestRateLimit`] when
@@ -268,11 +309,24 @@ impl Gate {
 
     /// Or the seconds to wait.
     fn pass(&self, key: &Fingerprint, clock: &Monotonic) -> Result<(), u32> {
-        let seconds =
-            |wait: Duration| u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
         let Some(limit) = &self.limit else { return Err(seconds(self.per)) };
         limit.check_key(key).map_err(|until: NotUntil<Nanos>| seconds(until.wait_time_from(clock.now())))
     }
+
+    /// The seconds to wait where none is left, with all of them spent until `arrival`.
+    fn wait(&self, arrival: Duration, now: Nanos) -> Option<u32> {
+        if self.limit.is_none() {
+            return Some(seconds(self.per));
+        }
+        let wait = arrival
+            .saturating_sub(self.per.saturating_sub(self.each))
+            .saturating_sub(Duration::from_nanos(now.as_u64()));
+        (!wait.is_zero()).then(|| seconds(wait))
+    }
+}
+
+fn seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }
 
 #[cfg(test)]
@@ -346,6 +400,27 @@ mod tests {
         let places = limiter.0.table.len();
         assert!(places <= 65_536);
         println!("10^6 keys: {places} places, hot bucket kept");
+    }
+
+    /// attack T06
+    #[test]
+    fn a_look_counts_nothing_and_sees_what_is_spent() {
+        let (limiter, ticks) = limiter(sign_in(3, 30));
+        let look = || limiter.look(Bucket::SignIn, b"a").map_err(|error| error.retry_after());
+        for _ in 0..10 {
+            assert_eq!(look(), Ok(()));
+        }
+        for left in [2, 1, 0] {
+            assert_eq!((look(), passed(&limiter, 1)), (Ok(()), 1), "{left} left");
+        }
+        assert_eq!((look(), passed(&limiter, 1)), (Err(Some(10)), 0));
+        assert!(limiter.look(Bucket::SignIn, b"b").is_ok());
+        ticks.store(9_999_000_000, Ordering::SeqCst);
+        assert_eq!((look(), passed(&limiter, 1)), (Err(Some(1)), 0));
+        ticks.store(10_000_000_000, Ordering::SeqCst);
+        assert_eq!((look(), passed(&limiter, 2)), (Ok(()), 1));
+        let (none, _) = self::limiter(sign_in(0, 60));
+        assert_eq!(none.look(Bucket::SignIn, b"a").map_err(|error| error.retry_after()), Err(Some(60)));
     }
 
     /// attack P10, asvs(V2.3.2, V15.4.1)

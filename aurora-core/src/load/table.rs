@@ -52,6 +52,13 @@ impl Table {
         });
     }
 
+    /// When all of a bucket is there again; 0 where nothing is known of it.
+    pub(super) fn arrival(&self, key: &Fingerprint) -> u64 {
+        let found =
+            self.with(key, |places| places.iter().find(|place| place.key == *key).map(|place| place.arrival));
+        found.flatten().unwrap_or_default()
+    }
+
     /// Places in use.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

@@ -79,8 +79,8 @@ pub trait ReadFiles: Send {
     /// How many blobs that are not doomed a data key has sealed.
     async fn count_blobs_of_key(&mut self, key: i64) -> Result<i64>;
 
-    /// Those blobs, at most `limit`.
-    async fn blobs_of_key(&mut self, key: i64, limit: i64) -> Result<Vec<BlobRow>>;
+    /// Those blobs behind the first `passed`, at most `limit`.
+    async fn blobs_of_key(&mut self, key: i64, passed: i64, limit: i64) -> Result<Vec<BlobRow>>;
 
     /// What an owner's files take.
     async fn file_usage(&mut self, owner: &str) -> Result<FileUsage>;

@@ -49,8 +49,8 @@ pub trait ReadKeys: Send {
     /// The wrapped data key of that number.
     async fn key(&mut self, id: u32) -> Result<Option<KeyRow>>;
 
-    /// Wrapped data keys that are pending, then those that only open, the newest first, at most 1000.
-    async fn keys_unsettled(&mut self) -> Result<Vec<KeyRow>>;
+    /// Wrapped data keys that are pending or only open, from the first after that number on, at most 1000.
+    async fn keys_unsettled(&mut self, after: u32) -> Result<Vec<KeyRow>>;
 
     /// The highest number of a data key; 0 where there is none.
     async fn newest_key(&mut self) -> Result<u32>;
@@ -70,6 +70,9 @@ pub trait WriteKeys: Send {
 
     /// Notes that a key was used, unless it was noted after `before`. `false` if it was, or the key is gone.
     async fn note_api_key_use(&mut self, id: ApiKeyId, now: Timestamp, before: Timestamp) -> Result<bool>;
+
+    /// Holds the data keys of that owner until the transaction ends: who would add or wipe one there waits.
+    async fn lock_keys_of(&mut self, owner: &str) -> Result<()>;
 
     /// Adds a wrapped data key. `false` if the number is taken, or the owner has a key of that purpose that is pending or
     /// active as this one is.

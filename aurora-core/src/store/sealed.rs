@@ -39,14 +39,15 @@ impl SealedColumn {
 /// Questions about sealed values.
 #[async_trait]
 pub trait ReadSealed: Send {
-    /// How many values of that column begin with `prefix`.
-    async fn count_sealed(&mut self, column: SealedColumn, prefix: &[u8]) -> Result<u64>;
+    /// How many values of that column begin with either; both are as long.
+    async fn count_sealed(&mut self, column: SealedColumn, begin: &[Vec<u8>; 2]) -> Result<u64>;
 
-    /// At most `limit` of them, by their rows' keys.
+    /// At most `limit` of them behind the first `passed`, by their rows' keys.
     async fn sealed(
         &mut self,
         column: SealedColumn,
-        prefix: &[u8],
+        begin: &[Vec<u8>; 2],
+        passed: i64,
         limit: i64,
     ) -> Result<Vec<(String, Vec<u8>)>>;
 }

@@ -23,8 +23,8 @@ use crate::types::{BoxFuture, Code, Error, Result, Timestamp};
 
 type Check = for<'a> fn(&'a dyn BlobStore) -> BoxFuture<'a, Result<()>>;
 
-/// More than a store hands on at once.
-const LARGE: usize = 6_000_001;
+/// More than a store hands on, or sends, at once.
+const LARGE: usize = 9_000_001;
 
 macro_rules! checks {
     ($($name:ident,)+) => {

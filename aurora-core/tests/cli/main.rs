@@ -14,6 +14,7 @@ mod postgres;
 
 mod check;
 mod commands;
+mod data;
 mod explain;
 
 use std::ffi::OsString;
@@ -55,6 +56,11 @@ async fn host() {
                 .public("GET", "/public/notes")
                 .limit("60/min by the proxy"),
         );
+    // The table of `data.rs`.
+    let builder = match policies.contains("patients") {
+        true => builder.sealed(&data::DIAGNOSIS).personal_data("patients", "owner"),
+        false => builder,
+    };
     println!("\n<<<");
     let arguments = ["notes"].into_iter().chain(arguments.lines()).map(OsString::from);
     let outcome = cli::run_with(builder, arguments).await;

@@ -25,7 +25,7 @@ use aurora_core::audit::{AuditSink, DatabaseAudit};
 use aurora_core::auth::{Auth, AuthParts, Hooks, SignUpHook};
 use aurora_core::config::{Profile, Settings};
 use aurora_core::crypto::{
-    DatabaseKeys, KeyTextProvider, Keyring, PasswordHasher, PasswordParams, PasswordPool,
+    DatabaseKeys, KeyTextProvider, Keyring, PasswordHasher, PasswordParams, PasswordPool, Suite,
 };
 use aurora_core::env::{Clock, Entropy, ManualClock, SystemEntropy};
 use aurora_core::http::{Http, Peer};
@@ -70,6 +70,8 @@ pub struct Options {
     pub given: Option<Given>,
     pub pool: PasswordPool,
     pub entropy: Arc<dyn Entropy>,
+    /// What new values are sealed by.
+    pub suite: Suite,
 }
 
 /// Puts something before the database that sign-in sees.
@@ -105,6 +107,7 @@ impl Default for Options {
             given: None,
             pool: PasswordPool::new(2, 512, Duration::from_secs(60)),
             entropy: Arc::new(SystemEntropy),
+            suite: Suite::default(),
         }
     }
 }
@@ -209,6 +212,7 @@ impl Fixture {
         let provider = KeyTextProvider::new(&options.start_key.as_str().into(), entropy.clone()).unwrap();
         let keys = Arc::new(DatabaseKeys::new(opening.keys));
         let keyring = Keyring::open(Arc::new(provider), keys, clock.clone(), entropy.clone()).await.unwrap();
+        let keyring = keyring.with_suite(options.suite);
         database.bind(&keyring).await;
         keyring.move_to(Arc::new(DatabaseKeys::new(database.shared())));
         let mut shared = database.shared();

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aurora_core::files::{Asker, Upload};
+use aurora_core::files::{Asker, Entry, Listing, Upload};
 use aurora_core::http::{FileBody, Peer, arriving};
 use aurora_core::types::{Code, Principal};
 use base64::Engine as _;
@@ -162,6 +162,16 @@ async fn what_is_noted_of_a_file_is_small() {
     let listed =
         store.post("/object/list/notes").bearer(&ann.token).json(&json!({"prefix": ""})).send().await;
     assert_eq!(listed.json().as_array().unwrap().len(), 2);
+    // Ten thousand of them fit into memory: a list does not read them.
+    let listing = Listing { limit: 10, ..Listing::default() };
+    let page = store.files().list(&asker, &"notes".parse().unwrap(), &listing).await.unwrap();
+    for entry in &page.entries {
+        let Entry::Object(name, object) = entry else { panic!("no folder") };
+        assert_eq!(object.user_metadata, None, "{name}");
+    }
+    let name = "raw1".parse().unwrap();
+    let info = store.files().info(&asker, &"notes".parse().unwrap(), &name).await.unwrap();
+    assert!(info.user_metadata.is_some());
 }
 
 /// attack F02, asvs(V5.2.2): a bucket's types hold for what is moved into it, by what it begins with.

@@ -10,11 +10,17 @@
 mod abuse;
 mod attacks;
 mod basics;
+#[path = "../common/certificates.rs"]
+mod certificates;
 mod crash;
 mod faults;
+mod limits;
+mod lists;
 mod memory;
 mod protocol;
+mod races;
 mod resumable;
+mod s3;
 mod store;
 mod sweeping;
 mod unfinished;

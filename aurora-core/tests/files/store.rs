@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aurora_core::config::Profile;
+use aurora_core::crypto::Suite;
 use aurora_core::env::{ManualClock, SystemEntropy};
 use aurora_core::files::{FileOptions, Files};
 use aurora_core::http::{FileBody, Peer, arriving};
@@ -104,11 +105,24 @@ impl Store {
         Self::set(policies, |_| {}).await
     }
 
-    pub async fn set(policies: &str, options: impl FnOnce(&mut FileOptions)) -> Self {
+    /// What is sealed in it is sealed by that suite.
+    pub async fn sealing(policies: &str, suite: Suite) -> Self {
         let folder = scratch();
         let url = url_of(&folder).await;
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000)));
-        let aurora = builder(&folder, &url, policies, &clock).file_options(options).build().await.unwrap();
+        let aurora = builder(&folder, &url, policies, &clock).suite(suite).build().await.unwrap();
+        Self { aurora, clock, folder, url, policies: policies.to_owned() }
+    }
+
+    pub async fn set(policies: &str, options: impl FnOnce(&mut FileOptions)) -> Self {
+        Self::made(policies, |builder| builder.file_options(options)).await
+    }
+
+    pub async fn made(policies: &str, set: impl FnOnce(Builder) -> Builder) -> Self {
+        let folder = scratch();
+        let url = url_of(&folder).await;
+        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000)));
+        let aurora = set(builder(&folder, &url, policies, &clock)).build().await.unwrap();
         Self { aurora, clock, folder, url, policies: policies.to_owned() }
     }
 
@@ -160,7 +174,7 @@ impl Store {
 
     pub fn ask(&self, method: &str, path: &str) -> Ask<'_> {
         let request = Request::builder().method(method).uri(format!("/storage/v1{path}"));
-        Ask { store: self, request, pieces: Vec::new() }
+        Ask { store: self, request, pieces: Vec::new(), from: [127, 0, 0, 1] }
     }
 
     pub fn blobs_on_disk(&self) -> usize {
@@ -241,11 +255,18 @@ pub struct Ask<'a> {
     store: &'a Store,
     request: http::request::Builder,
     pieces: Vec<Result<Bytes, std::io::Error>>,
+    from: [u8; 4],
 }
 
 impl Ask<'_> {
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.request = self.request.header(name, value);
+        self
+    }
+
+    /// From another address than this machine's.
+    pub fn from(mut self, address: [u8; 4]) -> Self {
+        self.from = address;
         self
     }
 
@@ -274,7 +295,7 @@ impl Ask<'_> {
 
     pub async fn send(self) -> Reply {
         let body = arriving(futures_util::stream::iter(self.pieces));
-        let peer = Peer::from(IpAddr::from([127, 0, 0, 1]));
+        let peer = Peer::from(IpAddr::from(self.from));
         let response = self.store.aurora.http().stream(self.request.body(body).unwrap(), peer).await;
         let (head, body) = response.into_parts();
         let (mut read, mut broken) = (Vec::new(), false);

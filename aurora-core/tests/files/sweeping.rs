@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aurora_core::crypto::{KeyOwner, Purpose};
+use aurora_core::crypto::{KeyOwner, Purpose, Suite};
 use aurora_core::env::SystemEntropy;
 use aurora_core::files::{BlobId, BlobStore as _, LocalBlobs};
 use bytes::Bytes;
@@ -98,6 +98,59 @@ async fn a_rotated_key_seals_files_again() {
     assert_eq!((store.blobs_on_disk(), keys.advance().await.unwrap().resealed), (4, 0));
     let usage = store.rows("SELECT bytes, files FROM aurora_file_usage WHERE owner <> ''").await;
     assert_eq!(usage[0], [Some("60003".to_owned()), Some("3".to_owned())]);
+}
+
+/// Files of the other suite are read from the middle, by a service that seals by the default one; a rotation leaves none.
+#[tokio::test]
+async fn files_of_another_suite_are_read_and_sealed_again() {
+    let store = Store::sealing(OWN_FOLDER, Suite::Stream256).await;
+    store.bucket("notes", &json!({})).await;
+    let ann = store.user("ann@example.com").await;
+    let path = format!("/object/notes/{}/one", ann.id);
+    store.post(&path).bearer(&ann.token).body(pattern(50_000)).send().await;
+    store.aurora.close().await;
+    let store = Store::again(&store.folder, &store.url, OWN_FOLDER, 1_800_000_000).await;
+    let read = async || {
+        assert_eq!(store.get(&path).bearer(&ann.token).send().await.body, pattern(50_000));
+        let part = store.get(&path).bearer(&ann.token).with("range", "bytes=16380-33000").send().await;
+        assert_eq!(part.body, pattern(50_000)[16_380..=33_000]);
+    };
+    let suites = || -> Vec<u8> {
+        let folders = std::fs::read_dir(store.folder.join("files")).unwrap().map(Result::unwrap);
+        let files = folders.flat_map(|folder| std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap));
+        files.map(|file| std::fs::read(file.path()).unwrap()[3]).collect()
+    };
+    read().await;
+    assert_eq!(suites(), [2]);
+    let keys = store.aurora.keys();
+    let owner = KeyOwner::User(ann.id.parse().unwrap());
+    let next = keys.rotate(&owner, Purpose::File).await.unwrap();
+    keys.activate(next).await.unwrap();
+    assert_eq!(keys.advance().await.unwrap().resealed, 1);
+    read().await;
+    assert_eq!(suites(), [1]);
+}
+
+/// Files that do not open hold up nobody's: they are told, and stay as they are.
+#[tokio::test]
+async fn a_lost_file_does_not_keep_others_from_their_turn() {
+    let store = Store::with(OWN_FOLDER).await;
+    store.bucket("notes", &json!({})).await;
+    let ann = store.user("ann@example.com").await;
+    for number in 0..4 {
+        let path = format!("/object/notes/{}/{number}", ann.id);
+        store.post(&path).bearer(&ann.token).body(pattern(100)).send().await;
+    }
+    let rows = store.rows("SELECT id FROM aurora_blobs ORDER BY id").await;
+    let name = |at: usize| rows[at][0].clone().unwrap();
+    let file = |name: &str| store.folder.join("files").join(&name[..2]).join(name);
+    std::fs::remove_file(file(&name(0))).unwrap();
+    std::fs::write(file(&name(1)), [0; 181]).unwrap();
+    let keys = store.aurora.keys();
+    let next = keys.rotate(&KeyOwner::User(ann.id.parse().unwrap()), Purpose::File).await.unwrap();
+    keys.activate(next).await.unwrap();
+    let progress = keys.advance().await.unwrap();
+    assert_eq!((progress.resealed, progress.left), (2, 2), "{progress:?}");
 }
 
 /// Whoever is erased leaves no file: no row, and bytes that no key opens until they are swept.

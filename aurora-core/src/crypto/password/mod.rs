@@ -168,9 +168,9 @@ impl SealedText {
         sealed.ok_or_else(does_not_open)
     }
 
-    /// What every such text begins with that the key of that number sealed: nine bytes are twelve characters.
-    pub(crate) fn prefix(key: u32) -> String {
-        Self::of(&DataKey::prefix(key))
+    /// What such texts begin with that the key of that number sealed: nine bytes are twelve characters.
+    pub(crate) fn prefixes(key: u32) -> [String; 2] {
+        DataKey::prefixes(key).map(|prefix| Self::of(&prefix))
     }
 }
 

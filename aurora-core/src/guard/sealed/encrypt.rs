@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::column::KeyOf;
 use super::{Content, RowKey, Sealed, SealedColumn};
 use crate::guard::Unguarded;
@@ -16,6 +18,9 @@ pub struct Encrypted {
     pub sealed: u64,
     /// Rows that changed in between, and were left to the next run.
     pub passed: u64,
+    /// Rows with a sealed cell whose plain one is not empty: what wrote the sealed one left it there, and nobody knows
+    /// here which of the two is right.
+    pub both: u64,
 }
 
 impl Unguarded {
@@ -32,14 +37,14 @@ impl Unguarded {
 
     /// Seals what stands in the column `from` of the same table, as text, into a sealed column, and empties `from`: while
     /// the service runs, in batches, each row compared with what was read. Killed anywhere it is called again and goes on
-    /// with the rows that are left; a row is in exactly one of the two columns.
+    /// with the rows that are left. A row that has both is left as it is, and counted.
     ///
     /// A column that is sealed per tenant or per writer asks for `owner`, the column of the same table that names the
     /// tenant or the user of each row; one that the service's key seals takes none. Copies of the plain values stay in the
     /// database's free pages and in backups; see the guide for what to do about them.
     ///
     /// # Errors
-    /// [`Code::ValidationFailed`] for an owner too many or too few; what [`Guarded::seal`](crate::guard::Guarded::seal) says
+    /// [`Code::ValidationFailed`] for an owner too many or too few, and for a row that does not fit the column's type; what [`Guarded::seal`](crate::guard::Guarded::seal) says
     /// of a row whose owner is none.
     pub async fn encrypt_column<T: Content>(
         &self,
@@ -77,6 +82,7 @@ impl Unguarded {
             "UPDATE {table} SET {sealed} = $1, {plain} = NULL{set_index} WHERE {key} = $2 \
              AND CAST({plain} AS TEXT) = $3 AND {sealed} IS NULL"
         );
+        let both = format!("SELECT count(*) FROM {table} WHERE {plain} IS NOT NULL AND {sealed} IS NOT NULL");
         let (mut done, mut last) = (Encrypted::default(), None::<RowKey>);
         loop {
             let query = match last {
@@ -86,12 +92,20 @@ impl Unguarded {
             let rows: Vec<(RowKey, String, String)> = query.fetch_all().await?;
             last = rows.last().map(|(key, ..)| *key);
             if last.is_none() {
+                let (both,): (i64,) = self.query_as(&both).fetch_one().await?;
+                done.both = both.unsigned_abs();
                 return Ok(done);
             }
             let mut anew = Vec::with_capacity(rows.len());
             for (key, text, whose) in rows {
                 let owner = &declared.key_of.of(&whose)?;
-                let value = T::from_text(&text)?;
+                let value = T::from_text(&text).map_err(|_| {
+                    let key = Uuid::from_bytes(*key.as_bytes());
+                    let sentence = format!(
+                        "what stands in {from} of the row {key} does not fit the sealed column's type"
+                    );
+                    Error::new(Code::ValidationFailed, sentence)
+                })?;
                 let cell = self.as_guarded().seal_for(declared, owner, key, &value).await?;
                 let blind = match declared.index {
                     Some(_) => Some(self.as_guarded().blind_for(column, owner, &value).await?),

@@ -1,5 +1,5 @@
-use crate::crypto::{Context, DataKey, Purpose, SealedPlace};
-use crate::types::{BoxFuture, Result, quote};
+use crate::crypto::{Context, DataKey, Purpose, Resealed, SealedPlace};
+use crate::types::{BoxFuture, Error, Result, quote};
 
 use super::value::Place;
 use super::{Declared, RowKey, Sealed};
@@ -21,9 +21,10 @@ impl CellPlace {
         let (table, column, key) = (quote(declared.table), quote(declared.column), quote(declared.key));
         Self {
             name: format!("{}.{}", declared.table, declared.column),
-            count: format!("SELECT count(*) FROM {table} WHERE substr({column}, 1, 9) = $1"),
+            count: format!("SELECT count(*) FROM {table} WHERE substr({column}, 1, 9) IN ($1, $2)"),
             find: format!(
-                "SELECT {key}, {column} FROM {table} WHERE substr({column}, 1, 9) = $1 ORDER BY {key} LIMIT $2"
+                "SELECT {key}, {column} FROM {table} WHERE substr({column}, 1, 9) IN ($1, $2) ORDER BY {key} \
+                 LIMIT $3 OFFSET $4"
             ),
             put: format!("UPDATE {table} SET {column} = $1 WHERE {key} = $2 AND {column} = $3"),
             declared,
@@ -43,19 +44,28 @@ impl SealedPlace for CellPlace {
 
     fn count(&self, key: u32) -> BoxFuture<'_, Result<u64>> {
         Box::pin(async move {
-            let prefix = DataKey::prefix(key).to_vec();
-            let (count,): (i64,) = self.everything.query_as(&self.count).bind(prefix).fetch_one().await?;
+            let [one, other] = DataKey::prefixes(key).map(Vec::from);
+            let query = self.everything.query_as(&self.count).bind(one).bind(other);
+            let (count,): (i64,) = query.fetch_one().await?;
             Ok(count.unsigned_abs())
         })
     }
 
-    fn reseal<'a>(&'a self, from: &'a DataKey, to: &'a DataKey, limit: u32) -> BoxFuture<'a, Result<u64>> {
+    fn reseal<'a>(
+        &'a self,
+        from: &'a DataKey,
+        to: &'a DataKey,
+        passed: u64,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Resealed>> {
         Box::pin(async move {
-            let prefix = DataKey::prefix(from.id()).to_vec();
-            let query = self.everything.query_as(&self.find).bind(prefix).bind(i64::from(limit));
-            let cells: Vec<(RowKey, Sealed<()>)> = query.fetch_all().await?;
+            let [one, other] = DataKey::prefixes(from.id()).map(Vec::from);
+            let passed = i64::try_from(passed).map_err(Error::internal)?;
+            let query = self.everything.query_as(&self.find).bind(one).bind(other);
+            let cells: Vec<(RowKey, Sealed<()>)> =
+                query.bind(i64::from(limit)).bind(passed).fetch_all().await?;
             let Declared { table, column, .. } = self.declared;
-            let mut anew = Vec::with_capacity(cells.len());
+            let (mut anew, mut turn) = (Vec::with_capacity(cells.len()), Resealed::default());
             for (key, cell) in cells {
                 let context = Context::Field { owner: from.owner(), table, column, row: key.as_bytes() };
                 match from.unseal(&context, cell.bytes()) {
@@ -64,21 +74,21 @@ impl SealedPlace for CellPlace {
                         anew.push((key, cell, Sealed::<()>::new(sealed, Place { table, column, key })));
                     }
                     Err(error) => {
-                        tracing::error!(place = self.name, %key, ?error, "a sealed cell does not open")
+                        turn.passed += 1;
+                        tracing::error!(place = self.name, %key, ?error, "a sealed cell does not open");
                     }
                 }
             }
             if anew.is_empty() {
-                return Ok(0);
+                return Ok(turn);
             }
             let mut transaction = self.everything.begin().await?;
-            let mut done = 0;
             for (key, former, sealed) in anew {
                 let query = transaction.query(&self.put).bind(sealed).bind(key).bind(former.bytes().to_vec());
-                done += query.execute().await?.rows_affected();
+                turn.done += query.execute().await?.rows_affected();
             }
             transaction.commit().await?;
-            Ok(done)
+            Ok(turn)
         })
     }
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod around;
 mod buckets;
+mod limited;
 mod objects;
 mod path;
 mod receive;
@@ -192,6 +193,20 @@ impl Http {
         };
         let body: Content<'static> = in_time(body);
         let asked = Asked { files, head, found, peer, id };
+        let answered = match self.count_request(&asked) {
+            Ok(()) => self.answer_route(&asked, body).await,
+            Err(limited) => Err(limited),
+        };
+        let answered = answered.map_err(|error| self.count_refusal(&asked, error));
+        if !asked.found.route.is_resumable() {
+            return answered;
+        }
+        answered.or_else(|error| {
+            Ok(answer::failed_as_it_is(&error, self.reasons().tell(&error), id).map(FileBody::Whole))
+        })
+    }
+
+    async fn answer_route(&self, asked: &Asked<'_>, body: Content<'static>) -> FileAnswer {
         use FileOperation as Do;
         match asked.found.route.operation {
             Do::ListBuckets
@@ -199,27 +214,21 @@ impl Http {
             | Do::ReadBucket
             | Do::UpdateBucket
             | Do::DeleteBucket
-            | Do::EmptyBucket => self.buckets(&asked, body).await,
-            Do::Upload | Do::Replace => self.receive(&asked, body).await,
+            | Do::EmptyBucket => self.buckets(asked, body).await,
+            Do::Upload | Do::Replace => self.receive(asked, body).await,
             Do::SignDownload | Do::SignMany | Do::SignUpload | Do::SignedUpload => {
-                self.signed(&asked, body).await
+                self.signed(asked, body).await
             }
             Do::Download | Do::PublicDownload | Do::SignedDownload | Do::Info | Do::PublicInfo => {
-                self.send(&asked).await
+                self.send(asked).await
             }
             Do::UploadOptions
             | Do::BeginUpload
             | Do::UploadStanding
             | Do::ContinueUpload
-            | Do::CancelUpload => {
-                let resumable = self.resumable(&asked, body).await;
-                // TUS has the protocol's own statuses.
-                resumable.or_else(|error| {
-                    Ok(answer::failed_as_it_is(&error, self.reasons().tell(&error), id).map(FileBody::Whole))
-                })
-            }
+            | Do::CancelUpload => self.resumable(asked, body).await,
             Do::List | Do::ListPages | Do::Move | Do::Copy | Do::Remove | Do::RemoveOne => {
-                self.objects(&asked, body).await
+                self.objects(asked, body).await
             }
         }
     }
@@ -227,6 +236,7 @@ impl Http {
     /// Who asks, by the door's own rules; whoever brings nothing is anonymous.
     async fn asker(&self, asked: &Asked<'_>) -> Result<Asker> {
         let admitted = self.admit(asked.head, asked.peer).await.map_err(|rejected| rejected.into_error())?;
+        self.count_change(asked, Some(admitted.principal()))?;
         Ok(Asker::new(admitted.principal().clone()).in_request(asked.id))
     }
 

@@ -1,11 +1,9 @@
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::routes::FileOperation as Do;
 use super::{Asked, FileAnswer, ok, path, receive};
-use crate::files::{Asker, BucketName, Content, Entry, Listing, ObjectName};
+use crate::files::{self, Asker, BucketName, Content, Entry, Listing, ObjectName};
 use crate::http::Http;
 use crate::types::{Code, Error, Result};
 
@@ -119,10 +117,7 @@ async fn list(asked: &Asked<'_>, asker: &Asker, bucket: &BucketName, body: &List
         (entry, _) => entry.name().to_owned(),
     };
     if !["name", "created_at", "updated_at", "last_accessed_at"].contains(&column) {
-        return Err(Error::new(
-            Code::ValidationFailed,
-            "sortBy.column is name, created_at, updated_at or last_accessed_at",
-        ));
+        return Err(wrong("sortBy.column is name, created_at, updated_at or last_accessed_at"));
     }
     let descending = sort.and_then(|sort| sort.order.as_deref()) == Some("desc");
     entries.sort_by(|a, b| {
@@ -142,27 +137,26 @@ async fn list(asked: &Asked<'_>, asker: &Asker, bucket: &BucketName, body: &List
         .collect())
 }
 
-/// A page of all that begins alike, by name.
+/// A page of all that begins alike.
 async fn pages(asked: &Asked<'_>, asker: &Asker, bucket: &BucketName, body: &PagesBody) -> Result<Value> {
-    if let Some(sort) = &body.sort_by
-        && (sort.column.as_deref().is_some_and(|column| column != "name")
-            || sort.order.as_deref().is_some_and(|order| order != "asc"))
-    {
-        let sentence = "pages are sorted by name, ascending; `list` sorts otherwise";
-        return Err(Error::new(Code::ValidationFailed, sentence));
-    }
-    let wrong = || Error::new(Code::ValidationFailed, "the cursor is not one");
-    let after = match body.cursor.as_deref().filter(|cursor| !cursor.is_empty()) {
-        Some(cursor) => {
-            let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
-            Some(String::from_utf8(bytes).map_err(|_| wrong())?)
-        }
-        None => None,
+    let sort = body.sort_by.as_ref();
+    let sort_by = match sort.and_then(|sort| sort.column.as_deref()) {
+        None | Some("name") => files::SortBy::Name,
+        Some("created_at") => files::SortBy::CreatedAt,
+        Some("updated_at") => files::SortBy::UpdatedAt,
+        Some(_) => return Err(wrong("sortBy.column is name, created_at or updated_at")),
+    };
+    let order = match sort.and_then(|sort| sort.order.as_deref()) {
+        None | Some("asc") => files::Order::Ascending,
+        Some("desc") => files::Order::Descending,
+        Some(_) => return Err(wrong("sortBy.order is asc or desc")),
     };
     let listing = Listing {
         prefix: body.prefix.clone(),
         folders: body.with_delimiter.unwrap_or(false),
-        after,
+        sort_by,
+        order,
+        after: body.cursor.clone().filter(|cursor| !cursor.is_empty()),
         limit: body.limit.unwrap_or(1000).clamp(1, 1000),
     };
     let page = asked.files.list(asker, bucket, &listing).await?;
@@ -184,8 +178,12 @@ async fn pages(asked: &Asked<'_>, asker: &Asker, bucket: &BucketName, body: &Pag
     }
     Ok(json!({
         "hasNext": page.next.is_some(),
-        "nextCursor": page.next.map(|next| URL_SAFE_NO_PAD.encode(next)),
+        "nextCursor": page.next,
         "folders": folders,
         "objects": objects,
     }))
+}
+
+fn wrong(what: &str) -> Error {
+    Error::new(Code::ValidationFailed, what.to_owned())
 }

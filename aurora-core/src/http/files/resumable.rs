@@ -74,8 +74,9 @@ impl Http {
         upload.length = Some(number(headers, "upload-length")?.ok_or_else(|| missing("Upload-Length"))?);
         let asker = match text(headers, SIGNATURE).filter(|_| asked.found.route.is_signed()) {
             Some(token) => {
+                self.count_change(asked, None)?;
                 let (asker, existing) =
-                    files.signed_uploader(token, &upload.bucket, &upload.name, asked.id)?;
+                    files.signed_uploader(token, &upload.bucket, &upload.name, asked.id).await?;
                 upload.existing = existing;
                 asker
             }
@@ -98,8 +99,9 @@ impl Http {
     async fn uploader(&self, asked: &Asked<'_>) -> Result<Asker> {
         match text(&asked.head.headers, SIGNATURE).filter(|_| asked.found.route.is_signed()) {
             Some(token) => {
+                self.count_change(asked, None)?;
                 let (bucket, name) = asked.files.upload_target(asked.found.bucket).await?;
-                Ok(asked.files.signed_uploader(token, &bucket, &name, asked.id)?.0)
+                Ok(asked.files.signed_uploader(token, &bucket, &name, asked.id).await?.0)
             }
             None => self.asker(asked).await,
         }

@@ -1,6 +1,7 @@
 use http::Method;
 
 use crate::http::Access;
+use crate::load::Bucket;
 
 /// A route of files, below `/storage/v1`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +57,52 @@ impl FileRoute {
     /// Whether a token of a signed URL may stand for who asks.
     pub(super) fn is_signed(&self) -> bool {
         self.path.starts_with("/upload/resumable/sign")
+    }
+
+    /// Whether it is TUS's, which has statuses of its own.
+    pub(super) fn is_resumable(&self) -> bool {
+        self.path.starts_with("/upload/resumable")
+    }
+
+    /// Whether a link opens it for whoever has it, or its name does for anyone.
+    pub(super) fn is_open(&self) -> bool {
+        use FileOperation::{PublicDownload, PublicInfo, SignedDownload, SignedUpload};
+        self.is_signed()
+            || matches!(self.operation, PublicDownload | PublicInfo | SignedDownload | SignedUpload)
+    }
+
+    /// Whether it changes something, or asks for the right to in a transaction that writes.
+    pub(super) fn changes(&self) -> bool {
+        use FileOperation::{
+            BeginUpload, CancelUpload, ContinueUpload, Copy, CreateBucket, DeleteBucket, EmptyBucket, Move,
+            Remove, RemoveOne, Replace, SignUpload, SignedUpload, UpdateBucket, Upload,
+        };
+        matches!(
+            self.operation,
+            BeginUpload
+                | CancelUpload
+                | ContinueUpload
+                | Copy
+                | CreateBucket
+                | DeleteBucket
+                | EmptyBucket
+                | Move
+                | Remove
+                | RemoveOne
+                | Replace
+                | SignUpload
+                | SignedUpload
+                | UpdateBucket
+                | Upload
+        )
+    }
+
+    /// What counts its requests; those that are refused are counted everywhere.
+    pub fn buckets(&self) -> &'static [Bucket] {
+        match self.changes() {
+            true => &[Bucket::File, Bucket::FileChange, Bucket::FileRefused],
+            false => &[Bucket::File, Bucket::FileRefused],
+        }
     }
 
     /// Who gets past its door. Policies decide behind it: without one nobody sees anything, whoever they are.

@@ -24,10 +24,11 @@ impl Http {
     pub(super) async fn signed(&self, asked: &Asked<'_>, body: Content<'static>) -> FileAnswer {
         let files = asked.files;
         if asked.found.route.operation == Do::SignedUpload {
+            self.count_change(asked, None)?;
             let token = token(asked)?;
             // Before a byte of it: whoever has no token sends for nothing.
             let (bucket, name) = (path::bucket(asked.found.bucket)?, path::object(asked.found.name)?);
-            files.signed_uploader(token, &bucket, &name, asked.id)?;
+            files.signed_uploader(token, &bucket, &name, asked.id).await?;
             let (upload, content) = receive::read(asked, body).await?;
             return receive::uploaded(&files.signed_upload(token, upload, content, Some(asked.id)).await?);
         }

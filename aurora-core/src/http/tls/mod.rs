@@ -5,7 +5,8 @@
 //! 2. A certificate is checked before anything listens: it is there, it is of its key, it is valid today, and nobody
 //!    else may read the key. What is wrong is said with the file's name and the mend.
 //! 3. Files are looked at again and again. New ones are checked like the first, then shown in every handshake that
-//!    follows; connections that are open go on. Ones that are broken are told, and the old certificate stays.
+//!    follows; connections that are open go on. Ones that are broken are told, and the old certificate stays. Both are
+//!    recorded; SIGHUP asks for a look at once.
 //! 4. A handshake has its time ([`Limits::handshake`](super::Limits)), and its connection has its seat: whoever stalls
 //!    keeps one seat for ten seconds.
 //! 5. No data before the handshake's end (0-RTT): it can be sent twice.
@@ -25,6 +26,7 @@
 mod acme;
 mod development;
 mod files;
+mod hangup;
 mod order;
 mod pair;
 mod socket;
@@ -35,6 +37,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hangup::Hangups;
 use order::Orders;
 
 #[cfg(feature = "acme")]
@@ -102,6 +105,12 @@ impl Tls {
     pub fn look_every(mut self, every: Duration) -> Self {
         self.look_every = every.max(Duration::from_millis(10));
         self
+    }
+
+    /// What asks for a look at once. A development certificate changes by itself, and in a terminal that is closed its
+    /// service should end.
+    fn hangups(&self) -> Hangups {
+        if self.is_for_development() { Hangups::none() } else { Hangups::of_this_process() }
     }
 
     /// Whether the certificate is the one that nobody vouches for.

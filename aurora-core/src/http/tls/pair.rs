@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
@@ -30,6 +30,14 @@ pub(super) struct Pair {
     pub(super) from: Timestamp,
     /// Its last moment.
     pub(super) until: Timestamp,
+}
+
+impl Pair {
+    /// The certificate's SHA-256, as browsers show it, in digits.
+    pub(super) fn name(&self) -> String {
+        let own = self.shown.cert.first().map(|own| own.as_ref()).unwrap_or_default();
+        digest(&SHA256, own).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 impl Content {

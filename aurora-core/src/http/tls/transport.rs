@@ -11,7 +11,7 @@ use super::order::{Challenges, Renewal};
 use super::socket::Socket;
 use super::watch::{Files, Shown, Watch};
 use super::{Source, Tls, Versions, development};
-use crate::env::Clock;
+use crate::auth::Auth;
 use crate::http::Http;
 use crate::types::{Error, Result};
 
@@ -34,13 +34,13 @@ impl Http {
     /// [`Code::Configuration`](crate::types::Code::Configuration) names the file and the mend.
     pub async fn transport(&self) -> Result<Transport> {
         let Some(tls) = self.tls() else { return Ok(Transport(None)) };
-        let clock = Arc::clone(&self.auth().sessions().parts().clock);
-        Ok(Transport(Some(Arc::new(Terminal::open(tls, clock).await?))))
+        Ok(Transport(Some(Arc::new(Terminal::open(tls, self.auth()).await?))))
     }
 }
 
 impl Terminal {
-    async fn open(tls: &Tls, clock: Arc<dyn Clock>) -> Result<Self> {
+    async fn open(tls: &Tls, auth: &Auth) -> Result<Self> {
+        let clock = Arc::clone(&auth.sessions().parts().clock);
         let (now, challenges) = (clock.now(), Arc::new(Challenges::default()));
         if let Source::Development { file } = &tls.source {
             development::prepare(file, now).await?;
@@ -63,7 +63,7 @@ impl Terminal {
         if renewal.is_some() {
             config.alpn_protocols.push(Challenges::PROTOCOL.to_vec());
         }
-        let watch = Watch::start(files, shown, tls.look_every, clock);
+        let watch = Watch::start(files, shown, (tls.look_every, tls.hangups()), auth.clone());
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), _watch: watch, _renewal: renewal })
     }
 }

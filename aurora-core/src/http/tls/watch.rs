@@ -6,9 +6,11 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::task::AbortHandle;
 
+use super::hangup::Hangups;
 use super::order::Challenges;
 use super::pair::{Content, Pair};
-use crate::env::Clock;
+use crate::audit::{Action, Actor, Record};
+use crate::auth::Auth;
 use crate::types::{Error, Result, Timestamp};
 
 /// From here on a certificate that was not renewed is told about, once a day.
@@ -87,46 +89,37 @@ impl Files {
         Self { certificate, key, seen: None, until, told: None, broken: None }
     }
 
-    /// A new pair, if there is one. One that cannot be used is told at its second look: between the two files of a
-    /// renewal there is a moment in which they do not belong together.
-    async fn look(&mut self, now: Timestamp) -> Option<Pair> {
+    /// What is new. A pair that cannot be used is told at its second look, unless somebody `asked` for this one: between
+    /// the two files of a renewal there is a moment in which they do not belong together.
+    async fn look(&mut self, now: Timestamp, asked: bool) -> Seen {
         if self.seen.is_none() && !self.certificate.exists() {
-            return None;
+            return Seen::Nothing;
         }
         let content = match Content::read(&self.certificate, &self.key).await {
             Ok(content) => content,
-            Err(error) => {
-                self.refuse(Broken::Unreadable(error.message().to_owned()), &error);
-                return None;
-            }
+            Err(error) => return self.refuse(Broken::Unreadable(error.message().to_owned()), error, asked),
         };
         let fingerprint = content.fingerprint();
         if self.seen == Some(fingerprint) {
             self.broken = None;
             self.warn(now);
-            return None;
+            return Seen::Nothing;
         }
         match content.checked((&self.certificate, &self.key), now) {
-            Ok(pair) => {
-                (self.seen, self.until, self.broken, self.told) = (Some(fingerprint), pair.until, None, None);
-                Some(pair)
-            }
-            Err(error) => {
-                self.refuse(Broken::Content(fingerprint), &error);
-                None
-            }
+            Ok(pair) => Seen::New(pair, fingerprint),
+            Err(error) => self.refuse(Broken::Content(fingerprint), error, asked),
         }
     }
 
-    fn refuse(&mut self, broken: Broken, error: &Error) {
-        match &mut self.broken {
-            Some((before, told)) if *before == broken => {
-                if !std::mem::replace(told, true) {
-                    tracing::error!(%error, "the new TLS certificate is not taken; the old one is shown on");
-                }
-            }
-            _ => self.broken = Some((broken, false)),
-        }
+    fn take(&mut self, pair: &Pair, fingerprint: [u8; 32]) {
+        (self.seen, self.until, self.broken, self.told) = (Some(fingerprint), pair.until, None, None);
+    }
+
+    fn refuse(&mut self, broken: Broken, error: Error, asked: bool) -> Seen {
+        let again = self.broken.as_ref().filter(|(before, _)| *before == broken);
+        let (is_due, was_told) = (again.is_some() || asked, again.is_some_and(|(_, told)| *told));
+        self.broken = Some((broken, is_due || was_told));
+        if is_due && !was_told { Seen::Refused(error) } else { Seen::Nothing }
     }
 
     fn warn(&mut self, now: Timestamp) {
@@ -138,22 +131,63 @@ impl Files {
     }
 }
 
+/// What a look at the files found.
+enum Seen {
+    Nothing,
+    New(Pair, [u8; 32]),
+    Refused(Error),
+}
+
 /// Looks until it is dropped.
 #[derive(Debug)]
 pub(super) struct Watch(AbortHandle);
 
 impl Watch {
-    pub(super) fn start(mut files: Files, shown: Arc<Shown>, every: Duration, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn start(
+        mut files: Files,
+        shown: Arc<Shown>,
+        (every, mut hangups): (Duration, Hangups),
+        auth: Auth,
+    ) -> Self {
+        let clock = Arc::clone(&auth.sessions().parts().clock);
         let looking = async move {
+            let mut asked = false;
             loop {
-                if let Some(pair) = files.look(clock.now()).await {
-                    shown.become_that_of(&pair);
-                    tracing::info!(until = %pair.until, "a new TLS certificate is shown");
-                }
-                tokio::time::sleep(every).await;
+                look(&mut files, &shown, clock.now(), asked, &auth).await;
+                asked = tokio::select! {
+                    () = tokio::time::sleep(every) => false,
+                    () = hangups.next() => true,
+                };
             }
         };
         Self(tokio::spawn(looking).abort_handle())
+    }
+}
+
+/// One look. A new certificate is recorded before it is shown; one that cannot be recorded is looked at again.
+async fn look(files: &mut Files, shown: &Shown, now: Timestamp, asked: bool, auth: &Auth) {
+    let record = |action| {
+        Record::security(now, Actor::Service, action).target(files.certificate.display().to_string())
+    };
+    let (taken, refused) = (record(Action::CERTIFICATE_TAKEN), record(Action::CERTIFICATE_REFUSED));
+    match files.look(now, asked).await {
+        Seen::Nothing => {}
+        Seen::New(pair, fingerprint) => {
+            let record = taken.with("sha256", pair.name()).with("until", pair.until);
+            if let Err(error) = auth.record_alone(record).await {
+                tracing::error!(%error, "the new TLS certificate could not be recorded; the old one is shown on");
+                return;
+            }
+            files.take(&pair, fingerprint);
+            shown.become_that_of(&pair);
+            tracing::info!(until = %pair.until, "a new TLS certificate is shown");
+        }
+        Seen::Refused(error) => {
+            tracing::error!(%error, "the new TLS certificate is not taken; the old one is shown on");
+            if let Err(error) = auth.record_alone(refused.with("reason", error.message())).await {
+                tracing::error!(%error, "the refusal of a TLS certificate could not be recorded");
+            }
+        }
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) fn verify(token: &str, keys: &VerifySet, now: Timestamp) -> Option<Cl
     if claims.sub.is_some() || claims.session_id.is_some() {
         return None;
     }
-    let header = read(header).ok().filter(|header| header.typ == "JWT")?;
+    let header = read(header).ok().filter(|header| header.typ.as_deref() == Some("JWT"))?;
     let key = find(keys, header.kid.as_deref())?;
     let signed = token.get(..token.len().checked_sub(signature.len() + 1)?)?;
     if header.alg != name(key.algorithm)

@@ -134,6 +134,9 @@ impl VerifyKey {
         {
             return Err(wrong("its `alg` or `use` is not what its kind of key is for"));
         }
+        if !for_signatures(&jwk.key_ops) {
+            return Err(wrong("its `key_ops` leave signatures out"));
+        }
         let key = key.map_err(|_| wrong("its numbers are not a key"))?;
         // The reader takes any two coordinates; a point off the curve is told now and not at the first token.
         let point = key.try_get_as_bytes().unwrap_or_default();
@@ -165,6 +168,11 @@ impl VerifyKey {
         }
         matches!(jsonwebtoken::crypto::verify(signature, message, &self.key, self.algorithm), Ok(true))
     }
+}
+
+/// RFC 7517 s4.3: a key that names what it is for is for nothing else.
+pub(super) fn for_signatures(key_ops: &[String]) -> bool {
+    key_ops.is_empty() || key_ops.iter().any(|one| one == "verify" || one == "sign")
 }
 
 fn wrong(why: &str) -> Error {
@@ -236,6 +244,7 @@ mod tests {
             good.replace('}', r#","d":"AAAA"}"#),
             good.replace('}', r#","alg":"HS256"}"#),
             good.replace('}', r#","use":"enc"}"#),
+            good.replace('}', r#","key_ops":["deriveKey"]}"#),
             good.replace('}', r#","kty":"EC"}"#),
             good.replace("P-256", "P-521"),
             good.replace(y, x),

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::VerifyKey;
-use super::jwk::Jwk;
+use super::jwk::{Jwk, for_signatures};
 use crate::config::weak_secret;
 use crate::types::{Code, Error, Result, Secret};
 use crate::validate::strict_json;
@@ -62,7 +62,7 @@ impl Members {
     fn public(&self) -> Result<VerifyKey> {
         let text = serde_json::json!({
             "kty": self.kty, "crv": self.crv, "x": self.x, "y": self.y, "n": self.n, "e": self.e,
-            "kid": self.kid, "alg": self.alg, "use": self.usage,
+            "kid": self.kid, "alg": self.alg, "use": self.usage, "key_ops": self.key_ops,
         });
         VerifyKey::from_members(serde_json::from_value::<Jwk>(text).map_err(|_| wrong("is no key"))?)
     }
@@ -72,6 +72,9 @@ impl Members {
             || self.usage.as_deref().is_some_and(|usage| usage != "sig")
         {
             return Err(wrong("has an `alg` or `use` that is not HS256's"));
+        }
+        if !for_signatures(&self.key_ops) {
+            return Err(wrong("has `key_ops` that leave signatures out"));
         }
         let bytes = bytes(self.k.as_ref())?;
         let weak = match std::str::from_utf8(&bytes) {
@@ -208,7 +211,7 @@ impl SigningKey {
         Self::symmetric(SHARED.to_owned(), secret.expose().as_bytes())
     }
 
-    fn symmetric(kid: String, bytes: &[u8]) -> Self {
+    pub(super) fn symmetric(kid: String, bytes: &[u8]) -> Self {
         let key = DecodingKey::from_secret(bytes);
         let verify =
             VerifyKey { kid, algorithm: Algorithm::HS256, key, point: None, public: None, clients: true };

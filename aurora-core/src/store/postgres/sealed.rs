@@ -47,6 +47,10 @@ fn bound(column: SealedColumn, query: Query, value: &[u8]) -> Result<Query> {
     })
 }
 
+fn either(column: SealedColumn, query: Query, [one, other]: &[Vec<u8>; 2]) -> Result<Query> {
+    bound(column, bound(column, query, one)?, other)
+}
+
 fn sealed(column: SealedColumn, row: &PgRow) -> Result<(String, Vec<u8>)> {
     let value = match column {
         SealedColumn::Passwords => rows::text(row, "sealed")?.into_bytes(),
@@ -59,8 +63,8 @@ macro_rules! reader {
     ($type:ty) => {
         #[async_trait]
         impl ReadSealed for $type {
-            async fn count_sealed(&mut self, column: SealedColumn, prefix: &[u8]) -> Result<u64> {
-                let query = bound(column, sqlx::query(counts(column)), prefix)?;
+            async fn count_sealed(&mut self, column: SealedColumn, begin: &[Vec<u8>; 2]) -> Result<u64> {
+                let query = either(column, sqlx::query(counts(column)), begin)?;
                 let found = all(self.connection().await?, query).await?;
                 let count = found.first().map(|row| rows::number(row, "id")).transpose()?;
                 u64::try_from(count.unwrap_or_default()).map_err(Error::internal)
@@ -69,10 +73,11 @@ macro_rules! reader {
             async fn sealed(
                 &mut self,
                 column: SealedColumn,
-                prefix: &[u8],
+                begin: &[Vec<u8>; 2],
+                passed: i64,
                 limit: i64,
             ) -> Result<Vec<(String, Vec<u8>)>> {
-                let query = bound(column, sqlx::query(finds(column)), prefix)?.bind(limit);
+                let query = either(column, sqlx::query(finds(column)), begin)?.bind(limit).bind(passed);
                 all(self.connection().await?, query).await?.iter().map(|row| sealed(column, row)).collect()
             }
         }

@@ -196,10 +196,11 @@ statements! {
         WHERE owner = $1 ORDER BY id";
     KEY = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora.keys WHERE id = $1";
     KEYS_UNSETTLED = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora.keys \
-        WHERE state IN ('pending', 'decrypt-only') ORDER BY state DESC, id DESC LIMIT 1000";
+        WHERE state IN ('pending', 'decrypt-only') AND id > $1 ORDER BY id LIMIT 1000";
     NEWEST_KEY = "SELECT coalesce(max(id), 0) AS id FROM aurora.keys";
     KEYS_AFTER = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora.keys \
         WHERE id > $1 ORDER BY id LIMIT 1000";
+    LOCK_KEYS_OF = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1::text, 107114611208802))";
     INSERT_KEY = "INSERT INTO aurora.keys (id, purpose, owner, state, wrapped, created_at) \
         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
     CHANGE_KEY = "UPDATE aurora.keys SET state = $3, changed_at = $4 WHERE id = $1 AND state = $2";
@@ -209,29 +210,29 @@ statements! {
         WHERE owner = $1 AND state <> 'destroyed'";
     REWRAP_KEY = "UPDATE aurora.keys SET wrapped = $3 WHERE id = $1 AND wrapped = $2";
     COUNT_SIGNING_KEYS = "SELECT count(*) AS id FROM aurora.signing_keys WHERE substring(sealed FROM 1 FOR \
-        length($1::bytea)) = $1::bytea";
+        length($1::bytea)) IN ($1::bytea, $2::bytea)";
     SEALED_SIGNING_KEYS = "SELECT kid AS id, sealed FROM aurora.signing_keys WHERE substring(sealed FROM 1 FOR \
-        length($1::bytea)) = $1::bytea ORDER BY kid LIMIT $2";
+        length($1::bytea)) IN ($1::bytea, $2::bytea) ORDER BY kid LIMIT $3 OFFSET $4";
     PUT_SIGNING_KEYS = "UPDATE aurora.signing_keys SET sealed = $3 WHERE kid = $1 AND sealed = $2";
     COUNT_FACTORS = "SELECT count(*) AS id FROM auth.mfa_factors WHERE substring(sealed FROM 1 FOR \
-        length($1::bytea)) = $1::bytea";
+        length($1::bytea)) IN ($1::bytea, $2::bytea)";
     SEALED_FACTORS = "SELECT id::text AS id, sealed FROM auth.mfa_factors WHERE substring(sealed FROM 1 FOR \
-        length($1::bytea)) = $1::bytea ORDER BY id LIMIT $2";
+        length($1::bytea)) IN ($1::bytea, $2::bytea) ORDER BY id LIMIT $3 OFFSET $4";
     PUT_FACTORS = "UPDATE auth.mfa_factors SET sealed = $3 WHERE id = $1::text::uuid AND sealed = $2";
     COUNT_ONE_TIME_TOKENS = "SELECT count(*) AS id FROM auth.one_time_tokens WHERE substring(sealed FROM 1 FOR \
-        length($1::bytea)) = $1::bytea";
+        length($1::bytea)) IN ($1::bytea, $2::bytea)";
     SEALED_ONE_TIME_TOKENS = "SELECT id::text AS id, sealed FROM auth.one_time_tokens WHERE substring(sealed FROM 1 FOR \
-        length($1::bytea)) = $1::bytea ORDER BY id LIMIT $2";
+        length($1::bytea)) IN ($1::bytea, $2::bytea) ORDER BY id LIMIT $3 OFFSET $4";
     PUT_ONE_TIME_TOKENS = "UPDATE auth.one_time_tokens SET sealed = $3 WHERE id = $1::text::uuid AND sealed = $2";
     COUNT_OUTBOX = "SELECT count(*) AS id FROM aurora.outbox WHERE substring(sealed FROM 1 FOR \
-        length($1::bytea)) = $1::bytea";
+        length($1::bytea)) IN ($1::bytea, $2::bytea)";
     SEALED_OUTBOX = "SELECT id::text AS id, sealed FROM aurora.outbox WHERE substring(sealed FROM 1 FOR \
-        length($1::bytea)) = $1::bytea ORDER BY id LIMIT $2";
+        length($1::bytea)) IN ($1::bytea, $2::bytea) ORDER BY id LIMIT $3 OFFSET $4";
     PUT_OUTBOX = "UPDATE aurora.outbox SET sealed = $3 WHERE id = $1::text::uuid AND sealed = $2";
     COUNT_PASSWORDS = "SELECT count(*) AS id FROM auth.users WHERE substring(encrypted_password FROM 1 FOR \
-        length($1::text)) = $1::text";
+        length($1::text)) IN ($1::text, $2::text)";
     SEALED_PASSWORDS = "SELECT id::text AS id, encrypted_password AS sealed FROM auth.users WHERE substring(encrypted_password FROM 1 \
-        FOR length($1::text)) = $1::text ORDER BY id LIMIT $2";
+        FOR length($1::text)) IN ($1::text, $2::text) ORDER BY id LIMIT $3 OFFSET $4";
     PUT_PASSWORDS = "UPDATE auth.users SET encrypted_password = $3 \
         WHERE id = $1::text::uuid AND encrypted_password = $2";
     SIGNING_KEYS = "SELECT id, kid, algorithm, sealed, public_jwk::text AS public_jwk, state, created_at, \
@@ -277,7 +278,7 @@ statements! {
         WHERE id > $1 AND created_at < $2 AND doomed_at IS NULL ORDER BY id LIMIT $3";
     COUNT_BLOBS_OF_KEY = "SELECT count(*) FROM aurora.blobs WHERE key = $1 AND doomed_at IS NULL";
     BLOBS_OF_KEY = "SELECT id, object, bucket, owner, part, size, key, created_at, doomed_at FROM aurora.blobs \
-        WHERE key = $1 AND doomed_at IS NULL ORDER BY id LIMIT $2";
+        WHERE key = $1 AND doomed_at IS NULL ORDER BY id LIMIT $2 OFFSET $3";
     FILE_USAGE = "SELECT bytes, files FROM aurora.file_usage WHERE owner = $1";
     UPLOAD = "SELECT id, owner, bucket, name, length, position, parts, details, created_at, expires_at FROM aurora.uploads \
         WHERE id = $1";

@@ -77,8 +77,8 @@ macro_rules! reader {
                 query.fetch_one(self.connection()).await.map_err(failure)
             }
 
-            async fn blobs_of_key(&mut self, key: i64, limit: i64) -> Result<Vec<BlobRow>> {
-                let query = sqlx::query(statements::BLOBS_OF_KEY).bind(key).bind(limit);
+            async fn blobs_of_key(&mut self, key: i64, passed: i64, limit: i64) -> Result<Vec<BlobRow>> {
+                let query = sqlx::query(statements::BLOBS_OF_KEY).bind(key).bind(limit).bind(passed);
                 query.fetch_all(self.connection()).await.map_err(failure)?.iter().map(blob).collect()
             }
 

@@ -43,8 +43,8 @@ macro_rules! reader {
                 found.as_ref().map(rows::key).transpose()
             }
 
-            async fn keys_unsettled(&mut self) -> Result<Vec<KeyRow>> {
-                let query = sqlx::query(statements::KEYS_UNSETTLED);
+            async fn keys_unsettled(&mut self, after: u32) -> Result<Vec<KeyRow>> {
+                let query = sqlx::query(statements::KEYS_UNSETTLED).bind(i64::from(after));
                 let found = query.fetch_all(self.connection()).await.map_err(failure)?;
                 found.iter().map(rows::key).collect()
             }
@@ -95,6 +95,11 @@ impl WriteKeys for SqliteWrite {
             .bind(before.as_micros());
         let done = query.execute(self.connection()).await.map_err(failure)?;
         Ok(done.rows_affected() == 1)
+    }
+
+    async fn lock_keys_of(&mut self, _owner: &str) -> Result<()> {
+        // A transaction that writes is alone here.
+        Ok(())
     }
 
     async fn insert_key(&mut self, key: &KeyRow) -> Result<bool> {

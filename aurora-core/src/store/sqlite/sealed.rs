@@ -47,6 +47,10 @@ fn bound(column: SealedColumn, query: Query, value: &[u8]) -> Result<Query> {
     })
 }
 
+fn either(column: SealedColumn, query: Query, [one, other]: &[Vec<u8>; 2]) -> Result<Query> {
+    bound(column, bound(column, query, one)?, other)
+}
+
 fn sealed(column: SealedColumn, row: &SqliteRow) -> Result<(String, Vec<u8>)> {
     let value = match column {
         SealedColumn::Passwords => rows::text(row, "sealed")?.into_bytes(),
@@ -59,8 +63,8 @@ macro_rules! reader {
     ($type:ty) => {
         #[async_trait]
         impl ReadSealed for $type {
-            async fn count_sealed(&mut self, column: SealedColumn, prefix: &[u8]) -> Result<u64> {
-                let query = bound(column, sqlx::query(counts(column)), prefix)?;
+            async fn count_sealed(&mut self, column: SealedColumn, begin: &[Vec<u8>; 2]) -> Result<u64> {
+                let query = either(column, sqlx::query(counts(column)), begin)?;
                 let found = query.fetch_one(self.connection()).await.map_err(failure)?;
                 u64::try_from(found.try_get::<i64, _>("id").map_err(failure)?).map_err(Error::internal)
             }
@@ -68,10 +72,11 @@ macro_rules! reader {
             async fn sealed(
                 &mut self,
                 column: SealedColumn,
-                prefix: &[u8],
+                begin: &[Vec<u8>; 2],
+                passed: i64,
                 limit: i64,
             ) -> Result<Vec<(String, Vec<u8>)>> {
-                let query = bound(column, sqlx::query(finds(column)), prefix)?.bind(limit);
+                let query = either(column, sqlx::query(finds(column)), begin)?.bind(limit).bind(passed);
                 let found = query.fetch_all(self.connection()).await.map_err(failure)?;
                 found.iter().map(|row| sealed(column, row)).collect()
             }

@@ -150,7 +150,7 @@ statements! {
         WHERE owner = $1 ORDER BY id";
     KEY = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys WHERE id = $1";
     KEYS_UNSETTLED = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys \
-        WHERE state IN ('pending', 'decrypt-only') ORDER BY state DESC, id DESC LIMIT 1000";
+        WHERE state IN ('pending', 'decrypt-only') AND id > $1 ORDER BY id LIMIT 1000";
     NEWEST_KEY = "SELECT coalesce(max(id), 0) AS id FROM aurora_keys";
     KEYS_AFTER = "SELECT id, purpose, owner, state, wrapped, created_at, changed_at FROM aurora_keys \
         WHERE id > $1 ORDER BY id LIMIT 1000";
@@ -162,26 +162,26 @@ statements! {
     DESTROY_KEYS_OF = "UPDATE aurora_keys SET state = 'destroyed', wrapped = x'', changed_at = $2 \
         WHERE owner = $1 AND state <> 'destroyed'";
     REWRAP_KEY = "UPDATE aurora_keys SET wrapped = $3 WHERE id = $1 AND wrapped = $2";
-    COUNT_SIGNING_KEYS = "SELECT count(*) AS id FROM aurora_signing_keys WHERE substr(sealed, 1, length($1)) = $1";
+    COUNT_SIGNING_KEYS = "SELECT count(*) AS id FROM aurora_signing_keys WHERE substr(sealed, 1, length($1)) IN ($1, $2)";
     SEALED_SIGNING_KEYS = "SELECT kid AS id, sealed FROM aurora_signing_keys WHERE substr(sealed, 1, \
-        length($1)) = $1 ORDER BY kid LIMIT $2";
+        length($1)) IN ($1, $2) ORDER BY kid LIMIT $3 OFFSET $4";
     PUT_SIGNING_KEYS = "UPDATE aurora_signing_keys SET sealed = $3 WHERE kid = $1 AND sealed = $2";
-    COUNT_FACTORS = "SELECT count(*) AS id FROM auth_mfa_factors WHERE substr(sealed, 1, length($1)) = $1";
+    COUNT_FACTORS = "SELECT count(*) AS id FROM auth_mfa_factors WHERE substr(sealed, 1, length($1)) IN ($1, $2)";
     SEALED_FACTORS = "SELECT id AS id, sealed FROM auth_mfa_factors WHERE substr(sealed, 1, \
-        length($1)) = $1 ORDER BY id LIMIT $2";
+        length($1)) IN ($1, $2) ORDER BY id LIMIT $3 OFFSET $4";
     PUT_FACTORS = "UPDATE auth_mfa_factors SET sealed = $3 WHERE id = $1 AND sealed = $2";
     COUNT_ONE_TIME_TOKENS = "SELECT count(*) AS id FROM auth_one_time_tokens WHERE substr(sealed, 1, \
-        length($1)) = $1";
+        length($1)) IN ($1, $2)";
     SEALED_ONE_TIME_TOKENS = "SELECT id AS id, sealed FROM auth_one_time_tokens WHERE substr(sealed, 1, \
-        length($1)) = $1 ORDER BY id LIMIT $2";
+        length($1)) IN ($1, $2) ORDER BY id LIMIT $3 OFFSET $4";
     PUT_ONE_TIME_TOKENS = "UPDATE auth_one_time_tokens SET sealed = $3 WHERE id = $1 AND sealed = $2";
-    COUNT_OUTBOX = "SELECT count(*) AS id FROM aurora_outbox WHERE substr(sealed, 1, length($1)) = $1";
-    SEALED_OUTBOX = "SELECT id AS id, sealed FROM aurora_outbox WHERE substr(sealed, 1, length($1)) \
-        = $1 ORDER BY id LIMIT $2";
+    COUNT_OUTBOX = "SELECT count(*) AS id FROM aurora_outbox WHERE substr(sealed, 1, length($1)) IN ($1, $2)";
+    SEALED_OUTBOX = "SELECT id AS id, sealed FROM aurora_outbox WHERE substr(sealed, 1, \
+        length($1)) IN ($1, $2) ORDER BY id LIMIT $3 OFFSET $4";
     PUT_OUTBOX = "UPDATE aurora_outbox SET sealed = $3 WHERE id = $1 AND sealed = $2";
-    COUNT_PASSWORDS = "SELECT count(*) AS id FROM auth_users WHERE substr(password, 1, length($1)) = $1";
+    COUNT_PASSWORDS = "SELECT count(*) AS id FROM auth_users WHERE substr(password, 1, length($1)) IN ($1, $2)";
     SEALED_PASSWORDS = "SELECT id, password AS sealed FROM auth_users WHERE substr(password, 1, \
-        length($1)) = $1 ORDER BY id LIMIT $2";
+        length($1)) IN ($1, $2) ORDER BY id LIMIT $3 OFFSET $4";
     PUT_PASSWORDS = "UPDATE auth_users SET password = $3 WHERE id = $1 AND password = $2";
     SIGNING_KEYS = "SELECT id, kid, algorithm, sealed, public_jwk, state, created_at, changed_at \
         FROM aurora_signing_keys ORDER BY id";
@@ -221,7 +221,7 @@ statements! {
         WHERE id > $1 AND created_at < $2 AND doomed_at IS NULL ORDER BY id LIMIT $3";
     COUNT_BLOBS_OF_KEY = "SELECT count(*) FROM aurora_blobs WHERE key = $1 AND doomed_at IS NULL";
     BLOBS_OF_KEY = "SELECT id, object, bucket, owner, part, size, key, created_at, doomed_at FROM aurora_blobs \
-        WHERE key = $1 AND doomed_at IS NULL ORDER BY id LIMIT $2";
+        WHERE key = $1 AND doomed_at IS NULL ORDER BY id LIMIT $2 OFFSET $3";
     FILE_USAGE = "SELECT bytes, files FROM aurora_file_usage WHERE owner = $1";
     UPLOAD = "SELECT id, owner, bucket, name, length, position, parts, details, created_at, expires_at FROM aurora_uploads \
         WHERE id = $1";
