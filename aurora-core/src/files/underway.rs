@@ -20,9 +20,10 @@ struct Taken {
 }
 
 impl Underway {
-    /// What an owner's uploads have brought so far.
-    pub(super) fn bytes(&self, owner: &str) -> i64 {
-        self.taken().get(owner).map_or(0, |taken| taken.bytes)
+    /// What an owner's uploads have brought so far, and how many there are.
+    pub(super) fn of(&self, owner: &str) -> (i64, i64) {
+        let taken = self.taken().get(owner).copied().unwrap_or_default();
+        (taken.bytes, i64::try_from(taken.uploads).unwrap_or(i64::MAX))
     }
 
     fn taken(&self) -> MutexGuard<'_, HashMap<String, Taken>> {

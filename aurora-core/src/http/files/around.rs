@@ -115,6 +115,9 @@ mod tests {
         }
         assert_eq!(greedy().await, (0, true), "more than a form may say before its file");
         around.found();
-        assert!(greedy().await.0 > 0, "the file has no bound here");
+        assert_eq!(greedy().await, (0, false), "a pause after each");
+        for _ in 0..4 {
+            assert_eq!(greedy().await, (PIECE, false), "the file has no bound here");
+        }
     }
 }
