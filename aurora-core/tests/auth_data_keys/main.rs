@@ -8,11 +8,14 @@
     reason = "a test fails by panicking and prints what it ran"
 )]
 
+#[path = "../common/mod.rs"]
 mod common;
-#[path = "common/rng.rs"]
+#[path = "../common/rng.rs"]
 mod rng;
-#[path = "common/totp.rs"]
+#[path = "../common/totp.rs"]
 mod totp;
+
+mod suites;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -23,7 +26,6 @@ use std::time::Duration;
 use aurora_core::audit::DatabaseAudit;
 use aurora_core::crypto::{
     Context, DatabaseKeys, KeyFile, KeyFileProvider, KeyOwner, KeyPlace, KeyState, Keyring, Opener, Purpose,
-    Suite,
 };
 use aurora_core::env::{SystemClock, SystemEntropy};
 use aurora_core::keys::{Backups, DataKeyInfo, DataKeys, DataKeysParts};
@@ -139,45 +141,6 @@ async fn an_imported_hash_and_the_signing_key_are_sealed_again() {
     there.keyring.reload().await.unwrap();
     there.auth.sessions().reload_keys().await.unwrap();
     assert_eq!(there.sign_in("old@example.com", common::PASSWORD).await.status, 200);
-}
-
-/// What one process sealed by the other suite opens in all of them, keeps its key, and is sealed again like the rest.
-#[tokio::test]
-async fn values_of_another_suite_count_and_are_sealed_again() {
-    let options = Options { suite: Suite::Stream256, ..Options::default() };
-    let (path, start_key) = (options.path.clone(), options.start_key.clone());
-    let there = Fixture::with(options).await;
-    let here = Fixture::with(Options { path, start_key, ..Options::default() }).await;
-    there.sign_up("ann@example.com").await;
-    there.call("POST", "/recover", None, json!({ "email": "ann@example.com" })).await;
-    let begin = |key: u32, suite: u8| [b"AU\x01", &[suite][..], &key.to_be_bytes()].concat();
-    let count = async |begin: Vec<u8>| {
-        let begin = data_encoding::HEXLOWER.encode(&begin);
-        let hex = if common::on_postgres() { "encode(sealed, 'hex')" } else { "hex(sealed)" };
-        let all = here.database.rows(&format!("SELECT {hex} FROM aurora_outbox")).await;
-        all.iter().filter(|row| row[0].as_deref().unwrap().to_lowercase().starts_with(&begin)).count()
-    };
-    let mails = count(begin(5, 2)).await;
-    assert!(mails > 0, "the other suite sealed them");
-    // They hold their key, as those of the first suite do; and a hundred that do not open keep nothing from its turn.
-    for number in 0..120 {
-        let id = format!("00000000-0000-7000-8000-{number:012}");
-        let copy = format!(
-            "INSERT INTO aurora_outbox (id, sealed, tries, next_at, created_at) \
-             SELECT '{id}', sealed, 0, next_at, created_at FROM aurora_outbox \
-             WHERE CAST(id AS text) NOT LIKE '00000000-0000-7000-8000-%' LIMIT 1"
-        );
-        here.database.execute(&copy).await;
-    }
-    let keys = here.data_keys();
-    let next = keys.rotate(&KeyOwner::Service, Purpose::Credential).await.unwrap();
-    keys.activate(next).await.unwrap();
-    let progress = keys.advance().await.unwrap();
-    assert!(progress.resealed >= mails as u64 && progress.left == 120, "{progress:?}");
-    assert_eq!((count(begin(5, 2)).await, count(begin(next, 1)).await), (120, mails));
-    let damaged = "DELETE FROM aurora_outbox WHERE CAST(id AS text) LIKE '00000000-0000-7000-8000-%'";
-    here.database.execute(damaged).await;
-    assert_eq!(here.send_mails().await, mails, "they open");
 }
 
 /// attack C03, fault K23
@@ -451,7 +414,13 @@ async fn killed_in_the_middle_of_rotations() {
     drop(first);
     let mut rng = rng::Rng::seeded(5_007);
     let (mut rotations, mut roots) = (0, 0);
-    for round in 0..rounds {
+    let mut killed = 0;
+    // On a machine that is busy none may be finished in a few rounds.
+    for round in 0..rounds + 60 {
+        if round >= rounds && rotations > 0 && roots > 0 {
+            break;
+        }
+        killed += 1;
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--ignored", "--exact", "rotates_for_ever", "--nocapture", "--test-threads=1"])
             .env("AURORA_PATH", &path)
@@ -503,6 +472,6 @@ async fn killed_in_the_middle_of_rotations() {
     }
     assert!(rotations > 0 && roots > 0, "no rotation was finished before a kill");
     println!(
-        "{rounds} kills, {rotations} rotations of a data key and {roots} of the root finished between them"
+        "{killed} kills, {rotations} rotations of a data key and {roots} of the root finished between them"
     );
 }
