@@ -1,7 +1,7 @@
 //! Values of another suite, in a service that seals by the default one.
 
 use aurora_core::crypto::{KeyOwner, KeyState, Purpose, Suite};
-use aurora_core::store::{KeyRow};
+use aurora_core::store::KeyRow;
 use serde_json::json;
 
 use crate::common::{self, Fixture, Options};

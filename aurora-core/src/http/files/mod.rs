@@ -241,21 +241,24 @@ impl Http {
     }
 
     /// A small body of JSON.
-    async fn small<T: DeserializeOwned>(&self, headers: &HeaderMap, mut body: Content<'static>) -> Result<T> {
-        let reading = async {
-            let mut read = Vec::new();
-            while let Some(piece) = body.next().await {
-                read.extend_from_slice(&piece?);
-                if read.len() > self.body_limit() {
-                    return Err(Unread::TooLarge.error());
-                }
-            }
-            Ok(read)
-        };
-        // In all, as other small bodies have it.
-        let read = tokio::time::timeout(Limits::WRITTEN.body, reading);
-        read_json(headers, &read.await.map_err(|_elapsed| Unread::TooSlow.error())??)
+    async fn small<T: DeserializeOwned>(&self, headers: &HeaderMap, body: Content<'static>) -> Result<T> {
+        read_json(headers, &all_of(body, self.body_limit()).await?)
     }
+}
+
+/// A small body, which has as long in all as other small bodies have.
+async fn all_of(mut body: Content<'static>, limit: usize) -> Result<Vec<u8>> {
+    let reading = async {
+        let mut read = Vec::new();
+        while let Some(piece) = body.next().await {
+            read.extend_from_slice(&piece?);
+            if read.len() > limit {
+                return Err(Unread::TooLarge.error());
+            }
+        }
+        Ok(read)
+    };
+    tokio::time::timeout(Limits::WRITTEN.body, reading).await.map_err(|_elapsed| Unread::TooSlow.error())?
 }
 
 /// The part of a path behind the prefix.
@@ -380,5 +383,13 @@ mod tests {
         assert_eq!(read(in_time(trickle(1, 31, 1))).await, Err((0, Code::RequestTimeout)));
         assert_eq!(read(in_time(trickle(1, 9, 3))).await, Ok(3), "a small body may pause");
         assert_eq!(read(in_time(trickle(30_000, 20, 20))).await, Ok(600_000), "slow, and fast enough");
+    }
+
+    /// attack F05
+    #[tokio::test(start_paused = true)]
+    async fn a_small_body_comes_soon_or_not_at_all() {
+        assert_eq!(all_of(trickle(10, 1, 5), 100).await.unwrap().len(), 50);
+        assert_eq!(all_of(trickle(10, 4, 5), 100).await.unwrap_err().code(), Code::RequestTimeout);
+        assert_eq!(all_of(trickle(60, 1, 2), 100).await.unwrap_err().code(), Code::PayloadTooLarge);
     }
 }
