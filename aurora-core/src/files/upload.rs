@@ -180,11 +180,12 @@ impl Files {
             None => None,
         };
         let (size, count) = former.map_or((0, 0), |blob| (blob.size, 1));
-        let taken = usage.bytes.saturating_sub(size);
+        // What was replaced between the two questions is less than it was.
+        let taken = usage.bytes.saturating_sub(size).max(0);
         // One of them is this one, where it has a turn: a URL that is signed has none.
         let (underway, others) = self.1.of(&owner);
         let length = upload.length.and_then(|length| i64::try_from(length).ok()).unwrap_or(0);
-        let files = usage.files.saturating_sub(count).saturating_add(others.max(1));
+        let files = usage.files.saturating_sub(count).max(0).saturating_add(others.max(1));
         self.within_quota(taken.saturating_add(underway).saturating_add(length), files)?;
         Ok(Some(taken))
     }
