@@ -432,7 +432,8 @@ mod tests {
                 begun.elapsed()
             });
             let took = times.min().unwrap();
-            assert!(took < Duration::from_millis(300), "{took:?} for {literal}");
+            // A walk from the beginning for each is seven thousand million steps.
+            assert!(took < Duration::from_secs(3), "{took:?} for {literal}");
         }
     }
 
