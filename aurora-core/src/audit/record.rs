@@ -188,6 +188,8 @@ impl Action {
     pub const OBJECT_UPLOADED: Self = Self(Cow::Borrowed("object_uploaded"));
     /// A file was removed.
     pub const OBJECT_REMOVED: Self = Self(Cow::Borrowed("object_removed"));
+    /// A URL was given out with which whoever has it reads or writes one file.
+    pub const OBJECT_SIGNED: Self = Self(Cow::Borrowed("object_signed"));
     /// A file got another name or bucket.
     pub const OBJECT_MOVED: Self = Self(Cow::Borrowed("object_moved"));
 

@@ -103,6 +103,26 @@ pub fn is_passive(kind: &str) -> bool {
         || kind.starts_with("video/")
 }
 
+/// The type that a file is sent as: what it was said to be, unless that is something that a browser runs, applies or
+/// does not know. A page of whatever origin that names the file as its script or its style gets neither.
+pub fn sent_as(kind: &str) -> &str {
+    const BYTES: &str = "application/octet-stream";
+    // Languages of scripts and of styles, and what brings them along.
+    const RUNS: [&str; 8] = ["script", "wasm", "xsl", "html", "manifest", "flash", "java", "php"];
+    let inert = match kind.split_once('/') {
+        Some(("image" | "audio" | "video" | "font" | "model", _)) => true,
+        Some(("text", name)) => {
+            matches!(
+                name,
+                "plain" | "csv" | "tab-separated-values" | "markdown" | "calendar" | "vcard" | "rtf"
+            )
+        }
+        Some(("application", name)) => !name.ends_with("xml") && !RUNS.iter().any(|part| name.contains(part)),
+        _ => false,
+    };
+    if inert { kind } else { BYTES }
+}
+
 /// The type that a name's ending stands for.
 pub(super) fn by_ending(name: &str) -> &'static str {
     let ending = name.rsplit('/').next().and_then(|file| file.rsplit_once('.')).map(|(_, ending)| ending);

@@ -9,7 +9,8 @@
 //! 3. No text of a caller's is part of a path ([`BlobId`]). Names are checked once, as they are parsed.
 //! 4. Content is sealed chunk by chunk as it comes, for its owner, bucket, object and generation: bytes that are moved
 //!    to another object do not open. Memory is bounded, however large the file.
-//! 5. Sizes are counted as bytes come, whatever was said before; quotas by the transaction that shows the file.
+//! 5. Sizes are counted as bytes come, whatever was said before; quotas with all that is on its way in this process, and
+//!    by the transaction that shows the file.
 //! 6. What a file begins with counts more than what its sender says of it.
 //! 7. A signed URL is good for one use, one bucket and one name, until it expires or its object goes.
 //!
@@ -30,16 +31,19 @@ mod resume;
 mod rotate;
 mod seal;
 mod service;
+mod show;
 mod sign;
 mod sql;
 mod sweep;
+mod underway;
 mod upload;
+mod write;
 
 pub use blob::{BlobId, BlobStore, Draft, LocalBlobs, StoredBlob, no_such_blob};
 #[cfg(feature = "s3")]
 pub use blob::{ObjectStoreBlobs, S3Bucket};
 pub use buckets::BucketRules;
-pub use content::is_passive;
+pub use content::{is_passive, sent_as};
 pub use download::Download;
 pub use list::{Entry, Listing, Page};
 pub use name::{BucketName, ObjectName};

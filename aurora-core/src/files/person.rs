@@ -11,10 +11,13 @@ use crate::types::{Error, Result, UserId};
 const MOST: i64 = 100_000;
 
 impl Files {
-    /// Deletes a user's objects within `transaction`, and answers how many. Their bytes go with the next sweep, as do
-    /// parts of uploads; with the user's keys nobody reads them before.
+    /// Deletes a user's objects and unfinished uploads within `transaction`, and answers how many objects. Their bytes go
+    /// with the next sweep; with the user's keys nobody reads them before.
     pub(crate) async fn erase_of(&self, transaction: &mut dyn Transaction, user: UserId) -> Result<u64> {
         let owner = user.to_string();
+        // Waits for uploads of theirs that become true just now: none does so after.
+        transaction.user(user).await?;
+        transaction.delete_uploads_of(&owner).await?;
         let deleted = match transaction.host().await? {
             HostTransaction::Sqlite(connection) => {
                 let delete = sqlx::query(sql::DELETE_OBJECTS_OF.sqlite).bind(owner.clone());

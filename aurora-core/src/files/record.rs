@@ -38,7 +38,7 @@ pub struct Object {
     pub owner: Option<String>,
     /// What the service noted: `eTag`, `size`, `mimetype`, `cacheControl`, `lastModified`, ..
     pub metadata: Map<String, Value>,
-    /// What its maker noted.
+    /// What its maker noted; `None` in a list, too.
     pub user_metadata: Option<Map<String, Value>>,
     /// The blob that holds its content.
     pub version: String,

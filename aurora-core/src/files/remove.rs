@@ -1,12 +1,16 @@
-use super::record::Object;
+use futures_util::StreamExt as _;
+
+use super::record::{Object, ObjectRecord};
 use super::service::{no_such_object, refused};
-use super::upload::{Content, Existing, Upload, Uploaded, too_large};
+use super::upload::{Content, Existing, Upload, Uploaded, not_supported, too_large};
 use super::{Asker, BucketName, Files, ObjectName, content, sql};
-use crate::audit::Action;
+use crate::audit::{Action, Record};
 use crate::types::{Code, Error, Result};
 
 /// Most names that one call removes.
 const MOST: usize = 1000;
+/// How often an object is looked at again that became another one meanwhile.
+const TRIES: usize = 3;
 
 impl Files {
     /// Removes the objects of these names that `asker` may see and remove, and answers which.
@@ -28,17 +32,13 @@ impl Files {
         let mut writing = guarded.begin().await?;
         let mut removed = Vec::new();
         for name in names {
-            let found = writing
-                .query_as::<super::record::ObjectRecord>(sql::FIND_OBJECT.on(&guarded))
-                .bind(bucket.as_str().to_owned())
-                .bind(name.as_str().to_owned());
-            let Some(found) = found.fetch_optional().await? else { continue };
+            // What the deletion itself saw: a row that was read before may be another's by now.
             let delete = writing
-                .query_as::<(String,)>(sql::DELETE_OBJECT.on(&guarded))
+                .query_as::<ObjectRecord>(sql::DELETE_OBJECT.on(&guarded))
                 .bind(bucket.as_str().to_owned())
                 .bind(name.as_str().to_owned());
-            if delete.fetch_optional().await.map_err(refused)?.is_some() {
-                removed.push(Object::try_from(found)?);
+            if let Some(deleted) = delete.fetch_optional().await.map_err(refused)? {
+                removed.push(Object::try_from(deleted)?);
             }
         }
         if removed.is_empty() {
@@ -69,25 +69,39 @@ impl Files {
         to: (&BucketName, &ObjectName),
     ) -> Result<()> {
         let guarded = self.of(asker);
-        let object = self.look(&guarded, from.0, from.1).await?.ok_or_else(no_such_object)?;
+        let mut object = self.look(&guarded, from.0, from.1).await?.ok_or_else(no_such_object)?;
         if from.0 != to.0 {
-            self.fits(&object, to.0).await?;
             self.may_insert(asker, to).await?;
         }
-        let mut writing = guarded.begin().await?;
-        let update = writing
-            .query_as::<(String,)>(sql::MOVE_OBJECT.on(&guarded))
-            .bind(from.0.as_str().to_owned())
-            .bind(from.1.as_str().to_owned())
-            .bind(to.0.as_str().to_owned())
-            .bind(to.1.as_str().to_owned())
-            .bind(self.now().to_string());
-        update.fetch_optional().await.map_err(refused)?.ok_or_else(no_such_object)?;
-        let mut writing = writing.into_store().await?;
-        let (target, now) = (format!("{}/{}", from.0, from.1), format!("{}/{}", to.0, to.1));
-        self.record(&mut *writing, asker, Action::OBJECT_MOVED, &target, |record| record.with("to", now))
-            .await?;
-        writing.commit().await
+        for _ in 0..TRIES {
+            if from.0 != to.0 {
+                self.fits(&object, to.0).await?;
+            }
+            let mut writing = guarded.begin().await?;
+            let update = writing
+                .query_as::<(String,)>(sql::MOVE_OBJECT.on(&guarded))
+                .bind(from.0.as_str().to_owned())
+                .bind(from.1.as_str().to_owned())
+                .bind(to.0.as_str().to_owned())
+                .bind(to.1.as_str().to_owned())
+                .bind(self.now().to_string())
+                .bind(object.version.clone());
+            if update.fetch_optional().await.map_err(refused)?.is_some() {
+                let mut writing = writing.into_store().await?;
+                let (target, now) = (format!("{}/{}", from.0, from.1), format!("{}/{}", to.0, to.1));
+                let details = |record: Record| record.with("to", now);
+                self.record(&mut *writing, asker, Action::OBJECT_MOVED, &target, details).await?;
+                return writing.commit().await;
+            }
+            writing.rollback().await?;
+            // It is another one since it was looked at; or it is not theirs to move.
+            let anew = self.look(&guarded, from.0, from.1).await?.ok_or_else(no_such_object)?;
+            if anew.version == object.version {
+                return Err(no_such_object());
+            }
+            object = anew;
+        }
+        Err(Error::overloaded(1))
     }
 
     /// Whether `asker` may put a new file there: asked by doing it, and undone.
@@ -99,19 +113,23 @@ impl Files {
         writing.rollback().await
     }
 
-    /// Whether a bucket takes an object that lies in another.
+    /// Whether a bucket takes an object that lies in another: by its bytes, as if it came anew.
     async fn fits(&self, object: &Object, bucket: &BucketName) -> Result<()> {
         let bucket = self.limits_of(bucket).await?;
-        let size = object.metadata.get("size").and_then(serde_json::Value::as_u64).unwrap_or(u64::MAX);
+        let download = self.with_blob(object.clone()).await?;
+        let size = download.size();
         if size > self.largest(&bucket) {
             return Err(too_large());
         }
-        let kind = object.content_type();
-        match &bucket.allowed_mime_types {
-            Some(allowed) if !content::is_allowed(allowed, kind, Some(kind)) => {
-                Err(Error::new(Code::InvalidMimeType, format!("mime type {kind} is not supported")))
-            }
-            _ => Ok(()),
+        let Some(allowed) = &bucket.allowed_mime_types else { return Ok(()) };
+        let mut head = Vec::new();
+        let mut pieces = download.content(0..size.min(content::LOOKED_AT as u64)).await?;
+        while let Some(piece) = pieces.next().await {
+            head.extend_from_slice(&piece?);
+        }
+        match content::is_allowed(allowed, object.content_type(), content::sniff(&head)) {
+            true => Ok(()),
+            false => Err(not_supported(object.content_type())),
         }
     }
 

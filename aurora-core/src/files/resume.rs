@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::seal::SealedFor;
 use super::service::no_such_object;
+use super::underway::Unnamed;
 use super::upload::{Content, Existing, Upload, Uploaded, too_large};
 use super::{Asker, BucketName, Files, ObjectName};
 use crate::store::{BlobRow, UploadRow};
@@ -16,6 +17,8 @@ use crate::types::{Code, Error, RequestId, Result, Role, Timestamp};
 
 /// Most parts of one upload: a part is a blob, and the last one reads them all.
 const MOST_PARTS: i64 = 10_000;
+/// Most bytes of what is said of an upload, as its row holds it.
+const MOST_SAID: usize = 16 * 1024;
 
 /// An upload that is not finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,12 +76,12 @@ impl Files {
     /// Begins an upload of a length that is known, if the policies let `asker`.
     ///
     /// # Errors
-    /// As [`Files::upload`], before there is any content.
+    /// As [`Files::upload`], before there is any content; [`Code::QuotaExceeded`] where too many are not finished.
     pub async fn begin_upload(&self, asker: &Asker, upload: &Upload) -> Result<Resumable> {
         let missing = || Error::new(Code::ValidationFailed, "the length of the upload has to be said");
         let length = upload.length.ok_or_else(missing)?;
-        let bucket = self.limits_of(&upload.bucket).await?;
-        self.ask_first(asker, upload, &bucket).await?;
+        let asked = self.ask_first(asker, upload).await?;
+        Self::takes(&asked.bucket, upload)?;
         let details = Details {
             content_type: upload.content_type.clone(),
             cache_control: upload.cache_control.clone(),
@@ -86,6 +89,10 @@ impl Files {
             replaces: upload.existing == Existing::Replace,
             maker: maker(asker),
         };
+        let details = serde_json::to_string(&details).map_err(Error::internal)?;
+        if details.len() > MOST_SAID {
+            return Err(Error::new(Code::ValidationFailed, "too much is said of the upload"));
+        }
         let row = UploadRow {
             id: self.fresh_blob()?.as_str().to_owned(),
             owner: asker.owner().key(),
@@ -94,12 +101,16 @@ impl Files {
             length: i64::try_from(length).map_err(|_| too_large())?,
             position: 0,
             parts: 0,
-            details: serde_json::to_string(&details).map_err(Error::internal)?,
+            details,
             created_at: self.now(),
             expires_at: self.now().plus(self.0.options.upload_lifetime),
         };
         let mut writing = self.0.database.begin().await?;
-        writing.insert_upload(&row).await?;
+        let unfinished = writing.insert_upload(&row).await?;
+        if !asker.is_service() && u64::try_from(unfinished).unwrap_or(0) > self.0.options.unfinished_uploads {
+            let sentence = "Too many of your uploads are not finished";
+            return Err(Error::new(Code::QuotaExceeded, sentence));
+        }
         writing.commit().await?;
         if length == 0 {
             return self.finish_upload(asker, &row).await;
@@ -107,12 +118,18 @@ impl Files {
         Ok(standing(&row))
     }
 
-    /// Where an upload of `asker`'s stands.
+    /// Where an upload of `asker`'s stands. One whose last part came, and which did not become a file then, is finished
+    /// first: whoever hears of all its bytes takes it for a file.
     ///
     /// # Errors
-    /// [`Code::NoSuchObject`] where it is another's, finished or expired, too.
+    /// [`Code::NoSuchObject`] where it is another's, finished or expired, too; as [`Files::upload`] where all of it is
+    /// here.
     pub async fn upload_standing(&self, asker: &Asker, id: &str) -> Result<Resumable> {
-        Ok(standing(&self.upload_of(asker, id).await?))
+        let row = self.upload_of(asker, id).await?;
+        if row.position == row.length {
+            return self.finish_upload(asker, &row).await;
+        }
+        Ok(standing(&row))
     }
 
     /// Takes the next part of an upload, as much of it as comes; with the last one the file is there.
@@ -139,9 +156,29 @@ impl Files {
                 format!("an upload has at most {MOST_PARTS} parts"),
             ));
         }
+        let row = match row.position == row.length {
+            true => row,
+            false => self.take_part(asker, row, digest, &mut content).await?,
+        };
         if row.position == row.length {
             return self.finish_upload(asker, &row).await;
         }
+        Ok(standing(&row))
+    }
+
+    /// The upload with what came of `content`.
+    async fn take_part(
+        &self,
+        asker: &Asker,
+        row: UploadRow,
+        digest: Option<&PartDigest>,
+        content: &mut Content<'_>,
+    ) -> Result<UploadRow> {
+        let mut turn = self.turn(asker)?;
+        let taken = match asker.is_service() {
+            true => None,
+            false => Some(self.0.database.read().await?.file_usage(&row.owner).await?.bytes),
+        };
         let left = u64::try_from(row.length - row.position).map_err(Error::internal)?;
         let blob = self.fresh_blob()?;
         let sealed = SealedFor {
@@ -155,38 +192,35 @@ impl Files {
             if let Some(sum) = &mut sum {
                 sum.update(piece);
             }
+            self.count_coming(&mut turn, taken, piece.len())
         };
-        let (size, key) = self.write_part(&sealed, &blob, &mut content, left, seen).await?;
-        let sum = sum.map(Context::finish);
-        if let (Some(sum), Some(digest)) = (sum, digest)
+        let part = self.write_part(&sealed, &blob, content, left, seen).await?;
+        if let (Some(sum), Some(digest)) = (sum.map(Context::finish), digest)
             && !bool::from(sum.as_ref().ct_eq(&digest.value))
         {
-            self.drop_blob(&blob).await;
+            part.unnamed.remove().await;
             return Err(Error::new(Code::DigestMismatch, "The part is not what its digest says"));
         }
-        if size == 0 {
-            self.drop_blob(&blob).await;
-            return Ok(standing(&row));
+        if part.size == 0 {
+            part.unnamed.remove().await;
+            return Ok(row);
         }
-        let part = BlobRow {
+        let blob = BlobRow {
             id: blob.as_str().to_owned(),
             object: row.id.clone(),
             bucket: row.bucket.clone(),
             owner: row.owner.clone(),
             part: row.parts,
-            size: i64::try_from(size).map_err(Error::internal)?,
-            key: i64::from(key),
+            size: i64::try_from(part.size).map_err(Error::internal)?,
+            key: i64::from(part.key),
             created_at: self.now(),
             doomed_at: None,
         };
-        match self.count_part(asker, &row, &part).await {
-            Ok(row) if row.position == row.length => self.finish_upload(asker, &row).await,
-            Ok(row) => Ok(standing(&row)),
+        let mut unnamed = part.unnamed;
+        match self.count_part(asker, &row, &blob, &mut unnamed).await {
+            Ok(row) => Ok(row),
             Err(error) => {
-                // Whether it is there is known but for a commit that failed; then no row names it, or the sweep does.
-                if error.status().is_client_error() {
-                    self.drop_blob(&blob).await;
-                }
+                unnamed.remove().await;
                 Err(error)
             }
         }
@@ -234,10 +268,17 @@ impl Files {
     }
 
     /// The upload with one part more.
-    async fn count_part(&self, asker: &Asker, row: &UploadRow, part: &BlobRow) -> Result<UploadRow> {
+    async fn count_part(
+        &self,
+        asker: &Asker,
+        row: &UploadRow,
+        part: &BlobRow,
+        unnamed: &mut Unnamed,
+    ) -> Result<UploadRow> {
         let to = row.position.saturating_add(part.size);
         let expires_at = self.now().plus(self.0.options.upload_lifetime);
         let mut writing = self.0.database.begin().await?;
+        self.still_there(&mut *writing, asker.owner(), part.key).await?;
         let usage = writing.add_blob(part).await?;
         if !asker.is_service() {
             self.within_quota(usage.bytes, usage.files)?;
@@ -245,6 +286,8 @@ impl Files {
         if !writing.advance_upload(&row.id, row.position, to, expires_at).await? {
             return Err(conflict());
         }
+        // What no row names then is swept.
+        unnamed.keep();
         writing.commit().await?;
         Ok(UploadRow { position: to, parts: row.parts + 1, expires_at, ..row.clone() })
     }
@@ -259,16 +302,28 @@ impl Files {
         upload.existing = if details.replaces { Existing::Replace } else { Existing::Refuse };
         upload.length = u64::try_from(row.length).ok();
         upload.parts_of = Some(row.id.clone());
-        let parts = self.0.database.read().await?.blobs_of(&row.id).await?;
-        match self.upload(asker, &upload, self.joined(parts)).await {
-            Ok(uploaded) => Ok(Resumable { finished: Some(uploaded), ..standing(row) }),
-            Err(error) => {
-                if error.status().is_client_error() {
-                    self.forget_upload(&row.id).await?;
+        for last in [false, true] {
+            let parts = self.0.database.read().await?.blobs_of(&row.id).await?;
+            if parts.iter().fold(0_i64, |sum, part| sum.saturating_add(part.size)) != row.length {
+                // Somebody else finished it, or gave it up.
+                return Err(conflict());
+            }
+            match self.upload(asker, &upload, self.joined(parts)).await {
+                Ok(uploaded) => return Ok(Resumable { finished: Some(uploaded), ..standing(row) }),
+                // A part that was sealed again meanwhile lies elsewhere.
+                Err(error) if error.code() == Code::NotFound && !last => {}
+                Err(error) if error.code() == Code::NotFound => {
+                    return Err(Error::overloaded(1).with_source(error));
                 }
-                Err(error)
+                Err(error) => {
+                    if is_for_good(error.code()) {
+                        self.forget_upload(&row.id).await?;
+                    }
+                    return Err(error);
+                }
             }
         }
+        Err(Error::internal("an upload is finished in two tries at the most"))
     }
 
     /// The plain bytes of these blobs, one after the other.
@@ -304,6 +359,18 @@ fn standing(row: &UploadRow) -> Resumable {
         expires_at: row.expires_at,
         finished: None,
     }
+}
+
+/// Whether an upload that was refused so will be refused again, whoever tries and whenever.
+fn is_for_good(code: Code) -> bool {
+    matches!(
+        code,
+        Code::AlreadyExists
+            | Code::InsufficientPrivilege
+            | Code::InvalidMimeType
+            | Code::PayloadTooLarge
+            | Code::QuotaExceeded
+    )
 }
 
 fn conflict() -> Error {

@@ -1,6 +1,7 @@
 use futures_util::StreamExt as _;
 
 use super::seal::SealedFor;
+use super::underway::Unnamed;
 use super::{Files, sql};
 use crate::crypto::{DataKey, Purpose, Resealed, SealedPlace};
 use crate::store::BlobRow;
@@ -65,23 +66,23 @@ impl Files {
         let sealed = SealedFor { generation: id.as_str().to_owned(), ..SealedFor::of(row) };
         let plain = self.open_blob(&old, &SealedFor::of(row), size, 0..size).await?;
         let sealer = sealed.sealer_of(to)?;
-        self.write_sealed(&id, sealer, plain.boxed()).await?;
+        let mut unnamed = self.write_sealed(&id, sealer, plain.boxed()).await?;
         let anew = BlobRow {
             id: id.as_str().to_owned(),
             key: i64::from(to.id()),
             created_at: self.now(),
             ..row.clone()
         };
-        if self.swap(row, &anew).await? {
+        if self.swap(row, &anew, &mut unnamed).await? {
             self.remove_bytes(std::slice::from_ref(&row.id)).await;
             return Ok(true);
         }
-        self.drop_blob(&id).await;
+        unnamed.remove().await;
         Ok(false)
     }
 
     /// Puts one blob in the place of another, if that is still where it was: of an object, or of an upload.
-    async fn swap(&self, old: &BlobRow, new: &BlobRow) -> Result<bool> {
+    async fn swap(&self, old: &BlobRow, new: &BlobRow, unnamed: &mut Unnamed) -> Result<bool> {
         let is_part = self.0.database.read().await?.upload(&old.object).await?.is_some();
         let mut writing = if is_part {
             self.0.database.begin().await?
@@ -103,6 +104,7 @@ impl Files {
             return Ok(false);
         }
         writing.add_blob(new).await?;
+        unnamed.keep();
         writing.commit().await?;
         Ok(true)
     }

@@ -5,6 +5,7 @@ use super::FileOptions;
 use super::blob::{BlobId, BlobStore};
 use super::record::{Bucket, BucketRecord, Object, ObjectRecord};
 use super::sql;
+use super::underway::Underway;
 use crate::audit::{Action, Actor, AuditSink, Kind, Record};
 use crate::crypto::Keyring;
 use crate::env::{Clock, Entropy, random};
@@ -16,7 +17,7 @@ use super::{BucketName, ObjectName};
 
 /// Buckets and objects. Cheap to clone.
 #[derive(Clone)]
-pub struct Files(pub(super) Arc<FilesParts>);
+pub struct Files(pub(super) Arc<FilesParts>, pub(super) Arc<Underway>);
 
 /// What the room is made of.
 pub struct FilesParts {
@@ -44,6 +45,17 @@ pub struct Asker {
     principal: Principal,
     owner: Owner,
     request: Option<RequestId>,
+    replaces: Replaces,
+}
+
+/// What somebody's upload may take the place of.
+#[derive(Clone, Debug)]
+enum Replaces {
+    /// What the policies let them.
+    ByPolicy,
+    /// The object that was there as their right was signed, and what has become their own since. Nobody asks the
+    /// policies any more.
+    Only(Option<String>),
 }
 
 /// Whose objects become, and whom their bytes count for.
@@ -83,7 +95,7 @@ impl Asker {
             (Role::Authenticated, Some(user)) => Owner::User(user),
             _ => Owner::Anonymous,
         };
-        Self { principal, owner, request: None }
+        Self { principal, owner, request: None, replaces: Replaces::ByPolicy }
     }
 
     /// Within a request.
@@ -94,8 +106,30 @@ impl Asker {
     }
 
     /// The service itself, for an owner who was asked before: what a signed URL allows.
-    pub(super) fn signed(owner: Owner, request: Option<RequestId>) -> Self {
-        Self { principal: Principal::service(), owner, request }
+    ///
+    /// `seen` is the object that they were asked about, where there was one.
+    pub(super) fn signed(owner: Owner, seen: Option<String>, request: Option<RequestId>) -> Self {
+        let replaces = match owner {
+            Owner::Service => Replaces::ByPolicy,
+            Owner::Anonymous | Owner::User(_) => Replaces::Only(seen),
+        };
+        Self { principal: Principal::service(), owner, request, replaces }
+    }
+
+    /// Whether policies were asked before.
+    pub(super) fn is_bound(&self) -> bool {
+        matches!(self.replaces, Replaces::Only(_))
+    }
+
+    /// Whether `object` may be replaced, as far as a signature says.
+    pub(super) fn may_replace(&self, object: &Object) -> bool {
+        match &self.replaces {
+            Replaces::ByPolicy => true,
+            Replaces::Only(seen) => {
+                seen.as_ref() == Some(&object.id)
+                    || (object.owner.is_some() && object.owner == self.owner_id())
+            }
+        }
     }
 
     /// Who asks.
@@ -123,7 +157,7 @@ impl Asker {
 impl Files {
     /// The room of these parts.
     pub fn new(parts: FilesParts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(parts), Arc::default())
     }
 
     /// What files may be and take.

@@ -11,6 +11,7 @@ use super::download::Download;
 use super::service::{Owner, no_such_object};
 use super::upload::{Content, Existing, Upload, Uploaded};
 use super::{Asker, BucketName, Files, ObjectName};
+use crate::audit::{Action, Record};
 use crate::crypto::Purpose;
 use crate::types::{Code, Error, RequestId, Result, Timestamp};
 
@@ -36,7 +37,7 @@ struct Claims {
     b: String,
     /// The name.
     n: String,
-    /// The object that it was signed for, to download; a new one of the name is another.
+    /// The object that it was signed for; a new one of the name is another. To upload, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     i: Option<String>,
     /// Good until then, seconds since 1970.
@@ -62,21 +63,72 @@ impl Files {
         name: &ObjectName,
         lifetime: Duration,
     ) -> Result<String> {
+        let names = std::slice::from_ref(name);
+        self.sign_downloads(asker, bucket, names, lifetime).await?.pop().flatten().ok_or_else(no_such_object)
+    }
+
+    /// A token for each of these, as [`Files::sign_download`]; `None` for what `asker` may not see, or is not there.
+    ///
+    /// # Errors
+    /// [`Code::ValidationFailed`] for the lifetime.
+    pub async fn sign_downloads(
+        &self,
+        asker: &Asker,
+        bucket: &BucketName,
+        names: &[ObjectName],
+        lifetime: Duration,
+    ) -> Result<Vec<Option<String>>> {
         let until = self.until(lifetime)?;
-        let object = self.info(asker, bucket, name).await?;
-        self.token(&Claims {
-            u: Use::Download,
-            b: object.bucket,
-            n: object.name,
-            i: Some(object.id),
-            e: until,
-            o: None,
-            x: false,
-        })
+        let guarded = self.of(asker);
+        let (mut tokens, mut signed) = (Vec::with_capacity(names.len()), Vec::new());
+        for name in names {
+            let Some(object) = self.look(&guarded, bucket, name).await? else {
+                tokens.push(None);
+                continue;
+            };
+            signed.push(format!("{}/{}", object.bucket, object.name));
+            tokens.push(Some(self.token(&Claims {
+                u: Use::Download,
+                b: object.bucket,
+                n: object.name,
+                i: Some(object.id),
+                e: until,
+                o: None,
+                x: false,
+            })?));
+        }
+        self.record_signed(asker, &signed, "download", until).await?;
+        Ok(tokens)
+    }
+
+    /// Whether a token is one to download this object with.
+    pub fn is_signed_for(&self, token: &str, bucket: &BucketName, name: &ObjectName) -> bool {
+        self.claims(token, Use::Download, bucket, name).is_ok()
+    }
+
+    /// Whoever has such a URL needs no account: who gave it out is kept.
+    async fn record_signed(
+        &self,
+        asker: &Asker,
+        signed: &[String],
+        what: &'static str,
+        until: i64,
+    ) -> Result<()> {
+        if signed.is_empty() {
+            return Ok(());
+        }
+        let mut writing = self.0.database.begin().await?;
+        for target in signed {
+            let details =
+                |record: Record| record.with("for", what).with("until", Timestamp::from_seconds(until));
+            self.record(&mut *writing, asker, Action::OBJECT_SIGNED, target, details).await?;
+        }
+        writing.commit().await
     }
 
     /// A token with which anyone uploads to this name, as `asker` may now. It is good for two hours, as Supabase has
-    /// it, and without `Replace` for one upload.
+    /// it. Without `Replace` it takes no file's place; with it, that of the object which is there now, and of what
+    /// became `asker`'s own since.
     ///
     /// # Errors
     /// As [`Files::upload`], before there is any content.
@@ -89,17 +141,19 @@ impl Files {
     ) -> Result<String> {
         let mut upload = Upload::new(bucket.clone(), name.clone());
         upload.existing = existing;
-        let limits = self.limits_of(bucket).await?;
-        self.ask_first(asker, &upload, &super::record::Bucket { allowed_mime_types: None, ..limits }).await?;
-        self.token(&Claims {
+        let target = self.ask_first(asker, &upload).await?.target;
+        let until = self.until(Duration::from_secs(2 * 3600))?;
+        let token = self.token(&Claims {
             u: Use::Upload,
             b: bucket.as_str().to_owned(),
             n: name.as_str().to_owned(),
-            i: None,
-            e: self.until(Duration::from_secs(2 * 3600))?,
+            i: target.is_there.then_some(target.object),
+            e: until,
             o: Some(asker.owner().key()),
             x: existing == Existing::Replace,
-        })
+        })?;
+        self.record_signed(asker, &[upload.key()], "upload", until).await?;
+        Ok(token)
     }
 
     /// The object that a token was signed for.
@@ -157,7 +211,7 @@ impl Files {
                 return Err(invalid());
             }
         }
-        Ok((Asker::signed(owner, request), existing))
+        Ok((Asker::signed(owner, claims.i, request), existing))
     }
 
     fn until(&self, lifetime: Duration) -> Result<i64> {

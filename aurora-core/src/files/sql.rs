@@ -31,6 +31,22 @@ macro_rules! objects {
     };
 }
 
+/// The same for lists, which hold many: what a file's maker noted is left out.
+macro_rules! listed {
+    (sqlite) => {
+        "SELECT id, bucket_id, name, owner_id, metadata, NULL AS user_metadata, version, created_at, updated_at, \
+         last_accessed_at FROM storage_objects"
+    };
+    (postgres) => {
+        "SELECT id::text AS id, bucket_id, name, owner_id, metadata::text AS metadata, \
+         NULL::text AS user_metadata, version, \
+         to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS created_at, \
+         to_char(updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS updated_at, \
+         to_char(last_accessed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS last_accessed_at \
+         FROM storage.objects"
+    };
+}
+
 macro_rules! buckets {
     (sqlite) => {
         "SELECT id, name, owner_id, public, file_size_limit, allowed_mime_types, created_at, updated_at \
@@ -71,7 +87,7 @@ macro_rules! told {
 macro_rules! by_time {
     (sqlite, $column:literal, $than:literal, $order:literal) => {
         concat!(
-            objects!(sqlite),
+            listed!(sqlite),
             " WHERE bucket_id = $1 AND name >= $2 AND name < $3 AND (",
             $column,
             " ",
@@ -91,7 +107,7 @@ macro_rules! by_time {
     };
     (postgres, $column:literal, $than:literal, $order:literal) => {
         concat!(
-            objects!(postgres),
+            listed!(postgres),
             " WHERE bucket_id = $1 AND name >= $2 AND name < $3 AND (",
             told!($column),
             " ",
@@ -120,14 +136,16 @@ macro_rules! statements {
 statements! {
     FIND_OBJECT = concat!(objects!(sqlite), " WHERE bucket_id = $1 AND name = $2"),
         concat!(objects!(postgres), " WHERE bucket_id = $1 AND name = $2");
+    HOLD_OBJECT = concat!(objects!(sqlite), " WHERE bucket_id = $1 AND name = $2"),
+        concat!(objects!(postgres), " WHERE bucket_id = $1 AND name = $2 FOR UPDATE");
     OBJECT_BY_ID = concat!(objects!(sqlite), " WHERE id = $1"),
         concat!(objects!(postgres), " WHERE id = $1::text::uuid");
     NAMES_VERSION = "SELECT 1 AS found FROM storage_objects WHERE id = $1 AND version = $2",
         "SELECT 1::bigint AS found FROM storage.objects WHERE id = $1::text::uuid AND version = $2";
-    OBJECTS_FROM = concat!(objects!(sqlite), " WHERE bucket_id = $1 AND name >= $2 AND name < $3 ORDER BY name LIMIT $4"),
-        concat!(objects!(postgres), " WHERE bucket_id = $1 AND name >= $2 AND name < $3 ORDER BY name LIMIT $4");
-    OBJECTS_BACK = concat!(objects!(sqlite), " WHERE bucket_id = $1 AND name >= $2 AND name < $3 ORDER BY name DESC LIMIT $4"),
-        concat!(objects!(postgres), " WHERE bucket_id = $1 AND name >= $2 AND name < $3 ORDER BY name DESC LIMIT $4");
+    OBJECTS_FROM = concat!(listed!(sqlite), " WHERE bucket_id = $1 AND name >= $2 AND name < $3 ORDER BY name LIMIT $4"),
+        concat!(listed!(postgres), " WHERE bucket_id = $1 AND name >= $2 AND name < $3 ORDER BY name LIMIT $4");
+    OBJECTS_BACK = concat!(listed!(sqlite), " WHERE bucket_id = $1 AND name >= $2 AND name < $3 ORDER BY name DESC LIMIT $4"),
+        concat!(listed!(postgres), " WHERE bucket_id = $1 AND name >= $2 AND name < $3 ORDER BY name DESC LIMIT $4");
     BY_CREATED = by_time!(sqlite, "created_at", ">", "ASC"), by_time!(postgres, "created_at", ">", "ASC");
     BY_CREATED_BACK = by_time!(sqlite, "created_at", "<", "DESC"), by_time!(postgres, "created_at", "<", "DESC");
     BY_UPDATED = by_time!(sqlite, "updated_at", ">", "ASC"), by_time!(postgres, "updated_at", ">", "ASC");
@@ -148,11 +166,16 @@ statements! {
     SWAP_VERSION = "UPDATE storage_objects SET version = $3 WHERE id = $1 AND version = $2",
         "UPDATE storage.objects SET version = $3 WHERE id = $1::text::uuid AND version = $2";
     MOVE_OBJECT = "UPDATE storage_objects SET bucket_id = $3, name = $4, updated_at = $5 \
-        WHERE bucket_id = $1 AND name = $2 RETURNING id",
+        WHERE bucket_id = $1 AND name = $2 AND version = $6 RETURNING id",
         "UPDATE storage.objects SET bucket_id = $3, name = $4, updated_at = $5::text::timestamptz \
-        WHERE bucket_id = $1 AND name = $2 RETURNING id::text AS id";
-    DELETE_OBJECT = "DELETE FROM storage_objects WHERE bucket_id = $1 AND name = $2 RETURNING id",
-        "DELETE FROM storage.objects WHERE bucket_id = $1 AND name = $2 RETURNING id::text AS id";
+        WHERE bucket_id = $1 AND name = $2 AND version = $6 RETURNING id::text AS id";
+    DELETE_OBJECT = "DELETE FROM storage_objects WHERE bucket_id = $1 AND name = $2 RETURNING id, bucket_id, name, \
+        owner_id, metadata, user_metadata, version, created_at, updated_at, last_accessed_at",
+        "DELETE FROM storage.objects WHERE bucket_id = $1 AND name = $2 RETURNING id::text AS id, bucket_id, name, \
+        owner_id, metadata::text AS metadata, user_metadata::text AS user_metadata, version, \
+        to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS created_at, \
+        to_char(updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS updated_at, \
+        to_char(last_accessed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS last_accessed_at";
     BUCKET = concat!(buckets!(sqlite), " WHERE id = $1"), concat!(buckets!(postgres), " WHERE id = $1");
     BUCKETS = concat!(buckets!(sqlite), " ORDER BY id LIMIT 10000"),
         concat!(buckets!(postgres), " ORDER BY id LIMIT 10000");

@@ -75,11 +75,14 @@ impl Files {
             }
             for upload in expired {
                 let mut writing = self.0.database.begin().await?;
+                // Another part may have come since it was read: then it goes on.
+                if !writing.expire_upload(&upload.id, self.now()).await? {
+                    continue;
+                }
                 let doomed = writing.doom_blobs_of(&upload.id, "", self.now()).await?;
-                let ended = writing.delete_upload(&upload.id).await?;
                 writing.commit().await?;
                 self.remove_bytes(&doomed).await;
-                report.uploads += u64::from(ended);
+                report.uploads += 1;
             }
         }
     }
@@ -150,9 +153,16 @@ impl Files {
             if doomed.is_empty() {
                 return Ok(());
             }
+            let before = report.doomed;
             for blob in doomed {
-                self.remove_doomed(&blob.id).await?;
-                report.doomed += 1;
+                match self.remove_doomed(&blob.id).await {
+                    Ok(()) => report.doomed += 1,
+                    Err(error) => tracing::warn!(blob = blob.id, %error, "a removed file's bytes stay"),
+                }
+            }
+            if report.doomed == before {
+                // What stays is tried again with the next sweep.
+                return Ok(());
             }
         }
     }
@@ -167,8 +177,10 @@ impl Files {
                 if stored.modified < horizon
                     && self.0.database.read().await?.blob(stored.id.as_str()).await?.is_none()
                 {
-                    self.0.blobs.remove(&stored.id).await?;
-                    report.orphans += 1;
+                    match self.0.blobs.remove(&stored.id).await {
+                        Ok(()) => report.orphans += 1,
+                        Err(error) => tracing::warn!(blob = %stored.id, %error, "an orphan's bytes stay"),
+                    }
                 }
             }
         }

@@ -1,22 +1,17 @@
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
-use futures_util::StreamExt as _;
 use serde_json::{Map, Value, json};
 
-use super::blob::{BlobId, Draft};
-use super::record::Bucket;
-use super::seal::SealedFor;
+use super::record::{Bucket, Object};
 use super::service::{exists, refused};
+use super::underway::Turn;
 use super::{Asker, BucketName, Files, ObjectName, content, sql};
-use crate::audit::Action;
-use crate::crypto::Sealer;
-use crate::store::BlobRow;
 use crate::types::{Code, Error, Result};
 
-/// Sealed bytes that are handed to a store at once.
-const PIECE: usize = 256 * 1024;
-/// How often a blob is sealed again for the row that took its place meanwhile.
-const TRIES: usize = 3;
+/// Most bytes of what a file's maker notes beside it, as JSON: rows are read for lists and policies.
+const MOST_NOTED: usize = 8 * 1024;
+/// Most bytes of a `Cache-Control`.
+const MOST_KEPT: usize = 200;
 
 /// The content of a file as it arrives.
 pub type Content<'a> = BoxStream<'a, Result<Bytes>>;
@@ -41,7 +36,7 @@ pub struct Upload {
     pub content_type: Option<String>,
     /// What `Cache-Control` a download carries.
     pub cache_control: Option<String>,
-    /// What else its maker notes.
+    /// What else its maker notes; up to 8 KiB as JSON.
     pub user_metadata: Option<Map<String, Value>>,
     /// What becomes of an object that has the name.
     pub existing: Existing,
@@ -61,13 +56,21 @@ pub struct Uploaded {
     pub key: String,
 }
 
-/// A blob that is whole, before a row names it.
-struct Whole {
-    id: BlobId,
-    sealed: SealedFor,
-    size: u64,
-    kind: String,
-    key: u32,
+/// For which object content is sealed.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) object: String,
+    /// Its row was there, under the name.
+    pub(super) is_there: bool,
+}
+
+/// What was asked before the first byte.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) target: Target,
+    pub(super) bucket: Bucket,
+    /// What its owner's files may take while it comes: with it, and without what it replaces.
+    pub(super) room: Option<i64>,
 }
 
 impl Upload {
@@ -85,11 +88,30 @@ impl Upload {
         }
     }
 
-    fn declared(&self) -> Result<String> {
+    pub(super) fn declared(&self) -> Result<String> {
         match &self.content_type {
             Some(said) => content::media_type(said).ok_or_else(|| not_supported(said)),
             None => Ok(content::by_ending(self.name.as_str()).to_owned()),
         }
+    }
+
+    pub(super) fn key(&self) -> String {
+        format!("{}/{}", self.bucket, self.name)
+    }
+
+    /// What is said of a file is small: it stands in its row.
+    fn is_bounded(&self) -> Result<()> {
+        let wrong = |sentence: String| Err(Error::new(Code::ValidationFailed, sentence));
+        if let Some(noted) = &self.user_metadata
+            && serde_json::to_string(noted).map_err(Error::internal)?.len() > MOST_NOTED
+        {
+            return wrong(format!("metadata takes at most {MOST_NOTED} bytes"));
+        }
+        let kept = self.cache_control.as_deref().unwrap_or_default();
+        if kept.len() > MOST_KEPT || kept.chars().any(char::is_control) {
+            return wrong(format!("cache control is a text of at most {MOST_KEPT} characters"));
+        }
+        Ok(())
     }
 }
 
@@ -101,45 +123,80 @@ impl Files {
     /// [`Code::PayloadTooLarge`], [`Code::InvalidMimeType`] and [`Code::QuotaExceeded`] by the limits. Nothing shows
     /// then, and no byte stays.
     pub async fn upload(&self, asker: &Asker, upload: &Upload, mut content: Content<'_>) -> Result<Uploaded> {
-        let bucket = self.limits_of(&upload.bucket).await?;
-        let object = self.ask_first(asker, upload, &bucket).await?;
-        let whole = self.write(asker, upload, &bucket, object, &mut content).await?;
+        let mut turn = self.turn(asker)?;
+        let asked = self.ask_first(asker, upload).await?;
+        let whole = self.write(asker, upload, asked, &mut content, &mut turn).await?;
         self.show(asker, upload, whole).await
     }
 
-    /// Refuses before the first byte what would be refused after the last. Answers for which object to seal.
-    pub(super) async fn ask_first(&self, asker: &Asker, upload: &Upload, bucket: &Bucket) -> Result<String> {
-        if upload.length.is_some_and(|length| length > self.largest(bucket)) {
+    /// Refuses before the first byte what would be refused after the last.
+    pub(super) async fn ask_first(&self, asker: &Asker, upload: &Upload) -> Result<Asked> {
+        upload.is_bounded()?;
+        let there = self.look(&self.unasked(), &upload.bucket, &upload.name).await?;
+        let target = match &there {
+            Some(object) => Target { object: object.id.clone(), is_there: true },
+            None => Target { object: self.fresh_id()?, is_there: false },
+        };
+        if !asker.is_service() {
+            // Policies are asked before limits are: who may write to no bucket learns of none.
+            let guarded = self.of(asker);
+            let mut writing = guarded.begin().await?;
+            self.put_row(&mut writing, &guarded, asker, upload, &target.object, "", &json!({})).await?;
+            writing.rollback().await?;
+        }
+        if let Some(object) = &there
+            && (upload.existing == Existing::Refuse || !asker.may_replace(object))
+        {
+            return Err(exists());
+        }
+        let bucket = self.limits_of(&upload.bucket).await?;
+        if upload.length.is_some_and(|length| length > self.largest(&bucket)) {
             return Err(too_large());
         }
+        let room = self.room(asker, upload, there.as_ref()).await?;
+        Ok(Asked { target, bucket, room })
+    }
+
+    /// Whether a bucket takes files of the type that is said.
+    pub(super) fn takes(bucket: &Bucket, upload: &Upload) -> Result<()> {
         let kind = upload.declared()?;
-        if let Some(allowed) = &bucket.allowed_mime_types
-            && !content::is_allowed(allowed, &kind, Some(&kind))
-        {
-            return Err(not_supported(&kind));
+        match &bucket.allowed_mime_types {
+            Some(allowed) if !content::is_allowed(allowed, &kind, Some(&kind)) => Err(not_supported(&kind)),
+            _ => Ok(()),
         }
-        let there = self.look(&self.unasked(), &upload.bucket, &upload.name).await?;
-        let (object, is_there) = match there {
-            Some(object) => (object.id, true),
-            None => (self.fresh_id()?, false),
+    }
+
+    /// How many bytes an upload may bring, by its owner's quota: without what others of theirs bring at the same time,
+    /// and with what it takes the place of. `None` where nothing is counted.
+    async fn room(&self, asker: &Asker, upload: &Upload, there: Option<&Object>) -> Result<Option<i64>> {
+        if asker.is_service() || upload.parts_of.is_some() {
+            return Ok(None);
+        }
+        let owner = asker.owner().key();
+        let mut reader = self.0.database.read().await?;
+        let usage = reader.file_usage(&owner).await?;
+        let former = match there {
+            Some(object) => reader.blob(&object.version).await?.filter(|blob| blob.owner == owner),
+            None => None,
         };
-        if asker.is_service() {
-            if is_there && upload.existing == Existing::Refuse {
-                return Err(exists());
-            }
-            return Ok(object);
+        let (size, count) = former.map_or((0, 0), |blob| (blob.size, 1));
+        // What was replaced between the two questions is less than it was.
+        let taken = usage.bytes.saturating_sub(size).max(0);
+        // One of them is this one, where it has a turn: a URL that is signed has none.
+        let (underway, others) = self.1.of(&owner);
+        let length = upload.length.and_then(|length| i64::try_from(length).ok()).unwrap_or(0);
+        let files = usage.files.saturating_sub(count).max(0).saturating_add(others.max(1));
+        self.within_quota(taken.saturating_add(underway).saturating_add(length), files)?;
+        Ok(Some(taken))
+    }
+
+    /// Counts bytes that came, and refuses those that are over the quota with all that is on its way.
+    pub(super) fn count_coming(&self, turn: &mut Turn, taken: Option<i64>, bytes: usize) -> Result<()> {
+        let underway = turn.count(bytes);
+        match taken {
+            Some(taken) => self.within_quota(taken.saturating_add(underway), 0),
+            None => Ok(()),
         }
-        if upload.parts_of.is_none() {
-            let mut reader = self.0.database.read().await?;
-            let usage = reader.file_usage(&asker.owner().key()).await?;
-            let length = upload.length.and_then(|length| i64::try_from(length).ok()).unwrap_or(0);
-            self.within_quota(usage.bytes.saturating_add(length), usage.files.saturating_add(1))?;
-        }
-        let guarded = self.of(asker);
-        let mut writing = guarded.begin().await?;
-        self.put_row(&mut writing, &guarded, asker, upload, &object, "", &json!({})).await?;
-        writing.rollback().await?;
-        Ok(object)
     }
 
     /// The row, as `asker`: inserted, or in the place of the one of its name. Answers its id.
@@ -199,250 +256,13 @@ impl Files {
         }
         Ok(())
     }
-
-    /// Reads, looks at, counts, seals and stores the content. What is left early leaves nothing.
-    async fn write(
-        &self,
-        asker: &Asker,
-        upload: &Upload,
-        bucket: &Bucket,
-        object: String,
-        content: &mut Content<'_>,
-    ) -> Result<Whole> {
-        let (mut kind, largest) = (upload.declared()?, self.largest(bucket));
-        let mut head = Vec::new();
-        let mut waiting: Vec<Bytes> = Vec::new();
-        let mut ended = false;
-        while head.len() < content::LOOKED_AT && !ended {
-            match content.next().await {
-                Some(piece) => {
-                    let piece = piece?;
-                    let room = content::LOOKED_AT.saturating_sub(head.len());
-                    head.extend(piece.iter().take(room));
-                    waiting.push(piece);
-                }
-                None => ended = true,
-            }
-        }
-        let found = content::sniff(&head);
-        if let Some(allowed) = &bucket.allowed_mime_types
-            && !content::is_allowed(allowed, &kind, found)
-        {
-            return Err(not_supported(found.filter(|found| *found != kind).unwrap_or(&kind)));
-        }
-        if let (true, Some(found)) = (kind == "application/octet-stream", found) {
-            kind = found.to_owned();
-        }
-        let id = self.fresh_blob()?;
-        let sealed = SealedFor {
-            owner: asker.owner().key(),
-            bucket: upload.bucket.as_str().to_owned(),
-            object,
-            generation: id.as_str().to_owned(),
-        };
-        let (sealer, key) = sealed.sealer(&self.0.keyring).await?;
-        let mut writing = self.writing(&id, sealer).await?;
-        for piece in waiting {
-            writing.push(&piece, largest).await?;
-        }
-        while !ended {
-            match content.next().await {
-                Some(piece) => writing.push(&piece?, largest).await?,
-                None => ended = true,
-            }
-        }
-        let size = writing.finish().await?;
-        if upload.length.is_some_and(|length| length != size) {
-            self.drop_blob(&id).await;
-            return Err(Error::new(Code::ValidationFailed, "The content is not as long as was said"));
-        }
-        Ok(Whole { id, sealed, size, kind, key })
-    }
-
-    /// Names the blob: the object's row, what its owner's files take, the former blob's end and the record of it
-    /// become true together.
-    async fn show(&self, asker: &Asker, upload: &Upload, mut whole: Whole) -> Result<Uploaded> {
-        for _ in 0..TRIES {
-            match self.try_to_show(asker, upload, &whole).await {
-                Ok(None) => return Ok(Uploaded { key: key(upload), id: whole.sealed.object }),
-                // Another row took the name meanwhile: the content is sealed again, for that one.
-                Ok(Some(object)) => whole = self.seal_again(whole, object).await?,
-                Err((error, Outcome::Undone)) => {
-                    self.drop_blob(&whole.id).await;
-                    return Err(error);
-                }
-                // Nobody knows: what is there when all is quiet again tells the sweep.
-                Err((error, Outcome::Unknown)) => return Err(error),
-            }
-        }
-        self.drop_blob(&whole.id).await;
-        Err(Error::overloaded(1))
-    }
-
-    /// `Some` with the object for which the content has to be sealed instead.
-    async fn try_to_show(
-        &self,
-        asker: &Asker,
-        upload: &Upload,
-        whole: &Whole,
-    ) -> Result<Option<String>, (Error, Outcome)> {
-        let undone = |error: Error| (error, Outcome::Undone);
-        let guarded = self.of(asker);
-        let mut writing = guarded.begin().await.map_err(undone)?;
-        let metadata = json!({
-            "eTag": format!("\"{}\"", whole.id),
-            "size": whole.size,
-            "mimetype": whole.kind,
-            "cacheControl": upload.cache_control.as_deref().unwrap_or("no-cache"),
-            "lastModified": self.now().to_string(),
-            "contentLength": whole.size,
-            "httpStatusCode": 200,
-        });
-        let (object, version) = (&whole.sealed.object, whole.id.as_str());
-        let named = self.put_row(&mut writing, &guarded, asker, upload, object, version, &metadata).await;
-        let named = named.map_err(undone)?;
-        if named != *object {
-            writing.rollback().await.map_err(undone)?;
-            return Ok(Some(named));
-        }
-        let mut writing = writing.into_store().await.map_err(undone)?;
-        let doomed = async {
-            writing.add_blob(&self.row_of(whole)?).await?;
-            let mut doomed = writing.doom_blobs_of(object, version, self.now()).await?;
-            if let Some(parts_of) = &upload.parts_of {
-                doomed.extend(writing.doom_blobs_of(parts_of, "", self.now()).await?);
-                writing.delete_upload(parts_of).await?;
-            }
-            if !asker.is_service() {
-                // Without what was replaced.
-                let usage = writing.file_usage(&whole.sealed.owner).await?;
-                self.within_quota(usage.bytes, usage.files)?;
-            }
-            let size = whole.size;
-            let details = |record: crate::audit::Record| record.with("size", size).with("type", &whole.kind);
-            self.record(&mut *writing, asker, Action::OBJECT_UPLOADED, &key(upload), details).await?;
-            Ok(doomed)
-        };
-        let doomed = doomed.await.map_err(undone)?;
-        writing.commit().await.map_err(|error| (error, Outcome::Unknown))?;
-        self.remove_bytes(&doomed).await;
-        Ok(None)
-    }
-
-    fn row_of(&self, whole: &Whole) -> Result<BlobRow> {
-        Ok(BlobRow {
-            id: whole.id.as_str().to_owned(),
-            object: whole.sealed.object.clone(),
-            bucket: whole.sealed.bucket.clone(),
-            owner: whole.sealed.owner.clone(),
-            part: 0,
-            size: i64::try_from(whole.size).map_err(Error::internal)?,
-            key: i64::from(whole.key),
-            created_at: self.now(),
-            doomed_at: None,
-        })
-    }
-
-    async fn seal_again(&self, whole: Whole, object: String) -> Result<Whole> {
-        let id = self.fresh_blob()?;
-        let sealed = SealedFor { object, generation: id.as_str().to_owned(), ..whole.sealed.clone() };
-        let (sealer, key) = sealed.sealer(&self.0.keyring).await?;
-        let plain = self.open_blob(&whole.id, &whole.sealed, whole.size, 0..whole.size).await?;
-        self.write_sealed(&id, sealer, plain).await?;
-        self.drop_blob(&whole.id).await;
-        Ok(Whole { id, sealed, key, ..whole })
-    }
-
-    async fn writing(&self, id: &BlobId, sealer: Sealer) -> Result<Writing> {
-        Ok(Writing { draft: self.0.blobs.draft(id).await?, sealer, out: Vec::new(), size: 0 })
-    }
-
-    /// Writes what was taken in before.
-    pub(super) async fn write_sealed(
-        &self,
-        id: &BlobId,
-        sealer: Sealer,
-        mut plain: Content<'_>,
-    ) -> Result<()> {
-        let mut writing = self.writing(id, sealer).await?;
-        while let Some(piece) = plain.next().await {
-            writing.push(&piece?, u64::MAX).await?;
-        }
-        writing.finish().await.map(drop)
-    }
-
-    /// A part of an upload that goes on, as a blob of its own: what came of `content`, up to `limit` bytes. Whoever
-    /// sends less than they said has sent a part all the same. Answers how many there were, and under which key.
-    pub(super) async fn write_part(
-        &self,
-        sealed: &SealedFor,
-        id: &BlobId,
-        content: &mut Content<'_>,
-        limit: u64,
-        mut seen: impl FnMut(&[u8]),
-    ) -> Result<(u64, u32)> {
-        let (sealer, key) = sealed.sealer(&self.0.keyring).await?;
-        let mut writing = self.writing(id, sealer).await?;
-        while let Some(piece) = content.next().await {
-            // A line that breaks off leaves what came before it.
-            let Ok(piece) = piece else { break };
-            seen(&piece);
-            writing.push(&piece, limit).await?;
-        }
-        Ok((writing.finish().await?, key))
-    }
-
-    pub(super) async fn drop_blob(&self, id: &BlobId) {
-        if let Err(error) = self.0.blobs.remove(id).await {
-            tracing::warn!(%error, "a refused file's bytes stay until the next sweep");
-        }
-    }
-}
-
-/// Whether a transaction that failed left anything.
-enum Outcome {
-    Undone,
-    Unknown,
-}
-
-/// Content on its way into a draft.
-struct Writing {
-    draft: Box<dyn Draft>,
-    sealer: Sealer,
-    out: Vec<u8>,
-    size: u64,
-}
-
-impl Writing {
-    async fn push(&mut self, plain: &[u8], largest: u64) -> Result<()> {
-        self.size = self.size.saturating_add(plain.len() as u64);
-        if self.size > largest {
-            return Err(too_large());
-        }
-        self.sealer.push(plain, &mut self.out)?;
-        if self.out.len() >= PIECE {
-            self.draft.write(Bytes::from(std::mem::take(&mut self.out))).await?;
-        }
-        Ok(())
-    }
-
-    async fn finish(mut self) -> Result<u64> {
-        self.sealer.finish(&mut self.out)?;
-        self.draft.write(Bytes::from(self.out)).await?;
-        self.draft.finish().await?;
-        Ok(self.size)
-    }
-}
-
-fn key(upload: &Upload) -> String {
-    format!("{}/{}", upload.bucket, upload.name)
 }
 
 pub(super) fn too_large() -> Error {
     Error::new(Code::PayloadTooLarge, "The object exceeded the maximum allowed size")
 }
 
-fn not_supported(kind: &str) -> Error {
+pub(super) fn not_supported(kind: &str) -> Error {
     let shown: String = kind.chars().filter(|c| !c.is_control()).take(127).collect();
     Error::new(Code::InvalidMimeType, format!("mime type {shown} is not supported"))
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::types::{Result, Timestamp};
+use crate::types::{Result, Timestamp, UserId};
 
 /// A sealed blob that a row of ours answers for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,12 +111,25 @@ pub trait WriteFiles: Send {
     /// Forgets a doomed blob whose bytes are gone.
     async fn forget_blob(&mut self, id: &str) -> Result<()>;
 
-    /// Begins an upload.
-    async fn insert_upload(&mut self, upload: &UploadRow) -> Result<()>;
+    /// Begins an upload and answers how many of its owner's are not finished nor expired with it. Whoever begins one
+    /// for the same owner waits until this transaction ends.
+    async fn insert_upload(&mut self, upload: &UploadRow) -> Result<i64>;
 
     /// Counts one part more. `false` if the upload is gone or somebody else was first.
     async fn advance_upload(&mut self, id: &str, from: i64, to: i64, expires_at: Timestamp) -> Result<bool>;
 
     /// Forgets an upload. `false` if it was gone.
     async fn delete_upload(&mut self, id: &str) -> Result<bool>;
+
+    /// Forgets an upload that expired before `now`. `false` if it did not, or was gone.
+    async fn expire_upload(&mut self, id: &str, now: Timestamp) -> Result<bool>;
+
+    /// Forgets all uploads of an owner's.
+    async fn delete_uploads_of(&mut self, owner: &str) -> Result<()>;
+
+    /// Whether there is such a user. Nobody deletes them until this transaction ends.
+    async fn hold_user(&mut self, id: UserId) -> Result<bool>;
+
+    /// The state of a data key, which nobody changes until this transaction ends; `None` where there is none.
+    async fn hold_key(&mut self, id: i64) -> Result<Option<String>>;
 }

@@ -111,6 +111,7 @@ async fn a_kill_leaves_whole_files_and_nothing_else() {
     let rounds: u64 = variable("AURORA_ROUNDS").and_then(|text| text.parse().ok()).unwrap_or(12);
     let store = Store::with(OWN_FOLDER).await;
     store.bucket("notes", &json!({})).await;
+    store.adopt(ANN).await;
     let mut known: BTreeMap<String, Option<u64>> = BTreeMap::new();
     let (mut next, mut steps, mut landed, mut swept) = (0, 0, 0, 0);
     let mut now = 1_800_000_000;

@@ -112,6 +112,7 @@ async fn whichever_step_fails_the_file_is_whole() {
         builder(&folder, &url, OWN_FOLDER, &clock).blobs(Arc::new(failing.clone())).build().await.unwrap();
     let store = Store { aurora, clock, folder, url, policies: OWN_FOLDER.to_owned() };
     store.bucket("notes", &json!({})).await;
+    store.adopt(ANN).await;
     let (mut was, mut failed) = (pattern(300_000), 0);
     put(&store, &was).await.unwrap();
     for step in 1.. {
@@ -197,6 +198,7 @@ async fn a_full_disk_is_a_clean_error() {
     }
     let store = Store::with(OWN_FOLDER).await;
     store.bucket("notes", &json!({})).await;
+    store.adopt(ANN).await;
     put(&store, b"before").await.unwrap();
     let program = std::env::current_exe().unwrap();
     // A disk of 2 MiB in the folder's place, seen by the child alone.
@@ -237,6 +239,7 @@ async fn a_sync_that_fails_shows_nothing() {
     }
     let store = Store::with(OWN_FOLDER).await;
     store.bucket("notes", &json!({})).await;
+    store.adopt(ANN).await;
     put(&store, &pattern(50_000)).await.unwrap();
     let (mut clean, mut failed) = (0, 0);
     for nth in 1..40 {

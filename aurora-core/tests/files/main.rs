@@ -7,6 +7,7 @@
     reason = "a failing test"
 )]
 
+mod abuse;
 mod attacks;
 mod basics;
 #[path = "../common/certificates.rs"]
@@ -22,3 +23,4 @@ mod resumable;
 mod s3;
 mod store;
 mod sweeping;
+mod unfinished;

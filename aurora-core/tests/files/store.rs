@@ -143,6 +143,18 @@ impl Store {
         User { id: signed.user().to_string(), token: signed.token().expose().to_owned() }
     }
 
+    /// A user of that id, past Aurora.
+    pub async fn adopt(&self, id: &str) {
+        let insert = if on_postgres() {
+            "INSERT INTO auth.users (id, email, email_confirmed_at, raw_app_meta_data, raw_user_meta_data, created_at, \
+             updated_at) VALUES ('ID', 'adopted@example.com', now(), '{}', '{}', now(), now())"
+        } else {
+            "INSERT INTO auth_users (id, email, email_confirmed_at, app_metadata, user_metadata, created_at, updated_at) \
+             VALUES ('ID', 'adopted@example.com', 1, '{}', '{}', 1, 1)"
+        };
+        self.execute(&insert.replace("ID", id)).await;
+    }
+
     pub async fn bucket(&self, name: &str, rules: &Value) {
         let mut body = json!({ "id": name, "name": name });
         for (key, value) in rules.as_object().unwrap() {

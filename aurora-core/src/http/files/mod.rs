@@ -1,6 +1,7 @@
 //! Supabase Storage's protocol. Bodies stream both ways.
 
 mod answer;
+mod around;
 mod buckets;
 mod limited;
 mod objects;
@@ -26,7 +27,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use self::routes::{FILE_ROUTES, FileOperation, Found, find};
 use super::render::{ApiVersion, empty_response, finish};
-use super::{Http, Peer, Unread, contain, read_json};
+use super::{Http, Limits, Peer, Unread, contain, read_json};
 use crate::files::{Asker, Content, Files};
 use crate::observe::{record_outcome, request_span};
 use crate::types::{Code, Error, RequestId, Result};
@@ -42,6 +43,8 @@ const LINGER_FOR: Duration = Duration::from_secs(2);
 const PIECES: usize = 4;
 /// How long the next piece of a body may be waited for.
 const PIECE: Duration = Duration::from_secs(30);
+/// Bytes that have to come in a second of waiting for them, on the average, once that is longer than [`PIECE`].
+const SLOWEST: u64 = 1024;
 
 /// The body of an answer.
 pub enum FileBody {
@@ -238,16 +241,24 @@ impl Http {
     }
 
     /// A small body of JSON.
-    async fn small<T: DeserializeOwned>(&self, headers: &HeaderMap, mut body: Content<'static>) -> Result<T> {
+    async fn small<T: DeserializeOwned>(&self, headers: &HeaderMap, body: Content<'static>) -> Result<T> {
+        read_json(headers, &all_of(body, self.body_limit()).await?)
+    }
+}
+
+/// A small body, which has as long in all as other small bodies have.
+async fn all_of(mut body: Content<'static>, limit: usize) -> Result<Vec<u8>> {
+    let reading = async {
         let mut read = Vec::new();
         while let Some(piece) = body.next().await {
             read.extend_from_slice(&piece?);
-            if read.len() > self.body_limit() {
-                return Err(Error::new(Code::PayloadTooLarge, "Request body is too large"));
+            if read.len() > limit {
+                return Err(Unread::TooLarge.error());
             }
         }
-        read_json(headers, &read)
-    }
+        Ok(read)
+    };
+    tokio::time::timeout(Limits::WRITTEN.body, reading).await.map_err(|_elapsed| Unread::TooSlow.error())?
 }
 
 /// The part of a path behind the prefix.
@@ -264,17 +275,24 @@ fn other_method(method: &Method, allow: &str) -> FileAnswer {
     Ok(response)
 }
 
-/// A body whose next piece never comes is given up.
+/// A body whose next piece never comes is given up, and one that trickles. What its reader takes of the time is not
+/// the sender's.
 fn in_time(mut body: Content<'static>) -> Content<'static> {
     async_stream::try_stream! {
+        let (mut waited, mut came) = (Duration::ZERO, 0_u64);
         loop {
+            let asked = tokio::time::Instant::now();
             let piece: Option<Result<Bytes>> = tokio::time::timeout(PIECE, body.next())
                 .await
-                .map_err(|_elapsed| Error::new(Code::RequestTimeout, "Request body did not arrive in time"))?;
-            match piece {
-                Some(piece) => yield piece?,
-                None => break,
+                .map_err(|_elapsed| Unread::TooSlow.error())?;
+            waited = waited.saturating_add(asked.elapsed());
+            let Some(piece) = piece else { break };
+            let piece = piece?;
+            came = came.saturating_add(piece.len() as u64);
+            if waited > PIECE && came < waited.as_secs().saturating_mul(SLOWEST) {
+                Err(Unread::TooSlow.error())?;
             }
+            yield piece;
         }
     }
     .boxed()
@@ -328,4 +346,50 @@ fn ok(json: &serde_json::Value) -> FileAnswer {
 
 fn content_type(headers: &HeaderMap) -> Option<&str> {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `count` pieces of that many bytes, one each `every` seconds.
+    fn trickle(bytes: usize, every: u64, count: usize) -> Content<'static> {
+        let piece = Bytes::from(vec![7; bytes]);
+        futures_util::stream::iter(0..count)
+            .then(move |_| {
+                let piece = piece.clone();
+                async move {
+                    tokio::time::sleep(Duration::from_secs(every)).await;
+                    Ok(piece)
+                }
+            })
+            .boxed()
+    }
+
+    /// attack F05
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_is_given_up() {
+        let read = async |mut body: Content<'static>| {
+            let mut came = 0;
+            while let Some(piece) = body.next().await {
+                match piece {
+                    Ok(piece) => came += piece.len(),
+                    Err(error) => return Err((came, error.code())),
+                }
+            }
+            Ok(came)
+        };
+        assert_eq!(read(in_time(trickle(1, 20, 1000))).await, Err((1, Code::RequestTimeout)));
+        assert_eq!(read(in_time(trickle(1, 31, 1))).await, Err((0, Code::RequestTimeout)));
+        assert_eq!(read(in_time(trickle(1, 9, 3))).await, Ok(3), "a small body may pause");
+        assert_eq!(read(in_time(trickle(30_000, 20, 20))).await, Ok(600_000), "slow, and fast enough");
+    }
+
+    /// attack F05
+    #[tokio::test(start_paused = true)]
+    async fn a_small_body_comes_soon_or_not_at_all() {
+        assert_eq!(all_of(trickle(10, 1, 5), 100).await.unwrap().len(), 50);
+        assert_eq!(all_of(trickle(10, 4, 5), 100).await.unwrap_err().code(), Code::RequestTimeout);
+        assert_eq!(all_of(trickle(60, 1, 2), 100).await.unwrap_err().code(), Code::PayloadTooLarge);
+    }
 }

@@ -20,6 +20,19 @@ pub(super) fn decode(text: &str) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| wrong())
 }
 
+/// A path that leads to an object, each of its segments encoded.
+pub(super) fn encode(bucket: &BucketName, name: &ObjectName) -> String {
+    let mut path = String::new();
+    for byte in format!("{bucket}/{name}").bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/!$'()*@".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    path
+}
+
 pub(super) fn bucket(text: &str) -> Result<BucketName> {
     decode(text)?.parse()
 }

@@ -6,6 +6,7 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap};
 use multer::{Constraints, Multipart, SizeLimit};
 use serde_json::{Map, Value, json};
 
+use super::around::Around;
 use super::routes::FileOperation as Do;
 use super::{Asked, FileAnswer, content_type, ok, path};
 use crate::files::{Content, Existing, Upload, Uploaded};
@@ -67,15 +68,17 @@ pub(super) async fn read(asked: &Asked<'_>, body: Content<'static>) -> Result<(U
 
 /// The words of a form come before its file.
 async fn form(upload: &mut Upload, boundary: String, body: Content<'static>) -> Result<Content<'static>> {
+    // A file has its own limits; what comes before it is counted as it is handed on.
     let constraints =
         Constraints::new().size_limit(SizeLimit::new().whole_stream(u64::MAX).per_field(u64::MAX));
-    let body = body.map(|piece| piece.map_err(std::io::Error::other));
+    let (body, around) = Around::of(body);
     let mut form = Multipart::with_constraints(body, boundary, constraints);
     for _ in 0..FIELDS {
         let Some(mut field) = form.next_field().await.map_err(broken)? else { break };
         if field.file_name().is_some() || field.content_type().is_some() {
             upload.content_type = field.content_type().map(ToString::to_string);
-            // The form is kept as long as its file is read.
+            around.found();
+            // The form is kept as long as its file is read. What follows it is not read.
             let content = async_stream::try_stream! {
                 let form = form;
                 while let Some(piece) = field.chunk().await.map_err(broken)? {

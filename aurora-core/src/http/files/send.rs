@@ -3,13 +3,13 @@ use std::ops::Range;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE,
-    LAST_MODIFIED, RANGE,
+    LAST_MODIFIED, RANGE, VARY,
 };
 use http::{Method, Response, StatusCode};
 
 use super::routes::FileOperation as Do;
 use super::{Asked, FileAnswer, FileBody, ok, path, signed};
-use crate::files::{Download, Object, is_passive};
+use crate::files::{Download, Object, is_passive, sent_as};
 use crate::http::Http;
 use crate::http::body::decoded;
 use crate::http::render::empty_response;
@@ -29,7 +29,10 @@ enum Part {
 impl Http {
     pub(super) async fn send(&self, asked: &Asked<'_>) -> FileAnswer {
         let (files, operation) = (asked.files, asked.found.route.operation);
-        let (bucket, name) = (path::bucket(asked.found.bucket)?, path::object(asked.found.name)?);
+        let (mut bucket, mut name) = (path::bucket(asked.found.bucket)?, path::object(asked.found.name)?);
+        if operation == Do::SignedDownload {
+            (bucket, name) = signed::meant(asked, bucket, name)?;
+        }
         match operation {
             Do::Info => {
                 return ok(&files.info(&self.asker(asked).await?, &bucket, &name).await?.to_info_json());
@@ -98,7 +101,7 @@ async fn answer(asked: &Asked<'_>, download: &Download, anyone: bool) -> FileAns
 /// What a browser has to know to do no harm with it.
 fn describe(headers: &mut HeaderMap, object: &Object, anyone: bool, download: Option<String>) -> Result<()> {
     let kind = object.content_type();
-    put(headers, CONTENT_TYPE, kind)?;
+    put(headers, CONTENT_TYPE, sent_as(kind))?;
     put(headers, ETAG, &object.etag())?;
     if let Some(at) = http_date(&object.updated_at) {
         put(headers, LAST_MODIFIED, &at)?;
@@ -108,7 +111,12 @@ fn describe(headers: &mut HeaderMap, object: &Object, anyone: bool, download: Op
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     // What not everybody may see is kept by nobody between.
     let kept = object.cache_control();
-    put(headers, CACHE_CONTROL, &if anyone { kept.to_owned() } else { format!("private, {kept}") })?;
+    if anyone {
+        put(headers, CACHE_CONTROL, kept)?;
+    } else {
+        put(headers, CACHE_CONTROL, &private(kept))?;
+        headers.append(VARY, HeaderValue::from_static("authorization, apikey, cookie"));
+    }
     let file = object.name.rsplit('/').next().unwrap_or_default();
     let disposition = match download {
         Some(named) if !named.is_empty() => attachment(&named),
@@ -117,6 +125,19 @@ fn describe(headers: &mut HeaderMap, object: &Object, anyone: bool, download: Op
         None => attachment(file),
     };
     put(headers, CONTENT_DISPOSITION, &disposition)
+}
+
+/// How long the one who asked may keep it. Whatever else its maker said is for caches that others share.
+fn private(kept: &str) -> String {
+    let mut said = "private".to_owned();
+    for part in kept.split(',').map(|part| part.trim().to_ascii_lowercase()) {
+        let is_age = part.strip_prefix("max-age=").is_some_and(|seconds| seconds.parse::<u32>().is_ok());
+        if is_age || part == "no-cache" || part == "no-store" {
+            said.push_str(", ");
+            said.push_str(&part);
+        }
+    }
+    said
 }
 
 fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Result<()> {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::routes::FileOperation as Do;
 use super::{Asked, FileAnswer, ok, path, receive};
-use crate::files::{Asker, BucketName, Content};
+use crate::files::{Asker, BucketName, Content, ObjectName};
 use crate::http::Http;
 use crate::http::body::parameter;
 use crate::types::{Code, Error, Result};
@@ -26,6 +26,9 @@ impl Http {
         if asked.found.route.operation == Do::SignedUpload {
             self.count_change(asked, None)?;
             let token = token(asked)?;
+            // Before a byte of it: whoever has no token sends for nothing.
+            let (bucket, name) = (path::bucket(asked.found.bucket)?, path::object(asked.found.name)?);
+            files.signed_uploader(token, &bucket, &name, asked.id).await?;
             let (upload, content) = receive::read(asked, body).await?;
             return receive::uploaded(&files.signed_upload(token, upload, content, Some(asked.id)).await?);
         }
@@ -36,7 +39,7 @@ impl Http {
             let token =
                 files.sign_upload(&asker, &bucket, &name, receive::existing(&asked.head.headers)).await?;
             return ok(
-                &json!({ "url": format!("/object/upload/sign/{bucket}/{name}?token={token}"), "token": token }),
+                &json!({ "url": format!("/object/upload/sign/{}?token={token}", path::encode(&bucket, &name)), "token": token }),
             );
         }
         let body: SignBody = self.small(&asked.head.headers, body).await?;
@@ -44,7 +47,7 @@ impl Http {
         if asked.found.route.operation == Do::SignDownload {
             let name = path::object(asked.found.name)?;
             let token = files.sign_download(&asker, &bucket, &name, lifetime).await?;
-            return ok(&json!({ "signedURL": format!("/object/sign/{bucket}/{name}?token={token}") }));
+            return ok(&json!({ "signedURL": to_download(&bucket, &name, &token) }));
         }
         let paths = body.paths.unwrap_or_default();
         if paths.len() > MOST {
@@ -53,35 +56,56 @@ impl Http {
                 format!("at most {MOST} paths are signed at once"),
             ));
         }
-        let mut signed = Vec::with_capacity(paths.len());
-        for path in &paths {
-            signed.push(sign_one(asked, &asker, &bucket, path, lifetime).await?);
-        }
-        ok(&Value::Array(signed))
+        sign_many(asked, &asker, &bucket, &paths, lifetime).await
     }
 }
 
-/// One of several: what is not there is told in its place.
-async fn sign_one(
+/// Several at once: what is not there is told in its place.
+async fn sign_many(
     asked: &Asked<'_>,
     asker: &Asker,
     bucket: &BucketName,
-    path: &str,
+    paths: &[String],
     lifetime: Duration,
-) -> Result<Value> {
-    let token = match path.parse() {
-        Ok(name) => asked.files.sign_download(asker, bucket, &name, lifetime).await,
-        Err(error) => Err(error),
+) -> FileAnswer {
+    let names: Vec<Option<ObjectName>> = paths.iter().map(|path| path.parse().ok()).collect();
+    let wanted: Vec<ObjectName> = names.iter().flatten().cloned().collect();
+    let mut tokens = asked.files.sign_downloads(asker, bucket, &wanted, lifetime).await?.into_iter();
+    let mut signed = Vec::with_capacity(paths.len());
+    for (path, name) in paths.iter().zip(&names) {
+        let token = name.as_ref().and_then(|name| Some((name, tokens.next()??)));
+        signed.push(match token {
+            Some((name, token)) => json!({
+                "error": null, "path": path, "signedURL": to_download(bucket, name, &token),
+            }),
+            None => json!({
+                "error": "Either the object does not exist or you do not have access to it", "path": path,
+                "signedURL": null,
+            }),
+        });
+    }
+    ok(&Value::Array(signed))
+}
+
+fn to_download(bucket: &BucketName, name: &ObjectName, token: &str) -> String {
+    format!("/object/sign/{}?token={token}", path::encode(bucket, name))
+}
+
+/// The object that a signed URL means: the official client encodes the URL that it is given once more. The token says
+/// which of the two it was signed for.
+pub(super) fn meant(
+    asked: &Asked<'_>,
+    bucket: BucketName,
+    name: ObjectName,
+) -> Result<(BucketName, ObjectName)> {
+    let twice = || -> Result<(BucketName, ObjectName)> {
+        Ok((path::bucket(bucket.as_str())?, path::object(name.as_str())?))
     };
-    match token {
-        Ok(token) => Ok(json!({
-            "error": null, "path": path, "signedURL": format!("/object/sign/{bucket}/{path}?token={token}"),
-        })),
-        Err(error) if [Code::NoSuchObject, Code::InvalidName].contains(&error.code()) => Ok(json!({
-            "error": "Either the object does not exist or you do not have access to it", "path": path,
-            "signedURL": null,
-        })),
-        Err(error) => Err(error),
+    match twice() {
+        Ok((other, once_more)) if asked.files.is_signed_for(token(asked)?, &other, &once_more) => {
+            Ok((other, once_more))
+        }
+        _ => Ok((bucket, name)),
     }
 }
 

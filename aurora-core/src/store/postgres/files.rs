@@ -2,10 +2,10 @@ use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 
 use super::codec::Moment;
-use super::transaction::{PostgresReader, PostgresWrite, all, one, run};
+use super::transaction::{PostgresReader, PostgresWrite, all, one, run, user_bytes};
 use super::{rows, statements};
 use crate::store::{BlobRow, FileUsage, ReadFiles, UploadRow, WriteFiles};
-use crate::types::{Error, Result, Timestamp};
+use crate::types::{Error, Result, Timestamp, UserId};
 
 fn blob(row: &PgRow) -> Result<BlobRow> {
     Ok(BlobRow {
@@ -167,7 +167,9 @@ impl WriteFiles for PostgresWrite {
         Ok(())
     }
 
-    async fn insert_upload(&mut self, upload: &UploadRow) -> Result<()> {
+    async fn insert_upload(&mut self, upload: &UploadRow) -> Result<i64> {
+        let query = sqlx::query(statements::HOLD_USAGE).bind(upload.owner.clone());
+        run(self.connection().await?, query).await?;
         let query = sqlx::query(statements::INSERT_UPLOAD)
             .bind(upload.id.clone())
             .bind(upload.owner.clone())
@@ -180,7 +182,10 @@ impl WriteFiles for PostgresWrite {
             .bind(Moment(upload.created_at))
             .bind(Moment(upload.expires_at));
         run(self.connection().await?, query).await?;
-        Ok(())
+        let count =
+            sqlx::query(statements::COUNT_UPLOADS).bind(upload.owner.clone()).bind(Moment(upload.created_at));
+        let row = one(self.connection().await?, count).await?;
+        row.map_or(Ok(0), |row| rows::number(&row, "count"))
     }
 
     async fn advance_upload(&mut self, id: &str, from: i64, to: i64, expires_at: Timestamp) -> Result<bool> {
@@ -195,5 +200,27 @@ impl WriteFiles for PostgresWrite {
     async fn delete_upload(&mut self, id: &str) -> Result<bool> {
         let query = sqlx::query(statements::DELETE_UPLOAD).bind(id.to_owned());
         Ok(run(self.connection().await?, query).await? == 1)
+    }
+
+    async fn expire_upload(&mut self, id: &str, now: Timestamp) -> Result<bool> {
+        let query = sqlx::query(statements::EXPIRE_UPLOAD).bind(id.to_owned()).bind(Moment(now));
+        Ok(run(self.connection().await?, query).await? == 1)
+    }
+
+    async fn delete_uploads_of(&mut self, owner: &str) -> Result<()> {
+        let query = sqlx::query(statements::DELETE_UPLOADS_OF).bind(owner.to_owned());
+        run(self.connection().await?, query).await?;
+        Ok(())
+    }
+
+    async fn hold_user(&mut self, id: UserId) -> Result<bool> {
+        let query = sqlx::query(statements::HOLD_USER).bind(user_bytes(id));
+        Ok(one(self.connection().await?, query).await?.is_some())
+    }
+
+    async fn hold_key(&mut self, id: i64) -> Result<Option<String>> {
+        let query = sqlx::query(statements::HOLD_KEY).bind(id);
+        let row = one(self.connection().await?, query).await?;
+        row.as_ref().map(|row| rows::text(row, "state")).transpose()
     }
 }

@@ -80,6 +80,7 @@ CREATE TABLE aurora.uploads (
     expires_at timestamptz NOT NULL
 );
 CREATE INDEX uploads_expires ON aurora.uploads (expires_at);
+CREATE INDEX uploads_owner ON aurora.uploads (owner);
 
 ALTER TABLE aurora.blobs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE aurora.file_usage ENABLE ROW LEVEL SECURITY;

@@ -298,5 +298,12 @@ statements! {
     INSERT_UPLOAD = "INSERT INTO aurora.uploads (id, owner, bucket, name, length, position, parts, details, created_at, expires_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     ADVANCE_UPLOAD = "UPDATE aurora.uploads SET position = $3, parts = parts + 1, expires_at = $4 WHERE id = $1 AND position = $2";
+    HOLD_USAGE = "INSERT INTO aurora.file_usage AS u (owner, bytes, files) VALUES ($1, 0, 0) \
+        ON CONFLICT (owner) DO UPDATE SET bytes = u.bytes";
+    COUNT_UPLOADS = "SELECT count(*) AS count FROM aurora.uploads WHERE owner = $1 AND expires_at >= $2";
     DELETE_UPLOAD = "DELETE FROM aurora.uploads WHERE id = $1";
+    EXPIRE_UPLOAD = "DELETE FROM aurora.uploads WHERE id = $1 AND expires_at < $2";
+    DELETE_UPLOADS_OF = "DELETE FROM aurora.uploads WHERE owner = $1";
+    HOLD_USER = "SELECT id FROM auth.users WHERE id = $1 FOR SHARE";
+    HOLD_KEY = "SELECT state FROM aurora.keys WHERE id = $1 FOR SHARE";
 }

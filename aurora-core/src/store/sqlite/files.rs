@@ -4,7 +4,7 @@ use sqlx::sqlite::SqliteRow;
 use super::transaction::{SqliteReader, SqliteWrite};
 use super::{failure, rows, statements};
 use crate::store::{BlobRow, FileUsage, ReadFiles, UploadRow, WriteFiles};
-use crate::types::{Error, Result, Timestamp};
+use crate::types::{Error, Result, Timestamp, UserId};
 
 fn blob(row: &SqliteRow) -> Result<BlobRow> {
     Ok(BlobRow {
@@ -165,7 +165,7 @@ impl WriteFiles for SqliteWrite {
         Ok(())
     }
 
-    async fn insert_upload(&mut self, upload: &UploadRow) -> Result<()> {
+    async fn insert_upload(&mut self, upload: &UploadRow) -> Result<i64> {
         let query = sqlx::query(statements::INSERT_UPLOAD)
             .bind(upload.id.clone())
             .bind(upload.owner.clone())
@@ -178,7 +178,10 @@ impl WriteFiles for SqliteWrite {
             .bind(upload.created_at.as_micros())
             .bind(upload.expires_at.as_micros());
         query.execute(self.connection()).await.map_err(failure)?;
-        Ok(())
+        let count = sqlx::query_scalar(statements::COUNT_UPLOADS)
+            .bind(upload.owner.clone())
+            .bind(upload.created_at.as_micros());
+        count.fetch_one(self.connection()).await.map_err(failure)
     }
 
     async fn advance_upload(&mut self, id: &str, from: i64, to: i64, expires_at: Timestamp) -> Result<bool> {
@@ -195,5 +198,28 @@ impl WriteFiles for SqliteWrite {
         let query = sqlx::query(statements::DELETE_UPLOAD).bind(id.to_owned());
         let done = query.execute(self.connection()).await.map_err(failure)?;
         Ok(done.rows_affected() == 1)
+    }
+
+    async fn expire_upload(&mut self, id: &str, now: Timestamp) -> Result<bool> {
+        let query = sqlx::query(statements::EXPIRE_UPLOAD).bind(id.to_owned()).bind(now.as_micros());
+        let done = query.execute(self.connection()).await.map_err(failure)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn delete_uploads_of(&mut self, owner: &str) -> Result<()> {
+        let query = sqlx::query(statements::DELETE_UPLOADS_OF).bind(owner.to_owned());
+        query.execute(self.connection()).await.map_err(failure)?;
+        Ok(())
+    }
+
+    async fn hold_user(&mut self, id: UserId) -> Result<bool> {
+        let query = sqlx::query(statements::HOLD_USER).bind(id.to_string());
+        Ok(query.fetch_optional(self.connection()).await.map_err(failure)?.is_some())
+    }
+
+    async fn hold_key(&mut self, id: i64) -> Result<Option<String>> {
+        let query = sqlx::query(statements::HOLD_KEY).bind(id);
+        let row = query.fetch_optional(self.connection()).await.map_err(failure)?;
+        row.as_ref().map(|row| rows::text(row, "state")).transpose()
     }
 }

@@ -67,3 +67,4 @@ CREATE TABLE aurora_uploads (
     expires_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX aurora_uploads_expires ON aurora_uploads (expires_at);
+CREATE INDEX aurora_uploads_owner ON aurora_uploads (owner);

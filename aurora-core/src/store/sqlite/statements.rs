@@ -241,7 +241,12 @@ statements! {
     INSERT_UPLOAD = "INSERT INTO aurora_uploads (id, owner, bucket, name, length, position, parts, details, created_at, expires_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     ADVANCE_UPLOAD = "UPDATE aurora_uploads SET position = $3, parts = parts + 1, expires_at = $4 WHERE id = $1 AND position = $2";
+    COUNT_UPLOADS = "SELECT count(*) FROM aurora_uploads WHERE owner = $1 AND expires_at >= $2";
     DELETE_UPLOAD = "DELETE FROM aurora_uploads WHERE id = $1";
+    EXPIRE_UPLOAD = "DELETE FROM aurora_uploads WHERE id = $1 AND expires_at < $2";
+    DELETE_UPLOADS_OF = "DELETE FROM aurora_uploads WHERE owner = $1";
+    HOLD_USER = "SELECT id FROM auth_users WHERE id = $1";
+    HOLD_KEY = "SELECT state FROM aurora_keys WHERE id = $1";
     CREATE_MIGRATIONS = "CREATE TABLE IF NOT EXISTS aurora_migrations (version INTEGER NOT NULL PRIMARY KEY, \
         applied_at INTEGER NOT NULL) STRICT";
     NEWEST_MIGRATION = "SELECT coalesce(max(version), 0) FROM aurora_migrations";
